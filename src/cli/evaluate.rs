@@ -1,0 +1,12 @@
+//! `wgmf evaluate`.
+
+use wgmf::Result;
+
+/// Evaluate.
+#[derive(clap::Args)]
+pub struct Args {}
+
+/// Runs the subcommand.
+pub fn run(_args: Args) -> Result<()> {
+    Ok(())
+}

@@ -1,0 +1,71 @@
+//! The command line: parsing and printing, nothing else. One subcommand a file.
+
+mod evaluate;
+mod export;
+mod info;
+mod output;
+mod predict;
+mod progress;
+mod split;
+mod synth;
+
+use clap::{Parser, Subcommand};
+use std::process::ExitCode;
+use wgmf::{Error, ErrorKind, Result};
+
+/// Matrix factorization for recommendation: ratings in, embeddings out; on any GPU, and on the CPU.
+#[derive(Parser)]
+#[command(version, max_term_width = 100, propagate_version = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+    /// CPU threads to use; the result does not depend on it. Default: all cores
+    #[arg(long, global = true, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    threads: Option<u16>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Evaluate(evaluate::Args),
+    Predict(predict::Args),
+    Export(export::Args),
+    Info(info::Args),
+    Split(split::Args),
+    Synth(synth::Args),
+}
+
+/// Parses the command line, runs it, and says how it ended: 0 done, 1 failed, 2 usage.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match run(cli) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) if is_closed_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            let usage = matches!(error.kind(), ErrorKind::Settings(_));
+            ExitCode::from(if usage { 2 } else { 1 })
+        }
+    }
+}
+
+fn run(cli: Cli) -> Result<()> {
+    let threads = cli.threads.map_or(0, usize::from);
+    rayon::ThreadPoolBuilder::new()
+        .num_threads(threads)
+        .build_global()
+        .map_err(|e| Error::settings(format!("--threads {threads}: {e}")))?;
+    match cli.command {
+        Command::Evaluate(args) => evaluate::run(args),
+        Command::Predict(args) => predict::run(args),
+        Command::Export(args) => export::run(args),
+        Command::Info(args) => info::run(args),
+        Command::Split(args) => split::run(args),
+        Command::Synth(args) => synth::run(args),
+    }
+}
+
+/// A reader that went away (`wgmf ... | head`) is a normal end.
+fn is_closed_pipe(error: &Error) -> bool {
+    matches!(error.kind(), ErrorKind::Io { source, .. }
+        if source.kind() == std::io::ErrorKind::BrokenPipe)
+}

@@ -1,0 +1,12 @@
+//! `wgmf split`.
+
+use wgmf::Result;
+
+/// Split.
+#[derive(clap::Args)]
+pub struct Args {}
+
+/// Runs the subcommand.
+pub fn run(_args: Args) -> Result<()> {
+    Ok(())
+}

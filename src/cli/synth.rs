@@ -1,0 +1,12 @@
+//! `wgmf synth`.
+
+use wgmf::Result;
+
+/// Synth.
+#[derive(clap::Args)]
+pub struct Args {}
+
+/// Runs the subcommand.
+pub fn run(_args: Args) -> Result<()> {
+    Ok(())
+}

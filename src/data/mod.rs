@@ -1,0 +1,10 @@
+//! Rating data: ids, triples, reading, filtering, splitting, transforms, synthetic sets.
+
+mod ids;
+mod ratings;
+
+pub use ids::Ids;
+pub use ratings::Ratings;
+
+/// The index of a user or an item that the model does not know.
+pub const UNKNOWN: u32 = u32::MAX;

@@ -1,0 +1,38 @@
+//! Rating triples in coordinate form.
+
+/// Ratings as parallel arrays of one length, in the order of the file: 12 bytes a rating, and 8
+/// more where there are timestamps.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Ratings {
+    /// Dense user index of each rating.
+    pub users: Vec<u32>,
+    /// Dense item index of each rating.
+    pub items: Vec<u32>,
+    /// The rating itself; always finite.
+    pub values: Vec<f32>,
+    /// Seconds or whatever unit the file has; empty when it has none.
+    pub timestamps: Vec<i64>,
+}
+
+impl Ratings {
+    /// How many ratings there are.
+    pub fn len(&self) -> usize {
+        self.values.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.values.is_empty()
+    }
+
+    /// The triples `(user, item, rating)` in order.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = (u32, u32, f32)> + '_ {
+        self.users.iter().zip(&self.items).zip(&self.values).map(|((&u, &i), &r)| (u, i, r))
+    }
+
+    /// The arithmetic mean of the ratings, summed in f64; 0 for no ratings.
+    pub fn mean(&self) -> f64 {
+        let sum: f64 = self.values.iter().map(|&r| f64::from(r)).sum();
+        if self.is_empty() { 0.0 } else { sum / self.len() as f64 }
+    }
+}

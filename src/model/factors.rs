@@ -1,0 +1,61 @@
+//! The embeddings themselves.
+
+/// The parameters of `r̂(u,i) = μ + b_u + c_i + p_u · q_i`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Factors {
+    /// Number of factors `k` (the latent dimensionality).
+    pub factors: usize,
+    /// `p`: (users, factors), row-major.
+    pub user_factors: Vec<f32>,
+    /// `q`: (items, factors), row-major.
+    pub item_factors: Vec<f32>,
+    /// `b`: (users); zeros for a model without biases.
+    pub user_bias: Vec<f32>,
+    /// `c`: (items); zeros for a model without biases.
+    pub item_bias: Vec<f32>,
+    /// `μ`: the mean training rating (for logistic loss the training log-odds); 0 without a mean.
+    pub global_mean: f32,
+}
+
+impl Factors {
+    /// Number of users.
+    pub fn users(&self) -> usize {
+        self.user_bias.len()
+    }
+
+    /// Number of items.
+    pub fn items(&self) -> usize {
+        self.item_bias.len()
+    }
+
+    /// The factors of a user: (factors).
+    pub fn user(&self, user: u32) -> &[f32] {
+        let k = self.factors;
+        &self.user_factors[user as usize * k..][..k]
+    }
+
+    /// The factors of an item: (factors).
+    pub fn item(&self, item: u32) -> &[f32] {
+        let k = self.factors;
+        &self.item_factors[item as usize * k..][..k]
+    }
+
+    /// The score `r̂` of a pair, in the unit of the transformed training ratings (for logistic loss
+    /// the log-odds). [`UNKNOWN`](crate::data::UNKNOWN) on either side leaves out what is not known.
+    /// Summed in f64 in order of the factors.
+    pub fn score(&self, user: u32, item: u32) -> f64 {
+        use crate::data::UNKNOWN;
+        let mut score = f64::from(self.global_mean);
+        if user != UNKNOWN {
+            score += f64::from(self.user_bias[user as usize]);
+        }
+        if item != UNKNOWN {
+            score += f64::from(self.item_bias[item as usize]);
+        }
+        if user != UNKNOWN && item != UNKNOWN {
+            let pairs = self.user(user).iter().zip(self.item(item));
+            score += pairs.map(|(&p, &q)| f64::from(p) * f64::from(q)).sum::<f64>();
+        }
+        score
+    }
+}
