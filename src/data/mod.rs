@@ -2,9 +2,11 @@
 
 mod ids;
 mod ratings;
+mod transform;
 
 pub use ids::Ids;
 pub use ratings::Ratings;
+pub use transform::Transform;
 
 /// The index of a user or an item that the model does not know.
 pub const UNKNOWN: u32 = u32::MAX;

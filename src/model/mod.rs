@@ -1,5 +1,16 @@
 //! What training leaves: factors, the model directory, predictions, export formats.
 
+mod directory;
 mod factors;
+mod id_file;
+mod predict;
+mod run;
+mod seen;
+mod tensors;
+mod whole;
 
+pub use directory::{Model, check_output};
 pub use factors::Factors;
+pub use predict::Unit;
+pub use run::{EpochRecord, RunRecord};
+pub use seen::Seen;

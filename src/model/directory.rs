@@ -1,0 +1,236 @@
+//! The model directory: factors, ids, training pairs and the record of the run, in open formats.
+
+use super::tensors::{AGAIN, Tensor, TensorFile};
+use super::whole::{self, Kind, write_file};
+use super::{Factors, RunRecord, Seen, id_file, tensors};
+use crate::data::{Ids, Ratings, Transform, UNKNOWN};
+use crate::train::Loss;
+use crate::{Error, Result};
+use serde::{Deserialize, Serialize};
+use std::fs;
+use std::io::Write;
+use std::path::Path;
+
+/// The layout of the directory this crate writes; one with a higher number is from a later crate.
+const FORMAT: u32 = 1;
+
+const FACTORS: &str = "model.safetensors";
+const USERS: &str = "users.csv";
+const ITEMS: &str = "items.csv";
+const RUN: &str = "run.json";
+
+/// A trained model: all of a model directory but the training pairs ([`Seen`]).
+#[derive(Clone, Debug)]
+pub struct Model {
+    /// The embeddings, biases and mean.
+    pub factors: Factors,
+    /// The ids of the users: (users).
+    pub users: Ids,
+    /// The ids of the items: (items).
+    pub items: Ids,
+    /// Training ratings of each user: (users).
+    pub user_ratings: Vec<u32>,
+    /// Training ratings of each item: (items).
+    pub item_ratings: Vec<u32>,
+    /// What was done to the ratings before training.
+    pub transform: Transform,
+    /// What was minimized.
+    pub loss: Loss,
+    /// How the model came to be.
+    pub run: RunRecord,
+}
+
+/// `run.json`.
+#[derive(Serialize, Deserialize)]
+struct RunFile {
+    format: u32,
+    loss: Loss,
+    transform: Transform,
+    #[serde(flatten)]
+    run: RunRecord,
+}
+
+/// Makes sure, before any work, that a model can be saved in `dir`: what is there now may be
+/// replaced, and the place can be written. Creates nothing that stays.
+///
+/// A model is replaced only with `overwrite`; a file, or a directory that holds anything that is
+/// no part of a model, never.
+pub fn check_output(dir: impl AsRef<Path>, overwrite: bool) -> Result<()> {
+    whole::check(dir.as_ref(), overwrite, &Model::KIND)
+}
+
+impl Model {
+    const KIND: Kind<'static> = Kind {
+        what: "a wgmf model",
+        // A trainer may leave checkpoints beside the model.
+        owns: &|name| {
+            [FACTORS, USERS, ITEMS, RUN, Seen::FILE].contains(&name)
+                || name.starts_with("checkpoint")
+        },
+    };
+
+    /// Reads a model directory and checks it whole: every file complete, shapes that agree, finite
+    /// numbers, ids in order. Errors name the file and what to do.
+    pub fn open(dir: impl AsRef<Path>) -> Result<Model> {
+        let dir = dir.as_ref();
+        let entries = fs::metadata(dir).map_err(|e| Error::io(dir, e))?;
+        if !entries.is_dir() {
+            let message = "is a file; give the directory that wgmf train wrote";
+            return Err(Error::file(dir, message));
+        }
+        let is_there = |name: &str| dir.join(name).is_file();
+        if !is_there(FACTORS) && !is_there(RUN) {
+            let message = "is not a wgmf model (no model.safetensors, no run.json); \
+                           give the directory that wgmf train wrote";
+            return Err(Error::file(dir, message));
+        }
+        if let Some(missing) =
+            [RUN, FACTORS, USERS, ITEMS, Seen::FILE].iter().find(|n| !is_there(n))
+        {
+            let message = format!("is an incomplete model: {missing} is missing; {AGAIN}");
+            return Err(Error::file(dir, message));
+        }
+        let RunFile { loss, transform, run, .. } = read_run(&dir.join(RUN))?;
+        let factors = read_factors(&dir.join(FACTORS))?;
+        let (users, user_ratings) = id_file::read(&dir.join(USERS), factors.users())?;
+        let (items, item_ratings) = id_file::read(&dir.join(ITEMS), factors.items())?;
+        let model =
+            Model { factors, users, items, user_ratings, item_ratings, transform, loss, run };
+        if let Err(message) = model.check_finite() {
+            return Err(Error::file(dir.join(FACTORS), format!("{message}; {AGAIN}")));
+        }
+        Ok(model)
+    }
+
+    /// Writes the model to `dir`, with the pairs it was trained on. All or nothing: the files are
+    /// written beside, then renamed; what was in `dir` stays until then, and for good on a failure.
+    ///
+    /// An existing model is replaced only with `overwrite`. Equal models make equal files.
+    pub fn save(&self, dir: impl AsRef<Path>, seen: &Ratings, overwrite: bool) -> Result<()> {
+        self.check().map_err(|message| Error::data(format!("model not saved: {message}")))?;
+        let seen = Seen::new(seen, self.factors.users(), self.factors.items())?;
+        whole::write_directory(dir.as_ref(), overwrite, &Self::KIND, |dir| {
+            write_factors(&dir.join(FACTORS), &self.factors)?;
+            id_file::write(&dir.join(USERS), &self.users, &self.user_ratings)?;
+            id_file::write(&dir.join(ITEMS), &self.items, &self.item_ratings)?;
+            seen.save(dir)?;
+            write_file(&dir.join(RUN), |out| {
+                let run = RunFile {
+                    format: FORMAT,
+                    loss: self.loss,
+                    transform: self.transform.clone(),
+                    run: self.run.clone(),
+                };
+                serde_json::to_writer_pretty(&mut *out, &run)?;
+                out.write_all(b"\n")
+            })
+        })
+    }
+
+    /// The training pairs of the model in `dir`, checked against this model.
+    pub fn open_seen(&self, dir: impl AsRef<Path>) -> Result<Seen> {
+        let seen = Seen::open(&dir)?;
+        let (users, items) = (self.factors.users(), self.factors.items());
+        if (seen.users(), seen.items()) != (users, items) {
+            let message = format!(
+                "is for {} users × {} items, the model for {users} × {items}; {AGAIN}",
+                seen.users(),
+                seen.items()
+            );
+            return Err(Error::file(dir.as_ref().join(Seen::FILE), message));
+        }
+        Ok(seen)
+    }
+
+    fn check(&self) -> Result<(), String> {
+        let f = &self.factors;
+        let sides = [
+            ("user", &f.user_factors, &f.user_bias, &self.users, &self.user_ratings),
+            ("item", &f.item_factors, &f.item_bias, &self.items, &self.item_ratings),
+        ];
+        for (side, factors, bias, ids, ratings) in sides {
+            let rows = bias.len();
+            let lengths = [ids.len(), ratings.len()];
+            if factors.len() != rows * f.factors || lengths != [rows; 2] || rows > UNKNOWN as usize
+            {
+                return Err(format!(
+                    "{rows} {side} biases, {} {side} factors of {}, {} ids and {} counts do not \
+                     belong together",
+                    factors.len(),
+                    f.factors,
+                    ids.len(),
+                    ratings.len()
+                ));
+            }
+        }
+        self.check_finite()
+    }
+
+    fn check_finite(&self) -> Result<(), String> {
+        let f = &self.factors;
+        if !f.global_mean.is_finite() {
+            return Err("the mean is not finite".into());
+        }
+        let arrays = [
+            ("user factors", &f.user_factors, f.factors, &self.users),
+            ("item factors", &f.item_factors, f.factors, &self.items),
+            ("user bias", &f.user_bias, 1, &self.users),
+            ("item bias", &f.item_bias, 1, &self.items),
+        ];
+        for (what, array, width, ids) in arrays {
+            if let Some(at) = array.iter().position(|x| !x.is_finite()) {
+                let id = ids.name((at / width) as u32);
+                return Err(format!("{what} of \"{id}\" not finite"));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The five tensors of `model.safetensors`.
+pub(super) fn write_factors(path: &Path, f: &Factors) -> Result<()> {
+    let (users, items, k) = (f.users(), f.items(), f.factors);
+    let list = vec![
+        Tensor::new("user_factors", &[users, k], &f.user_factors),
+        Tensor::new("item_factors", &[items, k], &f.item_factors),
+        Tensor::new("user_bias", &[users], &f.user_bias),
+        Tensor::new("item_bias", &[items], &f.item_bias),
+        Tensor::new("global_mean", &[1], std::slice::from_ref(&f.global_mean)),
+    ];
+    tensors::write(path, list)
+}
+
+fn read_factors(path: &Path) -> Result<Factors> {
+    let mut file = TensorFile::open(path)?;
+    let [users, k] = file.shape("user_factors")?;
+    let [items, _] = file.shape("item_factors")?;
+    let mean = file.read("global_mean", &[1])?;
+    Ok(Factors {
+        factors: k,
+        user_factors: file.read("user_factors", &[users, k])?,
+        item_factors: file.read("item_factors", &[items, k])?,
+        user_bias: file.read("user_bias", &[users])?,
+        item_bias: file.read("item_bias", &[items])?,
+        global_mean: mean[0],
+    })
+}
+
+fn read_run(path: &Path) -> Result<RunFile> {
+    /// Read first: a later format may have changed all the rest.
+    #[derive(Deserialize)]
+    struct Format {
+        format: u32,
+    }
+    let text = fs::read(path).map_err(|e| Error::io(path, e))?;
+    let wrong = |e: serde_json::Error| Error::file(path, format!("{e}; {AGAIN}"));
+    let Format { format } = serde_json::from_slice(&text).map_err(wrong)?;
+    if format > FORMAT {
+        let message = format!(
+            "this model has format {format}, and this wgmf ({}) reads up to {FORMAT}; \
+             update wgmf",
+            env!("CARGO_PKG_VERSION")
+        );
+        return Err(Error::file(path, message));
+    }
+    serde_json::from_slice(&text).map_err(wrong)
+}

@@ -1,0 +1,73 @@
+//! The record of the run that made a model: the greater part of `run.json`.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// How a model came to be. Figures that a run does not have are left out of the file.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct RunRecord {
+    /// The version of this crate.
+    pub version: String,
+    /// The seed of every random draw.
+    #[serde(default)]
+    pub seed: u64,
+    /// `sgd`, `adagrad`, `adam`, `als`, `ials`, ...
+    #[serde(default)]
+    pub solver: String,
+    /// All settings of training, as they were used.
+    #[serde(default)]
+    pub settings: Value,
+    /// Facts about the data: files, counts, duplicates merged, ...
+    #[serde(default)]
+    pub data: Value,
+    /// `cpu` or `gpu`.
+    #[serde(default)]
+    pub backend: String,
+    /// The device in words.
+    #[serde(default)]
+    pub device: String,
+    /// How many epochs ran.
+    #[serde(default)]
+    pub epochs: usize,
+    /// The epoch, counted from 1, whose factors were kept, where held-out ratings decided.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub best_epoch: Option<usize>,
+    /// Seconds of training, without reading and writing.
+    #[serde(default, skip_serializing_if = "not_finite")]
+    pub seconds: f64,
+    /// Training ratings visited per second of training.
+    #[serde(default, skip_serializing_if = "absent")]
+    pub ratings_per_second: Option<f64>,
+    /// The epochs in order.
+    #[serde(default)]
+    pub history: Vec<EpochRecord>,
+}
+
+/// One epoch.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct EpochRecord {
+    /// Counted from 1.
+    pub epoch: usize,
+    /// Mean squared error (for logistic loss mean log loss, in nats) over the training ratings, in
+    /// the unit of the transformed ratings.
+    #[serde(default, skip_serializing_if = "absent")]
+    pub train_error: Option<f64>,
+    /// The same over the held-out ratings.
+    #[serde(default, skip_serializing_if = "absent")]
+    pub test_error: Option<f64>,
+    /// The solver's objective, regularization and all.
+    #[serde(default, skip_serializing_if = "absent")]
+    pub objective: Option<f64>,
+    /// Seconds this epoch took, its errors included.
+    #[serde(default, skip_serializing_if = "not_finite")]
+    pub seconds: f64,
+}
+
+// JSON has no NaN: a figure that is not finite counts as absent.
+fn absent(figure: &Option<f64>) -> bool {
+    !figure.is_some_and(f64::is_finite)
+}
+
+fn not_finite(figure: &f64) -> bool {
+    !figure.is_finite()
+}

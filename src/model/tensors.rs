@@ -1,0 +1,158 @@
+//! Reading and writing safetensors files, straight from and into the arrays.
+//!
+//! The header is parsed and checked by the `safetensors` crate. The arrays are read and written
+//! here, because the crate's own functions want the whole file in memory a second time.
+
+use super::whole::write_file;
+use crate::{Error, Result};
+use bytemuck::Pod;
+use safetensors::Dtype;
+use safetensors::tensor::{Metadata, TensorInfo};
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+
+// The format is little-endian, and the arrays go out as they lie in memory.
+#[cfg(target_endian = "big")]
+compile_error!("wgmf reads and writes its files on little-endian machines only");
+
+/// What a tensor can hold.
+pub(crate) trait Element: Pod {
+    /// Its name in the file.
+    const DTYPE: Dtype;
+}
+
+impl Element for f32 {
+    const DTYPE: Dtype = Dtype::F32;
+}
+impl Element for u32 {
+    const DTYPE: Dtype = Dtype::U32;
+}
+impl Element for i64 {
+    const DTYPE: Dtype = Dtype::I64;
+}
+
+/// A tensor to be written.
+pub(crate) struct Tensor<'a> {
+    name: &'a str,
+    shape: Vec<usize>,
+    dtype: Dtype,
+    bytes: &'a [u8],
+}
+
+impl<'a> Tensor<'a> {
+    /// `data` in row-major order of `shape`.
+    pub fn new<T: Element>(name: &'a str, shape: &[usize], data: &'a [T]) -> Self {
+        let bytes = bytemuck::cast_slice(data);
+        Tensor { name, shape: shape.to_vec(), dtype: T::DTYPE, bytes }
+    }
+}
+
+/// Writes tensors in the order the `safetensors` crate gives them (widest type first, then by
+/// name), with no metadata: equal tensors make equal files.
+pub(crate) fn write(path: &Path, mut tensors: Vec<Tensor>) -> Result<()> {
+    tensors.sort_by(|a, b| b.dtype.cmp(&a.dtype).then(a.name.cmp(b.name)));
+    let mut end = 0;
+    let infos = tensors.iter().map(|t| {
+        let start = end;
+        end += t.bytes.len();
+        let info =
+            TensorInfo { dtype: t.dtype, shape: t.shape.clone(), data_offsets: (start, end) };
+        (t.name.to_owned(), info)
+    });
+    let metadata = Metadata::new(None, infos.collect())
+        .map_err(|e| Error::file(path, format!("cannot be written: {e}")))?;
+    write_file(path, |out| {
+        let mut header = serde_json::to_vec(&metadata)?;
+        header.resize(header.len().next_multiple_of(8), b' ');
+        out.write_all(&(header.len() as u64).to_le_bytes())?;
+        out.write_all(&header)?;
+        tensors.iter().try_for_each(|t| out.write_all(t.bytes))
+    })
+}
+
+/// An open safetensors file whose header and length agree.
+pub(crate) struct TensorFile {
+    path: PathBuf,
+    file: File,
+    metadata: Metadata,
+    start: u64,
+}
+
+impl TensorFile {
+    /// Opens a file and checks that it is complete.
+    pub fn open(path: &Path) -> Result<TensorFile> {
+        let failed = |e| Error::io(path, e);
+        let mut file = File::open(path).map_err(failed)?;
+        let length = file.metadata().map_err(failed)?.len();
+        let mut size = [0; 8];
+        if length < 8 {
+            return Err(cut_short(path, length, 8));
+        }
+        file.read_exact(&mut size).map_err(failed)?;
+        let start = u64::from_le_bytes(size).saturating_add(8);
+        // Headers of ours are a few hundred bytes; the limit is the safetensors crate's.
+        if start > 100_000_000 {
+            return Err(Error::file(path, "is not a safetensors file"));
+        }
+        if length < start {
+            return Err(cut_short(path, length, start));
+        }
+        let mut header = vec![0; (start - 8) as usize];
+        file.read_exact(&mut header).map_err(failed)?;
+        let metadata: Metadata = serde_json::from_slice(&header)
+            .map_err(|e| Error::file(path, format!("is not a safetensors file: {e}")))?;
+        let wanted = start.saturating_add(metadata.data_len() as u64);
+        if length < wanted {
+            return Err(cut_short(path, length, wanted));
+        }
+        if length > wanted {
+            let message = format!("has {} bytes too many; {AGAIN}", length - wanted);
+            return Err(Error::file(path, message));
+        }
+        Ok(TensorFile { path: path.to_path_buf(), file, metadata, start })
+    }
+
+    /// The shape of a tensor that must be there and have `D` dimensions.
+    pub fn shape<const D: usize>(&self, name: &str) -> Result<[usize; D]> {
+        let shape = &self.info(name)?.shape;
+        shape.as_slice().try_into().map_err(|_| {
+            let message = format!("\"{name}\" has shape {shape:?}, not {D} dimensions; {AGAIN}");
+            Error::file(&self.path, message)
+        })
+    }
+
+    /// A tensor of the given type and shape: (shape), row-major.
+    pub fn read<T: Element>(&mut self, name: &str, shape: &[usize]) -> Result<Vec<T>> {
+        let info = self.info(name)?;
+        if info.dtype != T::DTYPE || info.shape != shape {
+            let message = format!(
+                "\"{name}\" is {:?} of shape {:?} where {:?} of shape {shape:?} belongs; {AGAIN}",
+                info.dtype,
+                info.shape,
+                T::DTYPE
+            );
+            return Err(Error::file(&self.path, message));
+        }
+        // The header was checked: the offsets span exactly the shape, and lie inside the file.
+        let (from, to) = info.data_offsets;
+        let mut data = vec![T::zeroed(); (to - from) / size_of::<T>()];
+        self.file
+            .seek(SeekFrom::Start(self.start + from as u64))
+            .and_then(|_| self.file.read_exact(bytemuck::cast_slice_mut(&mut data)))
+            .map_err(|e| Error::io(&self.path, e))?;
+        Ok(data)
+    }
+
+    fn info(&self, name: &str) -> Result<&TensorInfo> {
+        let missing = || Error::file(&self.path, format!("has no tensor \"{name}\"; {AGAIN}"));
+        self.metadata.info(name).ok_or_else(missing)
+    }
+}
+
+/// What to do about a damaged file.
+pub(crate) const AGAIN: &str = "copy the model again, or train it again";
+
+fn cut_short(path: &Path, length: u64, wanted: u64) -> Error {
+    Error::file(path, format!("is cut short ({length} of {wanted} bytes); {AGAIN}"))
+}
