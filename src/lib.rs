@@ -3,6 +3,8 @@
 #![deny(missing_docs)]
 #![deny(unsafe_code)]
 
+pub mod backend;
+pub mod cpu;
 pub mod data;
 pub mod error;
 pub mod evaluate;

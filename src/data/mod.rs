@@ -2,10 +2,12 @@
 
 mod ids;
 mod ratings;
+mod side;
 mod transform;
 
 pub use ids::Ids;
 pub use ratings::Ratings;
+pub use side::Side;
 pub use transform::Transform;
 
 /// The index of a user or an item that the model does not know.

@@ -58,4 +58,22 @@ impl Factors {
         }
         score
     }
+
+    /// The first row of a side that holds an infinity or a NaN.
+    pub fn first_non_finite(&self, side: crate::data::Side) -> Option<u32> {
+        let (factors, bias) = match side {
+            crate::data::Side::User => (&self.user_factors, &self.user_bias),
+            crate::data::Side::Item => (&self.item_factors, &self.item_bias),
+        };
+        let mut rows = factors.chunks_exact(self.factors.max(1)).zip(bias);
+        let row = rows.position(|(row, b)| !b.is_finite() || row.iter().any(|x| !x.is_finite()));
+        row.map(|row| row as u32)
+    }
+
+    /// Whether every number is finite.
+    pub fn is_finite(&self) -> bool {
+        use crate::data::Side;
+        self.global_mean.is_finite()
+            && [Side::User, Side::Item].iter().all(|&s| self.first_non_finite(s).is_none())
+    }
 }

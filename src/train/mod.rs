@@ -1,5 +1,13 @@
 //! Training: settings, batches, the epoch loop, stopping, progress events. Knows no device.
 
+mod batches;
 mod loss;
+mod run;
+mod settings;
+mod start;
 
+pub use batches::{Batches, SideIndex};
 pub use loss::Loss;
+pub use run::{Checkpoint, Event, Input, Outcome, Stop, best_epoch, train};
+pub use settings::{Options, Settings, Solver};
+pub use start::{global_mean, random};

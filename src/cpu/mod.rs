@@ -1,0 +1,45 @@
+//! The CPU backend: one file per kernel, the twin of the shader of that name. Its results depend
+//! neither on the number of threads nor on the processor's vector width.
+
+mod error;
+mod gradient;
+mod passes;
+mod residual;
+mod rows;
+mod step;
+mod vector;
+
+use crate::Result;
+use crate::backend::{Backend, Device, GradientPasses, GradientProblem};
+
+/// The CPU as a device: all threads of the current rayon pool.
+#[derive(Clone, Copy)]
+pub struct Cpu {
+    arch: pulp::Arch,
+}
+
+impl Cpu {
+    /// Finds out which vector instructions this processor has.
+    pub fn new() -> Self {
+        Self { arch: pulp::Arch::new() }
+    }
+}
+
+impl Default for Cpu {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Backend for Cpu {
+    fn device(&self) -> Device {
+        let threads = rayon::current_num_threads();
+        let plural = if threads == 1 { "" } else { "s" };
+        let name = format!("{} thread{plural}, {:?}", threads, self.arch);
+        Device { backend: "cpu", name }
+    }
+
+    fn gradient_passes(&self, problem: GradientProblem) -> Result<Box<dyn GradientPasses + '_>> {
+        Ok(Box::new(passes::Passes::new(*self, problem)))
+    }
+}

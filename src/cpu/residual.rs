@@ -1,0 +1,67 @@
+//! Predictions and residuals of a run of ratings that share a row, and that row's gradient.
+//! The twin of `shaders/residual.wgsl`.
+
+use super::rows::Rows;
+use super::vector::{add_scaled, add_scaled_4, cross_entropy, dot, sigmoid};
+use crate::train::Loss;
+
+/// What the residuals of one side need.
+pub struct Inputs<'a> {
+    /// The rows that lead.
+    pub own: &'a Rows,
+    /// The rows of the other side.
+    pub partner: &'a Rows,
+    /// `μ`.
+    pub global_mean: f32,
+    /// The loss.
+    pub loss: Loss,
+}
+
+/// Residuals `e` of the ratings `values` of `row` with `partners`; `gradient = Σ e·y`.
+/// Returns the summed loss and `Σ e`.
+#[inline(always)]
+pub fn residual(
+    inputs: &Inputs,
+    row: u32,
+    partners: &[u32],
+    values: &[f32],
+    residuals: &mut [f32],
+    gradient: &mut [f32],
+) -> (f64, f32) {
+    let x = inputs.own.row(row);
+    let base = inputs.global_mean + inputs.own.bias[row as usize];
+    let predict =
+        |partner: u32, y: &[f32]| base + inputs.partner.bias[partner as usize] + dot(x, y);
+    let (mut loss, mut sum) = (0.0_f64, 0.0_f32);
+    let mut hold = |prediction: f32, value: f32| {
+        let (e, l) = match inputs.loss {
+            Loss::Squared => {
+                let e = value - prediction;
+                (e, e * e)
+            }
+            Loss::Logistic => (value - sigmoid(prediction), cross_entropy(prediction, value)),
+        };
+        loss += f64::from(l);
+        sum += e;
+        e
+    };
+    gradient.fill(0.0);
+    let (partners_4, partners_rest) = partners.as_chunks::<4>();
+    let (values_4, values_rest) = values.as_chunks::<4>();
+    let (residuals_4, residuals_rest) = residuals.as_chunks_mut::<4>();
+    for ((partners, values), residuals) in partners_4.iter().zip(values_4).zip(residuals_4) {
+        let y = partners.map(|partner| inputs.partner.row(partner));
+        let predictions: [f32; 4] = std::array::from_fn(|j| predict(partners[j], y[j]));
+        for j in 0..4 {
+            residuals[j] = hold(predictions[j], values[j]);
+        }
+        add_scaled_4(gradient, *residuals, y);
+    }
+    for ((&partner, &value), residual) in partners_rest.iter().zip(values_rest).zip(residuals_rest)
+    {
+        let y = inputs.partner.row(partner);
+        *residual = hold(predict(partner, y), value);
+        add_scaled(gradient, *residual, y);
+    }
+    (loss, sum)
+}

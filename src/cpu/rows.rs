@@ -1,0 +1,87 @@
+//! One side's parameters and moments in the CPU backend's layout.
+
+use crate::data::Side;
+use crate::model::Factors;
+
+/// Rows are padded with zeros to a multiple of this, so that loops have no ragged end.
+pub const PAD: usize = 8;
+
+/// A matrix of rows padded to `stride`, beside a scalar per row (the bias).
+#[derive(Clone, Debug, Default)]
+pub struct Rows {
+    /// (rows, stride), row-major; columns from `factors` on are zero.
+    pub factors: Vec<f32>,
+    /// (rows).
+    pub bias: Vec<f32>,
+    /// Length of a row.
+    pub stride: usize,
+}
+
+impl Rows {
+    /// Copies a side of `factors` and appends one row of zeros: the row of ids that the model does
+    /// not know.
+    pub fn new(factors: &Factors, side: Side) -> Self {
+        let (matrix, bias) = match side {
+            Side::User => (&factors.user_factors, &factors.user_bias),
+            Side::Item => (&factors.item_factors, &factors.item_bias),
+        };
+        let k = factors.factors;
+        let stride = k.next_multiple_of(PAD);
+        let mut padded = vec![0.0; (bias.len() + 1) * stride];
+        for (to, from) in padded.chunks_exact_mut(stride).zip(matrix.chunks_exact(k)) {
+            to[..k].copy_from_slice(from);
+        }
+        let mut bias = bias.clone();
+        bias.push(0.0);
+        Self { factors: padded, bias, stride }
+    }
+
+    /// The rows without padding and without the last: (rows, factors), (rows).
+    pub fn unpadded(&self, factors: usize) -> (Vec<f32>, Vec<f32>) {
+        let rows = self.bias.len() - 1;
+        let mut matrix = Vec::with_capacity(rows * factors);
+        for row in self.factors.chunks_exact(self.stride).take(rows) {
+            matrix.extend_from_slice(&row[..factors]);
+        }
+        (matrix, self.bias[..rows].to_vec())
+    }
+
+    /// A row: (stride).
+    #[inline(always)]
+    pub fn row(&self, row: u32) -> &[f32] {
+        &self.factors[row as usize * self.stride..][..self.stride]
+    }
+
+    /// All rows, to be cut into parts that threads may write.
+    pub fn slices(&mut self) -> RowsMut<'_> {
+        RowsMut { first: 0, factors: &mut self.factors, bias: &mut self.bias, stride: self.stride }
+    }
+}
+
+/// A range of rows that one thread owns.
+pub struct RowsMut<'a> {
+    first: usize,
+    factors: &'a mut [f32],
+    bias: &'a mut [f32],
+    stride: usize,
+}
+
+impl<'a> RowsMut<'a> {
+    /// Splits before `row`, which counts from the start of the whole matrix.
+    pub fn split_at(self, row: usize) -> (Self, Self) {
+        let at = row - self.first;
+        let (factors, rest) = self.factors.split_at_mut(at * self.stride);
+        let (bias, rest_bias) = self.bias.split_at_mut(at);
+        (
+            Self { first: self.first, factors, bias, stride: self.stride },
+            Self { first: row, factors: rest, bias: rest_bias, stride: self.stride },
+        )
+    }
+
+    /// A row, which counts from the start of the whole matrix, and its bias.
+    #[inline(always)]
+    pub fn row(&mut self, row: u32) -> (&mut [f32], &mut f32) {
+        let at = row as usize - self.first;
+        (&mut self.factors[at * self.stride..][..self.stride], &mut self.bias[at])
+    }
+}

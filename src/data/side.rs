@@ -1,0 +1,28 @@
+//! Users and items.
+
+/// One of the two sides of a rating.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Side {
+    /// Users: `p`, `b`.
+    User,
+    /// Items: `q`, `c`.
+    Item,
+}
+
+impl Side {
+    /// The other side.
+    pub fn partner(self) -> Side {
+        match self {
+            Side::User => Side::Item,
+            Side::Item => Side::User,
+        }
+    }
+
+    /// `user` or `item`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Side::User => "user",
+            Side::Item => "item",
+        }
+    }
+}

@@ -1,0 +1,194 @@
+//! What a user may set, and what training does with it.
+
+use super::Loss;
+use crate::{Error, Result};
+use serde::{Deserialize, Serialize};
+
+/// How factors are learned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Solver {
+    /// Stochastic gradient descent, with `--momentum` if wanted.
+    Sgd,
+    /// AdaGrad (Duchi, Hazan and Singer 2011): rates fall where gradients were large.
+    Adagrad,
+    /// Adam (Kingma and Ba 2015), moving only the rows of the batch as `torch.optim.SparseAdam`.
+    Adam,
+}
+
+/// Settings of a training run as a user gives them: what is `None` is chosen from the data.
+#[derive(Clone, Debug, Default, clap::Args, Serialize, Deserialize)]
+#[command(next_help_heading = "Model and solver")]
+#[serde(default)]
+pub struct Options {
+    /// Number of factors (latent dimensionality), 1 to 1024
+    #[arg(long, value_name = "K")]
+    pub factors: Option<usize>,
+    /// Leave out user and item biases
+    #[arg(long)]
+    pub no_bias: bool,
+    /// Leave out the global mean
+    #[arg(long)]
+    pub no_mean: bool,
+    /// squared for ratings, plays, minutes; logistic for 0 and 1
+    #[arg(long, value_enum)]
+    pub loss: Option<Loss>,
+    /// How factors are learned
+    #[arg(long, value_enum)]
+    pub solver: Option<Solver>,
+    /// Passes over the ratings
+    #[arg(long, value_name = "N")]
+    pub epochs: Option<usize>,
+    /// Ratings per update; large is faster on a GPU, small learns more per epoch
+    #[arg(long, value_name = "N")]
+    pub batch_size: Option<usize>,
+    /// Step size of the first epoch
+    #[arg(long, value_name = "X")]
+    pub learning_rate: Option<f64>,
+    /// Factor by which the step size falls from one epoch to the next; 1 keeps it
+    #[arg(long, value_name = "X")]
+    pub learning_rate_decay: Option<f64>,
+    /// Momentum of sgd, kept per touched row
+    #[arg(long, value_name = "X")]
+    pub momentum: Option<f64>,
+    /// Regularization of the factors, per rating
+    #[arg(long, value_name = "X")]
+    pub reg: Option<f64>,
+    /// Regularization of the biases, per rating
+    #[arg(long, value_name = "X")]
+    pub reg_bias: Option<f64>,
+    /// Regularization grows with (ratings of the row)^X: 1 is weighted lambda, 0 plain ridge
+    #[arg(long, value_name = "X")]
+    pub reg_exponent: Option<f64>,
+    /// Standard deviation of the factors at the start
+    #[arg(long, value_name = "X")]
+    pub init_scale: Option<f64>,
+    /// Stop after N epochs without a better held-out error; the best epoch is kept
+    #[arg(long, value_name = "N")]
+    pub patience: Option<usize>,
+    /// Seed of everything random: the held-out part, the start, the batches
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub seed: u64,
+    /// Batches in file order, the same every epoch
+    #[arg(long)]
+    pub no_shuffle: bool,
+}
+
+/// Settings of a training run, complete and checked.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Settings {
+    /// Number of factors `k`.
+    pub factors: usize,
+    /// Whether there are biases `b`, `c`.
+    pub bias: bool,
+    /// Whether there is a global mean `μ`.
+    pub mean: bool,
+    /// The loss.
+    pub loss: Loss,
+    /// The solver.
+    pub solver: Solver,
+    /// Passes over the ratings.
+    pub epochs: usize,
+    /// Ratings per update.
+    pub batch_size: usize,
+    /// Step size of the first epoch.
+    pub learning_rate: f64,
+    /// Factor of the step size from one epoch to the next.
+    pub learning_rate_decay: f64,
+    /// Momentum of sgd; 0 for none.
+    pub momentum: f64,
+    /// Regularization of the factors.
+    pub reg: f64,
+    /// Regularization of the biases.
+    pub reg_bias: f64,
+    /// `ν`: exponent of a row's number of ratings in its regularization.
+    pub reg_exponent: f64,
+    /// Standard deviation of the factors at the start.
+    pub init_scale: f64,
+    /// Epochs without improvement before stopping; `None` never stops early.
+    pub patience: Option<usize>,
+    /// The seed.
+    pub seed: u64,
+    /// Whether batches are shuffled.
+    pub shuffle: bool,
+}
+
+impl Options {
+    /// Checks what can be checked without data, naming the flag.
+    pub fn check(&self) -> Result<()> {
+        let within = |flag: &str, value: Option<f64>, ok: fn(f64) -> bool, what: &str| match value {
+            Some(x) if !ok(x) => Err(Error::settings(format!("--{flag} {x}: must be {what}"))),
+            _ => Ok(()),
+        };
+        let positive = |x: f64| x.is_finite() && x > 0.0;
+        let not_negative = |x: f64| x.is_finite() && x >= 0.0;
+        within("learning-rate", self.learning_rate, positive, "a finite number above 0")?;
+        within(
+            "learning-rate-decay",
+            self.learning_rate_decay,
+            |x| x > 0.0 && x <= 1.0,
+            "above 0 and at most 1",
+        )?;
+        within("momentum", self.momentum, |x| (0.0..1.0).contains(&x), "at least 0 and below 1")?;
+        within("reg", self.reg, not_negative, "a finite number, 0 or more")?;
+        within("reg-bias", self.reg_bias, not_negative, "a finite number, 0 or more")?;
+        within("reg-exponent", self.reg_exponent, not_negative, "a finite number, 0 or more")?;
+        within("init-scale", self.init_scale, not_negative, "a finite number, 0 or more")?;
+        if let Some(k) = self.factors.filter(|k| !(1..=1024).contains(k)) {
+            return Err(Error::settings(format!("--factors {k}: must be 1 to 1024")));
+        }
+        for (flag, value) in
+            [("epochs", self.epochs), ("batch-size", self.batch_size), ("patience", self.patience)]
+        {
+            if value == Some(0) {
+                return Err(Error::settings(format!("--{flag} 0: must be 1 or more")));
+            }
+        }
+        if self.momentum.is_some_and(|m| m > 0.0) && self.solver != Some(Solver::Sgd) {
+            return Err(Error::settings(
+                "--momentum belongs to --solver sgd; adagrad and adam have no such setting",
+            ));
+        }
+        if self.no_bias && self.reg_bias.is_some_and(|x| x > 0.0) {
+            return Err(Error::settings("--reg-bias has no effect with --no-bias; leave one out"));
+        }
+        Ok(())
+    }
+
+    /// Completes the settings for a training set of `ratings` ratings.
+    ///
+    /// # Errors
+    /// As [`Options::check`].
+    pub fn resolve(&self, ratings: usize) -> Result<Settings> {
+        self.check()?;
+        let factors = self.factors.unwrap_or(32);
+        let solver = self.solver.unwrap_or(Solver::Adam);
+        let batch_size = self.batch_size.unwrap_or_else(|| default_batch_size(ratings));
+        let batch_size = batch_size.min(ratings.max(1));
+        let reg = self.reg.unwrap_or(0.05);
+        Ok(Settings {
+            factors,
+            bias: !self.no_bias,
+            mean: !self.no_mean,
+            loss: self.loss.unwrap_or_default(),
+            solver,
+            epochs: self.epochs.unwrap_or(20),
+            batch_size,
+            learning_rate: self.learning_rate.unwrap_or(0.005),
+            learning_rate_decay: self.learning_rate_decay.unwrap_or(1.0),
+            momentum: self.momentum.unwrap_or(0.0),
+            reg,
+            reg_bias: if self.no_bias { 0.0 } else { self.reg_bias.unwrap_or(reg) },
+            reg_exponent: self.reg_exponent.unwrap_or(1.0),
+            init_scale: self.init_scale.unwrap_or(0.1 / (factors as f64).sqrt()),
+            patience: self.patience,
+            seed: self.seed,
+            shuffle: !self.no_shuffle,
+        })
+    }
+}
+
+/// A few hundred updates an epoch where the data allows.
+fn default_batch_size(ratings: usize) -> usize {
+    (ratings / 256).next_power_of_two().clamp(64, 16_384)
+}

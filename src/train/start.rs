@@ -1,0 +1,62 @@
+//! Where training starts: the global mean and random factors.
+
+use super::{Loss, Settings};
+use crate::data::Ratings;
+use crate::model::Factors;
+use crate::{Error, Result};
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
+use rand_distr::{Distribution, StandardNormal};
+use rayon::prelude::*;
+
+/// Rows that share one stream of random numbers; a constant, so that threads do not matter.
+const ROWS_PER_STREAM: usize = 1024;
+
+/// `μ`: the mean rating, or the log-odds of the mean for logistic loss. 0 without a mean.
+///
+/// # Errors
+/// For logistic loss, ratings other than 0 and 1, or all of one kind.
+pub fn global_mean(ratings: &Ratings, settings: &Settings) -> Result<f32> {
+    if settings.loss == Loss::Logistic {
+        if let Some((_, _, r)) = ratings.iter().find(|&(_, _, r)| r != 0.0 && r != 1.0) {
+            return Err(Error::data(format!(
+                "--loss logistic takes ratings that are 0 or 1, and there is a {r}; use \
+                 --transform binary --threshold X, or --loss squared"
+            )));
+        }
+        let mean = ratings.mean();
+        if mean == 0.0 || mean == 1.0 {
+            return Err(Error::data(format!(
+                "all ratings are {mean}: --loss logistic has nothing to tell apart; for data that \
+                 holds only what users liked, use an implicit solver (ials)"
+            )));
+        }
+        return Ok(if settings.mean { (mean / (1.0 - mean)).ln() as f32 } else { 0.0 });
+    }
+    Ok(if settings.mean { ratings.mean() as f32 } else { 0.0 })
+}
+
+/// Factors drawn from N(0, init_scale²) and biases of zero.
+pub fn random(users: usize, items: usize, global_mean: f32, settings: &Settings) -> Factors {
+    let k = settings.factors;
+    let draw = |rows: usize, side: u64| {
+        let mut factors = vec![0.0_f32; rows * k];
+        factors.par_chunks_mut(ROWS_PER_STREAM * k).enumerate().for_each(|(block, factors)| {
+            let mut random = ChaCha8Rng::seed_from_u64(settings.seed);
+            random.set_stream(((block as u64) << 2) | side);
+            for factor in factors {
+                let z: f64 = StandardNormal.sample(&mut random);
+                *factor = (z * settings.init_scale) as f32;
+            }
+        });
+        factors
+    };
+    Factors {
+        factors: k,
+        user_factors: draw(users, 1),
+        item_factors: draw(items, 2),
+        user_bias: vec![0.0; users],
+        item_bias: vec![0.0; items],
+        global_mean,
+    }
+}
