@@ -1,0 +1,77 @@
+//! What several test files share.
+#![allow(dead_code, reason = "each test file uses a part of it")]
+
+use std::path::PathBuf;
+use wgmf::data::{Ids, Ratings};
+use wgmf::model::Factors;
+
+/// The folder of data beside the repository, or `None`, which is said once.
+pub fn shared(part: &str) -> Option<PathBuf> {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).parent()?.join("shared").join(part);
+    if path.exists() {
+        return Some(path);
+    }
+    println!("skipped: ../shared/{part} is not there");
+    None
+}
+
+/// Reads `user,item,rating` with a header, ids in order of first appearance.
+pub fn read_triples(path: &std::path::Path) -> (Ids, Ids, Ratings) {
+    let (mut users, mut items, mut ratings) = (Ids::new(), Ids::new(), Ratings::default());
+    for record in csv::Reader::from_path(path).unwrap().records() {
+        let record = record.unwrap();
+        ratings.users.push(users.intern(&record[0]));
+        ratings.items.push(items.intern(&record[1]));
+        ratings.values.push(record[2].parse().unwrap());
+    }
+    (users, items, ratings)
+}
+
+/// Reads an array of f32 or f64 as f64.
+pub fn read_npy(path: &std::path::Path) -> Vec<f64> {
+    let bytes = std::fs::read(path).unwrap();
+    let file = npyz::NpyFile::new(&bytes[..]).unwrap();
+    match file.try_data::<f64>() {
+        Ok(data) => data.map(Result::unwrap).collect(),
+        Err(file) => {
+            file.into_vec::<f32>().unwrap().into_iter().map(f64::from).collect()
+        }
+    }
+}
+
+/// Reads the four arrays of a folder; absent biases are zeros.
+pub fn read_factors(folder: &std::path::Path, users: usize, items: usize) -> Factors {
+    let read = |name: &str, or: usize| -> Vec<f32> {
+        let path = folder.join(name);
+        if path.exists() {
+            read_npy(&path).into_iter().map(|x| x as f32).collect()
+        } else {
+            vec![0.0; or]
+        }
+    };
+    let user_factors = read("user_factors.npy", 0);
+    Factors {
+        factors: user_factors.len() / users,
+        user_factors,
+        item_factors: read("item_factors.npy", 0),
+        user_bias: read("user_bias.npy", users),
+        item_bias: read("item_bias.npy", items),
+        global_mean: 0.0,
+    }
+}
+
+/// How far `got` is from `want`, relative to `max(|want|, floor)`; infinitely far for NaN.
+pub fn gap(got: f64, want: f64, floor: f64) -> f64 {
+    let gap = (got - want).abs() / want.abs().max(floor);
+    if gap.is_nan() { f64::INFINITY } else { gap }
+}
+
+/// The largest [`gap`] of two arrays, with the root mean square of `want` as the floor; where that
+/// is tiny the comparison would mean nothing, and fails.
+pub fn largest_gap(got: &[f32], want: &[f64]) -> f64 {
+    assert_eq!(got.len(), want.len(), "arrays of different lengths");
+    let rms = (want.iter().map(|x| x * x).sum::<f64>() / want.len() as f64).sqrt();
+    assert!(rms > 1e-6, "the expected values are all but zero: rms {rms}");
+    let gaps = got.iter().zip(want).map(|(&got, &want)| gap(f64::from(got), want, rms));
+    gaps.fold(0.0, f64::max)
+}
