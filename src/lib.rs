@@ -8,6 +8,7 @@ pub mod cpu;
 pub mod data;
 pub mod error;
 pub mod evaluate;
+pub mod gpu;
 pub mod model;
 pub mod progress;
 pub mod train;

@@ -92,3 +92,8 @@ fn golden(backend: &dyn Backend) {
 fn golden_on_the_cpu() {
     golden(&Cpu::new());
 }
+
+#[test]
+fn golden_on_the_gpu() {
+    golden(&common::gpu());
+}

@@ -186,7 +186,9 @@ pub fn train(
                 return Err(non_finite(&state.factors, epoch, names));
             }
             let checkpoint = Checkpoint { state, history: history.clone(), best: kept };
-            listen(Event::Checkpoint(&checkpoint))?;
+            if listen(Event::Checkpoint(&checkpoint))?.is_break() {
+                stop = Stop::Interrupted;
+            }
         }
     }
     let best_epoch = settings.patience.and(best_epoch(&history));

@@ -3,6 +3,7 @@
 
 use std::path::PathBuf;
 use wgmf::data::{Ids, Ratings};
+use wgmf::gpu::{Choice, Gpu};
 use wgmf::model::Factors;
 
 /// The folder of data beside the repository, or `None`, which is said once.
@@ -33,9 +34,7 @@ pub fn read_npy(path: &std::path::Path) -> Vec<f64> {
     let file = npyz::NpyFile::new(&bytes[..]).unwrap();
     match file.try_data::<f64>() {
         Ok(data) => data.map(Result::unwrap).collect(),
-        Err(file) => {
-            file.into_vec::<f32>().unwrap().into_iter().map(f64::from).collect()
-        }
+        Err(file) => file.into_vec::<f32>().unwrap().into_iter().map(f64::from).collect(),
     }
 }
 
@@ -74,4 +73,17 @@ pub fn largest_gap(got: &[f32], want: &[f64]) -> f64 {
     assert!(rms > 1e-6, "the expected values are all but zero: rms {rms}");
     let gaps = got.iter().zip(want).map(|(&got, &want)| gap(f64::from(got), want, rms));
     gaps.fold(0.0, f64::max)
+}
+
+/// The best adapter there is, software included. WGMF_ADAPTER names another.
+pub fn adapter() -> Choice {
+    match std::env::var("WGMF_ADAPTER") {
+        Ok(name) => Choice::Named(name),
+        Err(_) => Choice::Any,
+    }
+}
+
+/// A GPU. Without one a test fails, and says what to install.
+pub fn gpu() -> Gpu {
+    Gpu::open(&adapter()).unwrap_or_else(|error| panic!("{error} (./test.sh installs it)"))
 }

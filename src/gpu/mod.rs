@@ -1,0 +1,59 @@
+//! The GPU backend, and the only folder that names wgpu. Kernels are the WGSL files under
+//! `shaders/`, whole as they are; problems are cut once, at upload, to the device's limits.
+
+mod buffers;
+mod device;
+mod kernels;
+mod params;
+mod passes;
+mod tiles;
+
+pub use device::{Adapter, Choice, TightLimits, adapters};
+pub use kernels::Sources;
+
+use crate::Result;
+use crate::backend::{Backend, Device as DeviceName, GradientPasses, GradientProblem};
+
+/// An open GPU.
+pub struct Gpu {
+    device: device::Device,
+    sources: Sources,
+}
+
+impl Gpu {
+    /// Opens an adapter.
+    ///
+    /// # Errors
+    /// If there is none of that choice, or it cannot be opened; the message lists what there is.
+    pub fn open(choice: &Choice) -> Result<Self> {
+        Self::open_with(choice, None, Sources::default())
+    }
+
+    /// Opens an adapter with limits below its own, or with other shaders: for tests.
+    ///
+    /// # Errors
+    /// As [`Gpu::open`].
+    pub fn open_with(
+        choice: &Choice,
+        tight: Option<TightLimits>,
+        sources: Sources,
+    ) -> Result<Self> {
+        Ok(Self { device: device::Device::open(choice, tight)?, sources })
+    }
+
+    /// The adapter.
+    pub fn adapter(&self) -> &Adapter {
+        &self.device.adapter
+    }
+}
+
+impl Backend for Gpu {
+    fn device(&self) -> DeviceName {
+        let adapter = self.adapter();
+        DeviceName { backend: "gpu", name: format!("{} ({})", adapter.name, adapter.api) }
+    }
+
+    fn gradient_passes(&self, problem: GradientProblem) -> Result<Box<dyn GradientPasses + '_>> {
+        Ok(Box::new(passes::Passes::new(&self.device, &self.sources, problem)?))
+    }
+}
