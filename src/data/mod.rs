@@ -1,5 +1,6 @@
 //! Rating data: ids, triples, reading, filtering, splitting, transforms, synthetic sets.
 
+mod duplicates;
 mod fields;
 mod ids;
 mod lane;
@@ -8,15 +9,20 @@ mod lines;
 mod names;
 mod options;
 mod parse;
+mod prepare;
 mod quoted;
 mod ratings;
 mod read;
 mod source;
+mod transform;
 
+pub use duplicates::Duplicates;
 pub use ids::Ids;
 pub use options::{Delimiter, Format, Header, ReadOptions};
+pub use prepare::{DataFacts, DataOptions, Prepared, align, prepare};
 pub use ratings::Ratings;
 pub use read::{Table, read};
+pub use transform::{Step, Transform, TransformKind};
 
 /// The index of a user or an item that the model does not know.
 pub const UNKNOWN: u32 = u32::MAX;
