@@ -1,14 +1,32 @@
 //! Rating data: ids, triples, reading, filtering, splitting, transforms, synthetic sets.
 
+mod duplicates;
+mod fields;
 mod ids;
+mod lane;
+mod layout;
+mod lines;
+mod names;
+mod options;
+mod output;
+mod parse;
+mod prepare;
+mod quoted;
 mod ratings;
+mod read;
 mod side;
+mod source;
+pub mod synth;
 mod transform;
 
+pub use duplicates::Duplicates;
 pub use ids::Ids;
+pub use options::{Delimiter, Format, Header, ReadOptions};
+pub use prepare::{DataFacts, DataOptions, Prepared, align, prepare};
 pub use ratings::Ratings;
+pub use read::{Table, read};
 pub use side::Side;
-pub use transform::Transform;
+pub use transform::{Step, Transform, TransformKind};
 
 /// The index of a user or an item that the model does not know.
 pub const UNKNOWN: u32 = u32::MAX;
