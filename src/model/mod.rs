@@ -1,6 +1,7 @@
 //! What training leaves: factors, the model directory, predictions, export formats.
 
 mod directory;
+mod export;
 mod factors;
 mod id_file;
 mod predict;
@@ -10,6 +11,7 @@ mod tensors;
 mod whole;
 
 pub use directory::{Model, check_output};
+pub use export::{Format, export};
 pub use factors::Factors;
 pub use predict::Unit;
 pub use run::{EpochRecord, RunRecord};
