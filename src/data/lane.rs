@@ -1,0 +1,257 @@
+//! One lane of the parallel reader: the ratings of a chunk, with ids numbered in the order in
+//! which the lane met them.
+//!
+//! A lane keeps its ids from chunk to chunk, so that the shared table only sees an id once a lane.
+//! Lanes take chunks in order and are merged in order of their chunks; an id that is old in its
+//! lane is then old in the shared table too, which keeps that table in order of first appearance.
+
+use super::{Ids, UNKNOWN};
+use hashbrown::HashTable;
+use std::hash::BuildHasher;
+
+/// The longest id, in bytes.
+const LONGEST_ID: usize = 64 << 10;
+
+/// The ids of one side that a lane has met.
+#[derive(Default)]
+pub struct LaneIds {
+    short: ShortIds,
+    long: HashTable<u32>,
+    hasher: foldhash::fast::FixedState,
+    text: String,
+    ends: Vec<usize>,
+    /// Index in the shared table of each id that has been merged.
+    shared: Vec<u32>,
+}
+
+impl LaneIds {
+    /// The lane's index of `id`, or what is wrong with it.
+    #[inline]
+    pub fn index(&mut self, id: &[u8]) -> Result<u32, String> {
+        let new = self.ends.len() as u32;
+        let index = match pack(id) {
+            Some(key) => self.short.find_or_insert(key, new),
+            None => self.long_index(id, new)?,
+        };
+        if index == new {
+            self.add(id)?;
+        }
+        Ok(index)
+    }
+
+    fn long_index(&mut self, id: &[u8], new: u32) -> Result<u32, String> {
+        if id.is_empty() {
+            return Err("is empty".into());
+        }
+        if id.len() > LONGEST_ID {
+            return Err("is longer than 64 KiB; is a closing quote missing?".into());
+        }
+        let Self { text, ends, hasher, long, .. } = self;
+        let hash = hasher.hash_one(id);
+        if let Some(&index) = long.find(hash, |&i| bytes(text, ends, i) == id) {
+            return Ok(index);
+        }
+        long.insert_unique(hash, new, |&i| hasher.hash_one(bytes(text, ends, i)));
+        Ok(new)
+    }
+
+    #[cold]
+    fn add(&mut self, id: &[u8]) -> Result<(), String> {
+        let text = std::str::from_utf8(id)
+            .map_err(|_| format!("\"{}\" is not UTF-8", String::from_utf8_lossy(id)))?;
+        self.text.push_str(text);
+        self.ends.push(self.text.len());
+        Ok(())
+    }
+
+    /// Adds what is new here to the shared table; false when that is full.
+    pub fn merge(&mut self, all: &mut Ids) -> bool {
+        for index in self.shared.len()..self.ends.len() {
+            if all.len() >= UNKNOWN as usize {
+                return false;
+            }
+            let from = if index == 0 { 0 } else { self.ends[index - 1] };
+            self.shared.push(all.intern(&self.text[from..self.ends[index]]));
+        }
+        true
+    }
+
+    /// The shared table's indices of merged ids.
+    pub fn shared(&self, local: &[u32]) -> impl Iterator<Item = u32> {
+        local.iter().map(|&index| self.shared[index as usize])
+    }
+}
+
+fn bytes<'a>(text: &'a str, ends: &[usize], index: u32) -> &'a [u8] {
+    let index = index as usize;
+    let start = if index == 0 { 0 } else { ends[index - 1] };
+    &text.as_bytes()[start..ends[index]]
+}
+
+/// The bytes of an id as one nonzero number, if it has 1 to 8 of them and the last is not NUL
+/// (so that padding with NUL loses nothing).
+#[inline(always)]
+fn pack(id: &[u8]) -> Option<u64> {
+    let length = id.len();
+    let key = match length {
+        // Overlapping loads agree where they overlap.
+        4..=8 => {
+            let low = u32::from_le_bytes([id[0], id[1], id[2], id[3]]);
+            let [a, b, c, d] = [id[length - 4], id[length - 3], id[length - 2], id[length - 1]];
+            u64::from(low) | u64::from(u32::from_le_bytes([a, b, c, d])) << (8 * (length - 4))
+        }
+        1..=3 => {
+            let at = |i: usize| u64::from(id[i]) << (8 * i);
+            at(0) | at(length / 2) | at(length - 1)
+        }
+        _ => return None,
+    };
+    (id[length - 1] != 0).then_some(key)
+}
+
+/// An open-addressing table from packed ids to indices; key 0 is an empty place.
+#[derive(Default)]
+struct ShortIds {
+    places: Vec<(u64, u32)>,
+    used: usize,
+}
+
+impl ShortIds {
+    #[inline]
+    fn find_or_insert(&mut self, key: u64, new: u32) -> u32 {
+        if self.used * 2 >= self.places.len() {
+            self.grow();
+        }
+        let mask = self.places.len() - 1;
+        let mut at = spread(key) & mask;
+        loop {
+            let place = &mut self.places[at & mask];
+            if place.0 == key {
+                return place.1;
+            }
+            if place.0 == 0 {
+                *place = (key, new);
+                self.used += 1;
+                return new;
+            }
+            at = (at + 1) & mask;
+        }
+    }
+
+    #[cold]
+    fn grow(&mut self) {
+        let larger = (self.places.len() * 2).max(1024);
+        let old = std::mem::replace(&mut self.places, vec![(0, 0); larger]);
+        for place in old.into_iter().filter(|place| place.0 != 0) {
+            let mut at = spread(place.0) & (larger - 1);
+            while self.places[at].0 != 0 {
+                at = (at + 1) & (larger - 1);
+            }
+            self.places[at] = place;
+        }
+    }
+}
+
+/// A folded multiplication: every bit of the key reaches the low bits.
+#[inline(always)]
+fn spread(key: u64) -> usize {
+    let product = u128::from(key ^ 0x243f_6a88_85a3_08d3) * 0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835;
+    (product as u64 ^ (product >> 64) as u64) as usize
+}
+
+/// The ratings of one chunk as one lane read them.
+#[derive(Default)]
+pub struct Lane {
+    /// Users met by this lane.
+    pub users: LaneIds,
+    /// Items met by this lane.
+    pub items: LaneIds,
+    /// The chunk's ratings, in the lane's own indices.
+    pub rows: Rows,
+}
+
+/// What one chunk held; lines count from 0 at the start of the chunk.
+#[derive(Default)]
+pub struct Rows {
+    /// The lane's user index of each rating.
+    pub users: Vec<u32>,
+    /// The lane's item index of each rating.
+    pub items: Vec<u32>,
+    /// The ratings.
+    pub values: Vec<f32>,
+    /// Their timestamps, where the file has them.
+    pub timestamps: Vec<i64>,
+    /// `(row, line)` wherever a row does not lie one line below the row before.
+    pub runs: Vec<(u64, u64)>,
+    /// How many lines the chunk has.
+    pub lines: u64,
+    /// The first line that cannot be read, and why.
+    pub failure: Option<(u64, String)>,
+    /// The first timestamp that cannot be read.
+    pub bad_timestamp: Option<(u64, String)>,
+    next_line: u64,
+}
+
+impl Rows {
+    /// Forgets the chunk, keeps the memory.
+    pub fn clear(&mut self) {
+        self.users.clear();
+        self.items.clear();
+        self.values.clear();
+        self.timestamps.clear();
+        self.runs.clear();
+        (self.lines, self.failure, self.bad_timestamp) = (0, None, None);
+        self.next_line = u64::MAX;
+    }
+
+    /// Adds a rating found at `line`.
+    #[inline(always)]
+    pub fn push(&mut self, user: u32, item: u32, value: f32, line: u64) {
+        if line != self.next_line {
+            self.runs.push((self.values.len() as u64, line));
+        }
+        self.next_line = line + 1;
+        self.push_on(user, item, value);
+    }
+
+    /// Adds a rating where the one before it says.
+    #[inline(always)]
+    pub fn push_on(&mut self, user: u32, item: u32, value: f32) {
+        self.users.push(user);
+        self.items.push(item);
+        self.values.push(value);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn packed_ids_are_told_apart() {
+        let mut ids = LaneIds::default();
+        let names: [&[u8]; 14] = [
+            b"1", b"11", b"111", b"1111", b"11111", b"111111", b"1111111", b"11111111",
+            b"111111111", b"1\0", b"\0", b"1\x001", "\u{e9}".as_bytes(), b"1111111\0",
+        ];
+        for (want, name) in names.iter().enumerate() {
+            assert_eq!(ids.index(name), Ok(want as u32), "{name:?}");
+        }
+        for (want, name) in names.iter().enumerate() {
+            assert_eq!(ids.index(name), Ok(want as u32), "{name:?}");
+        }
+    }
+
+    #[test]
+    fn many_short_ids_survive_growth() {
+        let mut ids = LaneIds::default();
+        for round in 0..2 {
+            for i in 0..50_000_u32 {
+                assert_eq!(ids.index(i.to_string().as_bytes()), Ok(i), "round {round}");
+            }
+        }
+        let mut all = Ids::new();
+        assert!(ids.merge(&mut all));
+        assert_eq!((all.len(), all.name(49_999)), (50_000, "49999"));
+    }
+}

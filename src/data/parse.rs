@@ -1,0 +1,191 @@
+//! From the lines of a chunk to the rows of a lane.
+
+use super::fields::{self, Blanks, Byte, ByteAndBlanks, Cut, DoubleColon};
+use super::lane::Lane;
+use super::layout::{Layout, shorten};
+use super::names::Role;
+use super::options::{Delimiter, Format};
+
+/// Parses a chunk of whole lines without quotes; `first` is the first of a file.
+pub fn chunk(lane: &mut Lane, chunk: &[u8], layout: &Layout, first: bool) {
+    lane.rows.clear();
+    let skip = u64::from(first && layout.header.is_some());
+    match (layout.delimiter, layout.trims) {
+        (Delimiter::Byte(byte), false) => lines(lane, chunk, layout, skip, Byte(byte)),
+        (Delimiter::Byte(byte), true) => lines(lane, chunk, layout, skip, ByteAndBlanks(byte)),
+        (Delimiter::DoubleColon, _) => lines(lane, chunk, layout, skip, DoubleColon),
+        (Delimiter::Blanks, _) => lines(lane, chunk, layout, skip, Blanks),
+    }
+}
+
+fn lines<C: Cut>(lane: &mut Lane, chunk: &[u8], layout: &Layout, mut skip: u64, cut: C) {
+    let (mut at, mut number) = (0, 0);
+    for end in memchr::memchr_iter(b'\n', chunk) {
+        let line = fields::without_return(&chunk[at..end]);
+        at = end + 1;
+        number += 1;
+        let outcome = if skip > 0 || line.first().is_none_or(u8::is_ascii_whitespace) {
+            // Only a line that begins with a blank can be blank throughout.
+            if line.trim_ascii().is_empty() {
+                continue;
+            }
+            if skip > 0 {
+                skip -= 1;
+                continue;
+            }
+            one(lane, line, layout, number - 1, cut)
+        } else {
+            one(lane, line, layout, number - 1, cut)
+        };
+        if let Err(message) = outcome {
+            lane.rows.failure = Some((number - 1, message));
+            return;
+        }
+    }
+    lane.rows.lines = number;
+}
+
+#[inline(always)]
+fn one<C: Cut>(lane: &mut Lane, line: &[u8], layout: &Layout, number: u64, cut: C) -> Parsed {
+    if layout.format == Format::Grouped {
+        return group(lane, line, layout, number, cut);
+    }
+    let mut found: [&[u8]; 5] = [&[]; 5];
+    let mut next = Some(cut.begin(line));
+    for (column, &slot) in layout.slots.iter().enumerate() {
+        let Some(from) = next else { return Err(too_few(layout, column, line)) };
+        let (end, following) = cut.cut(line, from);
+        // `found` has a place for the columns that nobody wants.
+        found[usize::from(slot)] = &line[from..end];
+        next = following;
+    }
+    let mut fields = layout.slots.len();
+    while let Some(from) = next {
+        let (end, following) = cut.cut(line, from);
+        fields += usize::from(fields < layout.fields || end > from);
+        next = following;
+    }
+    if fields > layout.fields {
+        return Err(too_many(layout, line));
+    }
+    row(lane, [found[0], found[1], found[2], found[3]], layout, number, line)
+}
+
+type Parsed = Result<(), String>;
+
+/// Adds the rating whose fields are given in the order of [`Role::ALL`].
+#[inline(always)]
+pub fn row(lane: &mut Lane, found: [&[u8]; 4], layout: &Layout, number: u64, line: &[u8]) -> Parsed {
+    let Lane { users, items, rows } = lane;
+    let user = users.index(found[0]).map_err(|e| bad_id(layout, Role::User, &e))?;
+    let item = items.index(found[1]).map_err(|e| bad_id(layout, Role::Item, &e))?;
+    let value = match layout.columns[2] {
+        None => 1.0,
+        Some(_) => match fields::number(found[2]) {
+            Some(value) if value.is_finite() => value,
+            _ => return Err(bad_rating(layout, found[2], line)),
+        },
+    };
+    if layout.columns[3].is_some() {
+        match fields::timestamp(found[3]) {
+            Some(time) => rows.timestamps.push(time),
+            None => {
+                let text = shorten(found[3]);
+                if layout.needs_time {
+                    let column = layout.column_name(Role::Time);
+                    return Err(format!("\"{text}\" is not a whole number in column {column}"));
+                }
+                rows.bad_timestamp.get_or_insert((number, text));
+                rows.timestamps.push(0);
+            }
+        }
+    }
+    rows.push(user, item, value, number);
+    Ok(())
+}
+
+/// A user and its items; a user without items is no rating.
+fn group<C: Cut>(lane: &mut Lane, line: &[u8], layout: &Layout, number: u64, cut: C) -> Parsed {
+    let Lane { users, items, rows } = lane;
+    let (end, mut next) = cut.cut(line, cut.begin(line));
+    let name = &line[cut.begin(line)..end];
+    if name.is_empty() {
+        return Err(bad_id(layout, Role::User, "is empty"));
+    }
+    let mut user = None;
+    while let Some(from) = next {
+        let (end, following) = cut.cut(line, from);
+        next = following;
+        if end == from && next.is_none() {
+            // A delimiter at the end of the line.
+            break;
+        }
+        let item = items.index(&line[from..end]).map_err(|e| bad_id(layout, Role::Item, &e))?;
+        match user {
+            Some(user) => rows.push_on(user, item, 1.0),
+            None => {
+                let index = users.index(name).map_err(|e| bad_id(layout, Role::User, &e))?;
+                rows.push(index, item, 1.0, number);
+                user = Some(index);
+            }
+        }
+    }
+    Ok(())
+}
+
+#[cold]
+fn bad_id(layout: &Layout, role: Role, what: &str) -> String {
+    match layout.header {
+        Some(_) if layout.format == Format::Triples => {
+            format!("the {} id in column {} {what}", role.word(), layout.column_name(role))
+        }
+        _ => format!("the {} id {what}", role.word()),
+    }
+}
+
+#[cold]
+fn bad_rating(layout: &Layout, field: &[u8], line: &[u8]) -> String {
+    let (text, column) = (shorten(field), layout.column_name(Role::Rating));
+    match fields::number(field) {
+        Some(value) if value.is_infinite() && field.iter().any(u8::is_ascii_digit) => {
+            return format!("\"{text}\" is too large for a rating in column {column}");
+        }
+        Some(_) => return format!("\"{text}\" is not a finite number in column {column}"),
+        None => {}
+    }
+    let decimal_comma = text.split_once(',').is_some_and(|(whole, part)| {
+        let digits = |t: &str| !t.is_empty() && t.bytes().all(|b| b.is_ascii_digit());
+        digits(whole.trim_start_matches('-')) && digits(part)
+    });
+    let semicolon = layout.delimiter != Delimiter::Byte(b';') && line.contains(&b';');
+    let hint = if semicolon || (decimal_comma && layout.delimiter == Delimiter::Byte(b',')) {
+        " (use --delimiter \";\"?)"
+    } else if decimal_comma {
+        " (write a decimal point, not a comma)"
+    } else if layout.header.is_none() {
+        " (use --columns or --header?)"
+    } else {
+        " (use --columns?)"
+    };
+    format!("\"{text}\" is not a number in column {column}{hint}")
+}
+
+/// A line without all needed columns.
+#[cold]
+pub fn too_few(layout: &Layout, fields: usize, line: &[u8]) -> String {
+    let roles = Role::ALL.into_iter().filter(|&role| layout.has(role)).map(Role::word);
+    let roles = roles.collect::<Vec<_>>().join(", ");
+    let (s, text) = (if fields == 1 { "" } else { "s" }, shorten(line));
+    format!("{fields} field{s} where {} are needed ({roles}): \"{text}\"", layout.slots.len())
+}
+
+/// A line with more fields than the first.
+#[cold]
+pub fn too_many(layout: &Layout, line: &[u8]) -> String {
+    let remedy = match layout.delimiter {
+        Delimiter::Blanks => "use --format grouped or --delimiter?",
+        _ => "quote an id that contains the delimiter",
+    };
+    let text = shorten(line);
+    format!("more than the {} fields of the first line ({remedy}): \"{text}\"", layout.fields)
+}

@@ -1,0 +1,239 @@
+//! Reading rating files: everything is recognised by content, plain text is parsed in parallel.
+
+use super::lane::Lane;
+use super::layout::Layout;
+use super::lines::Lines;
+use super::names::Role;
+use super::options::{Format, ReadOptions};
+use super::source::Source;
+use super::{Ids, Ratings, UNKNOWN, parse, quoted};
+use crate::progress::Progress;
+use crate::{Error, Result};
+use rayon::prelude::*;
+use std::path::PathBuf;
+
+/// More lanes than this repeat ids without being faster than the memory.
+const MOST_LANES: usize = 16;
+
+/// What rating files hold.
+#[derive(Clone, Debug, Default)]
+pub struct Table {
+    /// The users, in order of first appearance.
+    pub users: Ids,
+    /// The items, in order of first appearance.
+    pub items: Ids,
+    /// The ratings, in order of the files.
+    pub ratings: Ratings,
+    /// One line a file of what was recognised, for people.
+    pub recognised: Vec<String>,
+    /// Whether there was a rating column; without one all ratings are 1.
+    pub has_ratings: bool,
+    pub(super) lines: Lines,
+}
+
+impl Table {
+    /// The file and the line, counted from 1, of the rating at `row`.
+    pub fn origin(&self, row: usize) -> (&str, u64) {
+        self.lines.locate(row)
+    }
+}
+
+/// Reads files as one set of ratings; `-` is standard input.
+///
+/// Memory: 12 bytes a rating (20 with timestamps) and the ids. The result does not depend on the
+/// number of threads. Timestamps are kept if every file has them.
+///
+/// # Errors
+/// An input that cannot be opened, is damaged, or has a line that is not a rating; the error names
+/// the file and the line.
+pub fn read(paths: &[PathBuf], options: &ReadOptions, progress: &dyn Progress) -> Result<Table> {
+    let mut reader = Reader::new(options);
+    for path in paths {
+        let source = Source::open(path, progress)?;
+        reader.read(source)?;
+        progress.finish();
+    }
+    reader.table()
+}
+
+/// Collects sources into one table.
+pub(super) struct Reader<'o> {
+    options: &'o ReadOptions,
+    lanes: Vec<Lane>,
+    table: Table,
+    timestamps: bool,
+    /// Of each source.
+    pub layouts: Vec<Layout>,
+}
+
+impl<'o> Reader<'o> {
+    pub fn new(options: &'o ReadOptions) -> Self {
+        let lanes = rayon::current_num_threads().clamp(1, MOST_LANES);
+        Reader {
+            options,
+            lanes: std::iter::repeat_with(Lane::default).take(lanes).collect(),
+            table: Table::default(),
+            timestamps: true,
+            layouts: Vec::new(),
+        }
+    }
+
+    /// Adds all of a source.
+    pub fn read(&mut self, mut source: Source<'_>) -> Result<()> {
+        let name = source.name.clone();
+        let mut batch = vec![Vec::new(); self.lanes.len()];
+        let mut next = vec![Vec::new(); self.lanes.len()];
+        let mut filled = fill(&mut source, &mut batch[..1])?;
+        let layout = Layout::recognise(&name, &batch[0], self.options)?;
+        let before = self.table.ratings.len();
+        self.table.lines.begin_file(before as u64, &name, layout.format == Format::Grouped);
+        self.table.has_ratings |= layout.has(Role::Rating);
+        let mut bad_timestamp = None;
+        let mut at = Place { line: 0, start: true };
+        while filled > 0 {
+            let quote = layout.delimiter.quotes().then(|| {
+                batch[..filled].iter().position(|chunk| memchr::memchr(b'"', chunk).is_some())
+            });
+            let plain = quote.flatten().unwrap_or(filled);
+            let start = at.start;
+            let lanes = &mut self.lanes;
+            let (_, following) = rayon::join(
+                || {
+                    let work = lanes.par_iter_mut().zip(&batch[..plain]).enumerate();
+                    work.for_each(|(i, (lane, chunk))| {
+                        parse::chunk(lane, chunk, &layout, start && i == 0);
+                    });
+                },
+                || if plain == filled { fill(&mut source, &mut next) } else { Ok(0) },
+            );
+            for lane in 0..plain {
+                self.merge(lane, &name, &layout, &mut at, &mut bad_timestamp)?;
+            }
+            if plain < filled {
+                // From the first quote on a line feed may be part of a field: read in order.
+                let mut records = quoted::Records::new(&batch[plain..filled], &mut source, &layout);
+                records.skip_header(at.start && layout.header.is_some())?;
+                let first = at.line;
+                while records.batch(&mut self.lanes[0])? {
+                    at.line = first;
+                    self.merge(0, &name, &layout, &mut at, &mut bad_timestamp)?;
+                }
+                break;
+            }
+            filled = following?;
+            std::mem::swap(&mut batch, &mut next);
+        }
+        self.end(&name, &source, layout, before, bad_timestamp)
+    }
+
+    /// Moves the rows of a lane into the table.
+    fn merge(
+        &mut self,
+        lane: usize,
+        name: &str,
+        layout: &Layout,
+        at: &mut Place,
+        bad_timestamp: &mut Option<(u64, String)>,
+    ) -> Result<()> {
+        let Lane { users, items, rows } = &mut self.lanes[lane];
+        let line_of = |line: u64| at.line + line + 1;
+        if let Some((line, message)) = rows.failure.take() {
+            return Err(Error::line(name, line_of(line), message));
+        }
+        let Table { users: all_users, items: all_items, ratings, lines, .. } = &mut self.table;
+        let before = ratings.len() as u64;
+        for &(row, line) in &rows.runs {
+            lines.add(before + row, line_of(line));
+        }
+        let ((fits, _), (item_fits, _)) = rayon::join(
+            || (users.merge(all_users), ratings.users.extend(users.shared(&rows.users))),
+            || (items.merge(all_items), ratings.items.extend(items.shared(&rows.items))),
+        );
+        if !(fits && item_fits) {
+            return Err(Error::data(format!("there are more than {UNKNOWN} distinct ids")));
+        }
+        ratings.values.extend_from_slice(&rows.values);
+        if let (None, Some((line, text))) = (&bad_timestamp, rows.bad_timestamp.take()) {
+            *bad_timestamp = Some((line_of(line), text));
+        }
+        self.timestamps &= layout.has(Role::Time) && bad_timestamp.is_none();
+        if self.timestamps {
+            ratings.timestamps.extend_from_slice(&rows.timestamps);
+        }
+        *at = Place { line: at.line + rows.lines, start: false };
+        Ok(())
+    }
+
+    /// Notes what was found in a source.
+    fn end(
+        &mut self,
+        name: &str,
+        source: &Source<'_>,
+        layout: Layout,
+        before: usize,
+        bad_timestamp: Option<(u64, String)>,
+    ) -> Result<()> {
+        let count = self.table.ratings.len() - before;
+        if count == 0 {
+            let message = match layout.header {
+                Some(_) => "holds no ratings (only a header)",
+                None => "holds no ratings",
+            };
+            return Err(Error::file(name, message));
+        }
+        let kind = source.compression.map(|kind| format!("{kind}, ")).unwrap_or_default();
+        let mut line = format!("{name}: {kind}{}; {} ratings", layout.describe(), grouped(count));
+        if let Some((at, text)) = bad_timestamp {
+            line += &format!(
+                "; timestamps ignored (line {at}: \"{text}\" is not a number in column {})",
+                layout.column_name(Role::Time)
+            );
+        }
+        self.table.recognised.push(line);
+        self.layouts.push(layout);
+        Ok(())
+    }
+
+    /// What was read.
+    pub fn table(self) -> Result<Table> {
+        let mut table = self.table;
+        if table.ratings.is_empty() {
+            return Err(Error::data("there are no ratings to read; name a file of ratings"));
+        }
+        if !self.timestamps {
+            table.ratings.timestamps = Vec::new();
+        }
+        Ok(table)
+    }
+}
+
+/// Where the next chunk begins.
+struct Place {
+    /// Lines before it.
+    line: u64,
+    /// Whether it is the first.
+    start: bool,
+}
+
+/// Fills chunks in order; how many there were.
+fn fill(source: &mut Source<'_>, chunks: &mut [Vec<u8>]) -> Result<usize> {
+    for (filled, chunk) in chunks.iter_mut().enumerate() {
+        if !source.next_chunk(chunk)? {
+            return Ok(filled);
+        }
+    }
+    Ok(chunks.len())
+}
+
+/// A count with a comma after every three digits.
+pub(super) fn grouped(count: usize) -> String {
+    let digits = count.to_string();
+    let mut text = String::new();
+    for (i, digit) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i) % 3 == 0 {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}

@@ -1,0 +1,167 @@
+//! Where the bytes come from: a file or standard input, decompressed by content, in chunks that
+//! end at line borders.
+
+use crate::progress::Progress;
+use crate::{Error, Result};
+use std::fs::File;
+use std::io::{self, Cursor, Read};
+use std::path::Path;
+
+/// What a chunk aims at: large enough to amortise a task, small enough for the caches' next level.
+pub const CHUNK: usize = 4 << 20;
+/// A line beyond this is taken for a file that is not text.
+const LONGEST_LINE: usize = 256 << 20;
+
+/// An opened input.
+pub struct Source<'a> {
+    /// The file as the user named it.
+    pub name: String,
+    /// `gzip`, `zstd` or nothing.
+    pub compression: Option<&'static str>,
+    reader: Box<dyn Read + Send + 'a>,
+    carry: Vec<u8>,
+    ended: bool,
+}
+
+impl<'a> Source<'a> {
+    /// Opens `path` (`-` is standard input), tells `progress` its size, and looks at its first
+    /// bytes.
+    pub fn open(path: &Path, progress: &'a dyn Progress) -> Result<Self> {
+        let name = path.display().to_string();
+        let step = format!("reading {name}");
+        let raw: Box<dyn Read + Send> = if name == "-" {
+            progress.start(&step, None, "bytes");
+            Box::new(io::stdin())
+        } else {
+            let file = File::open(path).map_err(|e| Error::io(path, e))?;
+            let meta = file.metadata().map_err(|e| Error::io(path, e))?;
+            if meta.is_dir() {
+                return Err(Error::file(path, "is a directory; name a file of ratings"));
+            }
+            progress.start(&step, meta.is_file().then_some(meta.len()), "bytes");
+            Box::new(file)
+        };
+        Self::new(name, Counted { inner: raw, progress })
+    }
+
+    /// An input in memory.
+    pub fn bytes(name: &str, bytes: &'a [u8]) -> Result<Self> {
+        Self::new(name.to_owned(), bytes)
+    }
+
+    fn new(name: String, mut raw: impl Read + Send + 'a) -> Result<Self> {
+        let mut head = Vec::new();
+        let peeked = raw.by_ref().take(4).read_to_end(&mut head);
+        peeked.map_err(|e| Error::io(&name, e))?;
+        let compression = match head.as_slice() {
+            [0x1f, 0x8b, ..] => Some("gzip"),
+            [0x28, 0xb5, 0x2f, 0xfd] => Some("zstd"),
+            [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => {
+                return Err(Error::file(&name, "is UTF-16 text; save it as UTF-8"));
+            }
+            _ => None,
+        };
+        let raw = Cursor::new(head).chain(raw);
+        let reader: Box<dyn Read + Send + 'a> = match compression {
+            Some("gzip") => Box::new(flate2::read::MultiGzDecoder::new(raw)),
+            Some(_) => Box::new(
+                zstd::stream::read::Decoder::new(raw).map_err(|e| Error::io(&name, e))?,
+            ),
+            None => Box::new(raw),
+        };
+        let mut source =
+            Source { name, compression, reader, carry: Vec::new(), ended: false };
+        let mut start = Vec::new();
+        source.read_up_to(&mut start, 3)?;
+        if start != [0xef, 0xbb, 0xbf] {
+            source.carry = start;
+        }
+        Ok(source)
+    }
+
+    /// Fills `chunk` with the next whole lines; the last line of the input gets its line feed if
+    /// it has none. False at the end.
+    pub fn next_chunk(&mut self, chunk: &mut Vec<u8>) -> Result<bool> {
+        chunk.clear();
+        chunk.append(&mut self.carry);
+        while !self.ended {
+            let before = chunk.len();
+            self.read_up_to(chunk, CHUNK)?;
+            if self.ended {
+                break;
+            }
+            if let Some(end) = memchr::memrchr(b'\n', &chunk[before..]) {
+                self.carry.extend_from_slice(&chunk[before + end + 1..]);
+                chunk.truncate(before + end + 1);
+                return Ok(true);
+            }
+            if chunk.len() > LONGEST_LINE {
+                let message = "has a line longer than 256 MiB; is it text?";
+                return Err(Error::file(&self.name, message));
+            }
+        }
+        if chunk.last().is_some_and(|&b| b != b'\n') {
+            chunk.push(b'\n');
+        }
+        Ok(!chunk.is_empty())
+    }
+
+    /// Appends up to `limit` bytes; fewer mean the end.
+    fn read_up_to(&mut self, into: &mut Vec<u8>, limit: usize) -> Result<()> {
+        let read = self.reader.by_ref().take(limit as u64).read_to_end(into);
+        let read = read.map_err(|e| self.failure(e))?;
+        self.ended = read < limit;
+        Ok(())
+    }
+
+    fn failure(&self, error: io::Error) -> Error {
+        match (self.compression, error.kind()) {
+            (Some(kind), io::ErrorKind::UnexpectedEof) => Error::file(
+                &self.name,
+                format!("the {kind} data ends too early; is the file complete?"),
+            ),
+            (Some(kind), _) => {
+                Error::file(&self.name, format!("the {kind} data is damaged ({error})"))
+            }
+            (None, _) => Error::io(&self.name, error),
+        }
+    }
+
+    /// What is left as one stream, for a reader that does its own splitting; ends in a line feed.
+    pub fn rest(&mut self) -> impl Read + '_ {
+        Rest { source: self, chunk: Vec::new(), at: 0 }
+    }
+}
+
+struct Rest<'s, 'a> {
+    source: &'s mut Source<'a>,
+    chunk: Vec<u8>,
+    at: usize,
+}
+
+impl Read for Rest<'_, '_> {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        if self.at == self.chunk.len() {
+            self.at = 0;
+            self.source.next_chunk(&mut self.chunk).map_err(io::Error::other)?;
+        }
+        let count = into.len().min(self.chunk.len() - self.at);
+        into[..count].copy_from_slice(&self.chunk[self.at..self.at + count]);
+        self.at += count;
+        Ok(count)
+    }
+}
+
+/// Reports the compressed bytes as they are taken.
+struct Counted<'a> {
+    inner: Box<dyn Read + Send>,
+    progress: &'a dyn Progress,
+}
+
+impl Read for Counted<'_> {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        let count = self.inner.read(into)?;
+        self.progress.advance(count as u64);
+        Ok(count)
+    }
+}
