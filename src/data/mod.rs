@@ -1,5 +1,6 @@
 //! Rating data: ids, triples, reading, filtering, splitting, transforms, synthetic sets.
 
+mod duplicates;
 mod fields;
 mod ids;
 mod lane;
@@ -8,17 +9,20 @@ mod lines;
 mod names;
 mod options;
 mod parse;
+mod prepare;
 mod quoted;
 mod ratings;
 mod read;
 mod source;
 mod transform;
 
+pub use duplicates::Duplicates;
 pub use ids::Ids;
 pub use options::{Delimiter, Format, Header, ReadOptions};
+pub use prepare::{DataFacts, DataOptions, Prepared, align, prepare};
 pub use ratings::Ratings;
 pub use read::{Table, read};
-pub use transform::Transform;
+pub use transform::{Step, Transform, TransformKind};
 
 // For `model`, which streams pairs of any number past the model.
 pub(crate) use fields::all as cut_fields;

@@ -14,14 +14,35 @@ const BATCH: usize = 1 << 18;
 /// The records from the first chunk with a quote to the end of the file.
 pub struct Records<'a> {
     name: String,
-    reader: csv::Reader<Box<dyn Read + 'a>>,
+    reader: csv::Reader<Input<'a>>,
     layout: &'a Layout,
     record: csv::ByteRecord,
+    /// Lines of the file before these.
+    before: u64,
+}
+
+/// An input that knows whether it was asked for more than it had.
+struct Input<'a> {
+    inner: Box<dyn Read + 'a>,
+    ended: bool,
+}
+
+impl Read for Input<'_> {
+    fn read(&mut self, into: &mut [u8]) -> std::io::Result<usize> {
+        let count = self.inner.read(into)?;
+        self.ended |= count == 0 && !into.is_empty();
+        Ok(count)
+    }
 }
 
 impl<'a> Records<'a> {
-    /// `chunks` were taken from `source` and not parsed yet.
-    pub fn new(chunks: &'a [Vec<u8>], source: &'a mut Source<'_>, layout: &'a Layout) -> Self {
+    /// `chunks` were taken from `source` and not parsed yet; `before` lines came before them.
+    pub fn new(
+        chunks: &'a [Vec<u8>],
+        source: &'a mut Source<'_>,
+        layout: &'a Layout,
+        before: u64,
+    ) -> Self {
         let name = source.name.clone();
         let mut input: Box<dyn Read + 'a> = Box::new(std::io::empty());
         for chunk in chunks {
@@ -40,8 +61,8 @@ impl<'a> Records<'a> {
             .flexible(true)
             .delimiter(delimiter)
             .terminator(csv::Terminator::Any(b'\n'))
-            .from_reader(input);
-        Records { name, reader, layout, record: csv::ByteRecord::new() }
+            .from_reader(Input { inner: input, ended: false });
+        Records { name, reader, layout, record: csv::ByteRecord::new(), before }
     }
 
     /// The line, counted from 0, of the next record that is not blank; nothing at the end.
@@ -57,7 +78,13 @@ impl<'a> Records<'a> {
             // The crate says where it stands after the record; blank lines before it make its own
             // position of the record useless.
             let inside = memchr::memchr_iter(b'\n', self.record.as_slice()).count() as u64;
-            return Ok(Some(self.reader.position().line().saturating_sub(2 + inside)));
+            let next_line = self.reader.position().line();
+            if self.reader.get_ref().ended {
+                // The input ends in a line feed, and that has not ended the record.
+                let line = self.before + next_line.saturating_sub(inside);
+                return Err(Error::line(&self.name, line, "a quote is not closed"));
+            }
+            return Ok(Some(next_line.saturating_sub(2 + inside)));
         }
     }
 
@@ -114,11 +141,7 @@ impl<'a> Records<'a> {
             return self.group(lane, line, clean);
         }
         if record.len() < layout.slots.len() {
-            let message = parse::too_few(layout, record.len(), record.as_slice());
-            return Err(match memchr::memchr(b'\n', record.as_slice()) {
-                Some(_) => format!("{message}; a quote that opens here may not be closed"),
-                None => message,
-            });
+            return Err(parse::too_few(layout, record.len(), record.as_slice()));
         }
         if (layout.fields..record.len()).any(|column| !clean(column).is_empty()) {
             return Err(parse::too_many(layout, record.as_slice()));

@@ -35,4 +35,35 @@ impl Ratings {
         let sum: f64 = self.values.iter().map(|&r| f64::from(r)).sum();
         if self.is_empty() { 0.0 } else { sum / self.len() as f64 }
     }
+
+    /// Keeps the ratings whose row `keep` accepts, in order; it is asked once a row, in order.
+    pub fn retain(&mut self, mut keep: impl FnMut(usize) -> bool) {
+        let mut kept = 0;
+        for row in 0..self.len() {
+            if !keep(row) {
+                continue;
+            }
+            if kept < row {
+                self.users[kept] = self.users[row];
+                self.items[kept] = self.items[row];
+                self.values[kept] = self.values[row];
+                if let Some(&time) = self.timestamps.get(row) {
+                    self.timestamps[kept] = time;
+                }
+            }
+            kept += 1;
+        }
+        self.users.truncate(kept);
+        self.items.truncate(kept);
+        self.values.truncate(kept);
+        self.timestamps.truncate(kept);
+    }
+
+    /// Adds the rating at `row` of `other`.
+    pub(super) fn push_from(&mut self, other: &Ratings, row: usize) {
+        self.users.push(other.users[row]);
+        self.items.push(other.items[row]);
+        self.values.push(other.values[row]);
+        self.timestamps.extend(other.timestamps.get(row));
+    }
 }

@@ -111,9 +111,9 @@ impl<'o> Reader<'o> {
             }
             if plain < filled {
                 // From the first quote on a line feed may be part of a field: read in order.
-                let mut records = quoted::Records::new(&batch[plain..filled], &mut source, &layout);
+                let (first, chunks) = (at.line, &batch[plain..filled]);
+                let mut records = quoted::Records::new(chunks, &mut source, &layout, first);
                 records.skip_header(at.start && layout.header.is_some())?;
-                let first = at.line;
                 while records.batch(&mut self.lanes[0])? {
                     at.line = first;
                     self.merge(0, &name, &layout, &mut at, &mut bad_timestamp)?;
