@@ -2,7 +2,7 @@
 
 use super::auc::auc;
 use super::sum::sum;
-use crate::data::{Ids, Ratings, UNKNOWN};
+use crate::data::{Ids, Ratings, Step, UNKNOWN};
 use crate::model::{Model, Unit};
 use crate::{Error, Result};
 use rayon::prelude::*;
@@ -10,9 +10,10 @@ use serde::Serialize;
 
 /// Errors of predictions against ratings. `None` is left out when serialized.
 ///
-/// The unit is that of the user's ratings; for logistic loss predictions are probabilities and
-/// ratings 0 or 1; for an implicit model every pair counts as 1. Keys that begin with `model_` are
-/// in the unit the model was trained in, and there only where a transform makes that another one.
+/// The unit is that of the user's ratings, where the transform `binary` makes them 0 or 1; for
+/// logistic loss predictions are probabilities; for an implicit model every pair counts as 1. Keys
+/// that begin with `model_` are in the unit the model was trained in, and there only where a
+/// transform makes that another one.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct RatingMetrics {
     /// How many ratings were compared, those of unknown users and items included.
@@ -71,8 +72,11 @@ pub fn rating_metrics(model: &Model, ratings: &Ratings) -> Result<RatingMetrics>
 
     let score = |i: usize| model.factors.score(ratings.users[i], ratings.items[i]);
     let in_model = |i: usize| f64::from(model.transform.apply(ratings.values[i]));
+    let loses = model.transform.steps.iter().any(|step| matches!(step, Step::Binary { .. }));
     // What a prediction is held against, in the unit of the predictions.
     let truth = |i: usize| match unit {
+        // The rating, or what can be known of it after a step that cannot be undone.
+        Unit::Rating if loses => model.transform.invert(in_model(i)),
         Unit::Rating => f64::from(ratings.values[i]),
         Unit::Probability => in_model(i),
         Unit::Preference => 1.0,
@@ -104,7 +108,9 @@ pub fn rating_metrics(model: &Model, ratings: &Ratings) -> Result<RatingMetrics>
         unknown_ratings: unknown as u64,
         ..Default::default()
     };
-    let has_mean = model.factors.global_mean != 0.0;
+    // The mean of z-scores is 0 as it should be; elsewhere 0 is a model that learns none.
+    let centred = matches!(model.transform.steps.last(), Some(Step::ZScore { .. }));
+    let has_mean = centred || model.factors.global_mean != 0.0;
     if has_mean {
         metrics.relative_squared_error = ratio(squared, around_guess);
     }
