@@ -3,9 +3,9 @@
 mod fixture;
 
 use approx::assert_relative_eq;
-use fixture::model;
+use fixture::{model, saved, stderr, stdout, wgmf};
 use rand::{RngExt, SeedableRng};
-use wgmf::data::{Ids, Ratings, UNKNOWN};
+use wgmf::data::{Ids, Ratings, Step, Transform, UNKNOWN};
 use wgmf::evaluate::{auc, rating_metrics, unknown_ids};
 use wgmf::model::{Model, Unit};
 use wgmf::train::Loss;
@@ -208,4 +208,131 @@ fn unknown_ids_are_found() {
     let known: Ids = ["a", "b"].iter().collect();
     let seen: Ids = ["x", "b", "y"].iter().collect();
     assert_eq!(unknown_ids(&seen, &known), [0, 2]);
+}
+
+#[test]
+fn transformed_models_are_measured_in_both_units() {
+    let mut model = model(50, 40, 7);
+    model.transform = Transform { steps: vec![Step::Log1p, Step::ZScore { mean: 1.3, std: 0.4 }] };
+    model.factors.global_mean = 0.0;
+    let ratings = ratings(&model, 2_000);
+    let got = rating_metrics(&model, &ratings).unwrap();
+    let to_model = |r: f32| ((1.0 + f64::from(r)).ln() - 1.3) / 0.4;
+    let to_rating = |s: f64| (s * 0.4 + 1.3).exp() - 1.0;
+    let rows: Vec<(f64, f64)> =
+        ratings.iter().map(|(u, i, r)| (f64::from(r), score(&model, u, i))).collect();
+    let own: Vec<f64> = rows.iter().map(|(r, s)| (r - to_rating(*s)).powi(2)).collect();
+    let inner: Vec<f64> = rows.iter().map(|(r, s)| (to_model(*r as f32) - s).powi(2)).collect();
+    let base: Vec<f64> = rows.iter().map(|(r, _)| to_model(*r as f32).powi(2)).collect();
+    assert_relative_eq!(got.rmse, mean(&own).sqrt(), max_relative = 1e-9);
+    // The model's unit is single precision.
+    assert_relative_eq!(got.model_rmse.unwrap(), mean(&inner).sqrt(), max_relative = 1e-6);
+    let relative = mean(&inner) / mean(&base);
+    assert_relative_eq!(got.relative_squared_error.unwrap(), relative, max_relative = 1e-6);
+    assert!(got.model_mae.is_some() && got.model_r2.is_some());
+    let (user, item) = (3, 5);
+    let want = to_rating(score(&model, user, item));
+    assert_relative_eq!(model.predict(user, item), want, max_relative = 1e-12);
+}
+
+#[test]
+fn a_binary_model_is_held_against_what_binary_leaves() {
+    let mut model = model(50, 40, 7);
+    model.transform = Transform { steps: vec![Step::Binary { threshold: 4.0 }] };
+    let ratings = ratings(&model, 2_000);
+    let got = rating_metrics(&model, &ratings).unwrap();
+    let squares: Vec<f64> = ratings
+        .iter()
+        .map(|(u, i, r)| (if r >= 4.0 { 1.0 } else { 0.0 } - score(&model, u, i)).powi(2))
+        .collect();
+    assert_relative_eq!(got.rmse, mean(&squares).sqrt(), max_relative = 1e-9);
+    model.loss = Loss::Logistic;
+    assert!(rating_metrics(&model, &ratings).unwrap().auc.is_some());
+}
+
+/// A saved model and a file of ratings with two unknown users and an unknown item.
+fn home() -> (tempfile::TempDir, Model, String, String) {
+    let home = tempfile::tempdir().unwrap();
+    let dir = home.path().join("m");
+    let model = saved(&dir);
+    let file = home.path().join("test.csv");
+    std::fs::write(
+        &file,
+        "user,item,rating\nu15,i14,4\nu16,\"with, comma\",2.5\nghost,i15,3\nspook,i15,1\nu17,new,5\n",
+    )
+    .unwrap();
+    let text = |path: std::path::PathBuf| path.to_str().unwrap().to_owned();
+    (home, model, text(dir), text(file))
+}
+
+#[test]
+fn the_command_prints_the_metrics() {
+    let (_home, model, dir, file) = home();
+    let output = wgmf(&["evaluate", &dir, &file, "--json"]);
+    assert!(output.status.success(), "{}", stderr(&output));
+    let json: serde_json::Value = serde_json::from_str(&stdout(&output)).unwrap();
+    let (user, item) = (|id| model.users.get(id).unwrap(), |id| model.items.get(id).unwrap());
+    let pairs = [
+        (4.0, user("u15"), item("i14")),
+        (2.5, user("u16"), item("with, comma")),
+        (3.0, UNKNOWN, item("i15")),
+        (1.0, UNKNOWN, item("i15")),
+        (5.0, user("u17"), UNKNOWN),
+    ];
+    let squares: Vec<f64> =
+        pairs.iter().map(|&(r, u, i)| (r - score(&model, u, i)).powi(2)).collect();
+    assert_relative_eq!(
+        json["rmse"].as_f64().unwrap(),
+        mean(&squares).sqrt(),
+        max_relative = 1e-12
+    );
+    assert_eq!(json["ratings"], 5);
+    assert_eq!(json["unknown_users"], 2);
+    assert_eq!(json["unknown_items"], 1);
+    assert_eq!(json["unknown_ratings"], 3);
+    assert!(json.get("auc").is_none());
+    let talk = stderr(&output);
+    assert!(talk.contains("2 of 5 users are not in the model: \"ghost\", \"spook\""), "{talk}");
+    assert!(talk.contains("1 of 4 items are not in the model: \"new\""), "{talk}");
+
+    let table = stdout(&wgmf(&["evaluate", &dir, &file]));
+    let row = table.lines().find(|line| line.starts_with("RMSE")).unwrap();
+    let printed: f64 = row.split_whitespace().last().unwrap().parse().unwrap();
+    assert_relative_eq!(printed, mean(&squares).sqrt(), max_relative = 1e-5);
+}
+
+#[test]
+fn the_command_says_what_is_wrong() {
+    let (home, _model, dir, file) = home();
+    let strict = wgmf(&["evaluate", &dir, &file, "--strict"]);
+    assert_eq!(strict.status.code(), Some(1));
+    assert!(stderr(&strict).contains("\"ghost\""), "{}", stderr(&strict));
+    assert!(strict.stdout.is_empty());
+    let wrong = home.path().join("wrong.csv");
+    std::fs::write(&wrong, "user,item,rating\nu15,i14,4\nu16,i14,good\n").unwrap();
+    let wrong = wgmf(&["evaluate", &dir, wrong.to_str().unwrap()]);
+    assert_eq!(wrong.status.code(), Some(1));
+    assert!(stderr(&wrong).contains("wrong.csv:3"), "{}", stderr(&wrong));
+    let no_model = wgmf(&["evaluate", home.path().to_str().unwrap(), &file]);
+    assert_eq!(no_model.status.code(), Some(1));
+    assert!(stderr(&no_model).contains("is not a wgmf model"), "{}", stderr(&no_model));
+    assert_eq!(stderr(&no_model).lines().count(), 1);
+    assert_eq!(wgmf(&["evaluate", &dir]).status.code(), Some(2));
+}
+
+#[test]
+fn a_rating_the_transform_cannot_take_is_named_with_its_line() {
+    let home = tempfile::tempdir().unwrap();
+    let dir = home.path().join("m");
+    let mut model = model(20, 17, 5);
+    model.transform = Transform { steps: vec![Step::Log1p] };
+    model.save(&dir, &fixture::seen(&model), false).unwrap();
+    let file = home.path().join("test.csv");
+    std::fs::write(&file, "user,item,rating\nu15,i14,4\nu16,i14,-3\n").unwrap();
+    let output = wgmf(&["evaluate", dir.to_str().unwrap(), file.to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stderr(&output).contains("test.csv:3: rating -3"), "{}", stderr(&output));
+    std::fs::write(&file, "user,item,rating\nu15,i14,4\nu16,i14,3\n").unwrap();
+    let output = wgmf(&["evaluate", dir.to_str().unwrap(), file.to_str().unwrap()]);
+    assert!(stdout(&output).contains("log1p"), "{}", stdout(&output));
 }
