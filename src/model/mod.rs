@@ -1,4 +1,16 @@
 //! What training leaves: factors, the model directory, predictions, export formats.
+//!
+//! ```no_run
+//! use wgmf::data::UNKNOWN;
+//! use wgmf::model::{Format, Model, export};
+//!
+//! let model = Model::open("ml-model")?;
+//! let user = model.users.get("42").unwrap_or(UNKNOWN);
+//! let item = model.items.get("1193").unwrap_or(UNKNOWN);
+//! println!("{:.2}", model.predict(user, item));
+//! export(&model, Format::Npy, "ml-model-npy", false, &())?;
+//! # Ok::<(), wgmf::Error>(())
+//! ```
 
 mod directory;
 mod export;

@@ -54,7 +54,8 @@ impl Model {
             let item_index = self.items.get(item).unwrap_or(UNKNOWN);
             let value = self.predict(user_index, item_index);
             if !value.is_finite() {
-                let message = format!("the prediction for user \"{user}\", item \"{item}\" overflows");
+                let message =
+                    format!("the prediction for user \"{user}\", item \"{item}\" overflows");
                 return Err(Error::line(&name, line, message));
             }
             count += 1;

@@ -101,3 +101,14 @@ fn escape(id: &str) -> Cow<'_, str> {
     }
     text.into()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_label_is_one_field_that_trimming_leaves() {
+        let labels = ["", "  ", "a b", "a\tb\nc\\d\r"].map(label);
+        assert_eq!(labels, ["\"\"", "\"  \"", "a b", "a\\tb\\nc\\\\d\\r"]);
+    }
+}
