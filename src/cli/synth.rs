@@ -1,12 +1,57 @@
 //! `wgmf synth`.
 
+use super::output::{print_json, stdout, to_stdout};
+use super::progress::Steps;
+use std::io::Write;
+use std::path::PathBuf;
 use wgmf::Result;
+use wgmf::data::synth::{SynthFacts, SynthOptions, synth};
 
-/// Synth.
+/// Write a planted rating set whose best possible error is known.
+///
+/// Prints that error (the floor): no model can have a lower test RMSE than about this, and a good
+/// one comes close. Use it to see what settings or a machine can do before there are data.
 #[derive(clap::Args)]
-pub struct Args {}
+pub struct Args {
+    #[command(flatten)]
+    options: SynthOptions,
+    /// File to write: comma-separated lines of user, item and value; `-` is standard output, and
+    /// `.gz` or `.zst` at the end compresses
+    #[arg(long, short, value_name = "FILE")]
+    output: PathBuf,
+    /// Replace a file that exists
+    #[arg(long)]
+    force: bool,
+    /// Print the summary as one JSON object
+    #[arg(long)]
+    json: bool,
+}
 
 /// Runs the subcommand.
-pub fn run(_args: Args) -> Result<()> {
-    Ok(())
+pub fn run(args: Args) -> Result<()> {
+    let facts = synth(&args.options, &args.output, args.force, &Steps::new(false))?;
+    let piped = args.output.as_os_str() == "-";
+    if args.json && !piped {
+        return print_json(&facts);
+    }
+    let summary = summary(&facts);
+    if piped {
+        // Standard output has the ratings.
+        eprint!("{summary}");
+        return Ok(());
+    }
+    let mut out = stdout();
+    to_stdout(out.write_all(summary.as_bytes()).and_then(|()| out.flush()))
+}
+
+fn summary(facts: &SynthFacts) -> String {
+    let mut text = format!(
+        "{} ratings of {} items by {} users; mean {:.4}, standard deviation {:.4}\n\
+         noise floor: RMSE {:.4}\n",
+        facts.ratings, facts.items, facts.users, facts.mean, facts.std, facts.floor_rmse
+    );
+    if let Some(floor) = facts.floor_rmse_log1p {
+        text += &format!("noise floor with --transform log1p, in its unit: RMSE {floor:.4}\n");
+    }
+    text
 }

@@ -8,12 +8,14 @@ mod layout;
 mod lines;
 mod names;
 mod options;
+mod output;
 mod parse;
 mod prepare;
 mod quoted;
 mod ratings;
 mod read;
 mod source;
+pub mod synth;
 mod transform;
 
 pub use duplicates::Duplicates;
