@@ -36,6 +36,9 @@ pub struct Args {
 pub fn run(args: Args) -> Result<()> {
     let model = Model::open(&args.model)?;
     let table = read(&args.ratings, &args.read, &Steps::new(false))?;
+    if !table.has_ratings && model.unit() != Unit::Preference {
+        eprintln!("no rating column: every rating counts as 1");
+    }
     let users = unknown_ids(&table.users, &model.users);
     let items = unknown_ids(&table.items, &model.items);
     let sides = [("user", &users, &table.users), ("item", &items, &table.items)];
