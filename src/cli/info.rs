@@ -1,12 +1,182 @@
 //! `wgmf info`.
 
+use super::output::{print_json, stdout, to_stdout};
+use serde_json::{Map, Value, json};
+use std::io::{self, Write};
+use std::path::PathBuf;
 use wgmf::Result;
+use wgmf::model::{EpochRecord, Model};
+use wgmf::train::Loss;
 
-/// Info.
+/// Show what a model is and how it came to be
 #[derive(clap::Args)]
-pub struct Args {}
+pub struct Args {
+    /// The model directory that wgmf train wrote
+    model: PathBuf,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+/// The most epochs a table shows.
+const ROWS: usize = 12;
 
 /// Runs the subcommand.
-pub fn run(_args: Args) -> Result<()> {
+pub fn run(args: Args) -> Result<()> {
+    let model = Model::open(&args.model)?;
+    if args.json { print_json(&facts(&model)?) } else { to_stdout(show(&args, &model)) }
+}
+
+/// The record of the run as it is in `run.json`, with sizes and the errors of the factors kept.
+fn facts(model: &Model) -> Result<Value> {
+    let failed = |e: serde_json::Error| wgmf::Error::data(format!("info: {e}"));
+    let f = &model.factors;
+    let mut facts = Map::new();
+    let mut put = |key: &str, value: Value| facts.insert(key.to_owned(), value);
+    put("users", json!(f.users()));
+    put("items", json!(f.items()));
+    put("factors", json!(f.factors));
+    put("ratings", json!(ratings(model)));
+    put("global_mean", json!(f.global_mean));
+    put("biases", json!(has_biases(model)));
+    put("loss", serde_json::to_value(model.loss).map_err(failed)?);
+    put("transform", serde_json::to_value(&model.transform).map_err(failed)?);
+    if let Some(kept) = kept(model) {
+        for (side, error) in [("train", kept.train_error), ("test", kept.test_error)] {
+            if let Some(error) = error {
+                put(&format!("{side}_{}", figure_key(model)), json!(figure(model, error)));
+            }
+        }
+    }
+    if let Value::Object(run) = serde_json::to_value(&model.run).map_err(failed)? {
+        facts.extend(run);
+    }
+    Ok(Value::Object(facts))
+}
+
+fn show(args: &Args, model: &Model) -> io::Result<()> {
+    let (f, run) = (&model.factors, &model.run);
+    let mut out = stdout();
+    let mut line = |name: &str, text: String| writeln!(out, "{name:<12}{text}");
+    line("model", args.model.display().to_string())?;
+    line("users", thousands(f.users() as u64))?;
+    line("items", thousands(f.items() as u64))?;
+    line("ratings", thousands(ratings(model)))?;
+    let biases = if has_biases(model) { "with biases" } else { "without biases" };
+    line("factors", format!("{}, {biases}, mean {}", f.factors, f.global_mean))?;
+    let loss = match model.loss {
+        Loss::Squared => "squared",
+        Loss::Logistic => "logistic",
+    };
+    line("solver", format!("{}, {loss} loss, seed {}", run.solver, run.seed))?;
+    line("transform", model.transform.describe())?;
+    line("device", format!("{} ({})", run.device, run.backend))?;
+    let best = run.best_epoch.map_or(String::new(), |best| format!(", best {best}"));
+    let rate = run.ratings_per_second;
+    let rate = rate.map_or(String::new(), |r| format!(", {} ratings/s", thousands(r as u64)));
+    line("epochs", format!("{}{best}, {:.3} s{rate}", run.epochs, run.seconds))?;
+    line("version", run.version.clone())?;
+    for (name, value) in [("settings", &run.settings), ("data", &run.data)] {
+        let text = one_line(value);
+        if !text.is_empty() {
+            line(name, text)?;
+        }
+    }
+    if !run.history.is_empty() {
+        write_history(&mut out, model)?;
+    }
+    out.flush()
+}
+
+fn write_history(out: &mut impl Write, model: &Model) -> io::Result<()> {
+    let history = &model.run.history;
+    let name = match model.loss {
+        Loss::Squared => "RMSE",
+        Loss::Logistic => "log loss",
+    };
+    let unit = if model.transform.is_identity() { "" } else { " (in the transformed unit)" };
+    writeln!(out, "\n{:>7}  {:>14}  {:>14}  {:>9}{unit}", "epoch", train(name), test(name), "s")?;
+    let cell = |error: Option<f64>| {
+        error.map_or("-".to_owned(), |error| format!("{:.6}", figure(model, error)))
+    };
+    for (at, epoch) in history.iter().enumerate() {
+        let is_best = model.run.best_epoch == Some(epoch.epoch);
+        // Evenly spaced, with the first, the best and the last.
+        let step = history.len().div_ceil(ROWS);
+        if at % step != 0 && !is_best && at + 1 != history.len() {
+            continue;
+        }
+        let (train, test) = (cell(epoch.train_error), cell(epoch.test_error));
+        let mark = if is_best { "  best" } else { "" };
+        let (number, seconds) = (epoch.epoch, epoch.seconds);
+        writeln!(out, "{number:>7}  {train:>14}  {test:>14}  {seconds:>9.3}{mark}")?;
+    }
     Ok(())
+}
+
+fn train(name: &str) -> String {
+    format!("train {name}")
+}
+
+fn test(name: &str) -> String {
+    format!("test {name}")
+}
+
+/// The epoch whose factors the model has.
+fn kept(model: &Model) -> Option<&EpochRecord> {
+    let history = &model.run.history;
+    let best = model.run.best_epoch;
+    history.iter().find(|e| Some(e.epoch) == best).or(history.last())
+}
+
+/// An error of the history as people read it: the root of a mean squared error, or a log loss.
+fn figure(model: &Model, error: f64) -> f64 {
+    match model.loss {
+        Loss::Squared => error.sqrt(),
+        Loss::Logistic => error,
+    }
+}
+
+fn figure_key(model: &Model) -> &'static str {
+    match model.loss {
+        Loss::Squared => "rmse",
+        Loss::Logistic => "log_loss",
+    }
+}
+
+fn ratings(model: &Model) -> u64 {
+    model.user_ratings.iter().map(|&n| u64::from(n)).sum()
+}
+
+fn has_biases(model: &Model) -> bool {
+    let f = &model.factors;
+    f.user_bias.iter().chain(&f.item_bias).any(|&b| b != 0.0)
+}
+
+/// `key value, key value, ...`, without what is not set.
+fn one_line(value: &Value) -> String {
+    match value {
+        Value::Null => String::new(),
+        Value::Object(map) => {
+            let set = map.iter().filter(|(_, value)| !value.is_null());
+            let pairs = set.map(|(key, value)| format!("{key} {}", one_line(value)));
+            pairs.collect::<Vec<_>>().join(", ")
+        }
+        Value::Array(list) => list.iter().map(one_line).collect::<Vec<_>>().join(" "),
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    }
+}
+
+/// A count with commas: `20,000,263`.
+pub(super) fn thousands(count: u64) -> String {
+    let digits = count.to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
 }

@@ -27,6 +27,10 @@ pub use ratings::Ratings;
 pub use read::{Table, read};
 pub use side::Side;
 pub use transform::{Step, Transform, TransformKind};
+// For `model`, which streams pairs of any number past the model.
+pub(crate) use fields::all as cut_fields;
+pub(crate) use layout::Layout;
+pub(crate) use source::Source;
 
 /// The index of a user or an item that the model does not know.
 pub const UNKNOWN: u32 = u32::MAX;

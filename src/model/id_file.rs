@@ -27,7 +27,7 @@ pub(crate) fn write(path: &Path, ids: &Ids, ratings: &[u32]) -> Result<()> {
 pub(crate) fn read(path: &Path, rows: usize) -> Result<(Ids, Vec<u32>)> {
     let mut csv = csv::ReaderBuilder::new().from_path(path).map_err(|e| csv_error(path, e))?;
     let header = csv.headers().map_err(|e| csv_error(path, e))?;
-    if header != &HEADER[..] {
+    if *header != HEADER[..] {
         let message = format!("begins with \"{}\"; the header is index,id,ratings", text(header));
         return Err(Error::line(path.display(), 1, message));
     }

@@ -89,8 +89,8 @@ impl Seen {
         Ok(seen)
     }
 
-    /// Writes `seen.safetensors` into `dir`: `indptr` [users + 1] and `shape` [2] as int64,
-    /// `indices` [pairs] as uint32, ascending within a user.
+    /// Writes `seen.safetensors` into `dir`: `indptr` (users + 1) and `shape` (2) as int64,
+    /// `indices` (pairs) as uint32, ascending within a user.
     pub fn save(&self, dir: impl AsRef<Path>) -> Result<()> {
         let shape = [self.users() as i64, self.items as i64];
         let tensors = vec![

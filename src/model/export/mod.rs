@@ -1,0 +1,168 @@
+//! Embeddings for other programs: one format a file, one arm of [`Format`].
+
+mod npy;
+mod projector;
+mod safetensors;
+mod table;
+mod word2vec;
+
+use super::whole::{self, Kind};
+use super::{Model, id_file};
+use crate::Result;
+use crate::data::Ids;
+use crate::progress::Progress;
+use std::path::Path;
+
+/// What the embeddings are written for. Every format holds factors, biases, the mean and the ids.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Format {
+    /// NumPy arrays: numpy.load; wgmf train --init reads them too
+    Npy,
+    /// Tables id,bias,f0,f1,...: pandas, R, spreadsheets, databases
+    Csv,
+    /// The same tables with tabs
+    Tsv,
+    /// Tensors for PyTorch, JAX and other frameworks
+    Safetensors,
+    /// Text vectors for gensim's KeyedVectors; blanks in ids become "_" (users.csv maps them back)
+    Word2vec,
+    /// Vectors and metadata for TensorBoard's embedding projector
+    Projector,
+}
+
+impl Format {
+    /// The name on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Format::Npy => "npy",
+            Format::Csv => "csv",
+            Format::Tsv => "tsv",
+            Format::Safetensors => "safetensors",
+            Format::Word2vec => "word2vec",
+            Format::Projector => "projector",
+        }
+    }
+
+    /// The files of an export, in alphabetical order.
+    pub fn files(self) -> &'static [&'static str] {
+        match self {
+            Format::Npy => npy::FILES,
+            Format::Csv => table::CSV_FILES,
+            Format::Tsv => table::TSV_FILES,
+            Format::Safetensors => safetensors::FILES,
+            Format::Word2vec => word2vec::FILES,
+            Format::Projector => projector::FILES,
+        }
+    }
+
+    fn owns(self, name: &str) -> bool {
+        self.files().contains(&name)
+    }
+}
+
+/// Writes the embeddings of `model` into the directory `output`: all of its files, or none.
+///
+/// An earlier export of the same format is replaced only with `overwrite`; a file, or a directory
+/// that holds anything else, never.
+pub fn export(
+    model: &Model,
+    format: Format,
+    output: impl AsRef<Path>,
+    overwrite: bool,
+    progress: &dyn Progress,
+) -> Result<()> {
+    let what = format!("an export to {}", format.name());
+    let kind = Kind { what: &what, owns: &|name| format.owns(name) };
+    let rows = (model.users.len() + model.items.len()) as u64;
+    let progress = Rows { progress };
+    whole::write_directory(output.as_ref(), overwrite, &kind, |dir| {
+        progress.progress.start("exporting", Some(rows), "rows");
+        let written = match format {
+            Format::Npy => npy::write(model, dir),
+            Format::Csv => table::write(model, dir, b',', "csv", &progress),
+            Format::Tsv => table::write(model, dir, b'\t', "tsv", &progress),
+            Format::Safetensors => safetensors::write(model, dir),
+            Format::Word2vec => word2vec::write(model, dir, &progress),
+            Format::Projector => projector::write(model, dir, &progress),
+        };
+        progress.progress.finish();
+        written
+    })
+}
+
+/// Counts rows for the progress, not each of them.
+struct Rows<'a> {
+    progress: &'a dyn Progress,
+}
+
+impl Rows<'_> {
+    fn done(&self, row: usize) {
+        const STEP: usize = 4096;
+        if row % STEP == STEP - 1 {
+            self.progress.advance(STEP as u64);
+        }
+    }
+}
+
+/// Users or items, with all there is to write about them.
+struct Side<'a> {
+    /// `users` or `items`.
+    name: &'static str,
+    ids: &'a Ids,
+    ratings: &'a [u32],
+    /// (rows)
+    bias: &'a [f32],
+    /// (rows, k), row-major
+    factors: &'a [f32],
+    k: usize,
+}
+
+impl Side<'_> {
+    fn row(&self, row: usize) -> &[f32] {
+        &self.factors[row * self.k..][..self.k]
+    }
+}
+
+fn sides(model: &Model) -> [Side<'_>; 2] {
+    let f = &model.factors;
+    [
+        Side {
+            name: "users",
+            ids: &model.users,
+            ratings: &model.user_ratings,
+            bias: &f.user_bias,
+            factors: &f.user_factors,
+            k: f.factors,
+        },
+        Side {
+            name: "items",
+            ids: &model.items,
+            ratings: &model.item_ratings,
+            bias: &f.item_bias,
+            factors: &f.item_factors,
+            k: f.factors,
+        },
+    ]
+}
+
+/// `users.csv` and `items.csv` as in the model directory.
+fn write_ids(model: &Model, dir: &Path) -> Result<()> {
+    for side in sides(model) {
+        id_file::write(&dir.join(format!("{}.csv", side.name)), side.ids, side.ratings)?;
+    }
+    Ok(())
+}
+
+/// A number whose text is the shortest that reads back the same, with an exponent where that is
+/// shorter.
+struct Number(f32);
+
+fn number(x: f32) -> Number {
+    Number(x)
+}
+
+impl std::fmt::Display for Number {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        std::fmt::Debug::fmt(&self.0, f)
+    }
+}
