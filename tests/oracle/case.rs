@@ -443,12 +443,15 @@ impl Check {
     }
 
     fn moment(&mut self, case: &Case, got: &Factors, want: &Model) -> Result<(), String> {
-        let flat = |rows: &super::Rows| -> Vec<f64> { rows.factors.concat() };
-        self.array("users", &got.user_factors, &flat(&want.users))?;
-        self.array("items", &got.item_factors, &flat(&want.items))?;
+        // Squares of a gradient are small; scaled by a power of two nothing else changes.
+        let scaled = |got: &[f32]| got.iter().map(|x| x * 65536.0).collect::<Vec<_>>();
+        let of = |want: &[f64]| want.iter().map(|x| x * 65536.0).collect::<Vec<_>>();
+        let mut array = |what, got: &[f32], want: &[f64]| self.array(what, &scaled(got), &of(want));
+        array("users", &got.user_factors, &want.users.factors.concat())?;
+        array("items", &got.item_factors, &want.items.factors.concat())?;
         if case.terms.bias {
-            self.array("user biases", &got.user_bias, &want.users.bias)?;
-            self.array("item biases", &got.item_bias, &want.items.bias)?;
+            array("user biases", &got.user_bias, &want.users.bias)?;
+            array("item biases", &got.item_bias, &want.items.bias)?;
         }
         Ok(())
     }

@@ -184,8 +184,8 @@ impl Gradient {
         let row = rows
             .entry(row)
             .or_insert_with(|| RowGradient { factors: vec![0.0; x.len()], bias: 0.0 });
-        for j in 0..x.len() {
-            row.factors[j] += a * x[j];
+        for (sum, x) in row.factors.iter_mut().zip(x) {
+            *sum += a * x;
         }
         row.bias += b;
     }
