@@ -83,13 +83,23 @@ fn every_form_gives_the_same_ratings() {
         ("blanks around numbers", "7,b a, 4.5\n7,c,1 \n9,b a,\t-2\n".into()),
         ("blanks after commas", "user, item, rating\n7, b a, 4.5\n7, c, 1\n9, b a, -2\n".into()),
         ("quotes", "\"user\",\"item\",\"rating\"\n\"7\",\"b a\",4.5\n7,c,\"1\"\n9,b a,-2\n".into()),
-        ("quotes and CRLF", "user,item,rating\r\n7,\"b a\",4.5\r\n\r\n7,c,1\r\n9,b a,\"-2\"\r\n".into()),
+        (
+            "quotes and CRLF",
+            "user,item,rating\r\n7,\"b a\",4.5\r\n\r\n7,c,1\r\n9,b a,\"-2\"\r\n".into(),
+        ),
         ("other order", "Rating;Item-ID;time;USER_ID\n4.5;b a;1;7\n1;c;2;7\n-2;b a;3;9\n".into()),
         ("known names", "listener,artist,plays\n7,b a,4.5\n7,c,1\n9,b a,-2\n".into()),
-        ("other columns", "n,userId,name,movieId,stars,note\n1,7,x,b a,4.5,\n2,7,y,c,1,\n3,9,z,b a,-2,hi\n".into()),
+        (
+            "other columns",
+            "n,userId,name,movieId,stars,note\n1,7,x,b a,4.5,\n2,7,y,c,1,\n3,9,z,b a,-2,hi\n"
+                .into(),
+        ),
         ("unknown names", "who,what,how\n7,b a,4.5\n7,c,1\n9,b a,-2\n".into()),
         ("gzip", gzip(plain.as_bytes())),
-        ("two gzip members", [gzip(&plain.as_bytes()[..20]), gzip(&plain.as_bytes()[20..])].concat()),
+        (
+            "two gzip members",
+            [gzip(&plain.as_bytes()[..20]), gzip(&plain.as_bytes()[20..])].concat(),
+        ),
         ("zstd", zstd::encode_all(plain.as_bytes(), 1).unwrap()),
     ];
     for (form, bytes) in forms {
@@ -102,7 +112,8 @@ fn every_form_gives_the_same_ratings() {
 
 #[test]
 fn blanks_separate_where_nothing_else_does() {
-    let table = read_bytes("  7   b 4.5 12\n7\tc  1 13\n9 b -2 14", &ReadOptions::default()).unwrap();
+    let table =
+        read_bytes("  7   b 4.5 12\n7\tc  1 13\n9 b -2 14", &ReadOptions::default()).unwrap();
     assert_eq!(rows(&table), ["7|b|4.5", "7|c|1", "9|b|-2"]);
     assert_eq!(table.ratings.timestamps, [12, 13, 14]);
 }
@@ -116,9 +127,19 @@ fn settings_settle_what_content_leaves_open() {
         ("positions under a header", "q,w,e\n5,a,x\n4,b,y\n", named("3,2,1"), &["x|a|5", "y|b|4"]),
         ("names", "a,b,c d\nx,1,u\n", named("C_D,a,b"), &["u|x|1"]),
         ("no rating", "user,item,rating\nu,x,3\n", named("user,item"), &["u|x|1"]),
-        ("header no", "user,item\nu,x\n", options(|o| o.header = Header::No), &["user|item|1", "u|x|1"]),
+        (
+            "header no",
+            "user,item\nu,x\n",
+            options(|o| o.header = Header::No),
+            &["user|item|1", "u|x|1"],
+        ),
         ("header yes", "u,x\nv,y\n", options(|o| o.header = Header::Yes), &["v|y|1"]),
-        ("two text columns have no header", "u,x\nv,y\n", ReadOptions::default(), &["u|x|1", "v|y|1"]),
+        (
+            "two text columns have no header",
+            "u,x\nv,y\n",
+            ReadOptions::default(),
+            &["u|x|1", "v|y|1"],
+        ),
         ("two numeric columns under text", "a,b\n1,2\n", ReadOptions::default(), &["1|2|1"]),
         (
             "delimiter",
@@ -176,28 +197,73 @@ fn complaints_say_where_what_and_what_next() {
     let h = "user,item,rating\n";
     let long = "x".repeat(70_000);
     let cases: Vec<(Vec<u8>, &str)> = vec![
-        (format!("{h}1,2,3\n1,3,\"4,5\"\n").into(), "plays.csv:3: \"4,5\" is not a number in column rating (use --delimiter \";\"?)"),
-        ("user;item;rating\n1;2;3\n1;3;4,5\n".into(), "plays.csv:3: \"4,5\" is not a number in column rating (write a decimal point, not a comma)"),
+        (
+            format!("{h}1,2,3\n1,3,\"4,5\"\n").into(),
+            "plays.csv:3: \"4,5\" is not a number in column rating (use --delimiter \";\"?)",
+        ),
+        (
+            "user;item;rating\n1;2;3\n1;3;4,5\n".into(),
+            "plays.csv:3: \"4,5\" is not a number in column rating (write a decimal point, not a comma)",
+        ),
         ("1,2,3\n1,3,x\n".into(), "plays.csv:2: \"x\" is not a number in column 3 (rating)"),
-        (format!("{h}1,2,3\n\n1,3,\n").into(), "plays.csv:4: \"\" is not a number in column rating"),
-        (format!("{h}1,2,NaN\n").into(), "plays.csv:2: \"NaN\" is not a finite number in column rating"),
+        (
+            format!("{h}1,2,3\n\n1,3,\n").into(),
+            "plays.csv:4: \"\" is not a number in column rating",
+        ),
+        (
+            format!("{h}1,2,NaN\n").into(),
+            "plays.csv:2: \"NaN\" is not a finite number in column rating",
+        ),
         (format!("{h}1,2,-inf\n").into(), "plays.csv:2: \"-inf\" is not a finite number"),
         (format!("{h}1,2,1e39\n").into(), "plays.csv:2: \"1e39\" is too large for a rating"),
         (format!("{h}1,2,3\n,3,4\n").into(), "plays.csv:3: the user id in column user is empty"),
         ("1,2,3\n1,,4\n".into(), "plays.csv:2: the item id is empty"),
-        (format!("{h}1,2,3\n1,2\n").into(), "plays.csv:3: 2 fields where 3 are needed (user, item, rating): \"1,2\""),
-        (format!("{h}1,2,3\n1,a,b,4\n").into(), "plays.csv:3: more than the 3 fields of the first line (quote an id"),
-        ("0 1 2\n1 2 3 4 5\n".into(), "plays.csv:2: more than the 3 fields of the first line (use --format grouped"),
-        (b"user,item,rating\n1,\xff\xfe,3\n".to_vec(), "plays.csv:2: the item id in column item \"\u{fffd}\u{fffd}\" is not UTF-8"),
-        (format!("{h}1,2,3\n{long},3,4\n").into(), "plays.csv:3: the user id in column user is longer than 64 KiB"),
+        (
+            format!("{h}1,2,3\n1,2\n").into(),
+            "plays.csv:3: 2 fields where 3 are needed (user, item, rating): \"1,2\"",
+        ),
+        (
+            format!("{h}1,2,3\n1,a,b,4\n").into(),
+            "plays.csv:3: more than the 3 fields of the first line (quote an id",
+        ),
+        (
+            "0 1 2\n1 2 3 4 5\n".into(),
+            "plays.csv:2: more than the 3 fields of the first line (use --format grouped",
+        ),
+        (
+            b"user,item,rating\n1,\xff\xfe,3\n".to_vec(),
+            "plays.csv:2: the item id in column item \"\u{fffd}\u{fffd}\" is not UTF-8",
+        ),
+        (
+            format!("{h}1,2,3\n{long},3,4\n").into(),
+            "plays.csv:3: the user id in column user is longer than 64 KiB",
+        ),
         (format!("{h}1,2,3\n1,\"3,4\n2,2,2\n").into(), "plays.csv:3: a quote is not closed"),
         (Vec::new(), "plays.csv: holds no ratings (it is empty)"),
         ("\n \n".into(), "plays.csv: holds no ratings (it is empty)"),
         (h.into(), "plays.csv: holds no ratings (only a header)"),
-        ("abc\ndef\n".into(), "plays.csv:1: cannot tell what separates the fields of \"abc\"; use --delimiter"),
-        ("a,userId,b,c,rating\n1,2,3,4,5\n".into(), "plays.csv:1: cannot tell which column is the item (there are a, userId, b, c, rating); use --columns"),
-        ({ let g = gzip(&b"1,2,3\n".repeat(5000)); g[..g.len() / 2].to_vec() }, "plays.csv: the gzip data ends too early"),
-        ({ let z = zstd::encode_all(&b"1,2,3\n".repeat(5000)[..], 1).unwrap(); z[..z.len() / 2].to_vec() }, "plays.csv: the zstd data ends too early"),
+        (
+            "abc\ndef\n".into(),
+            "plays.csv:1: cannot tell what separates the fields of \"abc\"; use --delimiter",
+        ),
+        (
+            "a,userId,b,c,rating\n1,2,3,4,5\n".into(),
+            "plays.csv:1: cannot tell which column is the item (there are a, userId, b, c, rating); use --columns",
+        ),
+        (
+            {
+                let g = gzip(&b"1,2,3\n".repeat(5000));
+                g[..g.len() / 2].to_vec()
+            },
+            "plays.csv: the gzip data ends too early",
+        ),
+        (
+            {
+                let z = zstd::encode_all(&b"1,2,3\n".repeat(5000)[..], 1).unwrap();
+                z[..z.len() / 2].to_vec()
+            },
+            "plays.csv: the zstd data ends too early",
+        ),
         (b"\xff\xfeu\0,\0".to_vec(), "plays.csv: is UTF-16 text; save it as UTF-8"),
     ];
     for (bytes, want) in cases {
@@ -299,8 +365,14 @@ fn prepared(text: &str, edit: impl FnOnce(&mut DataOptions)) -> Result<Prepared>
     prepare(&[path], &options, 1, &())
 }
 
-fn triples(users: &wgmf::data::Ids, items: &wgmf::data::Ids, part: &wgmf::data::Ratings) -> Vec<String> {
-    let name = |ids: &wgmf::data::Ids, i: u32| if i == UNKNOWN { "?".into() } else { ids.name(i).to_owned() };
+fn triples(
+    users: &wgmf::data::Ids,
+    items: &wgmf::data::Ids,
+    part: &wgmf::data::Ratings,
+) -> Vec<String> {
+    let name = |ids: &wgmf::data::Ids, i: u32| {
+        if i == UNKNOWN { "?".into() } else { ids.name(i).to_owned() }
+    };
     part.iter().map(|(u, i, r)| format!("{}|{}|{r}", name(users, u), name(items, i))).collect()
 }
 
@@ -330,7 +402,10 @@ fn filters_repeat_until_they_hold() {
     // Dropping item z leaves user c with one rating; dropping c leaves y with two.
     let text = "a,x,1\na,y,1\nb,x,1\nb,y,1\nc,z,1\nc,y,1\n";
     let data = prepared(text, |o| (o.min_user_ratings, o.min_item_ratings) = (2, 2)).unwrap();
-    assert_eq!(triples(&data.users, &data.items, &data.train), ["a|x|1", "a|y|1", "b|x|1", "b|y|1"]);
+    assert_eq!(
+        triples(&data.users, &data.items, &data.train),
+        ["a|x|1", "a|y|1", "b|x|1", "b|y|1"]
+    );
     assert_eq!((data.facts.dropped_by_filters, data.users.len(), data.items.len()), (2, 2, 2));
     let error = prepared(text, |o| o.min_item_ratings = 50).unwrap_err().to_string();
     assert_eq!(error, "no user has a rating after --min-item-ratings 50; lower it");
@@ -344,7 +419,9 @@ fn holdout_is_exact_seeded_and_leaves_no_empty_rows() {
     let total = data.facts.ratings_read - data.facts.duplicates_merged;
     assert_eq!(test.len(), (0.25 * total as f64).round() as usize);
     assert_eq!(test.len() + data.train.len(), total);
-    for (side, count) in [(&data.train.users, data.users.len()), (&data.train.items, data.items.len())] {
+    for (side, count) in
+        [(&data.train.users, data.users.len()), (&data.train.items, data.items.len())]
+    {
         let mut seen = vec![false; count];
         side.iter().for_each(|&index| seen[index as usize] = true);
         assert!(seen.into_iter().all(|seen| seen));
@@ -360,7 +437,8 @@ fn holdout_is_exact_seeded_and_leaves_no_empty_rows() {
     let all: std::collections::HashSet<_> =
         triples(&whole.users, &whole.items, &whole.train).into_iter().collect();
     assert!(parts.iter().all(|triple| all.contains(triple)));
-    for (fraction, message) in [(1.5, "--holdout 1.5 is not a fraction"), (1e-9, "leaves none for")] {
+    for (fraction, message) in [(1.5, "--holdout 1.5 is not a fraction"), (1e-9, "leaves none for")]
+    {
         let error = prepared(&text, |o| o.holdout = Some(fraction)).unwrap_err().to_string();
         assert!(error.contains(message), "{error}");
     }
@@ -388,7 +466,10 @@ fn a_test_file_is_mapped_to_the_ids_of_training() {
     let error = prepare(&[train], &options, 1, &()).unwrap_err().to_string();
     assert!(error.contains("strangers.csv: none of its users has a training rating"), "{error}");
     let table = read(&[strangers], &ReadOptions::default(), &()).unwrap();
-    assert_eq!(triples(&data.users, &data.items, &align(&table, &data.users, &data.items)), ["?|x|1", "?|y|1"]);
+    assert_eq!(
+        triples(&data.users, &data.items, &align(&table, &data.users, &data.items)),
+        ["?|x|1", "?|y|1"]
+    );
 }
 
 #[test]

@@ -128,7 +128,10 @@ pub fn merge(
             Duplicates::Sum => sum as f32,
         };
         if !value.is_finite() {
-            let message = format!("{}, and their sum is too large for a rating", name(first as u32, last as u32, ratings));
+            let message = format!(
+                "{}, and their sum is too large for a rating",
+                name(first as u32, last as u32, ratings)
+            );
             return Err(Error::data(message));
         }
         ratings.values[first] = value;

@@ -155,7 +155,8 @@ impl ShortIds {
 /// A folded multiplication: every bit of the key reaches the low bits.
 #[inline(always)]
 fn spread(key: u64) -> usize {
-    let product = u128::from(key ^ 0x243f_6a88_85a3_08d3) * 0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835;
+    let product =
+        u128::from(key ^ 0x243f_6a88_85a3_08d3) * 0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835;
     (product as u64 ^ (product >> 64) as u64) as usize
 }
 
@@ -231,8 +232,20 @@ mod tests {
     fn packed_ids_are_told_apart() {
         let mut ids = LaneIds::default();
         let names: [&[u8]; 14] = [
-            b"1", b"11", b"111", b"1111", b"11111", b"111111", b"1111111", b"11111111",
-            b"111111111", b"1\0", b"\0", b"1\x001", "\u{e9}".as_bytes(), b"1111111\0",
+            b"1",
+            b"11",
+            b"111",
+            b"1111",
+            b"11111",
+            b"111111",
+            b"1111111",
+            b"11111111",
+            b"111111111",
+            b"1\0",
+            b"\0",
+            b"1\x001",
+            "\u{e9}".as_bytes(),
+            b"1111111\0",
         ];
         for (want, name) in names.iter().enumerate() {
             assert_eq!(ids.index(name), Ok(want as u32), "{name:?}");

@@ -72,8 +72,10 @@ impl Layout {
             fields: records.first().map_or(0, Vec::len),
             needs_time: false,
         };
-        let records: Vec<Vec<String>> =
-            records.into_iter().map(|r| r.into_iter().map(|f| f.trim().to_owned()).collect()).collect();
+        let records: Vec<Vec<String>> = records
+            .into_iter()
+            .map(|r| r.into_iter().map(|f| f.trim().to_owned()).collect())
+            .collect();
         let failure = |message: String| Error::line(name, first_line, message);
         layout.find_columns(&records, options).map_err(|error| match error {
             Problem::Line(message) => failure(message),
@@ -208,7 +210,8 @@ impl Layout {
         let roles = Role::ALL.into_iter().filter(|&role| self.has(role));
         match &self.header {
             Some(header) => {
-                let names = roles.map(|role| header[self.columns[role as usize].unwrap_or(0)].as_str());
+                let names =
+                    roles.map(|role| header[self.columns[role as usize].unwrap_or(0)].as_str());
                 format!("{form}, header, columns {}", names.collect::<Vec<_>>().join(","))
             }
             None => {
@@ -353,7 +356,10 @@ fn by_name(header: &[String], records: &[Vec<String>]) -> Outcome<[Option<usize>
         records.len() > 1
             && records[1..].iter().all(|r| r.get(column).is_some_and(|field| is_number(field)))
     };
-    if columns[2].is_none() && columns[..2] == [Some(0), Some(1)] && free(&columns) == [2] && numbers(2)
+    if columns[2].is_none()
+        && columns[..2] == [Some(0), Some(1)]
+        && free(&columns) == [2]
+        && numbers(2)
     {
         columns[2] = Some(2);
     }

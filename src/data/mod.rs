@@ -15,6 +15,7 @@ mod quoted;
 mod ratings;
 mod read;
 mod source;
+mod split;
 pub mod synth;
 mod transform;
 
@@ -24,6 +25,7 @@ pub use options::{Delimiter, Format, Header, ReadOptions};
 pub use prepare::{DataFacts, DataOptions, Prepared, align, prepare};
 pub use ratings::Ratings;
 pub use read::{Table, read};
+pub use split::{SplitFacts, SplitOptions, SplitPart, split};
 pub use transform::{Step, Transform, TransformKind};
 
 /// The index of a user or an item that the model does not know.

@@ -75,7 +75,13 @@ type Parsed = Result<(), String>;
 
 /// Adds the rating whose fields are given in the order of [`Role::ALL`].
 #[inline(always)]
-pub fn row(lane: &mut Lane, found: [&[u8]; 4], layout: &Layout, number: u64, line: &[u8]) -> Parsed {
+pub fn row(
+    lane: &mut Lane,
+    found: [&[u8]; 4],
+    layout: &Layout,
+    number: u64,
+    line: &[u8],
+) -> Parsed {
     let Lane { users, items, rows } = lane;
     let user = users.index(found[0]).map_err(|e| bad_id(layout, Role::User, &e))?;
     let item = items.index(found[1]).map_err(|e| bad_id(layout, Role::Item, &e))?;

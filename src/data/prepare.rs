@@ -195,9 +195,10 @@ pub fn prepare(
 
     facts.describe(&train, users.len(), items.len());
     facts.test_ratings = test.as_ref().map_or(0, Ratings::len);
-    let transform = Transform::learn(&options.transform, options.threshold, &train.values, |row| {
-        name_rating(&train, row, &users, &items)
-    })?;
+    let transform =
+        Transform::learn(&options.transform, options.threshold, &train.values, |row| {
+            name_rating(&train, row, &users, &items)
+        })?;
     let mut test_raw = None;
     if let Some(test) = &mut test {
         transform.check(&test.values, |row| {

@@ -64,13 +64,12 @@ impl<'a> Source<'a> {
         let raw = Cursor::new(head).chain(raw);
         let reader: Box<dyn Read + Send + 'a> = match compression {
             Some("gzip") => Box::new(flate2::read::MultiGzDecoder::new(raw)),
-            Some(_) => Box::new(
-                zstd::stream::read::Decoder::new(raw).map_err(|e| Error::io(&name, e))?,
-            ),
+            Some(_) => {
+                Box::new(zstd::stream::read::Decoder::new(raw).map_err(|e| Error::io(&name, e))?)
+            }
             None => Box::new(raw),
         };
-        let mut source =
-            Source { name, compression, reader, carry: Vec::new(), ended: false };
+        let mut source = Source { name, compression, reader, carry: Vec::new(), ended: false };
         let mut start = Vec::new();
         source.read_up_to(&mut start, 3)?;
         if start != [0xef, 0xbb, 0xbf] {

@@ -240,7 +240,12 @@ mod tests {
             assert_eq!(transform.is_identity(), kinds.is_empty());
             for value in values {
                 let back = transform.invert(f64::from(transform.apply(value)));
-                approx::assert_relative_eq!(back, f64::from(value), epsilon = 1e-5, max_relative = 1e-5);
+                approx::assert_relative_eq!(
+                    back,
+                    f64::from(value),
+                    epsilon = 1e-5,
+                    max_relative = 1e-5
+                );
             }
             let text = serde_json::to_string(&transform).unwrap();
             assert_eq!(serde_json::from_str::<Transform>(&text).unwrap(), transform);

@@ -173,11 +173,14 @@ pub fn synth(
         sink.write(|w: &mut Sink| w.write_all(line.as_bytes()))?;
     }
     progress.start("writing", Some(options.ratings), "ratings");
-    let facts = plan.each(|plan, rows| plan.text(rows), |text, count| {
-        sink.write(|w: &mut Sink| w.write_all(text))?;
-        progress.advance(count);
-        Ok(())
-    })?;
+    let facts = plan.each(
+        |plan, rows| plan.text(rows),
+        |text, count| {
+            sink.write(|w: &mut Sink| w.write_all(text))?;
+            progress.advance(count);
+            Ok(())
+        },
+    )?;
     sink.commit()?;
     progress.finish();
     Ok(facts)
@@ -191,12 +194,15 @@ pub fn synth(
 pub fn planted(options: &SynthOptions) -> Result<(Ratings, SynthFacts)> {
     options.check()?;
     let mut ratings = Ratings::default();
-    let facts = Plan::new(options).each(|_, rows| rows, |rows: &Vec<Row>, _| {
-        ratings.users.extend(rows.iter().map(|row| row.user));
-        ratings.items.extend(rows.iter().map(|row| row.item));
-        ratings.values.extend(rows.iter().map(|row| options.scale.value(row.code)));
-        Ok(())
-    })?;
+    let facts = Plan::new(options).each(
+        |_, rows| rows,
+        |rows: &Vec<Row>, _| {
+            ratings.users.extend(rows.iter().map(|row| row.user));
+            ratings.items.extend(rows.iter().map(|row| row.item));
+            ratings.values.extend(rows.iter().map(|row| options.scale.value(row.code)));
+            Ok(())
+        },
+    )?;
     Ok((ratings, facts))
 }
 
@@ -236,8 +242,7 @@ impl<'o> Plan<'o> {
         let mut rng = ChaCha8Rng::seed_from_u64(options.seed);
         let (users, items) = (options.users as usize, options.items as usize);
         let rates = options.zipf_users;
-        let counts =
-            popularity::counts(users, options.ratings, options.items, rates, &mut rng);
+        let counts = popularity::counts(users, options.ratings, options.items, rates, &mut rng);
         let weights = popularity::weights(items, options.zipf_items, &mut rng);
         let item_bias = (0..items).map(|_| normal(&mut rng, BIAS)).collect();
         let deviation = factor_deviation(options.factors);
@@ -271,7 +276,9 @@ impl<'o> Plan<'o> {
     ) -> Result<SynthFacts> {
         let mut seen = vec![false; self.options.items as usize];
         let mut all = Sums::default();
-        for batch in (0..self.blocks.len()).collect::<Vec<_>>().chunks(4 * rayon::current_num_threads()) {
+        for batch in
+            (0..self.blocks.len()).collect::<Vec<_>>().chunks(4 * rayon::current_num_threads())
+        {
             let made: Vec<(T, Vec<u32>, Sums)> = batch
                 .par_iter()
                 .map_init(

@@ -22,8 +22,8 @@ const THINGS: [&str; 50] = [
     "Arrow", "Bells", "Birds", "Boats", "Books", "Cloud", "Coast", "Comet", "Crow", "Dunes",
     "Elms", "Ferns", "Fires", "Foxes", "Gate", "Glass", "Hills", "Hours", "Jars", "Kites", "Lake",
     "Lamps", "Larks", "Leaf", "Maps", "Mill", "Mist", "Moon", "Moths", "Oaks", "Owls", "Path",
-    "Pines", "Pond", "Rain", "River", "Roads", "Sails", "Ship", "Stars", "Stone", "Storm",
-    "Swans", "Tides", "Tower", "Trains", "Trees", "Wave", "Winds", "Wolves",
+    "Pines", "Pond", "Rain", "River", "Roads", "Sails", "Ship", "Stars", "Stone", "Storm", "Swans",
+    "Tides", "Tower", "Trains", "Trees", "Wave", "Winds", "Wolves",
 ];
 
 /// A first name from an index, with an initial from the thousandth on; different indices have

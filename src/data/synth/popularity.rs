@@ -155,7 +155,8 @@ mod tests {
     #[test]
     fn counts_sum_exactly_within_bounds() {
         let mut rng = ChaCha8Rng::seed_from_u64(1);
-        let cases = [(1, 1, 1), (10, 10, 5), (10, 50, 5), (100, 4_321, 50), (1000, 1500, 7), (7, 34, 5)];
+        let cases =
+            [(1, 1, 1), (10, 10, 5), (10, 50, 5), (100, 4_321, 50), (1000, 1500, 7), (7, 34, 5)];
         for (rows, ratings, most) in cases {
             for exponent in [0.0, 0.5, 1.0, 2.5] {
                 let counts = counts(rows, ratings, most, exponent, &mut rng);
