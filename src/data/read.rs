@@ -126,6 +126,11 @@ impl<'o> Reader<'o> {
         self.end(&name, &source, layout, before, bad_timestamp)
     }
 
+    /// How many ratings there are so far.
+    pub fn count(&self) -> usize {
+        self.table.ratings.len()
+    }
+
     /// Moves the rows of a lane into the table.
     fn merge(
         &mut self,
