@@ -5,6 +5,8 @@
 //! Lanes take chunks in order and are merged in order of their chunks; an id that is old in its
 //! lane is then old in the shared table too, which keeps that table in order of first appearance.
 
+use super::fields::Field;
+use super::layout::shorten;
 use super::{Ids, UNKNOWN};
 use hashbrown::HashTable;
 use std::hash::BuildHasher;
@@ -27,14 +29,14 @@ pub struct LaneIds {
 impl LaneIds {
     /// The lane's index of `id`, or what is wrong with it.
     #[inline]
-    pub fn index(&mut self, id: &[u8]) -> Result<u32, String> {
+    pub fn index(&mut self, id: Field<'_>) -> Result<u32, String> {
         let new = self.ends.len() as u32;
-        let index = match pack(id) {
+        let index = match id.packed() {
             Some(key) => self.short.find_or_insert(key, new),
-            None => self.long_index(id, new)?,
+            None => self.long_index(id.bytes(), new)?,
         };
         if index == new {
-            self.add(id)?;
+            self.add(id.bytes())?;
         }
         Ok(index)
     }
@@ -57,8 +59,8 @@ impl LaneIds {
 
     #[cold]
     fn add(&mut self, id: &[u8]) -> Result<(), String> {
-        let text = std::str::from_utf8(id)
-            .map_err(|_| format!("\"{}\" is not UTF-8", String::from_utf8_lossy(id)))?;
+        let text =
+            std::str::from_utf8(id).map_err(|_| format!("\"{}\" is not UTF-8", shorten(id)))?;
         self.text.push_str(text);
         self.ends.push(self.text.len());
         Ok(())
@@ -86,27 +88,6 @@ fn bytes<'a>(text: &'a str, ends: &[usize], index: u32) -> &'a [u8] {
     let index = index as usize;
     let start = if index == 0 { 0 } else { ends[index - 1] };
     &text.as_bytes()[start..ends[index]]
-}
-
-/// The bytes of an id as one nonzero number, if it has 1 to 8 of them and the last is not NUL
-/// (so that padding with NUL loses nothing).
-#[inline(always)]
-fn pack(id: &[u8]) -> Option<u64> {
-    let length = id.len();
-    let key = match length {
-        // Overlapping loads agree where they overlap.
-        4..=8 => {
-            let low = u32::from_le_bytes([id[0], id[1], id[2], id[3]]);
-            let [a, b, c, d] = [id[length - 4], id[length - 3], id[length - 2], id[length - 1]];
-            u64::from(low) | u64::from(u32::from_le_bytes([a, b, c, d])) << (8 * (length - 4))
-        }
-        1..=3 => {
-            let at = |i: usize| u64::from(id[i]) << (8 * i);
-            at(0) | at(length / 2) | at(length - 1)
-        }
-        _ => return None,
-    };
-    (id[length - 1] != 0).then_some(key)
 }
 
 /// An open-addressing table from packed ids to indices; key 0 is an empty place.
@@ -248,10 +229,10 @@ mod tests {
             b"1111111\0",
         ];
         for (want, name) in names.iter().enumerate() {
-            assert_eq!(ids.index(name), Ok(want as u32), "{name:?}");
+            assert_eq!(ids.index(Field::from(*name)), Ok(want as u32), "{name:?}");
         }
         for (want, name) in names.iter().enumerate() {
-            assert_eq!(ids.index(name), Ok(want as u32), "{name:?}");
+            assert_eq!(ids.index(Field::from(*name)), Ok(want as u32), "{name:?}");
         }
     }
 
@@ -260,7 +241,11 @@ mod tests {
         let mut ids = LaneIds::default();
         for round in 0..2 {
             for i in 0..50_000_u32 {
-                assert_eq!(ids.index(i.to_string().as_bytes()), Ok(i), "round {round}");
+                assert_eq!(
+                    ids.index(Field::from(i.to_string().as_bytes())),
+                    Ok(i),
+                    "round {round}"
+                );
             }
         }
         let mut all = Ids::new();

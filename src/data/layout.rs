@@ -234,8 +234,9 @@ type Outcome<T> = std::result::Result<T, Problem>;
 /// The start of a line that is too long to be shown whole.
 pub fn shorten(line: &[u8]) -> String {
     let text = String::from_utf8_lossy(&line[..line.len().min(240)]);
-    let mut short: String = text.chars().take(60).collect();
-    if short.len() < line.len() {
+    let shown = |c: char| if c.is_control() && c != '\t' { char::REPLACEMENT_CHARACTER } else { c };
+    let mut short: String = text.chars().take(60).map(shown).collect();
+    if text.chars().nth(60).is_some() || line.len() > 240 {
         short.push('…');
     }
     short
