@@ -14,6 +14,28 @@ use std::hash::BuildHasher;
 /// The longest id, in bytes.
 const LONGEST_ID: usize = 64 << 10;
 
+/// Why a text is no id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BadId {
+    /// There is nothing.
+    Empty,
+    /// It is longer than any id can be.
+    Long,
+    /// It is not UTF-8.
+    NotText,
+}
+
+impl BadId {
+    /// Words for "the user id ...".
+    pub fn describe(self, id: &[u8]) -> String {
+        match self {
+            BadId::Empty => "is empty".into(),
+            BadId::Long => "is longer than 64 KiB; is a closing quote missing?".into(),
+            BadId::NotText => format!("\"{}\" is not UTF-8", shorten(id)),
+        }
+    }
+}
+
 /// The ids of one side that a lane has met.
 #[derive(Default)]
 pub struct LaneIds {
@@ -28,8 +50,8 @@ pub struct LaneIds {
 
 impl LaneIds {
     /// The lane's index of `id`, or what is wrong with it.
-    #[inline]
-    pub fn index(&mut self, id: Field<'_>) -> Result<u32, String> {
+    #[inline(always)]
+    pub fn index(&mut self, id: Field<'_>) -> Result<u32, BadId> {
         let new = self.ends.len() as u32;
         let index = match id.packed() {
             Some(key) => self.short.find_or_insert(key, new),
@@ -41,12 +63,13 @@ impl LaneIds {
         Ok(index)
     }
 
-    fn long_index(&mut self, id: &[u8], new: u32) -> Result<u32, String> {
+    #[cold]
+    fn long_index(&mut self, id: &[u8], new: u32) -> Result<u32, BadId> {
         if id.is_empty() {
-            return Err("is empty".into());
+            return Err(BadId::Empty);
         }
         if id.len() > LONGEST_ID {
-            return Err("is longer than 64 KiB; is a closing quote missing?".into());
+            return Err(BadId::Long);
         }
         let Self { text, ends, hasher, long, .. } = self;
         let hash = hasher.hash_one(id);
@@ -58,9 +81,8 @@ impl LaneIds {
     }
 
     #[cold]
-    fn add(&mut self, id: &[u8]) -> Result<(), String> {
-        let text =
-            std::str::from_utf8(id).map_err(|_| format!("\"{}\" is not UTF-8", shorten(id)))?;
+    fn add(&mut self, id: &[u8]) -> Result<(), BadId> {
+        let text = std::str::from_utf8(id).map_err(|_| BadId::NotText)?;
         self.text.push_str(text);
         self.ends.push(self.text.len());
         Ok(())
@@ -98,7 +120,7 @@ struct ShortIds {
 }
 
 impl ShortIds {
-    #[inline]
+    #[inline(always)]
     fn find_or_insert(&mut self, key: u64, new: u32) -> u32 {
         if self.used * 2 >= self.places.len() {
             self.grow();

@@ -1,7 +1,7 @@
 //! From the lines of a chunk to the rows of a lane.
 
 use super::fields::{self, Blanks, Byte, ByteAndBlanks, Cut, DoubleColon, Field};
-use super::lane::Lane;
+use super::lane::{BadId, Lane};
 use super::layout::{Layout, shorten};
 use super::names::Role;
 use super::options::{Delimiter, Format};
@@ -75,24 +75,23 @@ fn one<C: Cut>(
     if fields > layout.fields {
         return Err(too_many(layout, &chunk[start..end]));
     }
-    let [user, item, rating, time, _] = found;
-    row(lane, [user, item, rating, time], layout, number, &chunk[start..end])
+    row(lane, &found, layout, number, &chunk[start..end])
 }
 
 type Parsed = Result<(), String>;
 
-/// Adds the rating whose fields are given in the order of [`Role::ALL`].
+/// Adds the rating whose fields are given in the order of [`Role::ALL`]; the last has no meaning.
 #[inline(always)]
 pub fn row(
     lane: &mut Lane,
-    found: [Field<'_>; 4],
+    found: &[Field<'_>; 5],
     layout: &Layout,
     number: u64,
     line: &[u8],
 ) -> Parsed {
     let Lane { users, items, rows } = lane;
-    let user = users.index(found[0]).map_err(|e| bad_id(layout, Role::User, &e))?;
-    let item = items.index(found[1]).map_err(|e| bad_id(layout, Role::Item, &e))?;
+    let user = users.index(found[0]).map_err(|e| bad_id(layout, Role::User, e, found[0]))?;
+    let item = items.index(found[1]).map_err(|e| bad_id(layout, Role::Item, e, found[1]))?;
     let value = match layout.columns[2] {
         None => 1.0,
         Some(_) => match fields::number(found[2].bytes()) {
@@ -132,7 +131,7 @@ fn group<C: Cut>(
     let (to, mut next) = cut.cut(chunk, from, end);
     let name = Field::new(chunk, from, to);
     if from == to {
-        return Err(bad_id(layout, Role::User, "is empty"));
+        return Err(bad_id(layout, Role::User, BadId::Empty, name));
     }
     let mut user = None;
     while let Some(from) = next {
@@ -142,12 +141,12 @@ fn group<C: Cut>(
             // A delimiter at the end of the line.
             break;
         }
-        let item = items.index(Field::new(chunk, from, to));
-        let item = item.map_err(|e| bad_id(layout, Role::Item, &e))?;
+        let item = Field::new(chunk, from, to);
+        let item = items.index(item).map_err(|e| bad_id(layout, Role::Item, e, item))?;
         match user {
             Some(user) => rows.push_on(user, item, 1.0),
             None => {
-                let index = users.index(name).map_err(|e| bad_id(layout, Role::User, &e))?;
+                let index = users.index(name).map_err(|e| bad_id(layout, Role::User, e, name))?;
                 rows.push(index, item, 1.0, number);
                 user = Some(index);
             }
@@ -157,7 +156,8 @@ fn group<C: Cut>(
 }
 
 #[cold]
-fn bad_id(layout: &Layout, role: Role, what: &str) -> String {
+fn bad_id(layout: &Layout, role: Role, what: BadId, id: Field<'_>) -> String {
+    let what = what.describe(id.bytes());
     match layout.header {
         Some(_) if layout.format == Format::Triples => {
             format!("the {} id in column {} {what}", role.word(), layout.column_name(role))
