@@ -76,6 +76,10 @@ fn every_form_gives_the_same_ratings() {
         ("no header", "7,b a,4.5\n7,c,1\n9,b a,-2\n".into()),
         ("byte order mark without header", "\u{feff}7,b a,4.5\n7,c,1\n9,b a,-2".into()),
         ("tabs", "7\tb a\t4.5\n7\tc\t1\n9\tb a\t-2\n".into()),
+        (
+            "tabs and even commas",
+            "7\tb a\t4.5\tx,y,z,a,b\n7\tc\t1\tx,y,z,a,b\n9\tb a\t-2\tx,y,z,a,b\n".into(),
+        ),
         ("semicolons", "7;b a;4.5\n7;c;1\n9;b a;-2\n".into()),
         ("bars", "7|b a|4.5\n7|c|1\n9|b a|-2\n".into()),
         ("double colons", "7::b a::4.5\n7::c::1\n9::b a::-2\n".into()),

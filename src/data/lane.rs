@@ -6,10 +6,10 @@
 //! lane is then old in the shared table too, which keeps that table in order of first appearance.
 
 use super::fields::Field;
+use super::ids::{long_hash, short_hash};
 use super::layout::shorten;
 use super::{Ids, UNKNOWN};
 use hashbrown::HashTable;
-use std::hash::BuildHasher;
 
 /// The longest id, in bytes.
 const LONGEST_ID: usize = 64 << 10;
@@ -40,7 +40,7 @@ impl BadId {
 #[derive(Default)]
 pub struct LaneIds {
     short: ShortIds,
-    long: HashTable<u32>,
+    long: HashTable<(u32, u32)>,
     hasher: foldhash::fast::FixedState,
     text: String,
     ends: Vec<usize>,
@@ -63,7 +63,6 @@ impl LaneIds {
         Ok(index)
     }
 
-    #[cold]
     fn long_index(&mut self, id: &[u8], new: u32) -> Result<u32, BadId> {
         if id.is_empty() {
             return Err(BadId::Empty);
@@ -72,11 +71,12 @@ impl LaneIds {
             return Err(BadId::Long);
         }
         let Self { text, ends, hasher, long, .. } = self;
-        let hash = hasher.hash_one(id);
-        if let Some(&index) = long.find(hash, |&i| bytes(text, ends, i) == id) {
-            return Ok(index);
+        let hash = short_hash(hasher, id);
+        let same = |entry: &(u32, u32)| entry.0 == hash && bytes(text, ends, entry.1) == id;
+        if let Some(entry) = long.find(long_hash(hash), same) {
+            return Ok(entry.1);
         }
-        long.insert_unique(hash, new, |&i| hasher.hash_one(bytes(text, ends, i)));
+        long.insert_unique(long_hash(hash), (hash, new), |entry| long_hash(entry.0));
         Ok(new)
     }
 
@@ -122,7 +122,7 @@ struct ShortIds {
 impl ShortIds {
     #[inline(always)]
     fn find_or_insert(&mut self, key: u64, new: u32) -> u32 {
-        if self.used * 2 >= self.places.len() {
+        if self.used * 4 >= self.places.len() * 3 {
             self.grow();
         }
         let mask = self.places.len() - 1;

@@ -270,8 +270,8 @@ fn records(delimiter: Delimiter, lines: &[(u64, &[u8])], head: &[u8]) -> Vec<Vec
     }
 }
 
-/// The delimiter that cuts all lines into the same number of fields, the largest such number
-/// first; else one that cuts every line into two at least. Blanks are the last resort, since ids
+/// The delimiter that cuts all lines into the same number of fields: `::` or a tab if they do, else
+/// that with the most fields; else one that cuts every line into two at least. Blanks are the last resort, since ids
 /// may contain them.
 fn detect(lines: &[(u64, &[u8])], head: &[u8], grouped: bool) -> Option<Delimiter> {
     let counts = CANDIDATES.map(|delimiter| {
@@ -288,6 +288,10 @@ fn detect(lines: &[(u64, &[u8])], head: &[u8], grouped: bool) -> Option<Delimite
     let most = |best: (Delimiter, usize), c: &(Delimiter, usize, usize, usize)| {
         if c.1 > best.1 { (c.0, c.1) } else { best }
     };
+    // Nobody writes `::` or a tab inside an id.
+    if let Some(sure) = others[..2].iter().find(even) {
+        return Some(sure.0);
+    }
     let none = (Delimiter::Blanks, 1);
     let mut best = others.iter().filter(even).fold(none, most);
     if best.1 < 2 && even(&blanks) {
