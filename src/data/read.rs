@@ -50,8 +50,10 @@ pub fn read(paths: &[PathBuf], options: &ReadOptions, progress: &dyn Progress) -
     let mut reader = Reader::new(options);
     for path in paths {
         let source = Source::open(path, progress)?;
-        reader.read(source)?;
+        // The bar goes before an error is shown.
+        let outcome = reader.read(source);
         progress.finish();
+        outcome?;
     }
     reader.table()
 }
