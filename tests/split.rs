@@ -63,7 +63,7 @@ fn folds_test_every_line_once() {
     let path = input(dir.path());
     let options = SplitOptions { folds: Some(3), ..SplitOptions::default() };
     let output = dir.path().join("folds");
-    let facts = split(&[path.clone()], &options, &output, false, &()).unwrap();
+    let facts = split(std::slice::from_ref(&path), &options, &output, false, &()).unwrap();
     let mut tested = Vec::new();
     for (fold, part) in facts.parts.iter().enumerate() {
         assert_eq!(part.test, output.join(format!("fold{}/test.csv", fold + 1)));
@@ -111,7 +111,7 @@ fn without_timestamps_the_last_lines_are_last() {
     let path = dir.path().join("u.data");
     fs::write(&path, "1\ta\t3\r\n2\ta\t4\r\n1\tb\t5\r\n\r\n1\tc\t1").unwrap();
     let options = SplitOptions { leave_last: Some(1), ..SplitOptions::default() };
-    let facts = split(&[path.clone()], &options, dir.path(), false, &()).unwrap();
+    let facts = split(std::slice::from_ref(&path), &options, dir.path(), false, &()).unwrap();
     assert_eq!(fs::read(&facts.parts[0].test).unwrap(), b"1\tc\t1\n");
     assert_eq!(
         fs::read(dir.path().join("train.data")).unwrap(),
@@ -153,10 +153,11 @@ fn nothing_is_replaced_or_left_behind_unasked() {
     fs::create_dir(&output).unwrap();
     fs::write(output.join("test.csv"), "mine").unwrap();
     let options = SplitOptions::default();
-    let error = split(&[path.clone()], &options, &output, false, &()).unwrap_err().to_string();
+    let error =
+        split(std::slice::from_ref(&path), &options, &output, false, &()).unwrap_err().to_string();
     assert!(error.contains("test.csv: exists already; use --force"), "{error}");
     assert_eq!(fs::read_dir(&output).unwrap().count(), 1);
-    split(&[path.clone()], &options, &output, true, &()).unwrap();
+    split(std::slice::from_ref(&path), &options, &output, true, &()).unwrap();
     assert_eq!(fs::read_dir(&output).unwrap().count(), 2);
     let cases: [(SplitOptions, &str); 5] = [
         (SplitOptions { holdout: Some(1.0), ..options.clone() }, "--holdout 1 is not a fraction"),
@@ -169,7 +170,9 @@ fn nothing_is_replaced_or_left_behind_unasked() {
         (SplitOptions { folds: Some(2), by_time: Some(0.5), ..options }, "exclude each other"),
     ];
     for (options, want) in cases {
-        let error = split(&[path.clone()], &options, &output, true, &()).unwrap_err().to_string();
+        let error = split(std::slice::from_ref(&path), &options, &output, true, &())
+            .unwrap_err()
+            .to_string();
         assert!(error.contains(want), "{error}");
     }
 }

@@ -125,8 +125,9 @@ pub fn split(
     let mut reader = Reader::new(&options.read);
     let mut ends = Vec::new();
     for input in &inputs {
-        reader.read(input.source(progress)?)?;
+        let outcome = reader.read(input.source(progress)?);
         progress.finish();
+        outcome?;
         ends.push(reader.count());
     }
     let layouts = std::mem::take(&mut reader.layouts);
@@ -156,8 +157,9 @@ pub fn split(
     let mut first = 0;
     for (number, (input, &end)) in inputs.iter().zip(&ends).enumerate() {
         let rows = Rows { table: &table, choice: &choice, first, end, header: number == 0 };
-        rows.copy(input.source(progress)?, &mut pairs)?;
+        let outcome = rows.copy(input.source(progress)?, &mut pairs);
         progress.finish();
+        outcome?;
         first = end;
     }
     for (train, test) in pairs {
