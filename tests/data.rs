@@ -75,7 +75,12 @@ fn every_form_gives_the_same_ratings() {
         ("byte order mark", format!("\u{feff}{plain}").into()),
         ("no header", "7,b a,4.5\n7,c,1\n9,b a,-2\n".into()),
         ("byte order mark without header", "\u{feff}7,b a,4.5\n7,c,1\n9,b a,-2".into()),
+        ("commas only", "7,b a,4.5,\n7,c,1,\n9,b a,-2,\n".into()),
         ("tabs", "7\tb a\t4.5\n7\tc\t1\n9\tb a\t-2\n".into()),
+        (
+            "tabs and even commas",
+            "7\tb a\t4.5\tx,y,z,a,b\n7\tc\t1\tx,y,z,a,b\n9\tb a\t-2\tx,y,z,a,b\n".into(),
+        ),
         ("semicolons", "7;b a;4.5\n7;c;1\n9;b a;-2\n".into()),
         ("bars", "7|b a|4.5\n7|c|1\n9|b a|-2\n".into()),
         ("double colons", "7::b a::4.5\n7::c::1\n9::b a::-2\n".into()),
@@ -274,6 +279,9 @@ fn complaints_say_where_what_and_what_next() {
             assert!(complaint(gzip(&bytes), &default).starts_with(want), "{want}");
         }
     }
+    let quoted = gzip(&b"\"a\",2,3\n".repeat(50_000));
+    let cut = complaint(&quoted[..quoted.len() / 2], &default);
+    assert_eq!(cut, "plays.csv: the gzip data ends too early; is the file complete?");
     let settings = [
         ("user", "--columns \"user\" does not name two to four columns"),
         ("0,1", "--columns \"0,1\" has position 0"),
@@ -454,7 +462,7 @@ fn a_test_file_is_mapped_to_the_ids_of_training() {
         transform: vec![TransformKind::MinMax],
         ..DataOptions::default()
     };
-    let data = prepare(&[train.clone()], &options, 1, &()).unwrap();
+    let data = prepare(std::slice::from_ref(&train), &options, 1, &()).unwrap();
     let part = data.test.as_ref().unwrap();
     assert_eq!(triples(&data.users, &data.items, part), ["b|x|4", "?|x|0.5", "b|?|0.5"]);
     assert_eq!(data.test_raw.as_deref(), Some(&[9.0, 2.0, 2.0][..]));
@@ -477,6 +485,38 @@ fn what_a_transform_cannot_take_is_named() {
     let log = |o: &mut DataOptions| o.transform = vec![TransformKind::Log1p];
     let error = prepared("a,x,1\nb,y,-3\n", log).unwrap_err().to_string();
     assert!(error.starts_with("rating -3 of user \"b\" and item \"y\" has no log1p"), "{error}");
+}
+
+#[test]
+fn text_ids_need_no_header() {
+    let text = "anna,The Owls,3\nbert,Low Stars,4\nanna,Low Stars,5\n";
+    let table = read_bytes(text, &ReadOptions::default()).unwrap();
+    assert_eq!(rows(&table), ["anna|The Owls|3", "bert|Low Stars|4", "anna|Low Stars|5"]);
+    assert!(table.recognised[0].ends_with(
+        "plays.csv: comma-separated, no header, columns 1=user,2=item,3=rating; 3 ratings"
+    ));
+    // One half-numeric column below text is no header either.
+    let isbn = "7,034545104X,0\n8,0155061224,5\n8,0446520802,0\n";
+    assert_eq!(read_bytes(isbn, &ReadOptions::default()).unwrap().ratings.len(), 3);
+}
+
+#[test]
+fn the_command_line_and_the_library_share_their_settings() {
+    #[derive(clap::Parser)]
+    struct Command {
+        #[command(flatten)]
+        options: DataOptions,
+    }
+    let parse = |args: &[&str]| <Command as clap::Parser>::try_parse_from([&["x"], args].concat());
+    assert_eq!(parse(&[]).ok().unwrap().options, DataOptions::default());
+    let text =
+        "--transform log1p,zscore --duplicates sum --holdout 0.1 --delimiter tab --header no";
+    let options = parse(&text.split(' ').collect::<Vec<_>>()).ok().unwrap().options;
+    assert_eq!(options.transform, [TransformKind::Log1p, TransformKind::ZScore]);
+    assert_eq!((options.duplicates, options.holdout), (Duplicates::Sum, Some(0.1)));
+    assert_eq!((options.read.delimiter, options.read.header), ("tab".parse().ok(), Header::No));
+    assert!(parse(&["--holdout", "0.1", "--test", "file"]).is_err());
+    assert!(parse(&["--delimiter", "word"]).is_err());
 }
 
 #[test]

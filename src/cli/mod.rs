@@ -1,13 +1,17 @@
 //! The command line: parsing and printing, nothing else. One subcommand a file.
 
+mod backend;
+mod devices;
 mod evaluate;
 mod export;
 mod info;
+mod interrupt;
 mod output;
 mod predict;
 mod progress;
 mod split;
 mod synth;
+mod train;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
@@ -26,12 +30,14 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    Train(Box<train::Args>),
     Evaluate(evaluate::Args),
     Predict(predict::Args),
     Export(export::Args),
     Info(info::Args),
     Split(split::Args),
     Synth(synth::Args),
+    Devices(devices::Args),
 }
 
 /// Parses the command line, runs it, and says how it ended: 0 done, 1 failed, 2 usage.
@@ -55,12 +61,14 @@ fn run(cli: Cli) -> Result<()> {
         .build_global()
         .map_err(|e| Error::settings(format!("--threads {threads}: {e}")))?;
     match cli.command {
+        Command::Train(args) => train::run(*args),
         Command::Evaluate(args) => evaluate::run(args),
         Command::Predict(args) => predict::run(args),
         Command::Export(args) => export::run(args),
         Command::Info(args) => info::run(args),
         Command::Split(args) => split::run(args),
         Command::Synth(args) => synth::run(args),
+        Command::Devices(args) => devices::run(args),
     }
 }
 

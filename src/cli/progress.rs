@@ -1,10 +1,15 @@
 //! Progress on standard error: a bar on a terminal, nothing but slow steps' lines elsewhere.
 
+use super::output::print_json;
 use indicatif::{ProgressBar, ProgressStyle};
 use std::io::IsTerminal;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
-use wgmf::progress::Progress;
+use wgmf::Result;
+use wgmf::data::Prepared;
+use wgmf::model::EpochRecord;
+use wgmf::progress;
+use wgmf::train::{Event, Loss, Settings};
 
 /// Shows the steps of a command; silent when asked to be.
 pub struct Steps {
@@ -29,7 +34,7 @@ impl Steps {
     }
 }
 
-impl Progress for Steps {
+impl progress::Progress for Steps {
     fn start(&self, name: &str, total: Option<u64>, unit: &'static str) {
         if self.quiet {
             return;
@@ -79,4 +84,131 @@ fn style(unit: &str) -> ProgressStyle {
     };
     ProgressStyle::with_template(&format!("{{msg:>12}} {{wide_bar}} {counts}, {{eta}} left"))
         .unwrap_or_else(|_| ProgressStyle::default_bar())
+}
+
+/// How `wgmf train` shows its progress.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum Progress {
+    /// A bar on a terminal, plain lines elsewhere.
+    #[default]
+    Bar,
+    /// One JSON event a line on standard output.
+    Json,
+    /// Nothing.
+    None,
+}
+
+/// Shows the epochs of a training run.
+pub struct Epochs {
+    progress: Progress,
+    bar: Option<ProgressBar>,
+    epochs: usize,
+    ratings: usize,
+    loss: Loss,
+    transformed: bool,
+    last: String,
+}
+
+impl Epochs {
+    /// For a run with these settings on these data.
+    pub fn new(progress: Progress, settings: &Settings, prepared: &Prepared) -> Self {
+        let ratings = prepared.train.len();
+        let show = progress == Progress::Bar && std::io::stderr().is_terminal();
+        let bar = show.then(|| {
+            let bar = ProgressBar::new((settings.epochs * ratings) as u64);
+            bar.set_style(style("ratings"));
+            bar.set_message("training");
+            bar
+        });
+        Self {
+            progress,
+            bar,
+            epochs: settings.epochs,
+            ratings,
+            loss: settings.loss,
+            transformed: !prepared.transform.is_identity(),
+            last: String::new(),
+        }
+    }
+
+    /// Shows an event.
+    pub fn hear(&mut self, event: &Event) -> Result<()> {
+        match event {
+            Event::Ready { layout_seconds, upload_seconds } if self.progress == Progress::Json => {
+                print_json(&serde_json::json!({
+                    "event": "ready",
+                    "layout_seconds": layout_seconds,
+                    "upload_seconds": upload_seconds,
+                }))?;
+            }
+            Event::Progress { epoch, ratings } => {
+                if let Some(bar) = &self.bar {
+                    bar.set_position(((epoch - 1) * self.ratings + ratings) as u64);
+                    bar.set_message(format!("epoch {epoch}/{} {}", self.epochs, self.last));
+                }
+            }
+            Event::Epoch(record) => self.epoch(record)?,
+            Event::Ready { .. } | Event::Checkpoint(_) => {}
+        }
+        Ok(())
+    }
+
+    fn epoch(&mut self, record: &EpochRecord) -> Result<()> {
+        let figure = |error: f64| match self.loss {
+            Loss::Squared => error.sqrt(),
+            Loss::Logistic => error,
+        };
+        let train = record.train_error.map(figure);
+        let test = record.test_error.map(figure);
+        let rate = self.ratings as f64 / record.seconds;
+        let (name, key) = match self.loss {
+            Loss::Squared => ("RMSE", "rmse"),
+            Loss::Logistic => ("log loss", "log_loss"),
+        };
+        match self.progress {
+            Progress::None => {}
+            Progress::Json => {
+                // Errors of transformed ratings are in another unit, and say so.
+                let prefix = if self.transformed { "model_" } else { "" };
+                let mut event = serde_json::Map::new();
+                event.insert("event".into(), "epoch".into());
+                event.insert("epoch".into(), record.epoch.into());
+                for (side, error) in [("train", train), ("test", test)] {
+                    if let Some(error) = error {
+                        event.insert(format!("{prefix}{side}_{key}"), error.into());
+                    }
+                }
+                event.insert("seconds".into(), record.seconds.into());
+                event.insert("ratings_per_second".into(), rate.into());
+                print_json(&event)?;
+            }
+            Progress::Bar => {
+                let of = if self.transformed { " of transformed ratings" } else { "" };
+                let mut errors = format!("{name}{of}: training {:.4}", train.unwrap_or(f64::NAN));
+                if let Some(test) = test {
+                    errors += &format!(", held-out {test:.4}");
+                }
+                match &self.bar {
+                    Some(_) => self.last = errors,
+                    None => eprintln!(
+                        "epoch {}/{}  {errors}  {:.1} M ratings/s",
+                        record.epoch,
+                        self.epochs,
+                        rate / 1e6
+                    ),
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The run is over.
+    pub fn finish(&self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+            if !self.last.is_empty() {
+                eprintln!("{}", self.last);
+            }
+        }
+    }
 }

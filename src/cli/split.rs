@@ -1,12 +1,49 @@
 //! `wgmf split`.
 
+use super::output::{print_json, stdout, to_stdout};
+use super::progress::Steps;
+use std::io::Write;
+use std::path::PathBuf;
 use wgmf::Result;
+use wgmf::data::{SplitOptions, split};
 
-/// Split.
+/// Split rating files into training and test files, line by line.
+///
+/// Lines are copied as they are and the header goes into each file. Writes train and test with the
+/// input's extension into the folder, or fold1/train, fold1/test, fold2/train, ... with --folds.
 #[derive(clap::Args)]
-pub struct Args {}
+pub struct Args {
+    /// Rating files (any form that `wgmf train` reads), taken as one set; `-` is standard input
+    #[arg(required = true, value_name = "RATINGS")]
+    ratings: Vec<PathBuf>,
+    /// Folder for the files
+    #[arg(long, short, value_name = "DIR")]
+    output: PathBuf,
+    #[command(flatten)]
+    options: SplitOptions,
+    /// Replace files that exist
+    #[arg(long)]
+    force: bool,
+    /// Print the summary as one JSON object
+    #[arg(long)]
+    json: bool,
+}
 
 /// Runs the subcommand.
-pub fn run(_args: Args) -> Result<()> {
-    Ok(())
+pub fn run(args: Args) -> Result<()> {
+    let steps = Steps::new(false);
+    let facts = split(&args.ratings, &args.options, &args.output, args.force, &steps)?;
+    if args.json {
+        return print_json(&facts);
+    }
+    let mut out = stdout();
+    let written = facts.recognised.iter().try_for_each(|line| writeln!(out, "{line}"));
+    let written = written.and_then(|()| {
+        facts.parts.iter().try_for_each(|part| {
+            let (train, test) = (part.train.display(), part.test.display());
+            writeln!(out, "{train}: {} ratings", part.train_ratings)?;
+            writeln!(out, "{test}: {} ratings", part.test_ratings)
+        })
+    });
+    to_stdout(written.and_then(|()| out.flush()))
 }

@@ -14,7 +14,7 @@ use rayon::prelude::*;
 use std::ops::{ControlFlow, Range};
 
 /// Work below which a batch is walked by one thread: handing out tasks costs more.
-const SERIAL_BELOW: usize = 60_000;
+const SERIAL_BELOW: usize = 250_000;
 
 /// Ratings a run's own work (row, step) is worth when work is shared out.
 const RUN_COST: usize = 2;

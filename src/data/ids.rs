@@ -9,7 +9,8 @@ use std::hash::BuildHasher;
 pub struct Ids {
     text: String,
     ends: Vec<usize>,
-    index: HashTable<u32>,
+    /// `(hash, index)`: with the hash at hand the table grows without a look at the texts.
+    index: HashTable<(u32, u32)>,
     hasher: foldhash::fast::FixedState,
 }
 
@@ -39,21 +40,25 @@ impl Ids {
 
     /// The index of `id`, if it is known.
     pub fn get(&self, id: &str) -> Option<u32> {
-        let hash = self.hasher.hash_one(id);
-        self.index.find(hash, |&i| slice(&self.text, &self.ends, i) == id).copied()
+        self.find(id, short_hash(&self.hasher, id.as_bytes()))
+    }
+
+    fn find(&self, id: &str, hash: u32) -> Option<u32> {
+        let same =
+            |entry: &(u32, u32)| entry.0 == hash && slice(&self.text, &self.ends, entry.1) == id;
+        self.index.find(long_hash(hash), same).map(|entry| entry.1)
     }
 
     /// The index of `id`, which is added at the end when it is new.
     pub fn intern(&mut self, id: &str) -> u32 {
-        if let Some(index) = self.get(id) {
+        let hash = short_hash(&self.hasher, id.as_bytes());
+        if let Some(index) = self.find(id, hash) {
             return index;
         }
         let index = self.ends.len() as u32;
         self.text.push_str(id);
         self.ends.push(self.text.len());
-        let Self { text, ends, hasher, index: table } = self;
-        let hash = hasher.hash_one(id);
-        table.insert_unique(hash, index, |&i| hasher.hash_one(slice(text, ends, i)));
+        self.index.insert_unique(long_hash(hash), (hash, index), |entry| long_hash(entry.0));
         index
     }
 
@@ -83,4 +88,14 @@ fn slice<'a>(text: &'a str, ends: &[usize], index: u32) -> &'a str {
     let index = index as usize;
     let start = if index == 0 { 0 } else { ends[index - 1] };
     &text[start..ends[index]]
+}
+
+/// The part of a text's hash that is kept.
+pub(super) fn short_hash(hasher: &foldhash::fast::FixedState, text: &[u8]) -> u32 {
+    (hasher.hash_one(text) >> 32) as u32
+}
+
+/// What the table wants: its places are told by the low bits, its tags by the high ones.
+pub(super) fn long_hash(hash: u32) -> u64 {
+    u64::from(hash).wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ u64::from(hash)
 }

@@ -5,18 +5,42 @@
 //! Lanes take chunks in order and are merged in order of their chunks; an id that is old in its
 //! lane is then old in the shared table too, which keeps that table in order of first appearance.
 
+use super::fields::Field;
+use super::ids::{long_hash, short_hash};
+use super::layout::shorten;
 use super::{Ids, UNKNOWN};
 use hashbrown::HashTable;
-use std::hash::BuildHasher;
 
 /// The longest id, in bytes.
 const LONGEST_ID: usize = 64 << 10;
+
+/// Why a text is no id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BadId {
+    /// There is nothing.
+    Empty,
+    /// It is longer than any id can be.
+    Long,
+    /// It is not UTF-8.
+    NotText,
+}
+
+impl BadId {
+    /// Words for "the user id ...".
+    pub fn describe(self, id: &[u8]) -> String {
+        match self {
+            BadId::Empty => "is empty".into(),
+            BadId::Long => "is longer than 64 KiB; is a closing quote missing?".into(),
+            BadId::NotText => format!("\"{}\" is not UTF-8", shorten(id)),
+        }
+    }
+}
 
 /// The ids of one side that a lane has met.
 #[derive(Default)]
 pub struct LaneIds {
     short: ShortIds,
-    long: HashTable<u32>,
+    long: HashTable<(u32, u32)>,
     hasher: foldhash::fast::FixedState,
     text: String,
     ends: Vec<usize>,
@@ -26,39 +50,39 @@ pub struct LaneIds {
 
 impl LaneIds {
     /// The lane's index of `id`, or what is wrong with it.
-    #[inline]
-    pub fn index(&mut self, id: &[u8]) -> Result<u32, String> {
+    #[inline(always)]
+    pub fn index(&mut self, id: Field<'_>) -> Result<u32, BadId> {
         let new = self.ends.len() as u32;
-        let index = match pack(id) {
+        let index = match id.packed() {
             Some(key) => self.short.find_or_insert(key, new),
-            None => self.long_index(id, new)?,
+            None => self.long_index(id.bytes(), new)?,
         };
         if index == new {
-            self.add(id)?;
+            self.add(id.bytes())?;
         }
         Ok(index)
     }
 
-    fn long_index(&mut self, id: &[u8], new: u32) -> Result<u32, String> {
+    fn long_index(&mut self, id: &[u8], new: u32) -> Result<u32, BadId> {
         if id.is_empty() {
-            return Err("is empty".into());
+            return Err(BadId::Empty);
         }
         if id.len() > LONGEST_ID {
-            return Err("is longer than 64 KiB; is a closing quote missing?".into());
+            return Err(BadId::Long);
         }
         let Self { text, ends, hasher, long, .. } = self;
-        let hash = hasher.hash_one(id);
-        if let Some(&index) = long.find(hash, |&i| bytes(text, ends, i) == id) {
-            return Ok(index);
+        let hash = short_hash(hasher, id);
+        let same = |entry: &(u32, u32)| entry.0 == hash && bytes(text, ends, entry.1) == id;
+        if let Some(entry) = long.find(long_hash(hash), same) {
+            return Ok(entry.1);
         }
-        long.insert_unique(hash, new, |&i| hasher.hash_one(bytes(text, ends, i)));
+        long.insert_unique(long_hash(hash), (hash, new), |entry| long_hash(entry.0));
         Ok(new)
     }
 
     #[cold]
-    fn add(&mut self, id: &[u8]) -> Result<(), String> {
-        let text = std::str::from_utf8(id)
-            .map_err(|_| format!("\"{}\" is not UTF-8", String::from_utf8_lossy(id)))?;
+    fn add(&mut self, id: &[u8]) -> Result<(), BadId> {
+        let text = std::str::from_utf8(id).map_err(|_| BadId::NotText)?;
         self.text.push_str(text);
         self.ends.push(self.text.len());
         Ok(())
@@ -88,27 +112,6 @@ fn bytes<'a>(text: &'a str, ends: &[usize], index: u32) -> &'a [u8] {
     &text.as_bytes()[start..ends[index]]
 }
 
-/// The bytes of an id as one nonzero number, if it has 1 to 8 of them and the last is not NUL
-/// (so that padding with NUL loses nothing).
-#[inline(always)]
-fn pack(id: &[u8]) -> Option<u64> {
-    let length = id.len();
-    let key = match length {
-        // Overlapping loads agree where they overlap.
-        4..=8 => {
-            let low = u32::from_le_bytes([id[0], id[1], id[2], id[3]]);
-            let [a, b, c, d] = [id[length - 4], id[length - 3], id[length - 2], id[length - 1]];
-            u64::from(low) | u64::from(u32::from_le_bytes([a, b, c, d])) << (8 * (length - 4))
-        }
-        1..=3 => {
-            let at = |i: usize| u64::from(id[i]) << (8 * i);
-            at(0) | at(length / 2) | at(length - 1)
-        }
-        _ => return None,
-    };
-    (id[length - 1] != 0).then_some(key)
-}
-
 /// An open-addressing table from packed ids to indices; key 0 is an empty place.
 #[derive(Default)]
 struct ShortIds {
@@ -117,9 +120,9 @@ struct ShortIds {
 }
 
 impl ShortIds {
-    #[inline]
+    #[inline(always)]
     fn find_or_insert(&mut self, key: u64, new: u32) -> u32 {
-        if self.used * 2 >= self.places.len() {
+        if self.used * 4 >= self.places.len() * 3 {
             self.grow();
         }
         let mask = self.places.len() - 1;
@@ -248,10 +251,10 @@ mod tests {
             b"1111111\0",
         ];
         for (want, name) in names.iter().enumerate() {
-            assert_eq!(ids.index(name), Ok(want as u32), "{name:?}");
+            assert_eq!(ids.index(Field::from(*name)), Ok(want as u32), "{name:?}");
         }
         for (want, name) in names.iter().enumerate() {
-            assert_eq!(ids.index(name), Ok(want as u32), "{name:?}");
+            assert_eq!(ids.index(Field::from(*name)), Ok(want as u32), "{name:?}");
         }
     }
 
@@ -260,7 +263,11 @@ mod tests {
         let mut ids = LaneIds::default();
         for round in 0..2 {
             for i in 0..50_000_u32 {
-                assert_eq!(ids.index(i.to_string().as_bytes()), Ok(i), "round {round}");
+                assert_eq!(
+                    ids.index(Field::from(i.to_string().as_bytes())),
+                    Ok(i),
+                    "round {round}"
+                );
             }
         }
         let mut all = Ids::new();

@@ -234,8 +234,9 @@ type Outcome<T> = std::result::Result<T, Problem>;
 /// The start of a line that is too long to be shown whole.
 pub fn shorten(line: &[u8]) -> String {
     let text = String::from_utf8_lossy(&line[..line.len().min(240)]);
-    let mut short: String = text.chars().take(60).collect();
-    if short.len() < line.len() {
+    let shown = |c: char| if c.is_control() && c != '\t' { char::REPLACEMENT_CHARACTER } else { c };
+    let mut short: String = text.chars().take(60).map(shown).collect();
+    if text.chars().nth(60).is_some() || line.len() > 240 {
         short.push('…');
     }
     short
@@ -269,8 +270,8 @@ fn records(delimiter: Delimiter, lines: &[(u64, &[u8])], head: &[u8]) -> Vec<Vec
     }
 }
 
-/// The delimiter that cuts all lines into the same number of fields, the largest such number
-/// first; else one that cuts every line into two at least. Blanks are the last resort, since ids
+/// The delimiter that cuts all lines into the same number of fields: `::` or a tab if they do, else
+/// that with the most fields; else one that cuts every line into two at least. Blanks are the last resort, since ids
 /// may contain them.
 fn detect(lines: &[(u64, &[u8])], head: &[u8], grouped: bool) -> Option<Delimiter> {
     let counts = CANDIDATES.map(|delimiter| {
@@ -287,6 +288,10 @@ fn detect(lines: &[(u64, &[u8])], head: &[u8], grouped: bool) -> Option<Delimite
     let most = |best: (Delimiter, usize), c: &(Delimiter, usize, usize, usize)| {
         if c.1 > best.1 { (c.0, c.1) } else { best }
     };
+    // Nobody writes `::` or a tab inside an id.
+    if let Some(sure) = others[..2].iter().find(even) {
+        return Some(sure.0);
+    }
     let none = (Delimiter::Blanks, 1);
     let mut best = others.iter().filter(even).fold(none, most);
     if best.1 < 2 && even(&blanks) {

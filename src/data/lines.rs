@@ -34,10 +34,4 @@ impl Lines {
         let (step, name) = self.files.get(file).map_or((1, ""), |file| (file.1, &file.2));
         (name, self.runs.get(run).map_or(0, |&(first, line)| line + step * (row - first)))
     }
-
-    /// The runs `(row, line)` of the rows from `first` up to `end`.
-    pub fn runs(&self, first: u64, end: u64) -> &[(u64, u64)] {
-        let at = |row| self.runs.partition_point(|run| run.0 < row);
-        &self.runs[at(first)..at(end)]
-    }
 }

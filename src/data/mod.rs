@@ -16,6 +16,7 @@ mod ratings;
 mod read;
 mod side;
 mod source;
+mod split;
 pub mod synth;
 mod transform;
 
@@ -26,6 +27,7 @@ pub use prepare::{DataFacts, DataOptions, Prepared, align, prepare};
 pub use ratings::Ratings;
 pub use read::{Table, read};
 pub use side::Side;
+pub use split::{SplitFacts, SplitOptions, SplitPart, split};
 pub use transform::{Step, Transform, TransformKind};
 // For `model`, which streams pairs of any number past the model.
 pub(crate) use fields::all as cut_fields;

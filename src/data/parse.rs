@@ -1,7 +1,7 @@
 //! From the lines of a chunk to the rows of a lane.
 
-use super::fields::{self, Blanks, Byte, ByteAndBlanks, Cut, DoubleColon};
-use super::lane::Lane;
+use super::fields::{self, Blanks, Byte, ByteAndBlanks, Cut, DoubleColon, Field};
+use super::lane::{BadId, Lane};
 use super::layout::{Layout, shorten};
 use super::names::Role;
 use super::options::{Delimiter, Format};
@@ -21,11 +21,11 @@ pub fn chunk(lane: &mut Lane, chunk: &[u8], layout: &Layout, first: bool) {
 fn lines<C: Cut>(lane: &mut Lane, chunk: &[u8], layout: &Layout, mut skip: u64, cut: C) {
     let (mut at, mut number) = (0, 0);
     for end in memchr::memchr_iter(b'\n', chunk) {
-        let line = fields::without_return(&chunk[at..end]);
-        at = end + 1;
+        let start = std::mem::replace(&mut at, end + 1);
+        let line = fields::without_return(&chunk[start..end]);
         number += 1;
-        let outcome = if skip > 0 || line.first().is_none_or(u8::is_ascii_whitespace) {
-            // Only a line that begins with a blank can be blank throughout.
+        // Only a line that begins with a blank can be blank throughout.
+        if skip > 0 || line.first().is_none_or(u8::is_ascii_whitespace) {
             if line.trim_ascii().is_empty() {
                 continue;
             }
@@ -33,9 +33,11 @@ fn lines<C: Cut>(lane: &mut Lane, chunk: &[u8], layout: &Layout, mut skip: u64, 
                 skip -= 1;
                 continue;
             }
-            one(lane, line, layout, number - 1, cut)
-        } else {
-            one(lane, line, layout, number - 1, cut)
+        }
+        let end = start + line.len();
+        let outcome = match layout.format {
+            Format::Triples => one(lane, chunk, (start, end), layout, number - 1, cut),
+            Format::Grouped => group(lane, chunk, (start, end), layout, number - 1, cut),
         };
         if let Err(message) = outcome {
             lane.rows.failure = Some((number - 1, message));
@@ -45,58 +47,63 @@ fn lines<C: Cut>(lane: &mut Lane, chunk: &[u8], layout: &Layout, mut skip: u64, 
     lane.rows.lines = number;
 }
 
+/// A rating from the line at `start..end` of the chunk.
 #[inline(always)]
-fn one<C: Cut>(lane: &mut Lane, line: &[u8], layout: &Layout, number: u64, cut: C) -> Parsed {
-    if layout.format == Format::Grouped {
-        return group(lane, line, layout, number, cut);
-    }
-    let mut found: [&[u8]; 5] = [&[]; 5];
-    let mut next = Some(cut.begin(line));
+fn one<C: Cut>(
+    lane: &mut Lane,
+    chunk: &[u8],
+    (start, end): (usize, usize),
+    layout: &Layout,
+    number: u64,
+    cut: C,
+) -> Parsed {
+    let mut found = [Field::default(); 5];
+    let mut next = Some(cut.begin(chunk, start, end));
     for (column, &slot) in layout.slots.iter().enumerate() {
-        let Some(from) = next else { return Err(too_few(layout, column, line)) };
-        let (end, following) = cut.cut(line, from);
+        let Some(from) = next else { return Err(too_few(layout, column, &chunk[start..end])) };
+        let (to, following) = cut.cut(chunk, from, end);
         // `found` has a place for the columns that nobody wants.
-        found[usize::from(slot)] = &line[from..end];
+        found[usize::from(slot)] = Field::new(chunk, from, to);
         next = following;
     }
     let mut fields = layout.slots.len();
     while let Some(from) = next {
-        let (end, following) = cut.cut(line, from);
-        fields += usize::from(fields < layout.fields || end > from);
+        let (to, following) = cut.cut(chunk, from, end);
+        fields += usize::from(fields < layout.fields || to > from);
         next = following;
     }
     if fields > layout.fields {
-        return Err(too_many(layout, line));
+        return Err(too_many(layout, &chunk[start..end]));
     }
-    row(lane, [found[0], found[1], found[2], found[3]], layout, number, line)
+    row(lane, &found, layout, number, &chunk[start..end])
 }
 
 type Parsed = Result<(), String>;
 
-/// Adds the rating whose fields are given in the order of [`Role::ALL`].
+/// Adds the rating whose fields are given in the order of [`Role::ALL`]; the last has no meaning.
 #[inline(always)]
 pub fn row(
     lane: &mut Lane,
-    found: [&[u8]; 4],
+    found: &[Field<'_>; 5],
     layout: &Layout,
     number: u64,
     line: &[u8],
 ) -> Parsed {
     let Lane { users, items, rows } = lane;
-    let user = users.index(found[0]).map_err(|e| bad_id(layout, Role::User, &e))?;
-    let item = items.index(found[1]).map_err(|e| bad_id(layout, Role::Item, &e))?;
+    let user = users.index(found[0]).map_err(|e| bad_id(layout, Role::User, e, found[0]))?;
+    let item = items.index(found[1]).map_err(|e| bad_id(layout, Role::Item, e, found[1]))?;
     let value = match layout.columns[2] {
         None => 1.0,
-        Some(_) => match fields::number(found[2]) {
+        Some(_) => match fields::number(found[2].bytes()) {
             Some(value) if value.is_finite() => value,
-            _ => return Err(bad_rating(layout, found[2], line)),
+            _ => return Err(bad_rating(layout, found[2].bytes(), line)),
         },
     };
     if layout.columns[3].is_some() {
-        match fields::timestamp(found[3]) {
+        match fields::timestamp(found[3].bytes()) {
             Some(time) => rows.timestamps.push(time),
             None => {
-                let text = shorten(found[3]);
+                let text = shorten(found[3].bytes());
                 if layout.needs_time {
                     let column = layout.column_name(Role::Time);
                     return Err(format!("\"{text}\" is not a whole number in column {column}"));
@@ -111,26 +118,35 @@ pub fn row(
 }
 
 /// A user and its items; a user without items is no rating.
-fn group<C: Cut>(lane: &mut Lane, line: &[u8], layout: &Layout, number: u64, cut: C) -> Parsed {
+fn group<C: Cut>(
+    lane: &mut Lane,
+    chunk: &[u8],
+    (start, end): (usize, usize),
+    layout: &Layout,
+    number: u64,
+    cut: C,
+) -> Parsed {
     let Lane { users, items, rows } = lane;
-    let (end, mut next) = cut.cut(line, cut.begin(line));
-    let name = &line[cut.begin(line)..end];
-    if name.is_empty() {
-        return Err(bad_id(layout, Role::User, "is empty"));
+    let from = cut.begin(chunk, start, end);
+    let (to, mut next) = cut.cut(chunk, from, end);
+    let name = Field::new(chunk, from, to);
+    if from == to {
+        return Err(bad_id(layout, Role::User, BadId::Empty, name));
     }
     let mut user = None;
     while let Some(from) = next {
-        let (end, following) = cut.cut(line, from);
+        let (to, following) = cut.cut(chunk, from, end);
         next = following;
-        if end == from && next.is_none() {
+        if to == from && next.is_none() {
             // A delimiter at the end of the line.
             break;
         }
-        let item = items.index(&line[from..end]).map_err(|e| bad_id(layout, Role::Item, &e))?;
+        let item = Field::new(chunk, from, to);
+        let item = items.index(item).map_err(|e| bad_id(layout, Role::Item, e, item))?;
         match user {
             Some(user) => rows.push_on(user, item, 1.0),
             None => {
-                let index = users.index(name).map_err(|e| bad_id(layout, Role::User, &e))?;
+                let index = users.index(name).map_err(|e| bad_id(layout, Role::User, e, name))?;
                 rows.push(index, item, 1.0, number);
                 user = Some(index);
             }
@@ -140,7 +156,8 @@ fn group<C: Cut>(lane: &mut Lane, line: &[u8], layout: &Layout, number: u64, cut
 }
 
 #[cold]
-fn bad_id(layout: &Layout, role: Role, what: &str) -> String {
+fn bad_id(layout: &Layout, role: Role, what: BadId, id: Field<'_>) -> String {
+    let what = what.describe(id.bytes());
     match layout.header {
         Some(_) if layout.format == Format::Triples => {
             format!("the {} id in column {} {what}", role.word(), layout.column_name(role))

@@ -1,5 +1,6 @@
 //! Text with quotes (RFC 4180), read in order by the csv crate.
 
+use super::fields::Field;
 use super::lane::Lane;
 use super::layout::Layout;
 use super::options::{Delimiter, Format};
@@ -146,8 +147,11 @@ impl<'a> Records<'a> {
         if (layout.fields..record.len()).any(|column| !clean(column).is_empty()) {
             return Err(parse::too_many(layout, record.as_slice()));
         }
-        let found = layout.columns.map(|column| column.map_or(&[][..], clean));
-        parse::row(lane, found, layout, line, record.as_slice())
+        let mut found = [Field::default(); 5];
+        for (field, column) in found.iter_mut().zip(layout.columns) {
+            *field = column.map_or(Field::default(), |column| clean(column).into());
+        }
+        parse::row(lane, &found, layout, line, record.as_slice())
     }
 
     fn group<'r>(
@@ -161,8 +165,12 @@ impl<'a> Records<'a> {
                 break;
             }
             let Lane { users, items, rows } = &mut *lane;
-            let user = users.index(clean(0)).map_err(|e| format!("the user id {e}"))?;
-            let item = items.index(clean(column)).map_err(|e| format!("the item id {e}"))?;
+            let user = users
+                .index(clean(0).into())
+                .map_err(|e| format!("the user id {}", e.describe(clean(0))))?;
+            let item = items
+                .index(clean(column).into())
+                .map_err(|e| format!("the item id {}", e.describe(clean(column))))?;
             if column == 1 {
                 rows.push(user, item, 1.0, line);
             } else {

@@ -50,8 +50,10 @@ pub fn read(paths: &[PathBuf], options: &ReadOptions, progress: &dyn Progress) -
     let mut reader = Reader::new(options);
     for path in paths {
         let source = Source::open(path, progress)?;
-        reader.read(source)?;
+        // The bar goes before an error is shown.
+        let outcome = reader.read(source);
         progress.finish();
+        outcome?;
     }
     reader.table()
 }
@@ -124,6 +126,11 @@ impl<'o> Reader<'o> {
             std::mem::swap(&mut batch, &mut next);
         }
         self.end(&name, &source, layout, before, bad_timestamp)
+    }
+
+    /// How many ratings there are so far.
+    pub fn count(&self) -> usize {
+        self.table.ratings.len()
     }
 
     /// Moves the rows of a lane into the table.
@@ -230,7 +237,7 @@ pub(super) fn grouped(count: usize) -> String {
     let digits = count.to_string();
     let mut text = String::new();
     for (i, digit) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i) % 3 == 0 {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
             text.push(',');
         }
         text.push(digit);

@@ -12,10 +12,12 @@
 //! # Ok::<(), wgmf::Error>(())
 //! ```
 
+mod checkpoint;
 mod directory;
 mod export;
 mod factors;
 mod id_file;
+mod init;
 mod pairs;
 mod predict;
 mod run;
@@ -23,6 +25,7 @@ mod seen;
 mod tensors;
 mod whole;
 
+pub use checkpoint::{checkpoint_path, fingerprint};
 pub use directory::{Model, check_output};
 pub use export::{Format, export};
 pub use factors::Factors;

@@ -180,9 +180,10 @@ pub fn synth(
             progress.advance(count);
             Ok(())
         },
-    )?;
-    sink.commit()?;
+    );
     progress.finish();
+    let facts = facts?;
+    sink.commit()?;
     Ok(facts)
 }
 

@@ -170,7 +170,7 @@ mod tests {
     fn popular_items_come_more_often_and_never_twice() {
         let mut rng = ChaCha8Rng::seed_from_u64(2);
         let popularity = Popularity::new(vec![8.0, 4.0, 2.0, 1.0, 1.0]);
-        let (mut stamps, mut firsts, mut chosen) = (vec![0; 5], [0; 5], Vec::new());
+        let (mut stamps, mut firsts, mut chosen) = (vec![0; 5], [0_i32; 5], Vec::new());
         for stamp in 1..=16_000 {
             let count = 1 + stamp as usize % 5;
             chosen.clear();
@@ -181,7 +181,7 @@ mod tests {
             assert_eq!(chosen.len(), count);
         }
         for (first, want) in firsts.iter().zip([8000, 4000, 2000, 1000, 1000]) {
-            assert!((first - want as i32).abs() < 200, "{firsts:?}");
+            assert!((first - want).abs() < 200, "{firsts:?}");
         }
     }
 }

@@ -1,0 +1,371 @@
+//! `wgmf train`.
+
+use super::output::{print_json, stdout, to_stdout};
+use super::progress::{Epochs, Progress, Steps};
+use super::{backend, interrupt};
+use std::io::Write;
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+use wgmf::data::{DataOptions, Prepared, Ratings, prepare};
+use wgmf::evaluate::{RatingMetrics, rating_metrics};
+use wgmf::model::{Factors, Model, RunRecord, check_output, checkpoint_path, fingerprint};
+use wgmf::train::{
+    Checkpoint, Event, Input, Loss, Options, Outcome, Settings, Stop, best_epoch, train,
+};
+use wgmf::{Error, Result};
+
+/// Learn embeddings of users and items from ratings
+///
+/// Reads any table of user, item and rating (or plays, or minutes), trains biased matrix
+/// factorization, and writes a model directory that evaluate, predict, export and info open.
+#[derive(clap::Args)]
+pub struct Args {
+    /// Files of ratings, read as one set; - is standard input
+    #[arg(required = true)]
+    ratings: Vec<PathBuf>,
+    /// Directory to write the model to
+    #[arg(long, value_name = "DIR", default_value = "wgmf-model")]
+    model: PathBuf,
+    /// Replace an existing model
+    #[arg(long)]
+    force: bool,
+    #[command(flatten, next_help_heading = "Data")]
+    data: DataOptions,
+    #[command(flatten)]
+    options: Options,
+    #[command(flatten)]
+    backend: backend::Args,
+    /// Start from user_factors.npy, item_factors.npy and, if they are there, user_bias.npy and
+    /// item_bias.npy in this directory; rows in order of first appearance
+    #[arg(long, value_name = "DIR", help_heading = "Run")]
+    init: Option<PathBuf>,
+    /// Write a checkpoint beside the model after every N epochs
+    #[arg(long, value_name = "N", help_heading = "Run")]
+    checkpoint_every: Option<usize>,
+    /// Go on from the checkpoint beside the model, to the same bits as if never stopped
+    #[arg(long, help_heading = "Run")]
+    resume: bool,
+    /// How progress is shown: a bar (plain lines where there is no terminal), one JSON event a
+    /// line on standard output, or not at all
+    #[arg(long, value_enum, default_value_t, help_heading = "Run")]
+    progress: Progress,
+}
+
+/// Runs the subcommand.
+pub fn run(args: Args) -> Result<()> {
+    args.check()?;
+    check_output(&args.model, args.force)?;
+    interrupt::listen()?;
+    let seed = args.options.seed;
+    let (backend, why) = args.backend.open()?;
+    let device = backend.device();
+    let talk = args.progress != Progress::None;
+    let prepared = prepare(&args.ratings, &args.data, seed, &Steps::new(!talk))?;
+    let settings = args.options.resolve(prepared.train.len())?;
+    let fingerprint = fingerprint(prepared.users.len(), prepared.items.len(), &prepared.train);
+    let checkpoint_dir = checkpoint_path(&args.model);
+    if talk {
+        say_data(&prepared);
+        say_settings(&settings);
+        eprintln!("device: {} ({why})", device.name);
+    }
+    if interrupt::pressed() {
+        return Err(Error::data("stopped before the first epoch; nothing was written"));
+    }
+
+    let clock = Instant::now();
+    let input = Input {
+        users: &prepared.users,
+        items: &prepared.items,
+        ratings: &prepared.train,
+        test: prepared.test.as_ref(),
+        init: args.read_init(&prepared, &settings)?,
+        resume: match args.resume {
+            true => Some(Checkpoint::open(&checkpoint_dir, &settings, &fingerprint)?),
+            false => None,
+        },
+        checkpoint_every: args.checkpoint_every,
+    };
+    let mut epochs = Epochs::new(args.progress, &settings, &prepared);
+    let outcome = train(&*backend, input, &settings, &mut |event| {
+        if let Event::Checkpoint(checkpoint) = &event {
+            checkpoint.save(&checkpoint_dir, &settings, &fingerprint)?;
+        }
+        epochs.hear(&event)?;
+        Ok(match interrupt::pressed() {
+            true => ControlFlow::Break(()),
+            false => ControlFlow::Continue(()),
+        })
+    });
+    epochs.finish();
+    let outcome = outcome?;
+    let seconds = clock.elapsed().as_secs_f64();
+
+    let run = RunRecord {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        seed,
+        solver: name_of(&settings.solver),
+        settings: to_value(&settings)?,
+        data: to_value(&prepared.facts)?,
+        backend: device.backend.to_owned(),
+        device: device.name.clone(),
+        epochs: outcome.history.len(),
+        best_epoch: best_epoch(&outcome.history),
+        seconds,
+        ratings_per_second: Some(outcome.ratings_per_second),
+        history: outcome.history.clone(),
+    };
+    let model = Model {
+        user_ratings: counts(&prepared.train.users, prepared.users.len()),
+        item_ratings: counts(&prepared.train.items, prepared.items.len()),
+        factors: outcome.factors.clone(),
+        users: prepared.users.clone(),
+        items: prepared.items.clone(),
+        transform: prepared.transform.clone(),
+        loss: settings.loss,
+        run,
+    };
+    let metrics = match (&prepared.test, &prepared.test_raw) {
+        (Some(test), Some(raw)) => {
+            let raw = Ratings { values: raw.clone(), ..test.clone() };
+            Some(rating_metrics(&model, &raw)?)
+        }
+        _ => None,
+    };
+    model.save(&args.model, &prepared.train, args.force)?;
+    remove_checkpoint(&checkpoint_dir, &args, outcome.stop)?;
+    match args.progress {
+        Progress::Json => print_done(&model, &outcome, metrics.as_ref(), &args.model),
+        _ => to_stdout(show(&model, &outcome, metrics.as_ref(), &args.model)),
+    }
+}
+
+impl Args {
+    fn check(&self) -> Result<()> {
+        self.options.check()?;
+        self.data.check()?;
+        if self.checkpoint_every == Some(0) {
+            return Err(Error::settings("--checkpoint-every 0: must be 1 or more"));
+        }
+        if self.options.patience.is_some()
+            && self.data.test.is_none()
+            && self.data.holdout.is_none()
+        {
+            return Err(Error::settings(
+                "--patience needs held-out ratings to look at; add --holdout 0.1 or --test FILE",
+            ));
+        }
+        if self.resume && self.init.is_some() {
+            return Err(Error::settings("--resume goes on from a checkpoint; leave out --init"));
+        }
+        Ok(())
+    }
+
+    fn read_init(&self, prepared: &Prepared, settings: &Settings) -> Result<Option<Factors>> {
+        let Some(dir) = &self.init else { return Ok(None) };
+        let mut init = Factors::read_npy(dir, prepared.users.len(), prepared.items.len())?;
+        if init.factors != settings.factors {
+            return Err(Error::settings(format!(
+                "--init {} has {} factors, the settings ask for {}; give --factors {}",
+                dir.display(),
+                init.factors,
+                settings.factors,
+                init.factors
+            )));
+        }
+        if !settings.bias {
+            init.user_bias.fill(0.0);
+            init.item_bias.fill(0.0);
+        }
+        Ok(Some(init))
+    }
+}
+
+/// A finished run needs its checkpoint no more; an interrupted one may go on from it.
+fn remove_checkpoint(dir: &Path, args: &Args, stop: Stop) -> Result<()> {
+    let ours = args.checkpoint_every.is_some() || args.resume;
+    if ours && stop != Stop::Interrupted && dir.exists() {
+        std::fs::remove_dir_all(dir).map_err(|e| Error::io(dir, e))?;
+    }
+    Ok(())
+}
+
+fn counts(rows: &[u32], n: usize) -> Vec<u32> {
+    let mut counts = vec![0; n];
+    rows.iter().for_each(|&row| counts[row as usize] += 1);
+    counts
+}
+
+fn to_value(value: &impl serde::Serialize) -> Result<serde_json::Value> {
+    serde_json::to_value(value).map_err(|e| Error::data(format!("run.json: {e}")))
+}
+
+fn name_of(value: &impl serde::Serialize) -> String {
+    match serde_json::to_value(value) {
+        Ok(serde_json::Value::String(name)) => name,
+        _ => String::new(),
+    }
+}
+
+fn say_data(prepared: &Prepared) {
+    for line in &prepared.recognised {
+        eprintln!("{line}");
+    }
+    let facts = &prepared.facts;
+    let mut line = format!(
+        "{} ratings of {} items by {} users for training",
+        facts.ratings, facts.items, facts.users
+    );
+    if facts.test_ratings > 0 {
+        line += &format!(", {} held out", facts.test_ratings);
+    }
+    for (count, what) in [
+        (facts.duplicates_merged, "duplicates merged"),
+        (facts.dropped_by_filters, "dropped by filters"),
+    ] {
+        if count > 0 {
+            line += &format!(", {count} {what}");
+        }
+    }
+    eprintln!("{line}");
+    let (users, items) = (prepared.test_unknown_users, prepared.test_unknown_items);
+    if users + items > 0 {
+        eprintln!(
+            "held-out ratings of users not in training: {users}, of items: {items}; they are \
+             scored by the means that are known"
+        );
+    }
+    if !prepared.transform.is_identity() {
+        eprintln!("transform: {}", prepared.transform.describe());
+    }
+}
+
+fn say_settings(settings: &Settings) {
+    let mut line = format!(
+        "{}: {} factors, {} epochs, batch {}, learning rate {}",
+        name_of(&settings.solver),
+        settings.factors,
+        settings.epochs,
+        settings.batch_size,
+        settings.learning_rate
+    );
+    if settings.learning_rate_decay < 1.0 {
+        line += &format!(" × {} an epoch", settings.learning_rate_decay);
+    }
+    if settings.momentum > 0.0 {
+        line += &format!(", momentum {}", settings.momentum);
+    }
+    line += &format!(", reg {}", settings.reg);
+    if settings.bias {
+        line += &format!(", reg-bias {}", settings.reg_bias);
+    }
+    if settings.reg_exponent != 1.0 {
+        line += &format!(", reg-exponent {}", settings.reg_exponent);
+    }
+    line += &format!(", seed {}", settings.seed);
+    eprintln!("{line}");
+}
+
+/// The held-out errors and where the model is.
+fn show(
+    model: &Model,
+    outcome: &Outcome,
+    metrics: Option<&RatingMetrics>,
+    dir: &Path,
+) -> std::io::Result<()> {
+    let mut out = stdout();
+    let (epoch, epochs) = (outcome.epoch, outcome.history.len());
+    match outcome.stop {
+        Stop::Finished => writeln!(out, "{epochs} epochs done")?,
+        Stop::Patience => {
+            writeln!(out, "stopped after epoch {epochs}: no better held-out error since {epoch}")?;
+        }
+        Stop::Interrupted => {
+            let at = format!("stopped by Ctrl-C after {epochs} complete epochs");
+            match model.run.settings["patience"].is_null() || epoch == 0 {
+                true => writeln!(out, "{at}; the model is as it was at that moment")?,
+                false => writeln!(out, "{at}; the model is that of epoch {epoch}, the best")?,
+            }
+        }
+    }
+    if let Some(metrics) = metrics {
+        let which = match outcome.epoch {
+            0 => String::new(),
+            epoch => format!(" (epoch {epoch})"),
+        };
+        if let Some(log_loss) = metrics.log_loss {
+            write!(out, "held-out log loss {log_loss:.4}")?;
+            if let Some(auc) = metrics.auc {
+                write!(out, ", AUC {auc:.4}")?;
+            }
+        } else {
+            write!(out, "held-out RMSE {:.4}, MAE {:.4}", metrics.rmse, metrics.mae)?;
+            if let Some(rmse) = metrics.model_rmse {
+                write!(out, "; of transformed ratings RMSE {rmse:.4}")?;
+            }
+        }
+        if let Some(ratio) = metrics.relative_squared_error {
+            write!(out, "; squared error {:.1} % of the mean's", 100.0 * ratio)?;
+        }
+        writeln!(out, "{which}")?;
+    }
+    writeln!(out, "model: {}", dir.display())?;
+    out.flush()
+}
+
+/// The last event of `--progress json`.
+fn print_done(
+    model: &Model,
+    outcome: &Outcome,
+    metrics: Option<&RatingMetrics>,
+    dir: &Path,
+) -> Result<()> {
+    let run = &model.run;
+    let mut done = serde_json::Map::new();
+    let mut put = |key: &str, value: serde_json::Value| {
+        if !value.is_null() {
+            done.insert(key.to_owned(), value);
+        }
+    };
+    let finite = |x: f64| serde_json::json!(x.is_finite().then_some(x));
+    put("event", "done".into());
+    put("epochs", run.epochs.into());
+    put("best_epoch", serde_json::json!(run.best_epoch));
+    put("epoch", outcome.epoch.into());
+    let kept = outcome.epoch.checked_sub(1).and_then(|at| outcome.history.get(at));
+    let train_error = kept.and_then(|record| record.train_error);
+    match model.loss {
+        Loss::Squared => {
+            // Of log1p and the like only the error of transformed ratings is known here.
+            let scale = model.transform.scale();
+            let own = train_error.zip(scale).map(|(e, scale)| e.sqrt() * scale);
+            put("train_rmse", serde_json::json!(own));
+            if !model.transform.is_identity() {
+                put("model_train_rmse", serde_json::json!(train_error.map(f64::sqrt)));
+            }
+        }
+        Loss::Logistic => put("train_log_loss", serde_json::json!(train_error)),
+    }
+    if let Some(metrics) = metrics {
+        put("test_rmse", finite(metrics.rmse));
+        put("test_mae", finite(metrics.mae));
+        put("test_r2", serde_json::json!(metrics.r2));
+        put("test_relative_squared_error", serde_json::json!(metrics.relative_squared_error));
+        put("model_test_rmse", serde_json::json!(metrics.model_rmse));
+        put("test_log_loss", serde_json::json!(metrics.log_loss));
+        put("test_auc", serde_json::json!(metrics.auc));
+    }
+    put("seconds", finite(run.seconds));
+    put("ratings_per_second", serde_json::json!(run.ratings_per_second));
+    put("backend", run.backend.clone().into());
+    put("device", run.device.clone().into());
+    let stop = match outcome.stop {
+        Stop::Finished => "finished",
+        Stop::Patience => "patience",
+        Stop::Interrupted => "interrupted",
+    };
+    put("stop", stop.into());
+    put("model", dir.display().to_string().into());
+    print_json(&done)
+}

@@ -1,0 +1,395 @@
+//! Splitting rating files into training and test files, line by line as they are.
+
+use super::options::{Delimiter, Format, ReadOptions};
+use super::output::{Output, Sink, check_free};
+use super::prepare::{Selection, check_fraction};
+use super::read::Reader;
+use super::source::Source;
+use super::{Table, layout::Layout};
+use crate::progress::Progress;
+use crate::{Error, Result};
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use serde::{Deserialize, Serialize};
+use std::fs;
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+
+/// The most folds: two files each are open at once.
+const MOST_FOLDS: u32 = 100;
+
+/// How ratings are split; one of the four ways, by default a random fifth.
+#[derive(Clone, Debug, Default, PartialEq, clap::Args, Serialize, Deserialize)]
+#[serde(default)]
+pub struct SplitOptions {
+    /// How the files are read.
+    #[command(flatten)]
+    #[serde(flatten)]
+    pub read: ReadOptions,
+    /// Random fraction of the ratings for testing. Default: 0.2
+    #[arg(long, value_name = "FRACTION", conflicts_with_all = ["folds", "leave_last", "by_time"])]
+    pub holdout: Option<f64>,
+    /// K pairs of files; each rating is in exactly one test file (cross-validation)
+    #[arg(long, value_name = "K", conflicts_with_all = ["leave_last", "by_time"])]
+    pub folds: Option<u32>,
+    /// The last N ratings of each user for testing, by timestamp, or by file order where there is
+    /// none; users with N ratings or fewer stay in training
+    #[arg(long, value_name = "N", conflicts_with = "by_time")]
+    pub leave_last: Option<u32>,
+    /// The latest fraction of all ratings for testing; needs timestamps
+    #[arg(long, value_name = "FRACTION")]
+    pub by_time: Option<f64>,
+    /// Seed of the random choices
+    #[arg(long, default_value_t = 0)]
+    pub seed: u64,
+}
+
+impl SplitOptions {
+    /// Whether the settings make sense together.
+    ///
+    /// # Errors
+    /// More than one way to split, numbers out of range, the grouped format.
+    pub fn check(&self) -> Result<()> {
+        let ways = [
+            self.holdout.is_some(),
+            self.folds.is_some(),
+            self.leave_last.is_some(),
+            self.by_time.is_some(),
+        ];
+        if ways.into_iter().filter(|&way| way).count() > 1 {
+            let message = "--holdout, --folds, --leave-last and --by-time exclude each other";
+            return Err(Error::settings(message));
+        }
+        check_fraction("--holdout", self.holdout)?;
+        check_fraction("--by-time", self.by_time)?;
+        if let Some(folds) = self.folds.filter(|folds| !(2..=MOST_FOLDS).contains(folds)) {
+            let message = format!("--folds {folds} is not a number from 2 to {MOST_FOLDS}");
+            return Err(Error::settings(message));
+        }
+        if self.leave_last == Some(0) {
+            return Err(Error::settings("--leave-last must be at least 1"));
+        }
+        if self.read.format == Format::Grouped {
+            let message = "split works on lines with one rating each, not on --format grouped";
+            return Err(Error::settings(message));
+        }
+        Ok(())
+    }
+}
+
+/// One pair of files.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct SplitPart {
+    /// The training file.
+    pub train: PathBuf,
+    /// Its ratings.
+    pub train_ratings: usize,
+    /// The test file.
+    pub test: PathBuf,
+    /// Its ratings.
+    pub test_ratings: usize,
+}
+
+/// What was split.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct SplitFacts {
+    /// Ratings in the input.
+    pub ratings: usize,
+    /// One pair of files, or one a fold.
+    pub parts: Vec<SplitPart>,
+    /// One line a file of what was recognised, for people.
+    #[serde(skip)]
+    pub recognised: Vec<String>,
+}
+
+/// Splits files into `train` and `test` in the folder `output`, or into `fold1/train`,
+/// `fold1/test`, `fold2/train`, … with folds. The files have the extension of the first input,
+/// without that of a compressor.
+///
+/// Lines are copied as they are, the header into each file. Every rating's line goes into exactly
+/// one part; with folds, into exactly one test file.
+///
+/// # Errors
+/// Whatever [`super::read`] says of a file; inputs of different layouts; files that exist, unless
+/// `force`; a part without ratings. Nothing is left behind after an error.
+pub fn split(
+    paths: &[PathBuf],
+    options: &SplitOptions,
+    output: &Path,
+    force: bool,
+    progress: &dyn Progress,
+) -> Result<SplitFacts> {
+    options.check()?;
+    let inputs =
+        paths.iter().map(|path| Input::open(path, progress)).collect::<Result<Vec<_>>>()?;
+    let mut reader = Reader::new(&options.read);
+    let mut ends = Vec::new();
+    for input in &inputs {
+        let outcome = reader.read(input.source(progress)?);
+        progress.finish();
+        outcome?;
+        ends.push(reader.count());
+    }
+    let layouts = std::mem::take(&mut reader.layouts);
+    same_layout(&inputs, &layouts)?;
+    let table = reader.table()?;
+    let choice = choose(&table, options)?;
+    let folds = options.folds.unwrap_or(1) as usize;
+
+    let extension = extension(&inputs[0].path, layouts[0].delimiter);
+    let file = |fold: usize, part: &str| {
+        let folder = match options.folds {
+            Some(_) => output.join(format!("fold{}", fold + 1)),
+            None => output.to_owned(),
+        };
+        folder.join(format!("{part}{extension}"))
+    };
+    let mut parts: Vec<SplitPart> = (0..folds)
+        .map(|fold| SplitPart {
+            train: file(fold, "train"),
+            train_ratings: 0,
+            test: file(fold, "test"),
+            test_ratings: 0,
+        })
+        .collect();
+    count(&choice, &mut parts)?;
+    let mut pairs = open(&parts, force)?;
+    let mut first = 0;
+    for (number, (input, &end)) in inputs.iter().zip(&ends).enumerate() {
+        let rows = Rows { table: &table, choice: &choice, first, end, header: number == 0 };
+        let outcome = rows.copy(input.source(progress)?, &mut pairs);
+        progress.finish();
+        outcome?;
+        first = end;
+    }
+    for (train, test) in pairs {
+        train.commit()?;
+        test.commit()?;
+    }
+    Ok(SplitFacts { ratings: choice.len(), parts, recognised: table.recognised })
+}
+
+/// An input that can be read twice.
+struct Input {
+    path: PathBuf,
+    /// What standard input gave.
+    bytes: Option<Vec<u8>>,
+}
+
+impl Input {
+    fn open(path: &Path, progress: &dyn Progress) -> Result<Self> {
+        let mut bytes = None;
+        if path.as_os_str() == "-" {
+            let mut all = Vec::new();
+            let mut source = Source::open(path, progress)?;
+            source.rest().read_to_end(&mut all).map_err(|e| match e.downcast::<Error>() {
+                Ok(error) => error,
+                Err(error) => Error::io(path, error),
+            })?;
+            progress.finish();
+            bytes = Some(all);
+        }
+        Ok(Input { path: path.to_owned(), bytes })
+    }
+
+    fn source<'a>(&'a self, progress: &'a dyn Progress) -> Result<Source<'a>> {
+        match &self.bytes {
+            Some(bytes) => {
+                progress.start("reading -", None, "bytes");
+                Source::bytes("-", bytes)
+            }
+            None => Source::open(&self.path, progress),
+        }
+    }
+}
+
+/// Lines of different layouts cannot share a file.
+fn same_layout(inputs: &[Input], layouts: &[Layout]) -> Result<()> {
+    let Some(first) = layouts.first() else {
+        return Err(Error::data("there are no ratings to split; name a file of ratings"));
+    };
+    for (input, layout) in inputs.iter().zip(layouts) {
+        if (layout.delimiter, &layout.header, layout.columns)
+            != (first.delimiter, &first.header, first.columns)
+        {
+            return Err(Error::file(
+                &input.path,
+                format!(
+                    "is {}, but the first file is {}; split them one by one",
+                    layout.describe(),
+                    first.describe()
+                ),
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// The fold in whose test part each rating is; a single split has fold 0, and
+/// [`TRAIN`] for what is in no test part.
+fn choose(table: &Table, options: &SplitOptions) -> Result<Vec<u8>> {
+    let count = table.ratings.len();
+    let mut choice = vec![TRAIN; count];
+    let share = |fraction: f64| (fraction * count as f64).round() as usize;
+    if let Some(folds) = options.folds {
+        if count < folds as usize {
+            let message = format!("{count} ratings are too few for --folds {folds}");
+            return Err(Error::data(message));
+        }
+        for (row, fold) in choice.iter_mut().enumerate() {
+            *fold = (row % folds as usize) as u8;
+        }
+        let mut rng = ChaCha8Rng::seed_from_u64(options.seed);
+        for last in (1..count).rev() {
+            let other = (u128::from(rng.next_u64()) * (last as u128 + 1)) >> 64;
+            choice.swap(last, other as usize);
+        }
+    } else if let Some(last) = options.leave_last {
+        for mut rows in rows_by_user(table) {
+            // Stable: equal timestamps keep the order of the file.
+            if !table.ratings.timestamps.is_empty() {
+                rows.sort_by_key(|&row| table.ratings.timestamps[row as usize]);
+            }
+            if rows.len() > last as usize {
+                for &row in &rows[rows.len() - last as usize..] {
+                    choice[row as usize] = 0;
+                }
+            }
+        }
+    } else if let Some(fraction) = options.by_time {
+        let times = &table.ratings.timestamps;
+        if times.is_empty() {
+            return Err(Error::data(format!(
+                "--by-time needs timestamps, and there are none ({}); name their column with \
+                 --columns user,item,rating,timestamp",
+                table.recognised.join("; ")
+            )));
+        }
+        let mut rows: Vec<usize> = (0..count).collect();
+        rows.sort_by_key(|&row| times[row]);
+        rows[count - share(fraction)..].iter().for_each(|&row| choice[row] = 0);
+    } else {
+        let wanted = share(options.holdout.unwrap_or(0.2));
+        let mut chosen = Selection::new(count, wanted, options.seed);
+        for fold in choice.iter_mut() {
+            if chosen.next() {
+                *fold = 0;
+            }
+        }
+    }
+    Ok(choice)
+}
+
+/// In no test part.
+const TRAIN: u8 = u8::MAX;
+
+fn rows_by_user(table: &Table) -> Vec<Vec<u32>> {
+    let mut rows = vec![Vec::new(); table.users.len()];
+    for (row, &user) in table.ratings.users.iter().enumerate() {
+        rows[user as usize].push(row as u32);
+    }
+    rows
+}
+
+fn count(choice: &[u8], parts: &mut [SplitPart]) -> Result<()> {
+    for &fold in choice {
+        if let Some(part) = parts.get_mut(usize::from(fold)) {
+            part.test_ratings += 1;
+        }
+    }
+    for part in parts {
+        part.train_ratings = choice.len() - part.test_ratings;
+        let empty = match (part.train_ratings, part.test_ratings) {
+            (0, _) => "training",
+            (_, 0) => "test",
+            _ => continue,
+        };
+        return Err(Error::data(format!(
+            "this split of {} ratings leaves none for the {empty} part; change the fraction or N",
+            choice.len()
+        )));
+    }
+    Ok(())
+}
+
+/// Opens all files; all or none are there at the end.
+fn open(parts: &[SplitPart], force: bool) -> Result<Vec<(Output, Output)>> {
+    for path in parts.iter().flat_map(|part| [&part.train, &part.test]) {
+        check_free(path, force)?;
+        if let Some(folder) = path.parent() {
+            fs::create_dir_all(folder).map_err(|e| Error::io(folder, e))?;
+        }
+    }
+    let create = |part: &SplitPart| {
+        Ok((Output::create(&part.train, force)?, Output::create(&part.test, force)?))
+    };
+    parts.iter().map(create).collect()
+}
+
+/// With its dot: that of the input without a compressor's, or what suits the delimiter.
+fn extension(path: &Path, delimiter: Delimiter) -> String {
+    let mut name = PathBuf::from(path.file_name().unwrap_or_default());
+    if name.extension().is_some_and(|e| e == "gz" || e == "zst" || e == "zstd") {
+        name.set_extension("");
+    }
+    match (name.extension().and_then(|e| e.to_str()), delimiter) {
+        (Some(extension), _) => format!(".{extension}"),
+        (None, Delimiter::Byte(b',')) => ".csv".into(),
+        (None, Delimiter::Byte(b'\t')) => ".tsv".into(),
+        (None, _) => ".txt".into(),
+    }
+}
+
+/// The rows of one input, and where they go.
+struct Rows<'a> {
+    table: &'a Table,
+    choice: &'a [u8],
+    first: usize,
+    end: usize,
+    /// Whether lines before the first row are the header of the outputs.
+    header: bool,
+}
+
+impl Rows<'_> {
+    fn copy(&self, mut source: Source<'_>, pairs: &mut [(Output, Output)]) -> Result<()> {
+        let (mut row, mut number, mut fold) = (self.first, 0, None);
+        let (mut chunk, mut next_line) = (Vec::new(), self.line(row));
+        while source.next_chunk(&mut chunk)? {
+            for line in chunk.split_inclusive(|&byte| byte == b'\n') {
+                number += 1;
+                if next_line == Some(number) {
+                    fold = Some(self.choice[row]);
+                    row += 1;
+                    next_line = self.line(row);
+                }
+                let write = |sink: &mut Sink| sink.write_all(line);
+                match fold {
+                    // A line that begins no rating goes on with the one before: a line feed in
+                    // quotes.
+                    Some(fold) => {
+                        for (number, (train, test)) in pairs.iter_mut().enumerate() {
+                            let side = if number == usize::from(fold) { test } else { train };
+                            side.write(write)?;
+                        }
+                    }
+                    None if self.header && !line.trim_ascii().is_empty() => {
+                        for (train, test) in pairs.iter_mut() {
+                            train.write(write)?;
+                            test.write(write)?;
+                        }
+                    }
+                    None => {}
+                }
+            }
+        }
+        if row != self.end {
+            return Err(Error::file(&source.name, "changed while it was read; try again"));
+        }
+        Ok(())
+    }
+
+    /// The line of a row of this input.
+    fn line(&self, row: usize) -> Option<u64> {
+        (row < self.end).then(|| self.table.origin(row).1)
+    }
+}

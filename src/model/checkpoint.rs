@@ -1,0 +1,146 @@
+//! Checkpoints: everything a stopped run needs to go on to the same bits.
+
+use super::tensors::{Tensor, TensorFile, write};
+use super::whole::{self, Kind, write_file};
+use super::{EpochRecord, Factors};
+use crate::backend::State;
+use crate::data::Ratings;
+use crate::train::{Checkpoint, Settings};
+use crate::{Error, Result};
+use serde::{Deserialize, Serialize};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+const STATE: &str = "checkpoint.safetensors";
+const RECORD: &str = "checkpoint.json";
+
+const KIND: Kind<'static> =
+    Kind { what: "a wgmf checkpoint", owns: &|name| [STATE, RECORD].contains(&name) };
+
+/// `checkpoint.json`.
+#[derive(Serialize, Deserialize)]
+struct Record {
+    settings: Settings,
+    ratings: String,
+    moments: usize,
+    best: bool,
+    history: Vec<EpochRecord>,
+}
+
+/// Where the checkpoint of a model lies: beside it, as `NAME.checkpoint`.
+pub fn checkpoint_path(model: &Path) -> PathBuf {
+    let mut name = model.file_name().unwrap_or(model.as_os_str()).to_os_string();
+    name.push(".checkpoint");
+    model.with_file_name(name)
+}
+
+/// What tells one training set from another: sizes and a checksum of the triples.
+pub fn fingerprint(users: usize, items: usize, ratings: &Ratings) -> String {
+    let mut sum = flate2::Crc::new();
+    sum.update(bytemuck::cast_slice(&ratings.users));
+    sum.update(bytemuck::cast_slice(&ratings.items));
+    sum.update(bytemuck::cast_slice(&ratings.values));
+    format!("{users} users, {items} items, {} ratings, crc {:08x}", ratings.len(), sum.sum())
+}
+
+impl Checkpoint {
+    /// Writes the checkpoint to `dir`, whole or not at all; an earlier one is replaced.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub fn save(&self, dir: &Path, settings: &Settings, fingerprint: &str) -> Result<()> {
+        let sets = self.named();
+        whole::write_directory(dir, true, &KIND, |dir| {
+            let mut tensors = Vec::new();
+            for (names, factors) in &sets {
+                let (m, n, k) = (factors.users(), factors.items(), factors.factors);
+                let [users, items, user_bias, item_bias, mean] = names;
+                tensors.push(Tensor::new(users, &[m, k], &factors.user_factors));
+                tensors.push(Tensor::new(items, &[n, k], &factors.item_factors));
+                tensors.push(Tensor::new(user_bias, &[m], &factors.user_bias));
+                tensors.push(Tensor::new(item_bias, &[n], &factors.item_bias));
+                let value = std::slice::from_ref(&factors.global_mean);
+                tensors.push(Tensor::new(mean, &[1], value));
+            }
+            write(&dir.join(STATE), tensors)?;
+            write_file(&dir.join(RECORD), |out| {
+                let record = Record {
+                    settings: settings.clone(),
+                    ratings: fingerprint.to_owned(),
+                    moments: self.state.moments.len(),
+                    best: self.best.is_some(),
+                    history: self.history.clone(),
+                };
+                Ok(serde_json::to_writer_pretty(out, &record)?)
+            })
+        })
+    }
+
+    /// Opens the checkpoint in `dir` for a run with these settings and this training set. More
+    /// epochs and another patience than before are allowed; nothing else may differ.
+    ///
+    /// # Errors
+    /// No checkpoint, an incomplete one, or one of another run.
+    pub fn open(dir: &Path, settings: &Settings, fingerprint: &str) -> Result<Checkpoint> {
+        let path = dir.join(RECORD);
+        let text = fs::read(&path).map_err(|e| match e.kind() {
+            std::io::ErrorKind::NotFound => Error::file(
+                dir,
+                "there is no checkpoint to resume; train with --checkpoint-every N first",
+            ),
+            _ => Error::io(&path, e),
+        })?;
+        let record: Record = serde_json::from_slice(&text).map_err(|e| {
+            Error::file(&path, format!("is not a checkpoint ({e}); train without --resume"))
+        })?;
+        let Settings { epochs, patience, .. } = *settings;
+        if (Settings { epochs, patience, ..record.settings.clone() }) != *settings {
+            return Err(Error::file(
+                &path,
+                "was written with other settings; give the same ones (only --epochs and \
+                 --patience may change), or train without --resume",
+            ));
+        }
+        if record.ratings != fingerprint {
+            return Err(Error::file(
+                &path,
+                format!(
+                    "was written for other ratings ({}; now {fingerprint}); train without --resume",
+                    record.ratings
+                ),
+            ));
+        }
+        let mut file = TensorFile::open(&dir.join(STATE))?;
+        let mut read = |prefix: &str| -> Result<Factors> {
+            let [users, items, user_bias, item_bias, mean] = names(prefix);
+            let [m, k] = file.shape(&users)?;
+            let [n] = file.shape(&item_bias)?;
+            Ok(Factors {
+                factors: k,
+                user_factors: file.read(&users, &[m, k])?,
+                item_factors: file.read(&items, &[n, k])?,
+                user_bias: file.read(&user_bias, &[m])?,
+                item_bias: file.read(&item_bias, &[n])?,
+                global_mean: file.read(&mean, &[1])?[0],
+            })
+        };
+        let factors = read("")?;
+        let moments =
+            (0..record.moments).map(|j| read(&format!("moment{j}_"))).collect::<Result<_>>()?;
+        let best = if record.best { Some(read("best_")?) } else { None };
+        Ok(Checkpoint { state: State { factors, moments }, history: record.history, best })
+    }
+
+    /// Every set of factors, with the names of its tensors.
+    fn named(&self) -> Vec<([String; 5], &Factors)> {
+        let moments = self.state.moments.iter().enumerate();
+        let moments = moments.map(|(j, moment)| (names(&format!("moment{j}_")), moment));
+        let best = self.best.iter().map(|best| (names("best_"), best));
+        [(names(""), &self.state.factors)].into_iter().chain(moments).chain(best).collect()
+    }
+}
+
+fn names(prefix: &str) -> [String; 5] {
+    ["user_factors", "item_factors", "user_bias", "item_bias", "global_mean"]
+        .map(|name| format!("{prefix}{name}"))
+}
