@@ -253,6 +253,10 @@ fn resumes_after_the_best(backend: &dyn Backend) {
     assert_eq!(whole.stop, Stop::Patience);
     let (best, last) = (whole.epoch, whole.history.len());
     assert_eq!(last, best + 3);
+    // The best epoch's parameters are those of a run that ends there.
+    let until_best =
+        run(backend, &data, &Settings { patience: None, epochs: best, ..settings.clone() });
+    assert!(until_best.factors == whole.factors);
     let pause = last - 1;
     assert!(pause > best);
     let go = |resume: Option<Checkpoint>, stop_at: Option<usize>| {

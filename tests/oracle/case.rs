@@ -331,6 +331,11 @@ fn compare_within(backend: &dyn Backend, case: &Case, tolerance: f64) -> Result<
     Ok(check.worst)
 }
 
+fn rms(values: impl ExactSizeIterator<Item = f64>) -> f64 {
+    let n = values.len() as f64;
+    (values.map(|x| x * x).sum::<f64>() / n).sqrt()
+}
+
 /// Everything compared so far.
 struct Check {
     tolerance: f64,
@@ -348,6 +353,22 @@ impl Check {
             return Err(format!("{what}: {} numbers instead of {}", got.len(), want.len()));
         }
         self.within(what, largest_gap(got, want))
+    }
+
+    /// As [`array`](Self::array), of moves of numbers about as large as `of` in `steps` steps. A move
+    /// is known only as well as f32 holds the number that moved: each step rounds it.
+    fn moves(
+        &mut self,
+        what: &str,
+        (got, want): (&[f32], &[f64]),
+        of: f64,
+        steps: usize,
+    ) -> Result<(), String> {
+        let roundings = 4.0 * f64::from(f32::EPSILON) / 2.0 * of * (steps as f64).sqrt();
+        let floor = rms(want.iter().copied()).max(roundings / self.tolerance);
+        assert!(rms(want.iter().copied()) > 1e-6, "the expected {what} is all but zero");
+        let gaps = got.iter().zip(want).map(|(&got, &want)| gap(f64::from(got), want, floor));
+        self.within(what, gaps.fold(0.0, f64::max))
     }
 
     /// A sum over `n` ratings.
@@ -432,9 +453,13 @@ impl Check {
                 bias_moves.push(got.1[row] - start.1[row]);
                 bias_wants.push(want.bias[row] - f64::from(start.1[row]));
             }
-            self.array(&format!("move of the {name} factors"), &moves, &wants)?;
+            let steps = case.epochs * case.ratings.len().div_ceil(case.batch_size);
+            let of = rms(start.0.iter().map(|&x| f64::from(x)));
+            self.moves(&format!("move of the {name} factors"), (&moves, &wants), of, steps)?;
             if case.terms.bias {
-                self.array(&format!("move of the {name} biases"), &bias_moves, &bias_wants)?;
+                let what = format!("move of the {name} biases");
+                let of = rms(start.1.iter().map(|&x| f64::from(x)));
+                self.moves(&what, (&bias_moves, &bias_wants), of, steps)?;
             } else if bias_moves.iter().any(|&x| x != 0.0) {
                 return Err(format!("a {name} bias moved in a model without"));
             }
