@@ -195,3 +195,10 @@ fn a_device_goes_on_after_a_refusal() {
     refused(&gpu, &Case::new(4, 20, 30, 5000));
     compare(&gpu, &Case::new(4, 20, 30, 500)).unwrap();
 }
+
+#[test]
+fn too_few_workgroups_are_an_error_and_no_panic() {
+    let gpu = tight(1 << 27, 32);
+    let said = compare(&gpu, &Case::new(4, 20, 30, 50)).unwrap_err();
+    assert!(said.contains("--backend cpu"), "{said}");
+}
