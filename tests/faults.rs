@@ -5,8 +5,14 @@ mod common;
 mod oracle;
 
 use oracle::case::{Case, Draw, compare};
-use wgmf::backend::Backend;
+use std::ops::ControlFlow;
+use wgmf::Result;
+use wgmf::backend::{
+    Backend, Device, EpochSums, GradientPasses, GradientProblem, Probe, State, Visit,
+};
+use wgmf::cpu::Cpu;
 use wgmf::gpu::{Gpu, Sources};
+use wgmf::model::Factors;
 use wgmf::train::Solver;
 
 /// A fault in a shader's text, and the case at which it must show.
@@ -347,4 +353,142 @@ fn faults_of_error_are_noticed() {
 #[test]
 fn faults_of_reduce_are_noticed() {
     hold("reduce");
+}
+
+/// Which number of a backend's results is off by a hundredth.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Off {
+    Nothing,
+    Residual,
+    Loss,
+    LeadGradient,
+    LeadBias,
+    FollowGradient,
+    FollowBias,
+    EpochLoss,
+    EpochRatings,
+    TestLoss,
+    UserFactor,
+    ItemFactor,
+    UserBias,
+    ItemBias,
+    Mean,
+    FirstMoment,
+    SecondMoment,
+    BiasMoment,
+    NotANumber,
+}
+
+/// The CPU backend with one number off: what the comparison looks at, it looks at whole.
+struct Distorted(Cpu, Off);
+
+struct DistortedPasses<'a>(Box<dyn GradientPasses + 'a>, Off);
+
+impl Backend for Distorted {
+    fn device(&self) -> Device {
+        self.0.device()
+    }
+
+    fn gradient_passes(&self, problem: GradientProblem) -> Result<Box<dyn GradientPasses + '_>> {
+        Ok(Box::new(DistortedPasses(self.0.gradient_passes(problem)?, self.1)))
+    }
+}
+
+impl DistortedPasses<'_> {
+    fn last(&self, off: Off, numbers: &mut [f32]) {
+        if let (true, Some(last)) = (self.1 == off, numbers.last_mut()) {
+            *last += 0.01 * last.abs().max(0.1);
+        }
+    }
+
+    fn distort(&self, factors: &mut Factors) {
+        self.last(Off::UserFactor, &mut factors.user_factors);
+        self.last(Off::ItemFactor, &mut factors.item_factors);
+        self.last(Off::UserBias, &mut factors.user_bias);
+        self.last(Off::ItemBias, &mut factors.item_bias);
+        self.last(Off::Mean, std::slice::from_mut(&mut factors.global_mean));
+        if self.1 == Off::NotANumber {
+            factors.item_factors[0] = f32::NAN;
+        }
+    }
+}
+
+impl GradientPasses for DistortedPasses<'_> {
+    fn epoch(
+        &mut self,
+        visits: &[Visit],
+        watch: &mut dyn FnMut(usize) -> ControlFlow<()>,
+    ) -> Result<EpochSums> {
+        let mut sums = self.0.epoch(visits, watch)?;
+        sums.loss *= if self.1 == Off::EpochLoss { 1.01 } else { 1.0 };
+        sums.ratings -= usize::from(self.1 == Off::EpochRatings);
+        Ok(sums)
+    }
+
+    fn test_loss(&mut self) -> Result<f64> {
+        Ok(self.0.test_loss()? * if self.1 == Off::TestLoss { 1.01 } else { 1.0 })
+    }
+
+    fn keep(&mut self) -> Result<()> {
+        self.0.keep()
+    }
+
+    fn kept(&mut self) -> Result<Factors> {
+        self.0.kept()
+    }
+
+    fn factors(&mut self) -> Result<Factors> {
+        let mut factors = self.0.factors()?;
+        self.distort(&mut factors);
+        Ok(factors)
+    }
+
+    fn state(&mut self) -> Result<State> {
+        let mut state = self.0.state()?;
+        self.distort(&mut state.factors);
+        self.last(Off::FirstMoment, &mut state.moments[0].item_factors);
+        self.last(Off::SecondMoment, &mut state.moments[1].user_factors);
+        self.last(Off::BiasMoment, &mut state.moments[1].item_bias);
+        Ok(state)
+    }
+
+    fn probe(&mut self, batch: usize) -> Result<Probe> {
+        let mut probe = self.0.probe(batch)?;
+        self.last(Off::Residual, &mut probe.residuals);
+        self.last(Off::LeadGradient, &mut probe.lead);
+        self.last(Off::LeadBias, &mut probe.lead_bias);
+        self.last(Off::FollowGradient, &mut probe.follow);
+        self.last(Off::FollowBias, &mut probe.follow_bias);
+        probe.loss *= if self.1 == Off::Loss { 1.01 } else { 1.0 };
+        Ok(probe)
+    }
+}
+
+#[test]
+fn every_number_is_compared() {
+    let case = adam();
+    let distorted = |off| compare(&Distorted(Cpu::new(), off), &case);
+    distorted(Off::Nothing).unwrap();
+    for off in [
+        Off::Residual,
+        Off::Loss,
+        Off::LeadGradient,
+        Off::LeadBias,
+        Off::FollowGradient,
+        Off::FollowBias,
+        Off::EpochLoss,
+        Off::EpochRatings,
+        Off::TestLoss,
+        Off::UserFactor,
+        Off::ItemFactor,
+        Off::UserBias,
+        Off::ItemBias,
+        Off::Mean,
+        Off::FirstMoment,
+        Off::SecondMoment,
+        Off::BiasMoment,
+        Off::NotANumber,
+    ] {
+        assert!(distorted(off).is_err(), "{off:?} is unnoticed");
+    }
 }
