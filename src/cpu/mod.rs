@@ -35,7 +35,14 @@ impl Backend for Cpu {
     fn device(&self) -> Device {
         let threads = rayon::current_num_threads();
         let plural = if threads == 1 { "" } else { "s" };
-        let name = format!("{} thread{plural}, {:?}", threads, self.arch);
+        // Debug text begins with the level's name: V4(..) for AVX-512, V3(..) for AVX2.
+        let level = format!("{:?}", self.arch);
+        let vectors = match level.split('(').next().unwrap_or_default() {
+            "V4" => "AVX-512",
+            "V3" => "AVX2",
+            other => other,
+        };
+        let name = format!("CPU, {threads} thread{plural}, {vectors}");
         Device { backend: "cpu", name }
     }
 
