@@ -1,6 +1,7 @@
 //! The CPU backend: one file per kernel, the twin of the shader of that name. Its results depend
 //! neither on the number of threads nor on the processor's vector width.
 
+mod copy;
 mod error;
 mod gradient;
 mod passes;
@@ -44,6 +45,10 @@ impl Backend for Cpu {
         };
         let name = format!("CPU, {threads} thread{plural}, {vectors}");
         Device { backend: "cpu", name }
+    }
+
+    fn copy_bytes_per_second(&self) -> Result<f64> {
+        Ok(copy::copy())
     }
 
     fn gradient_passes(&self, problem: GradientProblem) -> Result<Box<dyn GradientPasses + '_>> {
