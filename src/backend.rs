@@ -11,6 +11,13 @@ pub trait Backend {
     /// What it is.
     fn device(&self) -> Device;
 
+    /// Bytes a second that a plain copy reads and writes on this device: the measure of passes that
+    /// only move data.
+    ///
+    /// # Errors
+    /// If the device is lost.
+    fn copy_bytes_per_second(&self) -> Result<f64>;
+
     /// Uploads a problem and readies its passes.
     ///
     /// # Errors

@@ -50,7 +50,7 @@ fn golden(backend: &dyn Backend) {
             no_shuffle: true,
             ..Options::default()
         };
-        let settings = options.resolve(ratings.len()).unwrap();
+        let settings = options.resolve(&ratings, users.len(), items.len()).unwrap();
         let input = Input {
             users: &users,
             items: &items,

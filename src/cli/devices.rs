@@ -50,7 +50,7 @@ pub fn run(args: Args) -> Result<()> {
                 adapter.max_invocations
             )?;
         }
-        writeln!(out, "CPU\n  {cpu}")?;
+        writeln!(out, "{cpu}")?;
         writeln!(out, "--backend auto takes {why}")?;
         out.flush()
     };

@@ -1,6 +1,7 @@
 //! The command line: parsing and printing, nothing else. One subcommand a file.
 
 mod backend;
+mod bench;
 mod devices;
 mod evaluate;
 mod export;
@@ -37,6 +38,7 @@ enum Command {
     Info(info::Args),
     Split(split::Args),
     Synth(synth::Args),
+    Bench(bench::Args),
     Devices(devices::Args),
 }
 
@@ -68,6 +70,7 @@ fn run(cli: Cli) -> Result<()> {
         Command::Info(args) => info::run(args),
         Command::Split(args) => split::run(args),
         Command::Synth(args) => synth::run(args),
+        Command::Bench(args) => bench::run(args),
         Command::Devices(args) => devices::run(args),
     }
 }

@@ -62,7 +62,8 @@ pub fn run(args: Args) -> Result<()> {
     let device = backend.device();
     let talk = args.progress != Progress::None;
     let prepared = prepare(&args.ratings, &args.data, seed, &Steps::new(!talk))?;
-    let settings = args.options.resolve(prepared.train.len())?;
+    let settings =
+        args.options.resolve(&prepared.train, prepared.users.len(), prepared.items.len())?;
     let fingerprint = fingerprint(prepared.users.len(), prepared.items.len(), &prepared.train);
     let checkpoint_dir = checkpoint_path(&args.model);
     if talk {

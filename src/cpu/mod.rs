@@ -1,6 +1,7 @@
 //! The CPU backend: one file per kernel, the twin of the shader of that name. Its results depend
 //! neither on the number of threads nor on the processor's vector width.
 
+mod copy;
 mod error;
 mod gradient;
 mod passes;
@@ -35,8 +36,19 @@ impl Backend for Cpu {
     fn device(&self) -> Device {
         let threads = rayon::current_num_threads();
         let plural = if threads == 1 { "" } else { "s" };
-        let name = format!("{} thread{plural}, {:?}", threads, self.arch);
+        // Debug text begins with the level's name: V4(..) for AVX-512, V3(..) for AVX2.
+        let level = format!("{:?}", self.arch);
+        let vectors = match level.split('(').next().unwrap_or_default() {
+            "V4" => "AVX-512",
+            "V3" => "AVX2",
+            other => other,
+        };
+        let name = format!("CPU, {threads} thread{plural}, {vectors}");
         Device { backend: "cpu", name }
+    }
+
+    fn copy_bytes_per_second(&self) -> Result<f64> {
+        Ok(copy::copy())
     }
 
     fn gradient_passes(&self, problem: GradientProblem) -> Result<Box<dyn GradientPasses + '_>> {

@@ -30,6 +30,13 @@ impl Ratings {
         self.users.iter().zip(&self.items).zip(&self.values).map(|((&u, &i), &r)| (u, i, r))
     }
 
+    /// The standard deviation of the ratings (population form), summed in f64; 0 for no ratings.
+    pub fn deviation(&self) -> f64 {
+        let mean = self.mean();
+        let sum: f64 = self.values.iter().map(|&r| (f64::from(r) - mean).powi(2)).sum();
+        if self.is_empty() { 0.0 } else { (sum / self.len() as f64).sqrt() }
+    }
+
     /// The arithmetic mean of the ratings, summed in f64; 0 for no ratings.
     pub fn mean(&self) -> f64 {
         let sum: f64 = self.values.iter().map(|&r| f64::from(r)).sum();

@@ -2,6 +2,7 @@
 //! `shaders/`, whole as they are; problems are cut once, at upload, to the device's limits.
 
 mod buffers;
+mod copy;
 mod device;
 mod kernels;
 mod params;
@@ -51,6 +52,10 @@ impl Backend for Gpu {
     fn device(&self) -> DeviceName {
         let adapter = self.adapter();
         DeviceName { backend: "gpu", name: format!("{} ({})", adapter.name, adapter.api) }
+    }
+
+    fn copy_bytes_per_second(&self) -> Result<f64> {
+        copy::copy(&self.device, &self.sources)
     }
 
     fn gradient_passes(&self, problem: GradientProblem) -> Result<Box<dyn GradientPasses + '_>> {

@@ -9,5 +9,6 @@ mod start;
 pub use batches::{Batches, SideIndex};
 pub use loss::Loss;
 pub use run::{Checkpoint, Event, Input, Outcome, Stop, best_epoch, train};
+pub(crate) use run::{begin, visits};
 pub use settings::{Options, Settings, Solver};
 pub use start::{global_mean, random};

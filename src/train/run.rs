@@ -211,7 +211,7 @@ pub fn train(
 }
 
 /// Parameters with moments of zero.
-fn begin(factors: Factors, terms: &Terms) -> State {
+pub(crate) fn begin(factors: Factors, terms: &Terms) -> State {
     let zeros = Factors {
         factors: factors.factors,
         user_factors: vec![0.0; factors.user_factors.len()],

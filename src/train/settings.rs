@@ -1,6 +1,7 @@
 //! What a user may set, and what training does with it.
 
 use super::Loss;
+use crate::data::Ratings;
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 
@@ -155,40 +156,88 @@ impl Options {
         Ok(())
     }
 
-    /// Completes the settings for a training set of `ratings` ratings.
+    /// Completes the settings for a training set of `ratings`.
+    ///
+    /// What is not given is chosen from the data; ARCHITECTURE.md says by which measurements. A
+    /// small set gets sgd, whose many small batches fit rare rows best; a large one gets adam, which
+    /// keeps its accuracy in the large batches that a GPU wants.
     ///
     /// # Errors
     /// As [`Options::check`].
-    pub fn resolve(&self, ratings: usize) -> Result<Settings> {
+    pub fn resolve(&self, ratings: &Ratings, users: usize, items: usize) -> Result<Settings> {
         self.check()?;
+        let n = ratings.len();
+        let loss = self.loss.unwrap_or_default();
         let factors = self.factors.unwrap_or(32);
-        let solver = self.solver.unwrap_or(Solver::Adam);
-        let batch_size = self.batch_size.unwrap_or_else(|| default_batch_size(ratings));
-        let batch_size = batch_size.min(ratings.max(1));
-        let reg = self.reg.unwrap_or(0.05);
+        let default_solver = if n <= SMALL { Solver::Sgd } else { Solver::Adam };
+        let solver = self.solver.unwrap_or(default_solver);
+        let batch_size = self.batch_size.unwrap_or_else(|| default_batch_size(solver, n));
+        let batch_size = batch_size.min(n.max(1));
+        // Factors scale with the root of the ratings' spread, the regularization with the spread.
+        let spread = match ratings.deviation() {
+            spread if spread > 0.0 => spread,
+            _ => 1.0,
+        };
+        let learning_rate = self.learning_rate.unwrap_or_else(|| match solver {
+            // A fixed step a rating: the mean over the batch is undone.
+            Solver::Sgd => {
+                1.4 * batch_size as f64 / 64.0 / spread.max(1.0) * (1.0 - self.momentum())
+            }
+            Solver::Adagrad => 0.05 * spread.sqrt(),
+            Solver::Adam => 0.003 * (batch_size as f64 / 256.0).powf(0.15) * spread.sqrt(),
+        });
+        let density = n as f64 / (users + items).max(1) as f64;
+        let reg = self.reg.unwrap_or_else(|| (1.1 * density.powf(-0.7)).clamp(0.04, 0.08) * spread);
         Ok(Settings {
             factors,
             bias: !self.no_bias,
             mean: !self.no_mean,
-            loss: self.loss.unwrap_or_default(),
+            loss,
             solver,
-            epochs: self.epochs.unwrap_or(20),
+            epochs: self.epochs.unwrap_or(if solver == Solver::Sgd { 40 } else { 20 }),
             batch_size,
-            learning_rate: self.learning_rate.unwrap_or(0.005),
-            learning_rate_decay: self.learning_rate_decay.unwrap_or(1.0),
-            momentum: self.momentum.unwrap_or(0.0),
-            reg,
-            reg_bias: if self.no_bias { 0.0 } else { self.reg_bias.unwrap_or(reg) },
+            learning_rate: rounded(learning_rate),
+            learning_rate_decay: self.learning_rate_decay.unwrap_or(match solver {
+                Solver::Sgd => 0.93,
+                Solver::Adagrad => 1.0,
+                Solver::Adam => 0.85,
+            }),
+            momentum: self.momentum(),
+            reg: rounded(reg),
+            reg_bias: match self.no_bias {
+                true => 0.0,
+                false => self.reg_bias.unwrap_or(0.02),
+            },
             reg_exponent: self.reg_exponent.unwrap_or(1.0),
-            init_scale: self.init_scale.unwrap_or(0.1 / (factors as f64).sqrt()),
+            init_scale: rounded(
+                self.init_scale.unwrap_or(0.1 * spread.sqrt() / (factors as f64).sqrt()),
+            ),
             patience: self.patience,
             seed: self.seed,
             shuffle: !self.no_shuffle,
         })
     }
+
+    fn momentum(&self) -> f64 {
+        self.momentum.unwrap_or(0.0)
+    }
 }
 
-/// A few hundred updates an epoch where the data allows.
-fn default_batch_size(ratings: usize) -> usize {
-    (ratings / 256).next_power_of_two().clamp(64, 16_384)
+/// Ratings up to which a set counts as small.
+const SMALL: usize = 2_000_000;
+
+/// A few hundred to a few thousand updates an epoch.
+fn default_batch_size(solver: Solver, ratings: usize) -> usize {
+    match solver {
+        Solver::Sgd => 64,
+        Solver::Adagrad | Solver::Adam => {
+            (ratings / 256 + 1).next_power_of_two().clamp(256, 32_768)
+        }
+    }
+}
+
+/// Three digits, so that a setting can be repeated as it is printed.
+fn rounded(x: f64) -> f64 {
+    let text = format!("{x:.2e}");
+    text.parse().unwrap_or(x)
 }

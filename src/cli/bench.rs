@@ -1,0 +1,300 @@
+//! `wgmf bench`.
+
+use super::backend;
+use super::output::{print_json, stdout, to_stdout};
+use super::progress::Steps;
+use serde::Serialize;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+use wgmf::backend::Backend;
+use wgmf::bench::{Measurement, Workload, bytes_per_rating, measure};
+use wgmf::cpu::Cpu;
+use wgmf::data::synth::{SynthOptions, synth};
+use wgmf::data::{DataOptions, prepare};
+use wgmf::gpu::{Choice, Gpu};
+use wgmf::train::{Options, Solver};
+use wgmf::{Error, Result};
+
+/// Measure training on the CPU and on the GPU, on the same work in one run
+///
+/// Writes a planted set (70,000 users, 10,700 items, 10 million ratings) to a temporary file, reads
+/// it, and trains on both backends. Beside the rate stands the bandwidth that a plain copy reaches
+/// on that device in the same run, and how near the epochs come to it. The first epoch warms up and
+/// is not counted. Without a hardware GPU only the CPU is measured, unless --adapter names one.
+#[derive(clap::Args)]
+pub struct Args {
+    /// Measure with these ratings instead
+    #[arg(long, value_name = "FILE")]
+    data: Option<PathBuf>,
+    /// A smaller set, one number of factors, done in under 20 seconds
+    #[arg(long)]
+    quick: bool,
+    /// Planted ratings
+    #[arg(long, value_name = "N", conflicts_with = "data")]
+    ratings: Option<u64>,
+    /// Numbers of factors
+    #[arg(long, value_name = "K", value_delimiter = ',')]
+    factors: Vec<usize>,
+    /// Solvers
+    #[arg(long, value_enum, value_delimiter = ',')]
+    solver: Vec<Solver>,
+    /// Ratings per update
+    #[arg(long, value_name = "N")]
+    batch_size: Option<usize>,
+    /// Epochs, the warm-up included
+    #[arg(long, value_name = "N")]
+    epochs: Option<usize>,
+    /// Seed of the planted set, the start and the batches
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    seed: u64,
+    #[command(flatten)]
+    backend: backend::Args,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+/// Everything measured in one run.
+#[derive(Serialize)]
+struct Report {
+    version: &'static str,
+    users: usize,
+    items: usize,
+    train_ratings: usize,
+    test_ratings: usize,
+    /// Size of the text that was read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    file_bytes: Option<u64>,
+    /// Reading the text, ids, duplicates and the split.
+    read_seconds: f64,
+    /// The least RMSE possible on the planted set.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    floor_rmse: Option<f64>,
+    measurements: Vec<Measurement>,
+}
+
+/// Runs the subcommand.
+pub fn run(args: Args) -> Result<()> {
+    let backends = args.backends()?;
+    let (workload, mut report) = args.workload()?;
+    let solvers = match args.solver.is_empty() {
+        true => vec![Solver::Sgd, Solver::Adagrad, Solver::Adam],
+        false => args.solver.clone(),
+    };
+    let factors = match (args.factors.is_empty(), args.quick) {
+        (true, true) => vec![32],
+        (true, false) => vec![32, 128],
+        (false, _) => args.factors.clone(),
+    };
+    let n = workload.train.len();
+    // Large batches are what a GPU needs; every solver gets the same, so that rates compare.
+    let batch_size = args.batch_size.unwrap_or((n / 64).next_power_of_two().min(131_072));
+    for backend in &backends {
+        let device = backend.device();
+        eprintln!("{}: {}", device.backend, device.name);
+        let copy = backend.copy_bytes_per_second()?;
+        for &factors in &factors {
+            for &solver in &solvers {
+                let options = Options {
+                    factors: Some(factors),
+                    solver: Some(solver),
+                    batch_size: Some(batch_size),
+                    epochs: Some(args.epochs.unwrap_or(if args.quick { 3 } else { 5 })),
+                    // Large batches with sgd's step a rating would diverge on popular rows.
+                    learning_rate: (solver == Solver::Sgd).then_some(8.0),
+                    learning_rate_decay: Some(1.0),
+                    seed: args.seed,
+                    ..Options::default()
+                };
+                let settings = options.resolve(&workload.train, workload.users, workload.items)?;
+                report.measurements.push(measure(
+                    &**backend,
+                    &workload,
+                    &settings,
+                    copy,
+                    |epoch| {
+                        if epoch == 1 {
+                            eprintln!("  {solver:?} k = {factors}: warmed up");
+                        }
+                    },
+                )?);
+            }
+        }
+    }
+    if args.json { print_json(&report) } else { to_stdout(show(&report)) }
+}
+
+impl Args {
+    fn backends(&self) -> Result<Vec<Box<dyn Backend>>> {
+        let mut backends: Vec<Box<dyn Backend>> = Vec::new();
+        if self.backend.backend != backend::Kind::Gpu {
+            backends.push(Box::new(Cpu::new()));
+        }
+        let choice = match &self.backend.adapter {
+            Some(name) => Choice::Named(name.clone()),
+            None => Choice::Hardware,
+        };
+        match self.backend.backend {
+            backend::Kind::Cpu if self.backend.adapter.is_some() => {
+                return Err(Error::settings("--adapter names a GPU; leave out --backend cpu"));
+            }
+            backend::Kind::Cpu => {}
+            backend::Kind::Auto if self.backend.adapter.is_none() => match Gpu::open(&choice) {
+                Ok(gpu) => backends.push(Box::new(gpu)),
+                Err(_) => eprintln!("only the CPU: {}", backend::no_gpu()),
+            },
+            _ => backends.push(Box::new(Gpu::open(&choice)?)),
+        }
+        Ok(backends)
+    }
+
+    fn workload(&self) -> Result<(Workload, Report)> {
+        let steps = Steps::new(false);
+        let mut floor_rmse = None;
+        let temporary;
+        let path = match &self.data {
+            Some(path) => path.clone(),
+            None => {
+                let ratings =
+                    self.ratings.unwrap_or(if self.quick { 1_000_000 } else { 10_000_000 });
+                let defaults = SynthOptions::default();
+                let shrink = (ratings as f64 / defaults.ratings as f64).sqrt().min(1.0);
+                let options = SynthOptions {
+                    users: ((f64::from(defaults.users) * shrink) as u32).max(1),
+                    items: ((f64::from(defaults.items) * shrink) as u32).max(1),
+                    ratings,
+                    seed: self.seed,
+                    ..defaults
+                };
+                temporary = Temporary::new();
+                let facts = synth(&options, &temporary.0, true, &steps)?;
+                floor_rmse = Some(facts.floor_rmse);
+                temporary.0.clone()
+            }
+        };
+        let file_bytes = std::fs::metadata(&path).ok().map(|file| file.len());
+        let clock = Instant::now();
+        let options = DataOptions { holdout: Some(0.1), ..DataOptions::default() };
+        let prepared = prepare(&[path], &options, self.seed, &steps)?;
+        let read_seconds = clock.elapsed().as_secs_f64();
+        let workload = Workload {
+            users: prepared.users.len(),
+            items: prepared.items.len(),
+            train: prepared.train,
+            test: prepared.test.unwrap_or_default(),
+        };
+        let report = Report {
+            version: env!("CARGO_PKG_VERSION"),
+            users: workload.users,
+            items: workload.items,
+            train_ratings: workload.train.len(),
+            test_ratings: workload.test.len(),
+            file_bytes,
+            read_seconds,
+            floor_rmse,
+            measurements: Vec::new(),
+        };
+        Ok((workload, report))
+    }
+}
+
+/// A file that goes when this does.
+struct Temporary(PathBuf);
+
+impl Temporary {
+    fn new() -> Self {
+        let name = format!("wgmf-bench-{}.csv", std::process::id());
+        Temporary(std::env::temp_dir().join(name))
+    }
+}
+
+impl Drop for Temporary {
+    fn drop(&mut self) {
+        let path: &Path = &self.0;
+        // Where it cannot be removed there is nothing more to do.
+        let _ = std::fs::remove_file(path);
+    }
+}
+
+fn show(report: &Report) -> std::io::Result<()> {
+    let mut out = stdout();
+    let millions = |n: usize| n as f64 / 1e6;
+    write!(
+        out,
+        "{:.2} M ratings for training, {:.2} M held out, {} users × {} items",
+        millions(report.train_ratings),
+        millions(report.test_ratings),
+        report.users,
+        report.items
+    )?;
+    match report.file_bytes {
+        Some(bytes) => write!(out, "; {:.0} MB", bytes as f64 / 1e6)?,
+        None => {}
+    }
+    write!(out, " read and prepared in {:.2} s", report.read_seconds)?;
+    if let Some(floor) = report.floor_rmse {
+        write!(out, "; noise floor RMSE {floor:.4}")?;
+    }
+    writeln!(out, "\n")?;
+    writeln!(
+        out,
+        "{:<8}{:<9}{:>5}{:>9}{:>9}{:>9}{:>11}{:>9}{:>9}{:>8}{:>9}{:>11}",
+        "backend",
+        "solver",
+        "k",
+        "batch",
+        "layout",
+        "upload",
+        "s/epoch",
+        "M/s",
+        "GB/s",
+        "copy",
+        "RMSE",
+        "GPU − CPU"
+    )?;
+    for m in &report.measurements {
+        let solver = format!("{:?}", m.solver).to_lowercase();
+        write!(
+            out,
+            "{:<8}{:<9}{:>5}{:>9}{:>8.2}s{:>8.2}s{:>11.4}{:>9.2}{:>9.2}{:>7.0}%{:>9.4}",
+            m.backend,
+            solver,
+            m.factors,
+            m.batch_size,
+            m.layout_seconds,
+            m.upload_seconds,
+            m.seconds_per_epoch,
+            m.ratings_per_second / 1e6,
+            m.bytes_per_second / 1e9,
+            100.0 * m.bytes_per_second / m.copy_bytes_per_second,
+            m.test_rmse
+        )?;
+        let twin = report.measurements.iter().find(|other| {
+            other.backend == "cpu" && (other.solver, other.factors) == (m.solver, m.factors)
+        });
+        match twin {
+            Some(cpu) if m.backend == "gpu" => {
+                writeln!(out, "{:>11.1e}", m.test_rmse - cpu.test_rmse)?;
+            }
+            _ => writeln!(out)?,
+        }
+    }
+    writeln!(out)?;
+    let mut seen = Vec::new();
+    for m in &report.measurements {
+        if !seen.contains(&m.backend) {
+            seen.push(m.backend);
+            let copy = m.copy_bytes_per_second / 1e9;
+            writeln!(out, "{}: {}; a copy moves {copy:.1} GB/s", m.backend, m.device)?;
+        }
+    }
+    let epochs = report.measurements.first().map_or(0, |m| m.epoch_seconds.len());
+    writeln!(
+        out,
+        "s/epoch: median of {epochs} epochs after one that warms up. GB/s: at 2·k·4 + 20 bytes a \
+         rating ({} at k = 32); beside it the share of the copy's.",
+        bytes_per_rating(32)
+    )?;
+    out.flush()
+}
