@@ -67,7 +67,7 @@ fn data(ratings: usize, loss: Loss) -> Data {
     Data { users, items, ratings, test }
 }
 
-fn settings(solver: Solver, momentum: f64, loss: Loss, epochs: usize) -> Settings {
+fn settings(data: &Data, solver: Solver, momentum: f64, loss: Loss, epochs: usize) -> Settings {
     let options = Options {
         factors: Some(FACTORS),
         loss: Some(loss),
@@ -81,10 +81,11 @@ fn settings(solver: Solver, momentum: f64, loss: Loss, epochs: usize) -> Setting
         }),
         learning_rate_decay: Some(0.9),
         momentum: (momentum > 0.0).then_some(momentum),
+        reg: Some(0.05),
         seed: 5,
         ..Options::default()
     };
-    options.resolve(RATINGS).unwrap()
+    options.resolve(&data.ratings, USERS, ITEMS).unwrap()
 }
 
 fn run(backend: &dyn Backend, data: &Data, settings: &Settings) -> Outcome {
@@ -122,7 +123,7 @@ fn threads(n: usize) -> rayon::ThreadPool {
 fn repeats_give_the_same_bits_on_the_cpu() {
     for (solver, momentum, loss) in SOLVERS {
         let data = data(RATINGS, loss);
-        let settings = settings(solver, momentum, loss, 2);
+        let settings = settings(&data, solver, momentum, loss, 2);
         let first = run(&Cpu::new(), &data, &settings);
         assert!(first.history[1].train_error < first.history[0].train_error, "{solver:?} learns");
         for _ in 0..4 {
@@ -141,7 +142,7 @@ fn threads_do_not_change_a_bit() {
     const { assert!(BATCH * FACTORS > 3 * 60_000) };
     for (solver, momentum, loss) in SOLVERS {
         let data = data(RATINGS, loss);
-        let settings = settings(solver, momentum, loss, 2);
+        let settings = settings(&data, solver, momentum, loss, 2);
         let one = threads(1).install(|| run(&Cpu::new(), &data, &settings));
         for n in 2..=4 {
             let several = threads(n).install(|| run(&Cpu::new(), &data, &settings));
@@ -155,7 +156,7 @@ fn repeats_give_the_same_bits_on_the_gpu() {
     let gpu = common::gpu();
     for (solver, momentum, loss) in SOLVERS {
         let data = data(RATINGS, loss);
-        let settings = settings(solver, momentum, loss, 2);
+        let settings = settings(&data, solver, momentum, loss, 2);
         let first = run(&gpu, &data, &settings);
         assert!(first.history[1].train_error < first.history[0].train_error, "{solver:?} learns");
         for _ in 0..3 {
@@ -198,7 +199,8 @@ fn resumes(backend: &dyn Backend) {
     for (solver, momentum, loss) in SOLVERS {
         let data = data(RATINGS, loss);
         for patience in [None, Some(2)] {
-            let at = |epochs| Settings { patience, ..settings(solver, momentum, loss, epochs) };
+            let at =
+                |epochs| Settings { patience, ..settings(&data, solver, momentum, loss, epochs) };
             let what = format!("{solver:?} {momentum} {loss:?}, patience {patience:?}");
             let whole = run(backend, &data, &at(6));
             assert_eq!(whole.history.len(), 6, "{what}");
@@ -247,7 +249,7 @@ fn resumes_after_the_best(backend: &dyn Backend) {
         reg_bias: 0.0,
         batch_size: 1000,
         patience: Some(3),
-        ..settings(Solver::Adam, 0.0, Loss::Squared, 30)
+        ..settings(&data, Solver::Adam, 0.0, Loss::Squared, 30)
     };
     let whole = run(backend, &data, &settings);
     assert_eq!(whole.stop, Stop::Patience);

@@ -392,6 +392,10 @@ impl Backend for Distorted {
     fn gradient_passes(&self, problem: GradientProblem) -> Result<Box<dyn GradientPasses + '_>> {
         Ok(Box::new(DistortedPasses(self.0.gradient_passes(problem)?, self.1)))
     }
+
+    fn copy_bytes_per_second(&self) -> Result<f64> {
+        self.0.copy_bytes_per_second()
+    }
 }
 
 impl DistortedPasses<'_> {

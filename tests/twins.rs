@@ -268,7 +268,7 @@ fn epochs_match_the_oracle(backend: &dyn Backend) {
             no_shuffle: true,
             ..Options::default()
         };
-        let settings = options.resolve(case.ratings.len()).unwrap();
+        let settings = options.resolve(&case.ratings, case.users, case.items).unwrap();
         let start = case.start().factors;
         let input = Input {
             users: &users,

@@ -468,13 +468,16 @@ mod tests {
         Batches::new(&ratings, users as usize, items as usize, batch_size, Some(1))
     }
 
+    /// One side of a chunk and of a batch.
+    type Pick = (fn(&Chunk) -> &SideArrays, fn(&BatchPlan) -> &SidePlan);
+
     /// Checks one side of all batches against the limits; returns each rating's batch, row, partner,
     /// and value or link.
     fn check(
         plan: &Plan,
         chunks: &[Chunk],
         limits: Limits,
-        pick: (fn(&Chunk) -> &SideArrays, fn(&BatchPlan) -> &SidePlan),
+        pick: Pick,
         (own, partner, slots): (Tiles, Tiles, &[usize]),
     ) -> Vec<(usize, u32, u32, u32)> {
         let team = plan.team;
