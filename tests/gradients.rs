@@ -122,7 +122,7 @@ fn probed(backend: &dyn Backend, case: &Case) -> Vec<f64> {
         let mut gradient = vec![0.0; x.len()];
         let mut bias_gradient = vec![0.0; bias.len()];
         let k = case.factors;
-        for (run, &row) in batches.index(side).rows.iter().enumerate() {
+        for (run, &row) in batches.side_index(side).rows.iter().enumerate() {
             let row = row as usize;
             let count = f64::from(counts[row]);
             let weight = count.powf(f64::from(case.terms.reg_exponent)) * 2.0 / n;
