@@ -92,7 +92,7 @@ pub fn run(args: Args) -> Result<()> {
     let batch_size = args.batch_size.unwrap_or((n / 64).next_power_of_two().min(131_072));
     for backend in &backends {
         let device = backend.device();
-        eprintln!("{}: {}", device.backend, device.name);
+        say!("{}: {}", device.backend, device.name);
         let copy = backend.copy_bytes_per_second()?;
         for &factors in &factors {
             for &solver in &solvers {
@@ -115,7 +115,7 @@ pub fn run(args: Args) -> Result<()> {
                     copy,
                     |epoch| {
                         if epoch == 1 {
-                            eprintln!("  {solver:?} k = {factors}: warmed up");
+                            say!("  {solver:?} k = {factors}: warmed up");
                         }
                     },
                 )?);
@@ -142,7 +142,7 @@ impl Args {
             backend::Kind::Cpu => {}
             backend::Kind::Auto if self.backend.adapter.is_none() => match Gpu::open(&choice) {
                 Ok(gpu) => backends.push(Box::new(gpu)),
-                Err(_) => eprintln!("only the CPU: {}", backend::no_gpu()),
+                Err(_) => say!("only the CPU: {}", backend::no_gpu()),
             },
             _ => backends.push(Box::new(Gpu::open(&choice)?)),
         }

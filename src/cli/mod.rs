@@ -1,5 +1,14 @@
 //! The command line: parsing and printing, nothing else. One subcommand a file.
 
+/// Prints a line of talk to standard error. Unlike `eprintln!`, which panics, it does not mind a
+/// reader that went away (`wgmf ... 2>&1 | head`): nobody is left to be told.
+macro_rules! say {
+    ($($text:tt)*) => {{
+        use std::io::Write as _;
+        let _ = writeln!(std::io::stderr(), $($text)*);
+    }};
+}
+
 mod backend;
 mod bench;
 mod devices;
@@ -15,6 +24,7 @@ mod synth;
 mod train;
 
 use clap::{Parser, Subcommand};
+use output::is_closed_pipe;
 use std::process::ExitCode;
 use wgmf::{Error, ErrorKind, Result};
 
@@ -49,7 +59,7 @@ pub fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) if is_closed_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {error}");
+            say!("error: {error}");
             let usage = matches!(error.kind(), ErrorKind::Settings(_));
             ExitCode::from(if usage { 2 } else { 1 })
         }
@@ -73,10 +83,4 @@ fn run(cli: Cli) -> Result<()> {
         Command::Bench(args) => bench::run(args),
         Command::Devices(args) => devices::run(args),
     }
-}
-
-/// A reader that went away (`wgmf ... | head`) is a normal end.
-fn is_closed_pipe(error: &Error) -> bool {
-    matches!(error.kind(), ErrorKind::Io { source, .. }
-        if source.kind() == std::io::ErrorKind::BrokenPipe)
 }

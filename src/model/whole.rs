@@ -3,7 +3,7 @@
 //! A directory is written under a temporary name beside its final one and then renamed, so a
 //! failure, a full disk or an interruption never leaves half of it in the place of a good one.
 
-use crate::{Error, Result};
+use crate::{Error, ErrorKind, Result};
 use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
@@ -56,7 +56,7 @@ pub(crate) fn write_directory(
     let parent = place.path.parent().unwrap_or(Path::new("/"));
     fs::create_dir_all(parent).map_err(|e| Error::io(parent, e))?;
     let mut temporary = Temporary::create(parent, &place.name)?;
-    write(&temporary.path)?;
+    write(&temporary.path).map_err(|e| named(e, &temporary.path, directory))?;
     sync(&temporary.path)?;
 
     // Asked again: someone may have put something there while we wrote.
@@ -80,6 +80,18 @@ pub(crate) fn write_directory(
     }
     temporary.keep = true;
     sync(parent)
+}
+
+/// A failure in the temporary directory, under the name that the user knows.
+fn named(error: Error, temporary: &Path, directory: &Path) -> Error {
+    match error.kind() {
+        ErrorKind::Io { path, source } if path.starts_with(temporary) => {
+            let part = path.strip_prefix(temporary).unwrap_or(path);
+            let source = io::Error::new(source.kind(), source.to_string());
+            Error::io(directory.join(part), source)
+        }
+        _ => error,
+    }
 }
 
 /// Where a directory will stand, once it is known that it may.
