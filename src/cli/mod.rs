@@ -23,7 +23,7 @@ mod split;
 mod synth;
 mod train;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use output::is_closed_pipe;
 use std::process::ExitCode;
 use wgmf::{Error, ErrorKind, Result};
@@ -54,7 +54,7 @@ enum Command {
 
 /// Parses the command line, runs it, and says how it ended: 0 done, 1 failed, 2 usage.
 pub fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = parse();
     match run(cli) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) if is_closed_pipe(&error) => ExitCode::SUCCESS,
@@ -64,6 +64,17 @@ pub fn main() -> ExitCode {
             ExitCode::from(if usage { 2 } else { 1 })
         }
     }
+}
+
+/// The command line, with `--reg -1` taken for a value that is wrong: clap would take `-1` for an
+/// option that does not exist.
+fn parse() -> Cli {
+    let negative = |arg: clap::Arg| match arg.get_action().takes_values() && !arg.is_positional() {
+        true => arg.allow_negative_numbers(true),
+        false => arg,
+    };
+    let command = Cli::command().mut_args(negative).mut_subcommands(|sub| sub.mut_args(negative));
+    Cli::from_arg_matches(&command.get_matches()).unwrap_or_else(|error| error.exit())
 }
 
 fn run(cli: Cli) -> Result<()> {
