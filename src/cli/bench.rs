@@ -228,9 +228,8 @@ fn show(report: &Report) -> std::io::Result<()> {
         report.users,
         report.items
     )?;
-    match report.file_bytes {
-        Some(bytes) => write!(out, "; {:.0} MB", bytes as f64 / 1e6)?,
-        None => {}
+    if let Some(bytes) = report.file_bytes {
+        write!(out, "; {:.0} MB", bytes as f64 / 1e6)?;
     }
     write!(out, " read and prepared in {:.2} s", report.read_seconds)?;
     if let Some(floor) = report.floor_rmse {

@@ -109,7 +109,8 @@ struct Visits {
 /// Sums of losses that are reduced on the device.
 struct Reductions {
     dispatches: Vec<Dispatch>,
-    results: wgpu::Buffer,
+    /// As many reductions a buffer as a binding holds, and how many pairs those give.
+    results: Vec<(wgpu::Buffer, usize)>,
 }
 
 struct Test {
@@ -790,23 +791,35 @@ impl Visits {
 
 impl Reductions {
     fn new(device: &Device, kernel: &Kernel, sums: &[(&wgpu::Buffer, usize)]) -> Self {
+        let pair_bytes = size_of::<[f32; 2]>();
+        let binding = device.limits.max_storage_buffer_binding_size as usize;
+        let fit = (binding / (REDUCE_GROUPS * pair_bytes)).max(1);
         let mut uniforms = Uniforms::new(device);
         let slots: Vec<_> = sums
             .iter()
             .enumerate()
             .map(|(j, &(_, pairs))| {
-                let results = (j * REDUCE_GROUPS) as u32;
+                let results = (j % fit * REDUCE_GROUPS) as u32;
                 uniforms.push(&ReduceParams { pairs: pairs as u32, results })
             })
             .collect();
         let params = uniforms.finish(device);
-        let results = device.storage("results", (sums.len() * REDUCE_GROUPS * 8) as u64);
+        let results: Vec<_> = sums
+            .chunks(fit)
+            .map(|sums| {
+                let pairs = sums.len() * REDUCE_GROUPS;
+                (device.storage("results", (pairs * pair_bytes) as u64), pairs)
+            })
+            .collect();
         let dispatches = sums
             .iter()
             .zip(slots)
-            .map(|(&(sums, _), slot)| Dispatch {
-                group: kernel.bind(device, &[slot.of(&params), whole(sums), whole(&results)]),
-                workgroups: REDUCE_GROUPS as u32,
+            .enumerate()
+            .map(|(j, (&(sums, _), slot))| {
+                let results = &results[j / fit].0;
+                let buffers = [slot.of(&params), whole(sums), whole(results)];
+                let group = kernel.bind(device, &buffers);
+                Dispatch { group, workgroups: REDUCE_GROUPS as u32 }
             })
             .collect();
         Self { dispatches, results }
@@ -815,8 +828,10 @@ impl Reductions {
     /// The sum, in order; NaN where a loss was not finite, whatever the device's arithmetic made
     /// of it.
     fn read(&self, device: &Device) -> Result<f64> {
-        let count = self.dispatches.len() * REDUCE_GROUPS;
-        let pairs: Vec<[f32; 2]> = device.read(&self.results, 0, count)?;
+        let mut pairs: Vec<[f32; 2]> = Vec::new();
+        for (results, count) in &self.results {
+            pairs.extend(device.read::<[f32; 2]>(results, 0, *count)?);
+        }
         if pairs.iter().any(|pair| pair[1] > 0.0) {
             return Ok(f64::NAN);
         }

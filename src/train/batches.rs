@@ -157,7 +157,7 @@ impl Batches {
     }
 
     /// The index of a side.
-    pub fn index(&self, side: Side) -> &SideIndex {
+    pub fn side_index(&self, side: Side) -> &SideIndex {
         if side == self.lead_side { &self.lead } else { &self.follow }
     }
 
