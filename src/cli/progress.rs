@@ -115,7 +115,7 @@ impl Epochs {
         let ratings = prepared.train.len();
         let show = progress == Progress::Bar && std::io::stderr().is_terminal();
         let bar = show.then(|| {
-            let bar = ProgressBar::new((settings.epochs * ratings) as u64);
+            let bar = ProgressBar::new((settings.epochs as u64).saturating_mul(ratings as u64));
             bar.set_style(style("ratings"));
             bar.set_message("training");
             bar
