@@ -364,6 +364,25 @@ fn patience_keeps_the_best_epoch() {
 }
 
 #[test]
+fn the_record_tells_the_errors_of_the_factors_that_were_kept() {
+    let place = Place::with_sample();
+    place.ok("split plays.csv --holdout 0.2 --output parts");
+    let run = "train parts/train.csv --test parts/test.csv --reg 0.001 --learning-rate-decay 1 \
+               --epochs 40";
+    for (name, flags) in [("last", ""), ("best", "--patience 3")] {
+        let all = events(&place.ok(&format!("{run} --model {name} {flags} --progress json")));
+        let done = all.last().unwrap();
+        let (kept, best) = (done["epoch"].as_u64(), done["best_epoch"].as_u64());
+        assert_eq!(kept == best, name == "best", "{done}");
+        let rmse = evaluated(&place, name, "parts/test.csv");
+        let info = place.json(&format!("info {name} --json"));
+        for told in [number(done, "test_rmse"), number(&info, "test_rmse")] {
+            assert!((told / rmse - 1.0).abs() < 1e-5, "{name}: {told}, and it is {rmse}");
+        }
+    }
+}
+
+#[test]
 fn an_existing_model_is_replaced_only_with_force() {
     let place = Place::with_sample();
     place.ok("train plays.csv --model m --epochs 1");

@@ -116,7 +116,8 @@ pub fn run(args: Args) -> Result<()> {
         backend: device.backend.to_owned(),
         device: device.name.clone(),
         epochs: outcome.history.len(),
-        best_epoch: best_epoch(&outcome.history),
+        // Without patience the last factors are kept, however good an earlier epoch was.
+        best_epoch: settings.patience.and(best_epoch(&outcome.history)),
         seconds,
         ratings_per_second: Some(outcome.ratings_per_second),
         history: outcome.history.clone(),
@@ -330,7 +331,7 @@ fn print_done(
     let finite = |x: f64| serde_json::json!(x.is_finite().then_some(x));
     put("event", "done".into());
     put("epochs", run.epochs.into());
-    put("best_epoch", serde_json::json!(run.best_epoch));
+    put("best_epoch", serde_json::json!(best_epoch(&outcome.history)));
     put("epoch", outcome.epoch.into());
     let kept = outcome.epoch.checked_sub(1).and_then(|at| outcome.history.get(at));
     let train_error = kept.and_then(|record| record.train_error);
