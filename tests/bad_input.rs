@@ -549,3 +549,20 @@ fn a_place_that_may_not_be_written_is_named() {
         assert!(place.tree() == before, "{command} leaves something");
     }
 }
+
+#[test]
+fn benchmarks_that_cannot_be() {
+    run(&[
+        // Before the planted set is written.
+        Case("bench --factors 32,0", 2, &["--factors 0", "1 to 1024"]),
+        Case("bench --epochs 1", 2, &["--epochs 1", "2 or more"]),
+        Case("bench --batch-size 0", 2, &["--batch-size 0", "1 or more"]),
+        Case("bench --solver newton", 2, &["--solver", "newton", "adagrad"]),
+        Case("bench --ratings 0 --backend cpu", 2, &["--ratings 0"]),
+        Case("bench --adapter voodoo", 1, &["--adapter voodoo: "]),
+        Case("bench --adapter llvmpipe --backend cpu", 2, &["--adapter", "--backend cpu"]),
+        Case("bench --data nowhere.csv --backend cpu", 1, &["nowhere.csv: ", "No such file"]),
+        Case("bench --data text.csv --backend cpu", 1, &["text.csv:3: ", "\"good\""]),
+        Case("bench --data stars.csv --ratings 9", 2, &["--data", "--ratings"]),
+    ]);
+}

@@ -457,6 +457,36 @@ fn a_reader_that_goes_away_costs_no_model() {
 }
 
 #[test]
+fn no_command_minds_a_closed_pipe() {
+    let place = Place::with_sample();
+    place.ok("train plays.csv --model m --epochs 2");
+    for line in [
+        "evaluate m plays.csv",
+        "evaluate m plays.csv --json",
+        "predict m plays.csv",
+        "predict m plays.csv --output predicted.csv",
+        "info m",
+        "info m --json",
+        "export m --format npy",
+        "split plays.csv --output parts",
+        "synth --users 900 --items 900 --ratings 90000 --output s.csv",
+        "synth --users 900 --items 900 --ratings 90000 --output -",
+        "bench --data plays.csv --factors 2 --epochs 2 --backend cpu --solver sgd",
+        "--help",
+    ] {
+        let mut command = place.command(line);
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        drop((child.stdout.take(), child.stderr.take()));
+        assert_eq!(child.wait().unwrap().code(), Some(0), "wgmf {line}");
+    }
+    // What they write is whole.
+    assert_eq!(place.names("."), ["m", "m-npy", "parts", "plays.csv", "predicted.csv", "s.csv"]);
+    assert_eq!(place.names("parts"), ["test.csv", "train.csv"]);
+    let lines = |name: &str| String::from_utf8(place.read(name)).unwrap().lines().count();
+    assert_eq!((lines("predicted.csv"), lines("s.csv")), (100_001, 90_000));
+}
+
+#[test]
 fn a_checkpoint_that_is_none_is_left_alone() {
     let place = Place::new();
     place.write("stars.csv", STARS);

@@ -76,6 +76,7 @@ struct Report {
 
 /// Runs the subcommand.
 pub fn run(args: Args) -> Result<()> {
+    args.check()?;
     let backends = args.backends()?;
     let (workload, mut report) = args.workload()?;
     let solvers = match args.solver.is_empty() {
@@ -126,6 +127,23 @@ pub fn run(args: Args) -> Result<()> {
 }
 
 impl Args {
+    /// Whether the settings make sense, before seconds go into the planted set.
+    fn check(&self) -> Result<()> {
+        let options = |factors| Options {
+            factors,
+            batch_size: self.batch_size,
+            epochs: self.epochs,
+            ..Options::default()
+        };
+        options(None).check()?;
+        self.factors.iter().try_for_each(|&factors| options(Some(factors)).check())?;
+        if self.epochs == Some(1) {
+            let message = "--epochs 1: must be 2 or more, since the first only warms up";
+            return Err(Error::settings(message));
+        }
+        Ok(())
+    }
+
     fn backends(&self) -> Result<Vec<Box<dyn Backend>>> {
         let mut backends: Vec<Box<dyn Backend>> = Vec::new();
         if self.backend.backend != backend::Kind::Gpu {
