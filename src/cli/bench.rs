@@ -76,6 +76,7 @@ struct Report {
 
 /// Runs the subcommand.
 pub fn run(args: Args) -> Result<()> {
+    args.check()?;
     let backends = args.backends()?;
     let (workload, mut report) = args.workload()?;
     let solvers = match args.solver.is_empty() {
@@ -92,7 +93,7 @@ pub fn run(args: Args) -> Result<()> {
     let batch_size = args.batch_size.unwrap_or((n / 64).next_power_of_two().min(131_072));
     for backend in &backends {
         let device = backend.device();
-        eprintln!("{}: {}", device.backend, device.name);
+        say!("{}: {}", device.backend, device.name);
         let copy = backend.copy_bytes_per_second()?;
         for &factors in &factors {
             for &solver in &solvers {
@@ -115,7 +116,7 @@ pub fn run(args: Args) -> Result<()> {
                     copy,
                     |epoch| {
                         if epoch == 1 {
-                            eprintln!("  {solver:?} k = {factors}: warmed up");
+                            say!("  {solver:?} k = {factors}: warmed up");
                         }
                     },
                 )?);
@@ -126,6 +127,23 @@ pub fn run(args: Args) -> Result<()> {
 }
 
 impl Args {
+    /// Whether the settings make sense, before seconds go into the planted set.
+    fn check(&self) -> Result<()> {
+        let options = |factors| Options {
+            factors,
+            batch_size: self.batch_size,
+            epochs: self.epochs,
+            ..Options::default()
+        };
+        options(None).check()?;
+        self.factors.iter().try_for_each(|&factors| options(Some(factors)).check())?;
+        if self.epochs == Some(1) {
+            let message = "--epochs 1: must be 2 or more, since the first only warms up";
+            return Err(Error::settings(message));
+        }
+        Ok(())
+    }
+
     fn backends(&self) -> Result<Vec<Box<dyn Backend>>> {
         let mut backends: Vec<Box<dyn Backend>> = Vec::new();
         if self.backend.backend != backend::Kind::Gpu {
@@ -142,7 +160,7 @@ impl Args {
             backend::Kind::Cpu => {}
             backend::Kind::Auto if self.backend.adapter.is_none() => match Gpu::open(&choice) {
                 Ok(gpu) => backends.push(Box::new(gpu)),
-                Err(_) => eprintln!("only the CPU: {}", backend::no_gpu()),
+                Err(_) => say!("only the CPU: {}", backend::no_gpu()),
             },
             _ => backends.push(Box::new(Gpu::open(&choice)?)),
         }

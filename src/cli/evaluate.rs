@@ -37,7 +37,7 @@ pub fn run(args: Args) -> Result<()> {
     let model = Model::open(&args.model)?;
     let table = read(&args.ratings, &args.read, &Steps::new(false))?;
     if !table.has_ratings && model.unit() != Unit::Preference {
-        eprintln!("no rating column: every rating counts as 1");
+        say!("no rating column: every rating counts as 1");
     }
     let users = unknown_ids(&table.users, &model.users);
     let items = unknown_ids(&table.items, &model.items);
@@ -50,7 +50,7 @@ pub fn run(args: Args) -> Result<()> {
         if args.strict {
             return Err(Error::data(format!("{text} (--strict)")));
         }
-        eprintln!("{text}; scored by the means that are known");
+        say!("{text}; scored by the means that are known");
     }
     let ratings = align(&table, &model.users, &model.items);
     model.transform.check(&ratings.values, |row| {

@@ -30,7 +30,7 @@ pub fn run(args: Args) -> Result<()> {
     };
     let model = Model::open(&args.model)?;
     export(&model, args.format, &output, args.force, &Steps::new(false))?;
-    eprintln!("wrote {} ({})", output.display(), args.format.files().join(", "));
+    say!("wrote {} ({})", output.display(), args.format.files().join(", "));
     Ok(())
 }
 

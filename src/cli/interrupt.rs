@@ -11,7 +11,7 @@ const INTERRUPTED: i32 = 130;
 /// Takes Ctrl-C over.
 pub fn listen() -> Result<()> {
     let pressed = || match PRESSED.fetch_add(1, Ordering::Relaxed) {
-        0 => eprintln!("\nstopping after this batch; Ctrl-C again stops at once"),
+        0 => say!("\nstopping after this batch; Ctrl-C again stops at once"),
         _ => std::process::exit(INTERRUPTED),
     };
     ctrlc::set_handler(pressed).map_err(|e| Error::data(format!("cannot handle Ctrl-C: {e}")))

@@ -1,5 +1,14 @@
 //! The command line: parsing and printing, nothing else. One subcommand a file.
 
+/// Prints a line of talk to standard error. Unlike `eprintln!`, which panics, it does not mind a
+/// reader that went away (`wgmf ... 2>&1 | head`): nobody is left to be told.
+macro_rules! say {
+    ($($text:tt)*) => {{
+        use std::io::Write as _;
+        let _ = writeln!(std::io::stderr(), $($text)*);
+    }};
+}
+
 mod backend;
 mod bench;
 mod devices;
@@ -14,7 +23,8 @@ mod split;
 mod synth;
 mod train;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+use output::is_closed_pipe;
 use std::process::ExitCode;
 use wgmf::{Error, ErrorKind, Result};
 
@@ -44,16 +54,27 @@ enum Command {
 
 /// Parses the command line, runs it, and says how it ended: 0 done, 1 failed, 2 usage.
 pub fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = parse();
     match run(cli) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) if is_closed_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {error}");
+            say!("error: {error}");
             let usage = matches!(error.kind(), ErrorKind::Settings(_));
             ExitCode::from(if usage { 2 } else { 1 })
         }
     }
+}
+
+/// The command line, with `--reg -1` taken for a value that is wrong: clap would take `-1` for an
+/// option that does not exist.
+fn parse() -> Cli {
+    let negative = |arg: clap::Arg| match arg.get_action().takes_values() && !arg.is_positional() {
+        true => arg.allow_negative_numbers(true),
+        false => arg,
+    };
+    let command = Cli::command().mut_args(negative).mut_subcommands(|sub| sub.mut_args(negative));
+    Cli::from_arg_matches(&command.get_matches()).unwrap_or_else(|error| error.exit())
 }
 
 fn run(cli: Cli) -> Result<()> {
@@ -73,10 +94,4 @@ fn run(cli: Cli) -> Result<()> {
         Command::Bench(args) => bench::run(args),
         Command::Devices(args) => devices::run(args),
     }
-}
-
-/// A reader that went away (`wgmf ... | head`) is a normal end.
-fn is_closed_pipe(error: &Error) -> bool {
-    matches!(error.kind(), ErrorKind::Io { source, .. }
-        if source.kind() == std::io::ErrorKind::BrokenPipe)
 }

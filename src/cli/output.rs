@@ -1,7 +1,7 @@
 //! Where results go: standard output, with its failures as errors of this library.
 
 use std::io::{self, Write};
-use wgmf::{Error, Result};
+use wgmf::{Error, ErrorKind, Result};
 
 /// Buffered standard output.
 pub fn stdout() -> io::BufWriter<io::StdoutLock<'static>> {
@@ -18,4 +18,10 @@ pub fn print_json(value: &impl serde::Serialize) -> Result<()> {
     let mut out = stdout();
     let written = serde_json::to_writer(&mut out, value).map_err(io::Error::from);
     to_stdout(written.and_then(|()| writeln!(out)).and_then(|()| out.flush()))
+}
+
+/// A reader that went away (`wgmf ... | head`) is a normal end.
+pub fn is_closed_pipe(error: &Error) -> bool {
+    matches!(error.kind(), ErrorKind::Io { source, .. }
+        if source.kind() == io::ErrorKind::BrokenPipe)
 }

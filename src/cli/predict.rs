@@ -64,7 +64,7 @@ pub fn run(args: Args) -> Result<()> {
         Unit::Preference => "preferences",
     };
     if let Some(output) = &args.output {
-        eprintln!("wrote {count} {unit} to {}", output.display());
+        say!("wrote {count} {unit} to {}", output.display());
     }
     Ok(())
 }
@@ -137,7 +137,7 @@ impl Unknown {
         {
             if *count > 0 {
                 let names: Vec<String> = first.iter().map(|id| format!("\"{id}\"")).collect();
-                eprintln!(
+                say!(
                     "{count} of {pairs} pairs have {side}s that are not in the model (first: {}): \
                      scored by the {mean}'s mean",
                     names.join(", ")

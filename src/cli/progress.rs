@@ -1,6 +1,6 @@
 //! Progress on standard error: a bar on a terminal, nothing but slow steps' lines elsewhere.
 
-use super::output::print_json;
+use super::output::{is_closed_pipe, print_json};
 use indicatif::{ProgressBar, ProgressStyle};
 use std::io::IsTerminal;
 use std::sync::Mutex;
@@ -61,8 +61,8 @@ impl progress::Progress for Steps {
                 step.said = Instant::now();
                 let (name, unit, done) = (&step.name, step.unit, step.done);
                 match step.total {
-                    Some(total) => eprintln!("{name}: {done} of {total} {unit}"),
-                    None => eprintln!("{name}: {done} {unit}"),
+                    Some(total) => say!("{name}: {done} of {total} {unit}"),
+                    None => say!("{name}: {done} {unit}"),
                 }
             }
             None => {}
@@ -115,7 +115,7 @@ impl Epochs {
         let ratings = prepared.train.len();
         let show = progress == Progress::Bar && std::io::stderr().is_terminal();
         let bar = show.then(|| {
-            let bar = ProgressBar::new((settings.epochs * ratings) as u64);
+            let bar = ProgressBar::new((settings.epochs as u64).saturating_mul(ratings as u64));
             bar.set_style(style("ratings"));
             bar.set_message("training");
             bar
@@ -131,8 +131,19 @@ impl Epochs {
         }
     }
 
-    /// Shows an event.
+    /// Shows an event. A reader of JSON that goes away ends the talk, not the run: the model is
+    /// what was asked for.
     pub fn hear(&mut self, event: &Event) -> Result<()> {
+        match self.show(event) {
+            Err(error) if is_closed_pipe(&error) => {
+                self.progress = Progress::None;
+                Ok(())
+            }
+            shown => shown,
+        }
+    }
+
+    fn show(&mut self, event: &Event) -> Result<()> {
         match event {
             Event::Ready { layout_seconds, upload_seconds } if self.progress == Progress::Json => {
                 print_json(&serde_json::json!({
@@ -190,7 +201,7 @@ impl Epochs {
                 }
                 match &self.bar {
                     Some(_) => self.last = errors,
-                    None => eprintln!(
+                    None => say!(
                         "epoch {}/{}  {errors}  {:.1} M ratings/s",
                         record.epoch,
                         self.epochs,
@@ -207,7 +218,7 @@ impl Epochs {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();
             if !self.last.is_empty() {
-                eprintln!("{}", self.last);
+                say!("{}", self.last);
             }
         }
     }

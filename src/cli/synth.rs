@@ -37,7 +37,7 @@ pub fn run(args: Args) -> Result<()> {
     let summary = summary(&facts);
     if piped {
         // Standard output has the ratings.
-        eprint!("{summary}");
+        say!("{}", summary.trim_end());
         return Ok(());
     }
     let mut out = stdout();

@@ -56,6 +56,11 @@ pub struct Args {
 pub fn run(args: Args) -> Result<()> {
     args.check()?;
     check_output(&args.model, args.force)?;
+    let checkpoint_dir = checkpoint_path(&args.model);
+    let checkpoints = args.checkpoint_every.is_some() || args.resume;
+    if checkpoints {
+        Checkpoint::check_output(&checkpoint_dir)?;
+    }
     interrupt::listen()?;
     let seed = args.options.seed;
     let (backend, why) = args.backend.open()?;
@@ -65,11 +70,10 @@ pub fn run(args: Args) -> Result<()> {
     let settings =
         args.options.resolve(&prepared.train, prepared.users.len(), prepared.items.len())?;
     let fingerprint = fingerprint(prepared.users.len(), prepared.items.len(), &prepared.train);
-    let checkpoint_dir = checkpoint_path(&args.model);
     if talk {
         say_data(&prepared);
         say_settings(&settings);
-        eprintln!("device: {} ({why})", device.name);
+        say!("device: {} ({why})", device.name);
     }
     if interrupt::pressed() {
         return Err(Error::data("stopped before the first epoch; nothing was written"));
@@ -112,7 +116,8 @@ pub fn run(args: Args) -> Result<()> {
         backend: device.backend.to_owned(),
         device: device.name.clone(),
         epochs: outcome.history.len(),
-        best_epoch: best_epoch(&outcome.history),
+        // Without patience the last factors are kept, however good an earlier epoch was.
+        best_epoch: settings.patience.and(best_epoch(&outcome.history)),
         seconds,
         ratings_per_second: Some(outcome.ratings_per_second),
         history: outcome.history.clone(),
@@ -135,7 +140,10 @@ pub fn run(args: Args) -> Result<()> {
         _ => None,
     };
     model.save(&args.model, &prepared.train, args.force)?;
-    remove_checkpoint(&checkpoint_dir, &args, outcome.stop)?;
+    // A finished run needs its checkpoint no more; an interrupted one may go on from it.
+    if checkpoints && outcome.stop != Stop::Interrupted {
+        Checkpoint::remove(&checkpoint_dir)?;
+    }
     match args.progress {
         Progress::Json => print_done(&model, &outcome, metrics.as_ref(), &args.model),
         _ => to_stdout(show(&model, &outcome, metrics.as_ref(), &args.model)),
@@ -183,15 +191,6 @@ impl Args {
     }
 }
 
-/// A finished run needs its checkpoint no more; an interrupted one may go on from it.
-fn remove_checkpoint(dir: &Path, args: &Args, stop: Stop) -> Result<()> {
-    let ours = args.checkpoint_every.is_some() || args.resume;
-    if ours && stop != Stop::Interrupted && dir.exists() {
-        std::fs::remove_dir_all(dir).map_err(|e| Error::io(dir, e))?;
-    }
-    Ok(())
-}
-
 fn counts(rows: &[u32], n: usize) -> Vec<u32> {
     let mut counts = vec![0; n];
     rows.iter().for_each(|&row| counts[row as usize] += 1);
@@ -211,7 +210,7 @@ fn name_of(value: &impl serde::Serialize) -> String {
 
 fn say_data(prepared: &Prepared) {
     for line in &prepared.recognised {
-        eprintln!("{line}");
+        say!("{line}");
     }
     let facts = &prepared.facts;
     let mut line = format!(
@@ -229,16 +228,16 @@ fn say_data(prepared: &Prepared) {
             line += &format!(", {count} {what}");
         }
     }
-    eprintln!("{line}");
+    say!("{line}");
     let (users, items) = (prepared.test_unknown_users, prepared.test_unknown_items);
     if users + items > 0 {
-        eprintln!(
+        say!(
             "held-out ratings of users not in training: {users}, of items: {items}; they are \
              scored by the means that are known"
         );
     }
     if !prepared.transform.is_identity() {
-        eprintln!("transform: {}", prepared.transform.describe());
+        say!("transform: {}", prepared.transform.describe());
     }
 }
 
@@ -265,7 +264,7 @@ fn say_settings(settings: &Settings) {
         line += &format!(", reg-exponent {}", settings.reg_exponent);
     }
     line += &format!(", seed {}", settings.seed);
-    eprintln!("{line}");
+    say!("{line}");
 }
 
 /// The held-out errors and where the model is.
@@ -332,7 +331,7 @@ fn print_done(
     let finite = |x: f64| serde_json::json!(x.is_finite().then_some(x));
     put("event", "done".into());
     put("epochs", run.epochs.into());
-    put("best_epoch", serde_json::json!(run.best_epoch));
+    put("best_epoch", serde_json::json!(best_epoch(&outcome.history)));
     put("epoch", outcome.epoch.into());
     let kept = outcome.epoch.checked_sub(1).and_then(|at| outcome.history.get(at));
     let train_error = kept.and_then(|record| record.train_error);

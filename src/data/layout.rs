@@ -45,6 +45,11 @@ impl Layout {
         let Some(&(first_line, first)) = lines.first() else {
             return Err(Error::file(name, "holds no ratings (it is empty)"));
         };
+        if first.contains(&0) {
+            let message = "is not text (it begins with NUL bytes); give a table of ratings, \
+                           such as CSV, plain or compressed by gzip or zstd";
+            return Err(Error::file(name, message));
+        }
         let grouped = options.format == Format::Grouped;
         let delimiter = match options.delimiter {
             Some(delimiter) => delimiter,

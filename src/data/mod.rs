@@ -32,6 +32,7 @@ pub use transform::{Step, Transform, TransformKind};
 // For `model`, which streams pairs of any number past the model.
 pub(crate) use fields::all as cut_fields;
 pub(crate) use layout::Layout;
+pub(crate) use output::Folders;
 pub(crate) use source::Source;
 
 /// The index of a user or an item that the model does not know.

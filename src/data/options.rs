@@ -74,10 +74,10 @@ impl FromStr for Delimiter {
             (_, &[byte]) if byte.is_ascii_punctuation() && byte != b'"' => {
                 Ok(Delimiter::Byte(byte))
             }
-            _ => Err(Error::settings(format!(
-                "--delimiter \"{text}\" is not a single punctuation character, \"::\", \"tab\" \
-                 or \"space\""
-            ))),
+            // The command line has said which text and which option.
+            _ => Err(Error::settings(
+                "a delimiter is a single punctuation character, \"::\", \"tab\" or \"space\"",
+            )),
         }
     }
 }

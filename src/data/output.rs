@@ -14,6 +14,35 @@ pub struct Output {
     sink: Option<Sink>,
 }
 
+/// Folders made on the way to an output. Dropped, those go that are empty still, as they are after
+/// a failure.
+pub(crate) struct Folders(Vec<PathBuf>);
+
+impl Folders {
+    /// Makes `folder` and the parents that it lacks.
+    ///
+    /// # Errors
+    /// One that cannot be made.
+    pub fn create(folder: &Path) -> io::Result<Self> {
+        let named = folder.ancestors().filter(|path| !path.as_os_str().is_empty());
+        let missing: Vec<PathBuf> =
+            named.take_while(|path| !path.exists()).map(Path::to_owned).collect();
+        // Dropped on an error, so that a part of them does not stay either.
+        let folders = Folders(missing);
+        fs::create_dir_all(folder)?;
+        Ok(folders)
+    }
+}
+
+impl Drop for Folders {
+    fn drop(&mut self) {
+        for folder in &self.0 {
+            // Refused where the folder holds something, as after a success.
+            let _ = fs::remove_dir(folder);
+        }
+    }
+}
+
 /// Where the bytes go: plain, or through a compressor.
 pub enum Sink {
     /// As they are.

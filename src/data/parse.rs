@@ -169,6 +169,9 @@ fn bad_id(layout: &Layout, role: Role, what: BadId, id: Field<'_>) -> String {
 #[cold]
 fn bad_rating(layout: &Layout, field: &[u8], line: &[u8]) -> String {
     let (text, column) = (shorten(field), layout.column_name(Role::Rating));
+    if text.is_empty() {
+        return format!("the rating in column {column} is empty; write one or remove the line");
+    }
     match fields::number(field) {
         Some(value) if value.is_infinite() && field.iter().any(u8::is_ascii_digit) => {
             return format!("\"{text}\" is too large for a rating in column {column}");

@@ -67,7 +67,8 @@ impl DataOptions {
             return Err(Error::settings("--test and --holdout exclude each other; use one"));
         }
         if !self.threshold.is_finite() {
-            return Err(Error::settings("--threshold must be a finite number"));
+            let message = format!("--threshold {}: must be a finite number", self.threshold);
+            return Err(Error::settings(message));
         }
         Ok(())
     }

@@ -83,7 +83,11 @@ impl<'a> Records<'a> {
             if self.reader.get_ref().ended {
                 // The input ends in a line feed, and that has not ended the record.
                 let line = self.before + next_line.saturating_sub(inside);
-                return Err(Error::line(&self.name, line, "a quote is not closed"));
+                return Err(Error::line(
+                    &self.name,
+                    line,
+                    "a quote is not closed; close it, or double it (\"\") where it is part of an id",
+                ));
             }
             return Ok(Some(next_line.saturating_sub(2 + inside)));
         }

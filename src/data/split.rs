@@ -1,7 +1,7 @@
 //! Splitting rating files into training and test files, line by line as they are.
 
 use super::options::{Delimiter, Format, ReadOptions};
-use super::output::{Output, Sink, check_free};
+use super::output::{Folders, Output, Sink, check_free};
 use super::prepare::{Selection, check_fraction};
 use super::read::Reader;
 use super::source::Source;
@@ -11,7 +11,6 @@ use crate::{Error, Result};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
-use std::fs;
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
@@ -153,6 +152,7 @@ pub fn split(
         })
         .collect();
     count(&choice, &mut parts)?;
+    let _folders = make_folders(&parts, output, force)?;
     let mut pairs = open(&parts, force)?;
     let mut first = 0;
     for (number, (input, &end)) in inputs.iter().zip(&ends).enumerate() {
@@ -312,14 +312,20 @@ fn count(choice: &[u8], parts: &mut [SplitPart]) -> Result<()> {
     Ok(())
 }
 
-/// Opens all files; all or none are there at the end.
-fn open(parts: &[SplitPart], force: bool) -> Result<Vec<(Output, Output)>> {
+/// Makes the folders of the parts, once it is known that no file is in the way.
+fn make_folders(parts: &[SplitPart], output: &Path, force: bool) -> Result<Vec<Folders>> {
+    if output.is_file() {
+        return Err(Error::file(output, "is a file; name a directory for --output"));
+    }
     for path in parts.iter().flat_map(|part| [&part.train, &part.test]) {
         check_free(path, force)?;
-        if let Some(folder) = path.parent() {
-            fs::create_dir_all(folder).map_err(|e| Error::io(folder, e))?;
-        }
     }
+    let folders = parts.iter().filter_map(|part| part.train.parent());
+    folders.map(|folder| Folders::create(folder).map_err(|e| Error::io(folder, e))).collect()
+}
+
+/// Opens all files; all or none are there at the end.
+fn open(parts: &[SplitPart], force: bool) -> Result<Vec<(Output, Output)>> {
     let create = |part: &SplitPart| {
         Ok((Output::create(&part.train, force)?, Output::create(&part.test, force)?))
     };

@@ -9,6 +9,7 @@ use crate::train::{Checkpoint, Settings};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 const STATE: &str = "checkpoint.safetensors";
@@ -44,6 +45,36 @@ pub fn fingerprint(users: usize, items: usize, ratings: &Ratings) -> String {
 }
 
 impl Checkpoint {
+    /// Makes sure, before any work, that checkpoints can be written to `dir` and replace nothing
+    /// else there. Creates nothing that stays.
+    ///
+    /// # Errors
+    /// A file, a directory that holds anything that is no part of a checkpoint, or a place that
+    /// cannot be written.
+    pub fn check_output(dir: &Path) -> Result<()> {
+        whole::check(dir, true, &KIND)
+    }
+
+    /// Removes the checkpoint in `dir`, if there is one, and nothing else.
+    ///
+    /// # Errors
+    /// If it cannot be removed.
+    pub fn remove(dir: &Path) -> Result<()> {
+        for path in [dir.join(RECORD), dir.join(STATE)] {
+            match fs::remove_file(&path) {
+                Err(e) if !matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+                    return Err(Error::io(path, e));
+                }
+                _ => {}
+            }
+        }
+        match fs::remove_dir(dir) {
+            Err(e) if e.kind() == ErrorKind::PermissionDenied => Err(Error::io(dir, e)),
+            // Not there, or it holds something of somebody else's.
+            _ => Ok(()),
+        }
+    }
+
     /// Writes the checkpoint to `dir`, whole or not at all; an earlier one is replaced.
     ///
     /// # Errors
@@ -84,7 +115,7 @@ impl Checkpoint {
     pub fn open(dir: &Path, settings: &Settings, fingerprint: &str) -> Result<Checkpoint> {
         let path = dir.join(RECORD);
         let text = fs::read(&path).map_err(|e| match e.kind() {
-            std::io::ErrorKind::NotFound => Error::file(
+            ErrorKind::NotFound => Error::file(
                 dir,
                 "there is no checkpoint to resume; train with --checkpoint-every N first",
             ),

@@ -3,7 +3,8 @@
 //! A directory is written under a temporary name beside its final one and then renamed, so a
 //! failure, a full disk or an interruption never leaves half of it in the place of a good one.
 
-use crate::{Error, Result};
+use crate::data::Folders;
+use crate::{Error, ErrorKind, Result};
 use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
@@ -39,9 +40,9 @@ pub(crate) fn check(directory: &Path, overwrite: bool, kind: &Kind) -> Result<()
     let parent = place.path.parent().unwrap_or(Path::new("/"));
     let base = parent.ancestors().find(|p| p.exists()).unwrap_or(parent);
     if !base.is_dir() {
-        return Err(Error::file(base, "is a file, not a directory; choose another place"));
+        return Err(not_a_directory(directory));
     }
-    Temporary::create(base, &place.name).map(drop)
+    Temporary::create(base, &place.name).map(drop).map_err(|e| named(e, base, directory))
 }
 
 /// Writes a directory under a temporary name with `write`, then gives it its own name. What was
@@ -54,32 +55,52 @@ pub(crate) fn write_directory(
 ) -> Result<()> {
     let place = Place::of(directory, overwrite, kind)?;
     let parent = place.path.parent().unwrap_or(Path::new("/"));
-    fs::create_dir_all(parent).map_err(|e| Error::io(parent, e))?;
-    let mut temporary = Temporary::create(parent, &place.name)?;
-    write(&temporary.path)?;
+    let _folders = Folders::create(parent).map_err(|e| Error::io(directory, e))?;
+    let create = || Temporary::create(parent, &place.name).map_err(|e| named(e, parent, directory));
+    let mut temporary = create()?;
+    write(&temporary.path).map_err(|e| named(e, &temporary.path, directory))?;
     sync(&temporary.path)?;
 
     // Asked again: someone may have put something there while we wrote.
     let place = Place::of(directory, overwrite, kind)?;
     if place.exists {
-        let mut old = Temporary::create(parent, &place.name)?;
+        let mut old = create()?;
         let aside = old.path.join("old");
-        fs::rename(&place.path, &aside).map_err(|e| Error::io(&place.path, e))?;
+        fs::rename(&place.path, &aside).map_err(|e| Error::io(directory, e))?;
         if let Err(e) = fs::rename(&temporary.path, &place.path) {
             if fs::rename(&aside, &place.path).is_err() {
                 old.keep = true; // The old directory is in there: better misplaced than lost.
                 return Err(Error::file(
-                    &place.path,
+                    directory,
                     format!("{e}; what it held is now in {}", aside.display()),
                 ));
             }
-            return Err(Error::io(&place.path, e));
+            return Err(Error::io(directory, e));
         }
     } else {
-        fs::rename(&temporary.path, &place.path).map_err(|e| Error::io(&place.path, e))?;
+        fs::rename(&temporary.path, &place.path).map_err(|e| Error::io(directory, e))?;
     }
     temporary.keep = true;
-    sync(parent)
+    sync(parent).map_err(|e| named(e, parent, directory))
+}
+
+/// A failure at `inner` or in it, under the name that the user knows.
+fn named(error: Error, inner: &Path, directory: &Path) -> Error {
+    match error.kind() {
+        ErrorKind::Io { path, source } if path.starts_with(inner) => {
+            let part = path.strip_prefix(inner).unwrap_or(path);
+            let shown = match part.as_os_str().is_empty() {
+                true => directory.to_owned(),
+                false => directory.join(part),
+            };
+            Error::io(shown, io::Error::new(source.kind(), source.to_string()))
+        }
+        _ => error,
+    }
+}
+
+fn not_a_directory(directory: &Path) -> Error {
+    Error::file(directory, "a part of this path is a file, not a directory; choose another place")
 }
 
 /// Where a directory will stand, once it is known that it may.
@@ -95,6 +116,9 @@ impl Place {
         let exists = match fs::symlink_metadata(directory) {
             Ok(_) => true,
             Err(e) if e.kind() == io::ErrorKind::NotFound => false,
+            Err(e) if e.kind() == io::ErrorKind::NotADirectory => {
+                return Err(not_a_directory(directory));
+            }
             Err(e) => return Err(Error::io(directory, e)),
         };
         // A link stays and what it points to is replaced.
