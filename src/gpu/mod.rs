@@ -1,12 +1,16 @@
 //! The GPU backend, and the only folder that names wgpu. Kernels are the WGSL files under
 //! `shaders/`, whole as they are; problems are cut once, at upload, to the device's limits.
 
+mod bind;
 mod buffers;
 mod copy;
 mod device;
 mod kernels;
 mod params;
 mod passes;
+mod probe;
+mod reduce;
+mod store;
 mod tiles;
 
 pub use device::{Adapter, Choice, TightLimits, adapters};
