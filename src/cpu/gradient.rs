@@ -18,9 +18,17 @@ pub fn gradient(
     let (partners_4, partners_rest) = partners.as_chunks::<4>();
     let (links_4, links_rest) = links.as_chunks::<4>();
     for (partners, links) in partners_4.iter().zip(links_4) {
-        let e = links.map(|link| residuals[link as usize]);
+        let [a, b, c, d] = *links;
+        let e = [
+            residuals[a as usize],
+            residuals[b as usize],
+            residuals[c as usize],
+            residuals[d as usize],
+        ];
         sum = (((sum + e[0]) + e[1]) + e[2]) + e[3];
-        add_scaled_4(gradient, e, partners.map(|row| partner.row(row)));
+        let [a, b, c, d] = *partners;
+        let y = [partner.row(a), partner.row(b), partner.row(c), partner.row(d)];
+        add_scaled_4(gradient, e, y);
     }
     for (&row, &link) in partners_rest.iter().zip(links_rest) {
         let e = residuals[link as usize];

@@ -1,5 +1,8 @@
 //! Predictions and residuals of a run of ratings that share a row, and that row's gradient.
 //! The twin of `shaders/residual.wgsl`.
+//!
+//! No closures here, nor in the other kernels: where one is not inlined, it is compiled without the
+//! vector instructions of its caller.
 
 use super::rows::Rows;
 use super::vector::{add_scaled, add_scaled_4, cross_entropy, dot, sigmoid};
@@ -30,38 +33,50 @@ pub fn residual(
 ) -> (f64, f32) {
     let x = inputs.own.row(row);
     let base = inputs.global_mean + inputs.own.bias[row as usize];
-    let predict =
-        |partner: u32, y: &[f32]| base + inputs.partner.bias[partner as usize] + dot(x, y);
     let (mut loss, mut sum) = (0.0_f64, 0.0_f32);
-    let mut hold = |prediction: f32, value: f32| {
-        let (e, l) = match inputs.loss {
-            Loss::Squared => {
-                let e = value - prediction;
-                (e, e * e)
-            }
-            Loss::Logistic => (value - sigmoid(prediction), cross_entropy(prediction, value)),
-        };
-        loss += f64::from(l);
-        sum += e;
-        e
-    };
     gradient.fill(0.0);
     let (partners_4, partners_rest) = partners.as_chunks::<4>();
     let (values_4, values_rest) = values.as_chunks::<4>();
     let (residuals_4, residuals_rest) = residuals.as_chunks_mut::<4>();
     for ((partners, values), residuals) in partners_4.iter().zip(values_4).zip(residuals_4) {
-        let y = partners.map(|partner| inputs.partner.row(partner));
-        let predictions: [f32; 4] = std::array::from_fn(|j| predict(partners[j], y[j]));
+        let [a, b, c, d] = *partners;
+        let rows = inputs.partner;
+        let y = [rows.row(a), rows.row(b), rows.row(c), rows.row(d)];
+        let predictions = [
+            base + inputs.partner.bias[a as usize] + dot(x, y[0]),
+            base + inputs.partner.bias[b as usize] + dot(x, y[1]),
+            base + inputs.partner.bias[c as usize] + dot(x, y[2]),
+            base + inputs.partner.bias[d as usize] + dot(x, y[3]),
+        ];
         for j in 0..4 {
-            residuals[j] = hold(predictions[j], values[j]);
+            let (e, l) = hold(inputs.loss, predictions[j], values[j]);
+            residuals[j] = e;
+            loss += f64::from(l);
+            sum += e;
         }
         add_scaled_4(gradient, *residuals, y);
     }
     for ((&partner, &value), residual) in partners_rest.iter().zip(values_rest).zip(residuals_rest)
     {
         let y = inputs.partner.row(partner);
-        *residual = hold(predict(partner, y), value);
-        add_scaled(gradient, *residual, y);
+        let prediction = base + inputs.partner.bias[partner as usize] + dot(x, y);
+        let (e, l) = hold(inputs.loss, prediction, value);
+        *residual = e;
+        loss += f64::from(l);
+        sum += e;
+        add_scaled(gradient, e, y);
     }
     (loss, sum)
+}
+
+/// The residual and the loss of one prediction.
+#[inline(always)]
+fn hold(loss: Loss, prediction: f32, value: f32) -> (f32, f32) {
+    match loss {
+        Loss::Squared => {
+            let e = value - prediction;
+            (e, e * e)
+        }
+        Loss::Logistic => (value - sigmoid(prediction), cross_entropy(prediction, value)),
+    }
 }

@@ -28,22 +28,21 @@ pub fn step(
     second: &mut [f32],
 ) {
     let Update { solver, rate, momentum, scale } = *update;
-    let gradients = |x: f32, sum: f32| scale * sum + decay * x;
     match solver {
         Solver::Sgd if first.is_empty() => {
             for (x, &sum) in x.iter_mut().zip(sums) {
-                *x -= rate * gradients(*x, sum);
+                *x -= rate * (scale * sum + decay * *x);
             }
         }
         Solver::Sgd => {
             for ((x, &sum), v) in x.iter_mut().zip(sums).zip(first) {
-                *v = momentum * *v + gradients(*x, sum);
+                *v = momentum * *v + (scale * sum + decay * *x);
                 *x -= rate * *v;
             }
         }
         Solver::Adagrad => {
             for ((x, &sum), v) in x.iter_mut().zip(sums).zip(first) {
-                let g = gradients(*x, sum);
+                let g = scale * sum + decay * *x;
                 *v += g * g;
                 *x -= rate * g / (v.sqrt() + EPSILON);
             }
@@ -52,7 +51,7 @@ pub fn step(
             let (b1, b2) = (BETA1 as f32, BETA2 as f32);
             let (c1, c2) = ((1.0 - BETA1) as f32, (1.0 - BETA2) as f32);
             for (((x, &sum), m), v) in x.iter_mut().zip(sums).zip(first).zip(second) {
-                let g = gradients(*x, sum);
+                let g = scale * sum + decay * *x;
                 *m = b1 * *m + c1 * g;
                 *v = b2 * *v + c2 * (g * g);
                 *x -= rate * *m / (v.sqrt() + EPSILON);

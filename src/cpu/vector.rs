@@ -52,7 +52,10 @@ pub fn add_scaled(sum: &mut [f32], a: f32, x: &[f32]) {
 #[inline(always)]
 pub fn add_scaled_4(sum: &mut [f32], a: [f32; 4], x: [&[f32]; 4]) {
     let sums = sum.as_chunks_mut::<8>().0.iter_mut();
-    let [x0, x1, x2, x3] = x.map(|x| x.as_chunks::<8>().0);
+    let x0 = x[0].as_chunks::<8>().0;
+    let x1 = x[1].as_chunks::<8>().0;
+    let x2 = x[2].as_chunks::<8>().0;
+    let x3 = x[3].as_chunks::<8>().0;
     for ((((sum, x0), x1), x2), x3) in sums.zip(x0).zip(x1).zip(x2).zip(x3) {
         for lane in 0..8 {
             let mut s = sum[lane];
