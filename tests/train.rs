@@ -588,6 +588,31 @@ fn a_killed_run_goes_on_to_the_same_bits() {
 }
 
 #[test]
+fn the_gpu_goes_on_to_the_same_bits() {
+    let place = Place::new();
+    place.write("stars.csv", STARS);
+    for solver in SOLVERS {
+        let run = format!(
+            "train stars.csv --model {solver} --solver {solver} --batch-size 4 --adapter {}",
+            adapter()
+        );
+        // Long between checkpoints, so that none is being written when the run is killed.
+        let checkpoints = format!("{run} --epochs 100000 --checkpoint-every 500");
+        let mut running = Running::start(&place, &checkpoints);
+        running.wait_for(600);
+        running.child.kill().unwrap();
+        running.child.wait().unwrap();
+        let record = place.read(&format!("{solver}.checkpoint/checkpoint.json"));
+        let record: Value = serde_json::from_slice(&record).unwrap();
+        let epochs = record["history"].as_array().unwrap().len() + 5;
+        place.ok(&format!("{run} --epochs {epochs} --resume"));
+        let resumed = place.tensors(solver);
+        place.ok(&format!("{run} --epochs {epochs} --force"));
+        assert!(place.tensors(solver) == resumed, "{solver} differs after epoch {}", epochs - 5);
+    }
+}
+
+#[test]
 fn a_checkpoint_of_another_run_is_refused() {
     let place = Place::with_sample();
     place.write("other.csv", [place.read("plays.csv"), b"new,new,3\n".to_vec()].concat());
@@ -603,6 +628,8 @@ fn a_checkpoint_of_another_run_is_refused() {
         ("train plays.csv --model m --factors 4 --holdout 0.1 --resume", "other"),
         ("train other.csv --model m --factors 4 --resume", "other ratings"),
         ("train plays.csv --model n --factors 4 --resume", "there is no checkpoint"),
+        // Begun anew by mistake, it would be lost.
+        ("train plays.csv --model m --factors 4 --checkpoint-every 5", "add --resume"),
     ] {
         let output = place.run(line);
         let talk = stderr(&output);

@@ -59,7 +59,7 @@ pub fn run(args: Args) -> Result<()> {
     let checkpoint_dir = checkpoint_path(&args.model);
     let checkpoints = args.checkpoint_every.is_some() || args.resume;
     if checkpoints {
-        Checkpoint::check_output(&checkpoint_dir)?;
+        Checkpoint::check_output(&checkpoint_dir, args.force || args.resume)?;
     }
     interrupt::listen()?;
     let seed = args.options.seed;

@@ -46,12 +46,17 @@ pub fn fingerprint(users: usize, items: usize, ratings: &Ratings) -> String {
 
 impl Checkpoint {
     /// Makes sure, before any work, that checkpoints can be written to `dir` and replace nothing
-    /// else there. Creates nothing that stays.
+    /// else there: with `overwrite` an earlier checkpoint, at most. Creates nothing that stays.
     ///
     /// # Errors
-    /// A file, a directory that holds anything that is no part of a checkpoint, or a place that
-    /// cannot be written.
-    pub fn check_output(dir: &Path) -> Result<()> {
+    /// A file, a directory that holds an earlier checkpoint or anything that is no part of one, or
+    /// a place that cannot be written.
+    pub fn check_output(dir: &Path, overwrite: bool) -> Result<()> {
+        if !overwrite && dir.join(RECORD).exists() {
+            let message = "is the checkpoint of an earlier run; add --resume to go on from it, or \
+                           --force to begin anew";
+            return Err(Error::file(dir, message));
+        }
         whole::check(dir, true, &KIND)
     }
 

@@ -7,8 +7,8 @@ use std::io::BufReader;
 use std::path::Path;
 
 impl Factors {
-    /// Reads `user_factors.npy` [users, k], `item_factors.npy` [items, k] and, where they are,
-    /// `user_bias.npy` [users] and `item_bias.npy` [items]: f32 or f64, rows in order of first
+    /// Reads `user_factors.npy` (users, k), `item_factors.npy` (items, k) and, where they are,
+    /// `user_bias.npy` (users) and `item_bias.npy` (items): f32 or f64, rows in order of first
     /// appearance. The global mean is 0.
     ///
     /// # Errors
