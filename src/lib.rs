@@ -1,5 +1,30 @@
 //! Probabilistic matrix factorization for recommendation, on any GPU through wgpu and WGSL compute
 //! shaders, and on the CPU.
+//!
+//! The model is `r̂(u,i) = μ + b_u + c_i + p_u · q_i`, learned from known ratings only: the MAP estimate
+//! of Salakhutdinov and Mnih (2007, "Probabilistic matrix factorization").
+//!
+//! [`data`] reads and prepares ratings, [`train`] learns factors from them on a [`backend`] ([`cpu`]
+//! or [`gpu`]), [`model`] saves, opens and exports them, [`evaluate`] measures them.
+//!
+//! ```
+//! use std::ops::ControlFlow;
+//! use wgmf::cpu::Cpu;
+//! use wgmf::data::{DataOptions, prepare};
+//! use wgmf::train::{Input, Options, train};
+//!
+//! # fn main() -> wgmf::Result<()> {
+//! let options = DataOptions { holdout: Some(0.1), ..DataOptions::default() };
+//! let data = prepare(&["sample/plays.csv".into()], &options, 0, &())?;
+//! let (users, items) = (data.users.len(), data.items.len());
+//! let settings = Options { epochs: Some(3), ..Options::default() }.resolve(&data.train, users, items)?;
+//! let input = Input { test: data.test.as_ref(), ..Input::new(&data.users, &data.items, &data.train) };
+//! let outcome = train(&Cpu::new(), input, &settings, &mut |_| Ok(ControlFlow::Continue(())))?;
+//! assert_eq!(outcome.factors.user_factors.len(), users * settings.factors);
+//! assert!(outcome.history[2].test_error < outcome.history[0].test_error);
+//! # Ok(())
+//! # }
+//! ```
 #![deny(missing_docs)]
 #![deny(unsafe_code)]
 

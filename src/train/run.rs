@@ -30,6 +30,21 @@ pub struct Input<'a> {
     pub checkpoint_every: Option<usize>,
 }
 
+impl<'a> Input<'a> {
+    /// Training ratings alone, from a random start.
+    pub fn new(users: &'a Ids, items: &'a Ids, ratings: &'a Ratings) -> Self {
+        Self {
+            users,
+            items,
+            ratings,
+            test: None,
+            init: None,
+            resume: None,
+            checkpoint_every: None,
+        }
+    }
+}
+
 /// Everything a run needs to go on as if it had never stopped.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Checkpoint {
