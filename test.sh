@@ -6,6 +6,9 @@ cd "$(dirname "$0")"
 
 as_root() { if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi; }
 
+# Without it Mesa complains on standard error at every device.
+export XDG_RUNTIME_DIR="${XDG_RUNTIME_DIR:-/tmp}"
+
 cargo build --release
 
 # GPU tests run on whatever adapter there is, and fail without one.

@@ -53,7 +53,7 @@ pub enum ErrorKind {
     /// Training produced an infinity or a NaN.
     #[error(
         "{side} factors became non-finite in epoch {epoch} (first: {side} \"{id}\"); \
-         lower --learning-rate or raise --reg"
+         lower --learning-rate (and --reg or --init-scale, if they are large)"
     )]
     NonFinite {
         /// `user` or `item`.

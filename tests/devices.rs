@@ -100,6 +100,7 @@ fn without_a_gpu_the_cpu_does_it_and_a_gpu_asked_for_is_an_error() {
         assert_eq!(output.status.code(), Some(1), "{flags}: {talk}");
         assert_eq!(talk.matches("error: ").count(), 1, "{flags}: {talk}");
         assert!(talk.contains("no Vulkan, Metal or Direct3D 12 adapter"), "{flags}: {talk}");
+        assert!(talk.contains("--backend cpu"), "{flags}: {talk}");
         assert!(place.tree() == before, "{flags} leaves something");
     }
 }

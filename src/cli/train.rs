@@ -238,8 +238,23 @@ fn say_data(prepared: &Prepared) {
     }
     if !prepared.transform.is_identity() {
         say!("transform: {}", prepared.transform.describe());
+    } else if facts.min == facts.max {
+        say!(
+            "note: all ratings are {}, so that is all there is to predict; data that hold only what \
+             users chose need an implicit solver",
+            facts.min
+        );
+    } else if facts.min >= 0.0 && facts.max > HEAVY * facts.mean {
+        say!(
+            "note: the largest rating is {:.0} times the mean, so a few ratings decide the squared \
+             error; --transform log1p usually tells more",
+            facts.max / facts.mean
+        );
     }
 }
+
+/// The largest rating over the mean from which values count as heavy-tailed.
+const HEAVY: f64 = 50.0;
 
 fn say_settings(settings: &Settings) {
     let mut line = format!(

@@ -176,13 +176,6 @@ impl Device {
 }
 
 fn choose<'a>(adapters: &'a [wgpu::Adapter], choice: &Choice) -> Result<&'a wgpu::Adapter> {
-    let names = || {
-        let names: Vec<_> = adapters.iter().map(|a| format!("\"{}\"", a.get_info().name)).collect();
-        match names.is_empty() {
-            true => "there is no Vulkan, Metal or Direct3D 12 adapter".to_owned(),
-            false => format!("there is {}", names.join(", ")),
-        }
-    };
     let found = match choice {
         Choice::Any => adapters.first(),
         Choice::Hardware => adapters.iter().find(|a| describe(a).is_hardware()),
@@ -191,20 +184,22 @@ fn choose<'a>(adapters: &'a [wgpu::Adapter], choice: &Choice) -> Result<&'a wgpu
             adapters.iter().find(|a| a.get_info().name.to_lowercase().contains(&part))
         }
     };
+    if adapters.is_empty() {
+        return Err(Error::device(
+            "there is no Vulkan, Metal or Direct3D 12 adapter; install a driver (on Debian, \
+             mesa-vulkan-drivers has a software one) or use --backend cpu",
+        ));
+    }
     found.ok_or_else(|| {
+        let names: Vec<_> = adapters.iter().map(|a| format!("\"{}\"", a.get_info().name)).collect();
+        let names = names.join(", ");
         Error::device(match choice {
-            Choice::Any => format!(
-                "{}; install a driver (on Debian, mesa-vulkan-drivers has a software one) or use \
-                 --backend cpu",
-                names()
-            ),
-            Choice::Hardware => format!(
-                "no hardware GPU: {}; name a software adapter with --adapter, or use --backend cpu",
-                names()
-            ),
             Choice::Named(part) => {
-                format!("--adapter {part}: no adapter has that in its name; {}", names())
+                format!("--adapter {part}: no adapter has that in its name; there is {names}")
             }
+            _ => format!(
+                "no hardware GPU, only {names}; name it with --adapter, or use --backend cpu"
+            ),
         })
     })
 }

@@ -33,15 +33,7 @@ pub struct Input<'a> {
 impl<'a> Input<'a> {
     /// Training ratings alone, from a random start.
     pub fn new(users: &'a Ids, items: &'a Ids, ratings: &'a Ratings) -> Self {
-        Self {
-            users,
-            items,
-            ratings,
-            test: None,
-            init: None,
-            resume: None,
-            checkpoint_every: None,
-        }
+        Self { users, items, ratings, test: None, init: None, resume: None, checkpoint_every: None }
     }
 }
 

@@ -179,9 +179,11 @@ impl Options {
             _ => 1.0,
         };
         let learning_rate = self.learning_rate.unwrap_or_else(|| match solver {
-            // A fixed step a rating: the mean over the batch is undone.
+            // A fixed step a rating (the mean over the batch is undone), as far as the row with the
+            // most ratings in a batch bears it.
             Solver::Sgd => {
-                1.4 * batch_size as f64 / 64.0 / spread.max(1.0) * (1.0 - self.momentum())
+                let step = (1.4 / 64.0 * batch_size as f64).min(0.6 / hottest_share(ratings));
+                step / spread.max(1.0) * (1.0 - self.momentum())
             }
             Solver::Adagrad => 0.05 * spread.sqrt(),
             Solver::Adam => 0.003 * (batch_size as f64 / 256.0).powf(0.15) * spread.sqrt(),
@@ -234,6 +236,17 @@ fn default_batch_size(solver: Solver, ratings: usize) -> usize {
             (ratings / 256 + 1).next_power_of_two().clamp(256, 32_768)
         }
     }
+}
+
+/// The share of the ratings that the row with the most of them has, on either side.
+fn hottest_share(ratings: &Ratings) -> f64 {
+    let most = |rows: &[u32]| {
+        let mut counts = vec![0_u32; rows.iter().max().map_or(0, |&row| row as usize + 1)];
+        rows.iter().for_each(|&row| counts[row as usize] += 1);
+        counts.into_iter().max().unwrap_or(0)
+    };
+    let most = most(&ratings.users).max(most(&ratings.items)).max(1);
+    f64::from(most) / ratings.len().max(1) as f64
 }
 
 /// Three digits, so that a setting can be repeated as it is printed.

@@ -27,8 +27,9 @@ pub fn global_mean(ratings: &Ratings, settings: &Settings) -> Result<f32> {
         let mean = ratings.mean();
         if mean == 0.0 || mean == 1.0 {
             return Err(Error::data(format!(
-                "all ratings are {mean}: --loss logistic has nothing to tell apart; for data that \
-                 holds only what users liked, use an implicit solver (ials)"
+                "all training labels are {mean}: --loss logistic has nothing to tell apart; after \
+                 --transform binary move --threshold into the ratings' range; data that hold only \
+                 what users liked need an implicit solver (ials)"
             )));
         }
         return Ok(if settings.mean { (mean / (1.0 - mean)).ln() as f32 } else { 0.0 });
