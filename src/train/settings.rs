@@ -159,8 +159,9 @@ impl Options {
     /// Completes the settings for a training set of `ratings`.
     ///
     /// What is not given is chosen from the data; ARCHITECTURE.md says by which measurements. A
-    /// small set gets sgd, whose many small batches fit rare rows best; a large one gets adam, which
-    /// keeps its accuracy in the large batches that a GPU wants.
+    /// small set gets sgd, whose many small batches fit rare rows best; a large one, and one with
+    /// ratings far outside of the others, gets adam, which keeps its accuracy in large batches and
+    /// does not overshoot.
     ///
     /// # Errors
     /// As [`Options::check`].
@@ -169,21 +170,23 @@ impl Options {
         let n = ratings.len();
         let loss = self.loss.unwrap_or_default();
         let factors = self.factors.unwrap_or(32);
-        let default_solver = if n <= SMALL { Solver::Sgd } else { Solver::Adam };
-        let solver = self.solver.unwrap_or(default_solver);
-        let batch_size = self.batch_size.unwrap_or_else(|| default_batch_size(solver, n));
-        let batch_size = batch_size.min(n.max(1));
         // Factors scale with the root of the ratings' spread, the regularization with the spread.
         let spread = match ratings.deviation() {
             spread if spread > 0.0 => spread,
             _ => 1.0,
         };
+        // 1 without outliers; they upset a step that is proportional to the residual.
+        let outlying = (farthest(ratings) / spread / OUTLIER).max(1.0);
+        let default_solver = if n <= SMALL && outlying == 1.0 { Solver::Sgd } else { Solver::Adam };
+        let solver = self.solver.unwrap_or(default_solver);
+        let batch_size = self.batch_size.unwrap_or_else(|| default_batch_size(solver, n));
+        let batch_size = batch_size.min(n.max(1));
         let learning_rate = self.learning_rate.unwrap_or_else(|| match solver {
             // A fixed step a rating (the mean over the batch is undone), as far as the row with the
-            // most ratings in a batch bears it.
+            // most ratings in a batch bears it, and the rating that lies farthest out.
             Solver::Sgd => {
                 let step = (1.4 / 64.0 * batch_size as f64).min(0.6 / hottest_share(ratings));
-                step / spread.max(1.0) * (1.0 - self.momentum())
+                step / spread.max(1.0) / outlying * (1.0 - self.momentum())
             }
             Solver::Adagrad => 0.05 * spread.sqrt(),
             Solver::Adam => 0.003 * (batch_size as f64 / 256.0).powf(0.15) * spread.sqrt(),
@@ -236,6 +239,15 @@ fn default_batch_size(solver: Solver, ratings: usize) -> usize {
             (ratings / 256 + 1).next_power_of_two().clamp(256, 32_768)
         }
     }
+}
+
+/// Standard deviations from the mean up to which a rating does not upset sgd's step.
+const OUTLIER: f64 = 8.0;
+
+/// How far from the mean the farthest rating lies.
+fn farthest(ratings: &Ratings) -> f64 {
+    let mean = ratings.mean();
+    ratings.values.iter().map(|&r| (f64::from(r) - mean).abs()).fold(0.0, f64::max)
 }
 
 /// The share of the ratings that the row with the most of them has, on either side.
