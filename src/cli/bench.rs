@@ -102,8 +102,6 @@ pub fn run(args: Args) -> Result<()> {
                     solver: Some(solver),
                     batch_size: Some(batch_size),
                     epochs: Some(args.epochs.unwrap_or(if args.quick { 3 } else { 5 })),
-                    // Large batches with sgd's step a rating would diverge on popular rows.
-                    learning_rate: (solver == Solver::Sgd).then_some(8.0),
                     learning_rate_decay: Some(1.0),
                     seed: args.seed,
                     ..Options::default()
