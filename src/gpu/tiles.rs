@@ -10,6 +10,7 @@ use super::params::{Entry, Segment, Touched};
 use crate::data::Side;
 use crate::train::{Batches, SideIndex};
 use crate::{Error, Result};
+use rayon::prelude::*;
 
 /// Ratings of a segment at most: a hot row is shared out among teams, so that none waits long for
 /// it; its partial gradients cost one slot each.
@@ -17,6 +18,9 @@ pub const SEGMENT: usize = 256;
 
 /// Ratings a dispatch walks at most: well under a second on the slowest device.
 const DISPATCH_RATINGS: usize = 1 << 23;
+
+/// Ratings that are cut side by side before they are joined.
+const GROUP_RATINGS: usize = 1 << 22;
 
 /// Invocations a workgroup has, in every shader.
 pub const WORKGROUP: usize = 64;
@@ -179,7 +183,7 @@ impl Plan {
         batches: &Batches,
         team: Team,
         limits: Limits,
-        weight: impl Fn(Side, u32) -> f32,
+        weight: impl Fn(Side, u32) -> f32 + Sync,
         mut emit: impl FnMut(Chunk) -> Result<()>,
     ) -> Result<Self> {
         let (lead_side, follow_side) = (batches.lead_side, batches.lead_side.partner());
@@ -201,6 +205,13 @@ impl Plan {
     }
 }
 
+/// One batch, cut but not yet part of a chunk.
+struct CutBatch {
+    lead: SideArrays,
+    follow: SideArrays,
+    plan: BatchPlan,
+}
+
 struct Cutter<'a> {
     batches: &'a Batches,
     team: Team,
@@ -212,29 +223,32 @@ struct Cutter<'a> {
 impl Cutter<'_> {
     /// The most slots that any batch needs in each tile of both sides.
     fn slots(&self) -> (Vec<usize>, Vec<usize>) {
-        let most = |index: &SideIndex, own: &Tiles, partner: &Tiles| {
-            let mut most = vec![0; own.len()];
+        let of_batch = |batch: usize, index: &SideIndex, own: &Tiles, partner: &Tiles| {
+            let mut slots = vec![0; own.len()];
             let mut counts = vec![0_usize; partner.len()];
-            for batch in 0..self.batches.len() {
-                let mut slots = vec![0; own.len()];
-                for run in index.runs(batch) {
-                    let at = index.positions(run);
-                    let tile = own.locate(index.rows[run]).0;
-                    if partner.len() == 1 {
-                        slots[tile] += at.len().div_ceil(SEGMENT);
-                    } else {
-                        counts.fill(0);
-                        for &row in &index.partners[at] {
-                            counts[partner.locate(row).0] += 1;
-                        }
-                        slots[tile] += counts.iter().map(|n| n.div_ceil(SEGMENT)).sum::<usize>();
+            for run in index.runs(batch) {
+                let at = index.positions(run);
+                let tile = own.locate(index.rows[run]).0;
+                if partner.len() == 1 {
+                    slots[tile] += at.len().div_ceil(SEGMENT);
+                } else {
+                    counts.fill(0);
+                    for &row in &index.partners[at] {
+                        counts[partner.locate(row).0] += 1;
                     }
-                }
-                for (most, slots) in most.iter_mut().zip(slots) {
-                    *most = slots.max(*most);
+                    slots[tile] += counts.iter().map(|n| n.div_ceil(SEGMENT)).sum::<usize>();
                 }
             }
-            most
+            slots
+        };
+        let most = |index: &SideIndex, own: &Tiles, partner: &Tiles| {
+            (0..self.batches.len())
+                .into_par_iter()
+                .map(|batch| of_batch(batch, index, own, partner))
+                .reduce(
+                    || vec![0; own.len()],
+                    |a, b| a.into_iter().zip(b).map(|(a, b)| a.max(b)).collect(),
+                )
         };
         (
             most(&self.batches.lead, &self.lead, &self.follow),
@@ -244,64 +258,74 @@ impl Cutter<'_> {
 
     fn cut(
         &self,
-        weight: impl Fn(Side, u32) -> f32,
+        weight: impl Fn(Side, u32) -> f32 + Sync,
         emit: &mut impl FnMut(Chunk) -> Result<()>,
         lead_slots: Vec<usize>,
         follow_slots: Vec<usize>,
     ) -> Result<Plan> {
         let batches = self.batches;
-        let (lead_side, follow_side) = (batches.lead_side, batches.lead_side.partner());
         let mut plans = Vec::with_capacity(batches.len());
         let mut chunk = Chunk::default();
         let mut chunk_index = 0;
-        let mut places = Vec::new();
-        for batch in 0..batches.len() {
-            let positions = batches.positions(batch);
-            let (lead, mut lead_plan) = self.side(
-                &batches.lead,
-                batch,
-                (&self.lead, &self.follow),
-                |row| weight(lead_side, row),
-                |position| batches.values[position].to_bits(),
-                Some(&mut places),
-            );
-            let (follow, mut follow_plan) = self.side(
-                &batches.follow,
-                batch,
-                (&self.follow, &self.lead),
-                |row| weight(follow_side, row),
-                |position| places[batches.links[position] as usize],
-                None,
-            );
-            let fits = |a: &SideArrays, b: &SideArrays| a.bytes(b) <= self.limits.binding;
-            if !fits(&chunk.lead, &lead) || !fits(&chunk.follow, &follow) {
-                if !chunk.lead.entries.is_empty() {
-                    emit(std::mem::take(&mut chunk))?;
-                    chunk_index += 1;
+        // A few batches at a time, so that what is cut and not yet joined stays small.
+        let largest = (0..batches.len()).map(|b| batches.positions(b).len()).max().unwrap_or(1);
+        let group = (GROUP_RATINGS / largest).max(1);
+        let numbers: Vec<usize> = (0..batches.len()).collect();
+        for numbers in numbers.chunks(group) {
+            let cut: Vec<CutBatch> =
+                numbers.par_iter().map(|&batch| self.batch(batch, &weight)).collect();
+            for mut batch in cut {
+                let fits = |a: &SideArrays, b: &SideArrays| a.bytes(b) <= self.limits.binding;
+                if !fits(&chunk.lead, &batch.lead) || !fits(&chunk.follow, &batch.follow) {
+                    if !chunk.lead.entries.is_empty() {
+                        emit(std::mem::take(&mut chunk))?;
+                        chunk_index += 1;
+                    }
+                    if !fits(&chunk.lead, &batch.lead) || !fits(&chunk.follow, &batch.follow) {
+                        return Err(too_large(batches, self.limits));
+                    }
                 }
-                if !fits(&chunk.lead, &lead) || !fits(&chunk.follow, &follow) {
-                    return Err(too_large(batches, self.limits));
-                }
+                chunk.lead.append(batch.lead, &mut batch.plan.lead);
+                chunk.follow.append(batch.follow, &mut batch.plan.follow);
+                plans.push(BatchPlan { chunk: chunk_index, ..batch.plan });
             }
-            chunk.lead.append(lead, &mut lead_plan);
-            chunk.follow.append(follow, &mut follow_plan);
-            plans.push(BatchPlan {
-                chunk: chunk_index,
-                ratings: positions.len(),
-                lead: lead_plan,
-                follow: follow_plan,
-            });
         }
         emit(chunk)?;
         Ok(Plan {
             team: self.team,
             lead: self.lead,
             follow: self.follow,
-            largest_batch: plans.iter().map(|p| p.ratings).max().unwrap_or(0),
+            largest_batch: largest,
             batches: plans,
             lead_slots,
             follow_slots,
         })
+    }
+
+    /// Cuts both sides of a batch; everything counts from the batch's start.
+    fn batch(&self, batch: usize, weight: &impl Fn(Side, u32) -> f32) -> CutBatch {
+        let batches = self.batches;
+        let (lead_side, follow_side) = (batches.lead_side, batches.lead_side.partner());
+        let mut places = Vec::new();
+        let (lead, lead_plan) = self.side(
+            &batches.lead,
+            batch,
+            (&self.lead, &self.follow),
+            |row| weight(lead_side, row),
+            |position| batches.values[position].to_bits(),
+            Some(&mut places),
+        );
+        let (follow, follow_plan) = self.side(
+            &batches.follow,
+            batch,
+            (&self.follow, &self.lead),
+            |row| weight(follow_side, row),
+            |position| places[batches.links[position] as usize],
+            None,
+        );
+        let ratings = batches.positions(batch).len();
+        let plan = BatchPlan { chunk: 0, ratings, lead: lead_plan, follow: follow_plan };
+        CutBatch { lead, follow, plan }
     }
 
     /// Cuts one side of a batch; everything counts from the batch's start. `places` receives, for
