@@ -1,18 +1,12 @@
 //! Bind groups: which buffers each dispatch of each batch reads and writes.
 
 use super::buffers::{Slot, Uniforms, whole};
-use super::kernels::Kernel;
+use super::kernels::Dispatch;
 use super::params::{ErrorParams, GradientParams, ResidualParams, StepParams, TestRating};
 use super::passes::Passes;
 use super::reduce::Reductions;
 use super::tiles::{self, Tiles, WORKGROUP};
 use crate::data::{Side, UNKNOWN};
-
-/// A bind group and how many workgroups to dispatch with it.
-pub(super) struct Dispatch {
-    pub group: wgpu::BindGroup,
-    pub workgroups: u32,
-}
 
 #[derive(Default)]
 pub(super) struct BatchCommands {
@@ -214,16 +208,5 @@ impl Passes<'_> {
         }
         let partials: Vec<_> = partials.iter().map(|(sums, n)| (sums, *n)).collect();
         Test { dispatches, loss: Reductions::new(self.device, &self.kernels.reduce, &partials) }
-    }
-}
-
-pub(super) fn dispatch(pass: &mut wgpu::ComputePass, kernel: &Kernel, dispatches: &[Dispatch]) {
-    if dispatches.is_empty() {
-        return;
-    }
-    pass.set_pipeline(&kernel.pipeline);
-    for dispatch in dispatches {
-        pass.set_bind_group(0, &dispatch.group, &[]);
-        pass.dispatch_workgroups(dispatch.workgroups, 1, 1);
     }
 }

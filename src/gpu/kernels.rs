@@ -96,6 +96,24 @@ impl Kernel {
     }
 }
 
+/// A bind group and how many workgroups to dispatch with it.
+pub struct Dispatch {
+    pub group: wgpu::BindGroup,
+    pub workgroups: u32,
+}
+
+/// Records dispatches of a kernel.
+pub fn dispatch(pass: &mut wgpu::ComputePass, kernel: &Kernel, dispatches: &[Dispatch]) {
+    if dispatches.is_empty() {
+        return;
+    }
+    pass.set_pipeline(&kernel.pipeline);
+    for dispatch in dispatches {
+        pass.set_bind_group(0, &dispatch.group, &[]);
+        pass.dispatch_workgroups(dispatch.workgroups, 1, 1);
+    }
+}
+
 /// wgpu does not check what comes from overrides: do it with the values filled in.
 fn check_limits(
     device: &Device,

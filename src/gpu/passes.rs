@@ -4,9 +4,9 @@
 //! for both. Many batches go into one submission; two submissions are in flight at most. Per epoch
 //! the step sizes go up and a few sums come back.
 
-use super::bind::{BatchCommands, Dispatch, Test, dispatch};
+use super::bind::{BatchCommands, Test};
 use super::device::Device;
-use super::kernels::{Kernel, Sources};
+use super::kernels::{Dispatch, Kernel, Sources, dispatch};
 use super::reduce::Reductions;
 use super::store::{ArrayBuffers, Biases, ChunkBuffers, Kernels, SideBuffers, Visits, fits};
 use super::tiles::{self, Plan, Team, Tiles};

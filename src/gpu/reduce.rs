@@ -1,9 +1,8 @@
 //! Sums of losses, reduced on the device to a few numbers.
 
-use super::bind::Dispatch;
 use super::buffers::{Uniforms, whole};
 use super::device::Device;
-use super::kernels::Kernel;
+use super::kernels::{Dispatch, Kernel};
 use super::params::ReduceParams;
 use crate::Result;
 
