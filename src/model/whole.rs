@@ -64,6 +64,11 @@ pub(crate) fn write_directory(
     // Asked again: someone may have put something there while we wrote.
     let place = Place::of(directory, overwrite, kind)?;
     if place.exists {
+        if exchange(&temporary.path, &place.path).is_ok() {
+            // The temporary name holds the old directory now, and takes it away.
+            drop(temporary);
+            return sync(parent).map_err(|e| named(e, parent, directory));
+        }
         let mut old = create()?;
         let aside = old.path.join("old");
         fs::rename(&place.path, &aside).map_err(|e| Error::io(directory, e))?;
@@ -82,6 +87,19 @@ pub(crate) fn write_directory(
     }
     temporary.keep = true;
     sync(parent).map_err(|e| named(e, parent, directory))
+}
+
+/// Swaps two names in one step, so that at no moment the name has nothing under it.
+#[cfg(any(target_os = "linux", target_os = "macos"))]
+fn exchange(a: &Path, b: &Path) -> io::Result<()> {
+    use rustix::fs::{CWD, RenameFlags, renameat_with};
+    Ok(renameat_with(CWD, a, CWD, b, RenameFlags::EXCHANGE)?)
+}
+
+/// There is no such call here: two renames have to do.
+#[cfg(not(any(target_os = "linux", target_os = "macos")))]
+fn exchange(_: &Path, _: &Path) -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
 }
 
 /// A failure at `inner` or in it, under the name that the user knows.
