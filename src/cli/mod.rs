@@ -34,8 +34,8 @@ use wgmf::{Error, ErrorKind, Result};
 struct Cli {
     #[command(subcommand)]
     command: Command,
-    /// CPU threads to use; the result does not depend on it. Default: all cores
-    #[arg(long, global = true, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    /// CPU threads to use, 1 to 512; the result does not depend on it. Default: all cores
+    #[arg(long, global = true, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=512))]
     threads: Option<u16>,
 }
 
