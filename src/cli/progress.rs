@@ -107,6 +107,7 @@ pub struct Epochs {
     loss: Loss,
     transformed: bool,
     last: String,
+    shown: Instant,
 }
 
 impl Epochs {
@@ -128,6 +129,7 @@ impl Epochs {
             loss: settings.loss,
             transformed: !prepared.transform.is_identity(),
             last: String::new(),
+            shown: Instant::now(),
         }
     }
 
@@ -153,7 +155,11 @@ impl Epochs {
                 }))?;
             }
             Event::Progress { epoch, ratings } => {
-                if let Some(bar) = &self.bar {
+                // Small batches come by the thousand: nobody reads faster than this.
+                if let Some(bar) = &self.bar
+                    && self.shown.elapsed() >= Duration::from_millis(50)
+                {
+                    self.shown = Instant::now();
                     bar.set_position(((epoch - 1) * self.ratings + ratings) as u64);
                     bar.set_message(format!("epoch {epoch}/{} {}", self.epochs, self.last));
                 }

@@ -108,6 +108,13 @@ pub fn train(
     settings: &Settings,
     listen: &mut dyn FnMut(Event) -> Result<ControlFlow<()>>,
 ) -> Result<Outcome> {
+    if u32::try_from(input.ratings.len()).is_err() {
+        return Err(Error::data(format!(
+            "{} ratings are more than {} can index; train on a sample of them",
+            input.ratings.len(),
+            u32::MAX
+        )));
+    }
     let mean = start::global_mean(input.ratings, settings)?;
     let (users, items) = (input.users.len(), input.items.len());
     let terms = Terms::new(settings);
