@@ -25,6 +25,7 @@ struct Params {
     decay: f32,       // twice the regularization of the factors over the ratings of the batch
     decay_bias: f32,  // the same for the biases
     momentum: f32,
+    bias_rate: f32,   // the biases' step size over the factors'
 }
 
 struct Visit {
@@ -55,21 +56,27 @@ struct Moved {
     second: vec4<f32>,
 }
 
-fn move_by(x: vec4<f32>, g: vec4<f32>, first: vec4<f32>, second: vec4<f32>) -> Moved {
+fn move_by(
+    rate: f32,
+    x: vec4<f32>,
+    g: vec4<f32>,
+    first: vec4<f32>,
+    second: vec4<f32>,
+) -> Moved {
     if SOLVER == 0u {
-        return Moved(x - visit.rate * g, first, second);
+        return Moved(x - rate * g, first, second);
     }
     if SOLVER == 1u {
         let v = params.momentum * first + g;
-        return Moved(x - visit.rate * v, v, second);
+        return Moved(x - rate * v, v, second);
     }
     if SOLVER == 2u {
         let v = first + g * g;
-        return Moved(x - visit.rate * g / (sqrt(v) + EPSILON), v, second);
+        return Moved(x - rate * g / (sqrt(v) + EPSILON), v, second);
     }
     let m = BETA1 * first + ONE_MINUS_BETA1 * g;
     let v = BETA2 * second + ONE_MINUS_BETA2 * (g * g);
-    return Moved(x - visit.rate * m / (sqrt(v) + EPSILON), m, v);
+    return Moved(x - rate * m / (sqrt(v) + EPSILON), m, v);
 }
 
 @compute @workgroup_size(64)
@@ -96,7 +103,7 @@ fn step(
         var v = vec4<f32>();
         if SOLVER >= 1u { m = first[to]; }
         if SOLVER >= 3u { v = second[to]; }
-        let moved = move_by(x, g, m, v);
+        let moved = move_by(visit.rate, x, g, m, v);
         factors[to] = moved.x;
         if SOLVER >= 1u { first[to] = moved.first; }
         if SOLVER >= 3u { second[to] = moved.second; }
@@ -110,7 +117,8 @@ fn step(
         let g = params.scale * sum + params.decay_bias * own.weight * x;
         var moments = vec2<f32>();
         if SOLVER >= 1u { moments = bias_moments[to]; }
-        let moved = move_by(vec4(x), vec4(g), vec4(moments.x), vec4(moments.y));
+        let rate = visit.rate * params.bias_rate;
+        let moved = move_by(rate, vec4(x), vec4(g), vec4(moments.x), vec4(moments.y));
         biases[to] = moved.x.x;
         if SOLVER >= 1u { bias_moments[to] = vec2(moved.first.x, moved.second.x); }
     }

@@ -57,6 +57,8 @@ pub struct Terms {
     pub momentum: f32,
     /// Whether biases are learned.
     pub bias: bool,
+    /// The biases' step size over the factors'.
+    pub bias_rate: f32,
     /// Regularization of the factors.
     pub reg: f32,
     /// Regularization of the biases.
@@ -80,6 +82,7 @@ impl Terms {
             solver: settings.solver,
             momentum: settings.momentum as f32,
             bias: settings.bias,
+            bias_rate: (settings.learning_rate_bias / settings.learning_rate) as f32,
             reg: settings.reg as f32,
             reg_bias: settings.reg_bias as f32,
             reg_exponent: settings.reg_exponent as f32,

@@ -237,11 +237,15 @@ fn ratings_that_do_not_suit() {
             1,
             &["--loss logistic", "0 or 1", "--transform binary"],
         ),
-        Case("train ones.csv --loss logistic", 1, &["all ratings are 1", "--loss logistic"]),
+        Case(
+            "train ones.csv --loss logistic",
+            1,
+            &["all training labels are 1", "--loss logistic", "--threshold"],
+        ),
         Case(
             "train stars.csv --loss logistic --transform binary --threshold 9",
             1,
-            &["all ratings are 0", "--loss logistic"],
+            &["all training labels are 0", "--loss logistic", "--threshold"],
         ),
         Case("train negative.csv --transform log1p", 1, &["-2", "\"gil\"", "\"x\"", "log1p"]),
         Case("train ones.csv --transform zscore", 1, &["zscore", "1"]),

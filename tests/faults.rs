@@ -76,6 +76,10 @@ fn hot_follower() -> Case {
     Case::of_pairs(5, 60, 50, (0..900).map(|n| (n % 2, draw.below(50))).collect())
 }
 
+fn slow_biases() -> Case {
+    plain().bias_rate(0.25)
+}
+
 fn momentum() -> Case {
     batched().solver(Solver::Sgd, 0.9)
 }
@@ -193,7 +197,7 @@ const FAULTS: &[Fault] = &[
         ("(WORKGROUP / LANES) + team;", "(WORKGROUP / LANES) + lane;"), plain),
     // step.wgsl
     fault("step", "the step is not scaled",
-        ("return Moved(x - visit.rate * g, first, second);", "return Moved(x - g, first, second);"), plain),
+        ("return Moved(x - rate * g, first, second);", "return Moved(x - g, first, second);"), plain),
     fault("step", "factors are not regularized",
         ("+ params.decay * own.weight * x;", ";"), plain),
     fault("step", "the weight of the regularization is dropped",
@@ -212,16 +216,18 @@ const FAULTS: &[Fault] = &[
         ("let own = touched[params.first_row + at];", "let own = touched[at];"), batched),
     fault("step", "biases of the wrong side",
         ("let to = params.own_bias + own.row;", "let to = own.row;"), plain),
+    fault("step", "biases move at the factors' rate",
+        ("let rate = visit.rate * params.bias_rate;", "let rate = visit.rate;"), slow_biases),
     fault("step", "momentum is forgotten",
         ("let v = params.momentum * first + g;", "let v = g;"), momentum),
     fault("step", "momentum moves by the gradient",
-        ("return Moved(x - visit.rate * v, v, second);", "return Moved(x - visit.rate * g, v, second);"), momentum),
+        ("return Moved(x - rate * v, v, second);", "return Moved(x - rate * g, v, second);"), momentum),
     fault("step", "adagrad forgets",
         ("let v = first + g * g;", "let v = 0.9 * first + g * g;"), adagrad),
     fault("step", "adagrad takes no root",
-        ("visit.rate * g / (sqrt(v) + EPSILON)", "visit.rate * g / (v + EPSILON)"), adagrad),
+        ("rate * g / (sqrt(v) + EPSILON)", "rate * g / (v + EPSILON)"), adagrad),
     fault("step", "adagrad's epsilon inside the root",
-        ("visit.rate * g / (sqrt(v) + EPSILON)", "visit.rate * g / sqrt(v + EPSILON)"), fresh_adagrad),
+        ("rate * g / (sqrt(v) + EPSILON)", "rate * g / sqrt(v + EPSILON)"), fresh_adagrad),
     fault("step", "adam's decays swapped",
         ("let m = BETA1 * first", "let m = BETA2 * first"), adam),
     fault("step", "adam's second decay lost",
@@ -229,9 +235,9 @@ const FAULTS: &[Fault] = &[
     fault("step", "adam's second moment of the gradient itself",
         ("ONE_MINUS_BETA2 * (g * g)", "ONE_MINUS_BETA2 * abs(g)"), adam),
     fault("step", "adam's epsilon inside the root",
-        ("visit.rate * m / (sqrt(v) + EPSILON)", "visit.rate * m / sqrt(v + EPSILON)"), fresh_adam),
+        ("rate * m / (sqrt(v) + EPSILON)", "rate * m / sqrt(v + EPSILON)"), fresh_adam),
     fault("step", "adam's first moment is not kept",
-        ("return Moved(x - visit.rate * m / (sqrt(v) + EPSILON), m, v);", "return Moved(x - visit.rate * m / (sqrt(v) + EPSILON), first, v);"), adam),
+        ("return Moved(x - rate * m / (sqrt(v) + EPSILON), m, v);", "return Moved(x - rate * m / (sqrt(v) + EPSILON), first, v);"), adam),
     fault("step", "moments of the biases swapped",
         ("vec2(moved.first.x, moved.second.x)", "vec2(moved.second.x, moved.first.x)"), adam),
     // error.wgsl

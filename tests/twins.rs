@@ -145,6 +145,7 @@ fn solvers() -> Vec<Case> {
         cases.push(with(Case::new(6, 47, 39, 300).batches_of(41).epochs(2).no_bias()));
         cases.push(with(Case::new(9, 30, 44, 350).batches_of(101).epochs(2).logistic()));
         cases.push(with(Case::new(12, 60, 40, 500).fresh()));
+        cases.push(with(Case::new(8, 37, 41, 300).batches_of(70).epochs(2)).bias_rate(0.25));
         cases.push(with(Case::new(3, 40, 60, 300).batches_of(90).epochs(2).fresh()));
         let hot = (0..900).map(|n| (n % 3, n * 11 % 80)).collect();
         cases.push(with(Case::of_pairs(10, 3, 80, hot).named("several segments a row")));

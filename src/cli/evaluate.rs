@@ -5,7 +5,7 @@ use super::output::{print_json, stdout, to_stdout};
 use super::progress::Steps;
 use std::io::{self, Write};
 use std::path::PathBuf;
-use wgmf::data::{Ids, ReadOptions, align, read};
+use wgmf::data::{Duplicates, Ids, ReadOptions, align, read};
 use wgmf::evaluate::{RatingMetrics, rating_metrics, unknown_ids};
 use wgmf::model::{Model, Unit};
 use wgmf::{Error, Result};
@@ -28,6 +28,9 @@ pub struct Args {
     /// Make an id that the model does not know an error
     #[arg(long)]
     strict: bool,
+    /// What becomes of several ratings of one pair, as in training
+    #[arg(long, value_enum, default_value_t)]
+    duplicates: Duplicates,
     #[command(flatten)]
     read: ReadOptions,
 }
@@ -35,7 +38,11 @@ pub struct Args {
 /// Runs the subcommand.
 pub fn run(args: Args) -> Result<()> {
     let model = Model::open(&args.model)?;
-    let table = read(&args.ratings, &args.read, &Steps::new(false))?;
+    let mut table = read(&args.ratings, &args.read, &Steps::new(false))?;
+    let merged = table.merge_duplicates(args.duplicates)?;
+    if merged > 0 {
+        say!("{} duplicates merged", thousands(merged as u64));
+    }
     if !table.has_ratings && model.unit() != Unit::Preference {
         say!("no rating column: every rating counts as 1");
     }

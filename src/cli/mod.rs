@@ -78,6 +78,7 @@ fn parse() -> Cli {
 }
 
 fn run(cli: Cli) -> Result<()> {
+    interrupt::listen()?;
     let threads = cli.threads.map_or(0, usize::from);
     rayon::ThreadPoolBuilder::new()
         .num_threads(threads)

@@ -64,7 +64,7 @@ pub fn run(args: Args) -> Result<()> {
         Unit::Preference => "preferences",
     };
     if let Some(output) = &args.output {
-        say!("wrote {count} {unit} to {}", output.display());
+        say!("wrote {count} predicted {unit} to {}", output.display());
     }
     Ok(())
 }

@@ -61,7 +61,7 @@ pub fn run(args: Args) -> Result<()> {
     if checkpoints {
         Checkpoint::check_output(&checkpoint_dir, args.force || args.resume)?;
     }
-    interrupt::listen()?;
+    interrupt::ends_well();
     let seed = args.options.seed;
     let (backend, why) = args.backend.open()?;
     let device = backend.device();
@@ -139,6 +139,7 @@ pub fn run(args: Args) -> Result<()> {
         }
         _ => None,
     };
+    interrupt::saving();
     model.save(&args.model, &prepared.train, args.force)?;
     // A finished run needs its checkpoint no more; an interrupted one may go on from it.
     if checkpoints && outcome.stop != Stop::Interrupted {
@@ -321,7 +322,9 @@ fn show(
             }
         }
         if let Some(ratio) = metrics.relative_squared_error {
-            write!(out, "; squared error {:.1} % of the mean's", 100.0 * ratio)?;
+            // The ratio is in the unit of training: beside the error of that unit it says so.
+            let joint = if metrics.model_rmse.is_some() { " and" } else { ";" };
+            write!(out, "{joint} squared error {:.1} % of the mean's", 100.0 * ratio)?;
         }
         writeln!(out, "{which}")?;
     }

@@ -172,6 +172,7 @@ impl Passes {
 /// The terms of a batch's update.
 struct StepTerms {
     update: Update,
+    update_bias: Update,
     bias: bool,
     /// Twice the regularization over the batch's ratings.
     decay: f32,
@@ -189,7 +190,8 @@ impl StepTerms {
         };
         let decay = 2.0 * terms.reg * mean;
         let decay_bias = 2.0 * terms.reg_bias * mean;
-        Self { update, bias: terms.bias, decay, decay_bias }
+        let update_bias = Update { rate: rate * terms.bias_rate, ..update };
+        Self { update, update_bias, bias: terms.bias, decay, decay_bias }
     }
 }
 
@@ -277,7 +279,7 @@ impl Part<'_> {
         if terms.bias {
             let bias = std::slice::from_mut(bias);
             let decay = terms.decay_bias * weight;
-            step(&terms.update, bias, &[bias_sum], decay, first_bias, second_bias);
+            step(&terms.update_bias, bias, &[bias_sum], decay, first_bias, second_bias);
         }
     }
 }

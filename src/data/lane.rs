@@ -158,8 +158,8 @@ impl ShortIds {
 /// A folded multiplication: every bit of the key reaches the low bits.
 #[inline(always)]
 fn spread(key: u64) -> usize {
-    let product =
-        u128::from(key ^ 0x243f_6a88_85a3_08d3) * 0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835;
+    let product = u128::from(key ^ 0x243f_6a88_85a3_08d3)
+        .wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835);
     (product as u64 ^ (product >> 64) as u64) as usize
 }
 

@@ -1,6 +1,6 @@
 //! Files that appear whole or not at all.
 
-use crate::{Error, Result};
+use crate::{Error, Result, temporary as temporary_files};
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
@@ -102,6 +102,7 @@ impl Output {
         name.push(format!(".{}.tmp", std::process::id()));
         let temporary = path.with_file_name(name);
         let file = File::create(&temporary).map_err(|e| Error::io(path, e))?;
+        temporary_files::note(&temporary);
         let mut output = Output { path: path.to_owned(), temporary: Some(temporary), sink: None };
         let extension = path.extension().and_then(|e| e.to_str()).unwrap_or("");
         let buffered = |file| BufWriter::with_capacity(1 << 18, file);
@@ -138,6 +139,7 @@ impl Output {
         finished.map_err(|e| Error::io(&self.path, e))?;
         if let Some(temporary) = &self.temporary {
             fs::rename(temporary, &self.path).map_err(|e| Error::io(&self.path, e))?;
+            temporary_files::forget(temporary);
             self.temporary = None;
         }
         Ok(())
@@ -151,6 +153,7 @@ impl Drop for Output {
         self.sink = None;
         if let Some(temporary) = &self.temporary {
             let _ = fs::remove_file(temporary);
+            temporary_files::forget(temporary);
         }
     }
 }

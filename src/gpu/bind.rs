@@ -65,6 +65,7 @@ impl Passes<'_> {
                         decay: 2.0 * self.terms.reg * mean,
                         decay_bias: 2.0 * self.terms.reg_bias * mean,
                         momentum: self.terms.momentum,
+                        bias_rate: self.terms.bias_rate,
                     }));
                 }
             }

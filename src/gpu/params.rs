@@ -37,6 +37,7 @@ pub struct StepParams {
     pub decay: f32,
     pub decay_bias: f32,
     pub momentum: f32,
+    pub bias_rate: f32,
 }
 
 /// `Visit` of step.wgsl.
@@ -178,7 +179,8 @@ mod tests {
                     scale,
                     decay,
                     decay_bias,
-                    momentum
+                    momentum,
+                    bias_rate
                 }),
             ),
             ("step", "Visit", layout!(VisitParams { rate })),

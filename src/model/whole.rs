@@ -4,7 +4,7 @@
 //! failure, a full disk or an interruption never leaves half of it in the place of a good one.
 
 use crate::data::Folders;
-use crate::{Error, ErrorKind, Result};
+use crate::{Error, ErrorKind, Result, temporary};
 use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
@@ -70,6 +70,8 @@ pub(crate) fn write_directory(
             return sync(parent).map_err(|e| named(e, parent, directory));
         }
         let mut old = create()?;
+        // It will hold the old directory for a moment: an interruption must not take that away.
+        temporary::forget(&old.path);
         let aside = old.path.join("old");
         fs::rename(&place.path, &aside).map_err(|e| Error::io(directory, e))?;
         if let Err(e) = fs::rename(&temporary.path, &place.path) {
@@ -201,7 +203,10 @@ impl Temporary {
         for attempt in 0.. {
             let path = parent.join(format!(".{name}.wgmf-{process}-{attempt}"));
             match fs::create_dir(&path) {
-                Ok(()) => return Ok(Temporary { path, keep: false }),
+                Ok(()) => {
+                    temporary::note(&path);
+                    return Ok(Temporary { path, keep: false });
+                }
                 Err(e) if e.kind() == io::ErrorKind::AlreadyExists && attempt < 1000 => {}
                 Err(e) => return Err(Error::io(parent, e)),
             }
@@ -212,6 +217,7 @@ impl Temporary {
 
 impl Drop for Temporary {
     fn drop(&mut self) {
+        temporary::forget(&self.path);
         if !self.keep {
             // Nothing more can be done about a failure here; the next run uses another name.
             let _ = fs::remove_dir_all(&self.path);

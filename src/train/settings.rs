@@ -46,6 +46,9 @@ pub struct Options {
     /// Step size of the first epoch
     #[arg(long, value_name = "X")]
     pub learning_rate: Option<f64>,
+    /// Step size of the biases; default: that of the factors where it is given
+    #[arg(long, value_name = "X")]
+    pub learning_rate_bias: Option<f64>,
     /// Factor by which the step size falls from one epoch to the next; 1 keeps it
     #[arg(long, value_name = "X")]
     pub learning_rate_decay: Option<f64>,
@@ -94,7 +97,9 @@ pub struct Settings {
     pub batch_size: usize,
     /// Step size of the first epoch.
     pub learning_rate: f64,
-    /// Factor of the step size from one epoch to the next.
+    /// Step size of the biases in the first epoch.
+    pub learning_rate_bias: f64,
+    /// Factor of the step sizes from one epoch to the next.
     pub learning_rate_decay: f64,
     /// Momentum of sgd; 0 for none.
     pub momentum: f64,
@@ -123,7 +128,9 @@ impl Options {
         };
         let positive = |x: f64| x.is_finite() && x > 0.0;
         let not_negative = |x: f64| x.is_finite() && x >= 0.0;
-        within("learning-rate", self.learning_rate, positive, "a finite number above 0")?;
+        let what = "a finite number above 0";
+        within("learning-rate", self.learning_rate, positive, what)?;
+        within("learning-rate-bias", self.learning_rate_bias, positive, what)?;
         within(
             "learning-rate-decay",
             self.learning_rate_decay,
@@ -171,8 +178,8 @@ impl Options {
         let loss = self.loss.unwrap_or_default();
         let factors = self.factors.unwrap_or(32);
         // Factors scale with the root of the ratings' spread, the regularization with the spread.
-        let spread = match ratings.deviation() {
-            spread if spread > 0.0 => spread,
+        let spread = match (loss, ratings.deviation()) {
+            (Loss::Squared, spread) if spread > 0.0 => spread,
             _ => 1.0,
         };
         // 1 without outliers; they upset a step that is proportional to the residual.
@@ -181,16 +188,25 @@ impl Options {
         let solver = self.solver.unwrap_or(default_solver);
         let batch_size = self.batch_size.unwrap_or_else(|| default_batch_size(solver, n));
         let batch_size = batch_size.min(n.max(1));
-        let learning_rate = self.learning_rate.unwrap_or_else(|| match solver {
+        // Of factors and of biases. With r → s·r and p, q → √s·p, √s·q and b, c → s·b, s·c the
+        // objective only changes by a factor, and so must every step.
+        let (rate, rate_bias) = match solver {
             // A fixed step a rating (the mean over the batch is undone), as far as the row with the
             // most ratings in a batch bears it, and the rating that lies farthest out.
             Solver::Sgd => {
                 let step = (1.4 / 64.0 * batch_size as f64).min(0.6 / hottest_share(ratings));
-                step / spread.max(1.0) / outlying * (1.0 - self.momentum())
+                let step = step / outlying * (1.0 - self.momentum());
+                (step / spread, step)
             }
-            Solver::Adagrad => 0.05 * spread.sqrt(),
-            Solver::Adam => 0.003 * (batch_size as f64 / 256.0).powf(0.15) * spread.sqrt(),
-        });
+            Solver::Adagrad => (0.05 * spread.sqrt(), 0.05 * spread),
+            Solver::Adam => {
+                let step = 0.003 * (batch_size as f64 / 256.0).powf(0.15);
+                (step * spread.sqrt(), step * spread)
+            }
+        };
+        let learning_rate = self.learning_rate.unwrap_or(rate);
+        let learning_rate_bias =
+            self.learning_rate_bias.or(self.learning_rate).unwrap_or(rate_bias);
         let density = n as f64 / (users + items).max(1) as f64;
         let reg = self.reg.unwrap_or_else(|| (1.1 * density.powf(-0.7)).clamp(0.04, 0.08) * spread);
         Ok(Settings {
@@ -202,6 +218,7 @@ impl Options {
             epochs: self.epochs.unwrap_or(if solver == Solver::Sgd { 40 } else { 20 }),
             batch_size,
             learning_rate: rounded(learning_rate),
+            learning_rate_bias: rounded(learning_rate_bias),
             learning_rate_decay: self.learning_rate_decay.unwrap_or(match solver {
                 Solver::Sgd => 0.93,
                 Solver::Adagrad => 1.0,

@@ -90,6 +90,7 @@ impl Case {
                 solver: Solver::Sgd,
                 momentum: 0.0,
                 bias: true,
+                bias_rate: 1.0,
                 reg: 0.05,
                 reg_bias: 0.02,
                 reg_exponent: 1.0,
@@ -149,6 +150,14 @@ impl Case {
         self
     }
 
+    /// Biases that move so many times as fast as factors.
+    pub fn bias_rate(mut self, bias_rate: f32) -> Self {
+        self.terms.bias_rate = bias_rate;
+        self.name += &format!(", biases {bias_rate} times as fast");
+        self
+    }
+
+    /// Another solver.
     pub fn solver(mut self, solver: Solver, momentum: f32) -> Self {
         self.terms.solver = solver;
         self.terms.momentum = momentum;

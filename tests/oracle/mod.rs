@@ -312,7 +312,7 @@ fn move_rows(
                 second.as_mut().map_or(&mut nothing.1, |m| &mut m.bias[row]),
                 g.bias,
                 terms,
-                rate,
+                rate * f64::from(terms.bias_rate),
                 t,
             );
         }
