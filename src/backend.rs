@@ -1,9 +1,9 @@
 //! The one seam between training and the devices. It speaks of passes, not of tensors.
 
-use crate::Result;
 use crate::data::Ratings;
 use crate::model::Factors;
 use crate::train::{Batches, Loss, Settings, Solver};
+use crate::{Error, Result};
 use std::ops::ControlFlow;
 
 /// A device that can run the passes of every solver.
@@ -139,7 +139,8 @@ pub struct Visit {
 /// What an epoch's passes saw before each step.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct EpochSums {
-    /// Sum of the loss over the ratings, each predicted before its batch's step.
+    /// Sum of the loss over the ratings, each predicted before its batch's step. Of no use, and
+    /// possibly NaN, where the watcher broke off before the last batch.
     pub loss: f64,
     /// How many ratings were visited: all, unless the watcher broke off.
     pub ratings: usize,
@@ -174,7 +175,7 @@ pub trait GradientPasses {
     /// The remembered parameters.
     ///
     /// # Errors
-    /// If the device is lost.
+    /// If nothing was remembered, or the device is lost.
     fn kept(&mut self) -> Result<Factors>;
 
     /// The parameters as they are now.
@@ -194,6 +195,11 @@ pub trait GradientPasses {
     /// # Errors
     /// If the device is lost.
     fn probe(&mut self, batch: usize) -> Result<Probe>;
+}
+
+/// The answer to [`GradientPasses::kept`] where nothing was.
+pub(crate) fn nothing_kept() -> Error {
+    Error::data("no parameters were kept")
 }
 
 /// What one batch's kernels compute before the step.

@@ -53,7 +53,8 @@ pub enum ErrorKind {
     /// Training produced an infinity or a NaN.
     #[error(
         "{side} factors became non-finite in epoch {epoch} (first: {side} \"{id}\"); \
-         lower --learning-rate (and --reg or --init-scale, if they are large)"
+         lower --learning-rate (and --reg or --init-scale, if they are large), or bring the ratings to \
+         a smaller scale (--transform zscore)"
     )]
     NonFinite {
         /// `user` or `item`.

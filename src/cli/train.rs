@@ -69,7 +69,12 @@ pub fn run(args: Args) -> Result<()> {
     let prepared = prepare(&args.ratings, &args.data, seed, &Steps::new(!talk))?;
     let settings =
         args.options.resolve(&prepared.train, prepared.users.len(), prepared.items.len())?;
-    let fingerprint = fingerprint(prepared.users.len(), prepared.items.len(), &prepared.train);
+    let fingerprint = fingerprint(
+        prepared.users.len(),
+        prepared.items.len(),
+        &prepared.train,
+        prepared.test.as_ref(),
+    );
     if talk {
         say_data(&prepared);
         say_settings(&settings);

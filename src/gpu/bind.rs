@@ -165,7 +165,9 @@ impl Passes<'_> {
             let (item_tile, item) = item_tiles.locate(known(item, item_tiles));
             groups[user_tile * item_tiles.len() + item_tile].push(TestRating { user, item, value });
         }
-        let most = (limits.binding / size_of::<TestRating>()).min(limits.workgroups * WORKGROUP);
+        let most = (limits.binding / size_of::<TestRating>())
+            .min(limits.workgroups * WORKGROUP)
+            .min(self.plan.team.dispatch_ratings() / 2);
         let pieces: Vec<_> = groups
             .iter()
             .enumerate()

@@ -4,12 +4,14 @@ use super::device::Device;
 use crate::{Error, Result};
 use bytemuck::Pod;
 use std::sync::mpsc;
-use wgpu::util::DeviceExt;
 
 /// What every storage buffer may be used for.
 const STORAGE: wgpu::BufferUsages = wgpu::BufferUsages::STORAGE
     .union(wgpu::BufferUsages::COPY_SRC)
     .union(wgpu::BufferUsages::COPY_DST);
+
+/// Bytes of an upload that wait to be copied at a time.
+const PIECE: usize = 32 << 20;
 
 /// The smallest buffer: a binding must not be empty.
 const SMALLEST: u64 = 16;
@@ -27,14 +29,26 @@ impl Device {
 
     /// A storage buffer of these values.
     pub fn upload<T: Pod>(&self, label: &str, values: &[T]) -> wgpu::Buffer {
-        if values.is_empty() {
-            return self.storage(label, SMALLEST);
+        let bytes: &[u8] = bytemuck::cast_slice(values);
+        let buffer = self.storage(label, bytes.len() as u64);
+        self.fill(&buffer, bytes);
+        buffer
+    }
+
+    /// Writes bytes, a piece at a time so that what waits to be copied stays small. Nothing where
+    /// the device has failed already, as for lack of memory: [`Device::check`] says so.
+    fn fill(&self, buffer: &wgpu::Buffer, bytes: &[u8]) {
+        for (piece, at) in bytes.chunks(PIECE).zip((0..).step_by(PIECE)) {
+            if self.check().is_err() {
+                return;
+            }
+            self.queue.write_buffer(buffer, at, piece);
+            if bytes.len() > PIECE {
+                let submission = self.queue.submit([]);
+                // A failure is kept for `check`.
+                let _ = self.wait(Some(submission));
+            }
         }
-        self.device.create_buffer_init(&wgpu::util::BufferInitDescriptor {
-            label: Some(label),
-            contents: bytemuck::cast_slice(values),
-            usage: STORAGE,
-        })
     }
 
     /// Reads `count` values back, from value `first` on.
@@ -102,11 +116,14 @@ impl Uniforms {
 
     /// Makes the buffer.
     pub fn finish(self, device: &Device) -> wgpu::Buffer {
-        device.device.create_buffer_init(&wgpu::util::BufferInitDescriptor {
+        let buffer = device.device.create_buffer(&wgpu::BufferDescriptor {
             label: Some("parameters"),
-            contents: if self.bytes.is_empty() { &[0; 16] } else { &self.bytes },
+            size: (self.bytes.len() as u64).max(SMALLEST),
             usage: wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST,
-        })
+            mapped_at_creation: false,
+        });
+        device.fill(&buffer, &self.bytes);
+        buffer
     }
 }
 

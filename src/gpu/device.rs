@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 /// How long a wait for the device may last before it counts as hung.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(300);
 
 /// An adapter, as `wgmf devices` shows it.
 #[derive(Clone, Debug, PartialEq, serde::Serialize)]

@@ -10,11 +10,13 @@ use super::kernels::{Dispatch, Kernel, Sources, dispatch};
 use super::reduce::Reductions;
 use super::store::{ArrayBuffers, Biases, ChunkBuffers, Kernels, SideBuffers, Visits, fits};
 use super::tiles::{self, Plan, Team, Tiles};
-use crate::Result;
-use crate::backend::{EpochSums, GradientPasses, GradientProblem, Probe, State, Terms, Visit};
+use crate::backend::{
+    EpochSums, GradientPasses, GradientProblem, Probe, State, Terms, Visit, nothing_kept,
+};
 use crate::data::Side;
 use crate::model::Factors;
 use crate::train::Batches;
+use crate::{Error, Result};
 use std::ops::ControlFlow;
 
 /// A submission is closed when it holds so many ratings: progress and Ctrl-C act between them.
@@ -22,6 +24,9 @@ const SUBMIT_RATINGS: usize = 1 << 20;
 
 /// A submission is closed when it holds so many batches.
 const SUBMIT_BATCHES: usize = 256;
+
+/// Batches at most: each has bind groups and parameters of its own, a few KB together.
+const MOST_BATCHES: usize = 1 << 19;
 
 /// A problem on a GPU.
 pub struct Passes<'a> {
@@ -53,6 +58,14 @@ impl<'a> Passes<'a> {
             ..Factors::default()
         };
         let team = Team::new(like.factors);
+        if batches.len() > MOST_BATCHES {
+            return Err(Error::device(format!(
+                "{} batches are more than a GPU can be told of at once; raise --batch-size to {} \
+                 or more, or use --backend cpu",
+                batches.len(),
+                batches.ratings().div_ceil(MOST_BATCHES)
+            )));
+        }
         let kernels = Kernels::new(device, sources, team, &terms)?;
         let limits = tiles::Limits {
             binding: device
@@ -206,9 +219,10 @@ impl GradientPasses for Passes<'_> {
                 self.device.wait(Some(before))?;
             }
             done += ratings;
-            if watch(done).is_break() {
+            // After the last batch there is nothing to break off.
+            if watch(done).is_break() && !rest.is_empty() {
                 self.device.wait(None)?;
-                return Ok(EpochSums { loss: 0.0, ratings: done });
+                return Ok(EpochSums { loss: f64::NAN, ratings: done });
             }
         }
         self.run(&[(&self.kernels.reduce, &self.train_loss.dispatches)]);
@@ -246,7 +260,7 @@ impl GradientPasses for Passes<'_> {
     }
 
     fn kept(&mut self) -> Result<Factors> {
-        let Some(kept) = &self.biases.kept else { return self.factors() };
+        let Some(kept) = &self.biases.kept else { return Err(nothing_kept()) };
         let biases = self.device.read(kept, 0, self.biases.rows)?;
         self.logical(|side| &side.kept, biases)
     }

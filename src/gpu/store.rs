@@ -203,18 +203,22 @@ impl Visits {
     }
 }
 
+/// What a rating needs on the device in batches of some thousands, measured: entries, segments and
+/// rows of both sides.
+const BYTES_PER_RATING: f64 = 80.0;
+
 /// What a failed allocation means to a user.
 pub(super) fn fits(device: &Device, batches: &Batches, factors: usize) -> Result<()> {
     device.check().map_err(|error| {
         let bytes = (batches.users + batches.items) as f64 * factors as f64 * 4.0;
         Error::device(format!(
             "{error} (embeddings of {} users and {} items × {factors} need {:.1} GB, and as much \
-             again for each moment and for gradients; {} ratings about {:.1} GB)",
+             again for each moment and for gradients; {} ratings about {:.1} GB, more with small batches)",
             batches.users,
             batches.items,
             bytes / 1e9,
             batches.ratings(),
-            batches.ratings() as f64 * 60.0 / 1e9,
+            batches.ratings() as f64 * BYTES_PER_RATING / 1e9,
         ))
     })
 }

@@ -16,8 +16,8 @@ use rayon::prelude::*;
 /// it; its partial gradients cost one slot each.
 pub const SEGMENT: usize = 256;
 
-/// Ratings a dispatch walks at most: well under a second on the slowest device.
-const DISPATCH_RATINGS: usize = 1 << 23;
+/// Bytes of partner rows a dispatch reads at most: well under a second on the slowest device.
+const DISPATCH_BYTES: usize = 2 << 30;
 
 /// Ratings that are cut side by side before they are joined.
 const GROUP_RATINGS: usize = 1 << 22;
@@ -62,6 +62,11 @@ impl Team {
     /// Bytes of a row of factors.
     pub fn row_bytes(&self) -> usize {
         self.width * 16
+    }
+
+    /// Ratings a dispatch walks at most.
+    pub fn dispatch_ratings(&self) -> usize {
+        DISPATCH_BYTES / self.row_bytes()
     }
 }
 
@@ -418,7 +423,7 @@ impl Cutter<'_> {
         let (mut from, mut ratings) = (0, 0);
         for (j, segment) in bucket.iter().enumerate() {
             ratings += segment.length as usize;
-            let full = j + 1 - from >= most || ratings >= DISPATCH_RATINGS;
+            let full = j + 1 - from >= most || ratings >= self.team.dispatch_ratings();
             if full || j + 1 == bucket.len() {
                 let first_segment = arrays.segments.len() + from;
                 let segments = j + 1 - from;

@@ -35,13 +35,23 @@ pub fn checkpoint_path(model: &Path) -> PathBuf {
     model.with_file_name(name)
 }
 
-/// What tells one training set from another: sizes and a checksum of the triples.
-pub fn fingerprint(users: usize, items: usize, ratings: &Ratings) -> String {
-    let mut sum = flate2::Crc::new();
-    sum.update(bytemuck::cast_slice(&ratings.users));
-    sum.update(bytemuck::cast_slice(&ratings.items));
-    sum.update(bytemuck::cast_slice(&ratings.values));
-    format!("{users} users, {items} items, {} ratings, crc {:08x}", ratings.len(), sum.sum())
+/// What tells one set of ratings from another: sizes, and checksums of the training and of the
+/// held-out triples.
+pub fn fingerprint(
+    users: usize,
+    items: usize,
+    ratings: &Ratings,
+    test: Option<&Ratings>,
+) -> String {
+    let checksum = |ratings: &Ratings| {
+        let mut sum = flate2::Crc::new();
+        sum.update(bytemuck::cast_slice(&ratings.users));
+        sum.update(bytemuck::cast_slice(&ratings.items));
+        sum.update(bytemuck::cast_slice(&ratings.values));
+        format!("{} ratings, crc {:08x}", ratings.len(), sum.sum())
+    };
+    let held_out = test.map_or("none".to_owned(), checksum);
+    format!("{users} users, {items} items, {}; held out: {held_out}", checksum(ratings))
 }
 
 impl Checkpoint {
@@ -135,6 +145,23 @@ impl Checkpoint {
                 &path,
                 "was written with other settings; give the same ones (only --epochs and \
                  --patience may change), or train without --resume",
+            ));
+        }
+        if patience.is_some() && record.settings.patience.is_none() {
+            return Err(Error::file(
+                &path,
+                "was written without --patience, so its best epoch was not kept; leave out \
+                 --patience, or train without --resume",
+            ));
+        }
+        if record.history.len() > epochs {
+            return Err(Error::file(
+                &path,
+                format!(
+                    "has {} epochs already, more than --epochs {epochs}; ask for more epochs, or \
+                     train without --resume",
+                    record.history.len()
+                ),
             ));
         }
         if record.ratings != fingerprint {

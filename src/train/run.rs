@@ -119,7 +119,10 @@ pub fn train(
     let (users, items) = (input.users.len(), input.items.len());
     let terms = Terms::new(settings);
     let (state, mut history, mut best) = match input.resume {
-        Some(checkpoint) => (checkpoint.state, checkpoint.history, checkpoint.best),
+        Some(checkpoint) => {
+            let best = settings.patience.and(checkpoint.best);
+            (checkpoint.state, checkpoint.history, best)
+        }
         None => {
             let factors = input.init.unwrap_or_else(|| start::random(users, items, mean, settings));
             (begin(Factors { global_mean: mean, ..factors }, &terms), Vec::new(), None)
