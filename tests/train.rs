@@ -94,8 +94,15 @@ fn the_record_says_how_the_model_came_to_be() {
     }
     // The record is enough to repeat the run.
     let settings = &record["settings"];
-    let flags = ["batch_size", "learning_rate", "learning_rate_decay", "reg_bias", "init_scale"]
-        .map(|key| format!("--{} {}", key.replace('_', "-"), settings[key]));
+    let flags = [
+        "batch_size",
+        "learning_rate",
+        "learning_rate_bias",
+        "learning_rate_decay",
+        "reg_bias",
+        "init_scale",
+    ]
+    .map(|key| format!("--{} {}", key.replace('_', "-"), settings[key]));
     place.ok(&format!(
         "train plays.csv --holdout 0.2 --model again --seed 7 --epochs 3 --factors 4 --reg 0.05 \
          --solver {} {}",

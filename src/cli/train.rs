@@ -271,6 +271,9 @@ fn say_settings(settings: &Settings) {
         settings.batch_size,
         settings.learning_rate
     );
+    if settings.bias && settings.learning_rate_bias != settings.learning_rate {
+        line += &format!(" (biases {})", settings.learning_rate_bias);
+    }
     if settings.learning_rate_decay < 1.0 {
         line += &format!(" × {} an epoch", settings.learning_rate_decay);
     }
