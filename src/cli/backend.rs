@@ -21,6 +21,7 @@ pub enum Kind {
 /// The flags.
 #[derive(clap::Args)]
 #[command(next_help_heading = "Device")]
+#[group(skip)]
 pub struct Args {
     /// Where to compute: auto takes a hardware GPU, else the CPU
     #[arg(long, value_enum, default_value_t)]
