@@ -79,6 +79,13 @@ pub fn run(args: Args) -> Result<()> {
         say_data(&prepared);
         say_settings(&settings);
         say!("device: {} ({why})", device.name);
+        if device.backend == "gpu" && settings.batch_size < GPU_BATCH {
+            say!(
+                "note: batches of {} keep a GPU waiting; --backend cpu is likely faster here, or \
+                 --solver adam --batch-size 65536 on larger data",
+                settings.batch_size
+            );
+        }
     }
     if interrupt::pressed() {
         return Err(Error::data("stopped before the first epoch; nothing was written"));
@@ -258,6 +265,9 @@ fn say_data(prepared: &Prepared) {
         );
     }
 }
+
+/// Ratings of a batch below which dispatches, not work, fill a GPU's time.
+const GPU_BATCH: usize = 2048;
 
 /// The largest rating over the mean from which values count as heavy-tailed.
 const HEAVY: f64 = 50.0;
