@@ -3,7 +3,7 @@
 
 Every system reads the same text files. wgmf and each fit of a library run in a process of their own.
 The error is computed here, by one function, from each system's own predictions of the held-out
-ratings. No system sees the held-out ratings in a timed run, and nothing is chosen on them.
+ratings. No system sees the held-out ratings in a timed run, and no epoch is chosen on them.
 """
 
 import argparse
