@@ -249,6 +249,11 @@ fn ratings_that_do_not_suit() {
         ),
         Case("train negative.csv --transform log1p", 1, &["-2", "\"gil\"", "\"x\"", "log1p"]),
         Case("train ones.csv --transform zscore", 1, &["zscore", "1"]),
+        Case(
+            "synth --users 10 --items 4294967295 --ratings 20 --output s.csv",
+            2,
+            &["4294967295 items", "GB", "--items"],
+        ),
         Case("train ones.csv --transform minmax", 1, &["minmax", "1"]),
         Case("train stars.csv --transform cube", 2, &["--transform", "cube", "log1p"]),
         Case("train stars.csv --transform binary --threshold nan", 2, &["--threshold"]),

@@ -125,11 +125,24 @@ impl SynthOptions {
             return Err(Error::settings("--zipf-users and --zipf-items must be from 0 to 10"));
         }
         if self.factors > 4096 {
-            return Err(Error::settings("--factors must be at most 4096"));
+            let message = format!("--factors {}: must be at most 4096", self.factors);
+            return Err(Error::settings(message));
+        }
+        // Planted factors, biases and popularity are what a stream of any length keeps in memory.
+        let bytes = (users + items) * (self.factors as u64 + 4) * 8;
+        if bytes > MOST_BYTES {
+            return Err(Error::settings(format!(
+                "planted factors of {users} users and {items} items need {:.0} GB of memory; take \
+                 fewer --users, --items or --factors",
+                bytes as f64 / 1e9
+            )));
         }
         Ok(())
     }
 }
+
+/// Bytes of planted factors and the like at most: above, memory is likelier to run out than not.
+const MOST_BYTES: u64 = 16 << 30;
 
 /// What came out.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
