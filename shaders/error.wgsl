@@ -10,11 +10,9 @@ override LOGISTIC: bool = false; // the loss: cross-entropy instead of the squar
 const WORKGROUP: u32 = 64u;
 
 struct Params {
-    first: u32,          // the dispatch's first rating
     ratings: u32,        // how many it has
     user_bias: u32,      // where the user tile's biases start in `biases`
     item_bias: u32,      // where the item tile's start
-    partials_start: u32, // where the dispatch's workgroups start in `partials`
     global_mean: f32,
 }
 
@@ -39,7 +37,7 @@ fn error(
     @builtin(local_invocation_index) invocation: u32,
 ) {
     let at = group.x * WORKGROUP + invocation;
-    let rating = ratings[params.first + min(at, params.ratings - 1u)];
+    let rating = ratings[min(at, params.ratings - 1u)];
     let bias = biases[params.user_bias + rating.user] + biases[params.item_bias + rating.item];
     var inner = 0.0;
     for (var column = 0u; column < WIDTH; column += 1u) {
@@ -59,6 +57,6 @@ fn error(
         }
     }
     if invocation == 0u {
-        partials[params.partials_start + group.x] = vec2(0.0, tree[0]);
+        partials[group.x] = vec2(0.0, tree[0]);
     }
 }

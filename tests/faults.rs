@@ -260,7 +260,7 @@ const FAULTS: &[Fault] = &[
     fault("error", "a term of the cross-entropy is lost",
         ("+ log(1.0 + exp(-abs(prediction)))", ""), logistic),
     fault("error", "partials overwrite each other",
-        ("partials[params.partials_start + group.x]", "partials[params.partials_start]"), plain),
+        ("partials[group.x]", "partials[0]"), plain),
     // reduce.wgsl
     fault("reduce", "the last pair is lost",
         ("at < params.pairs;", "at + 1u < params.pairs;"), plain),

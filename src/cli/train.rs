@@ -7,7 +7,7 @@ use std::io::Write;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
-use wgmf::data::{DataOptions, Prepared, Ratings, prepare};
+use wgmf::data::{DataOptions, Prepared, Ratings, Side, prepare};
 use wgmf::evaluate::{RatingMetrics, rating_metrics};
 use wgmf::model::{Factors, Model, RunRecord, check_output, checkpoint_path, fingerprint};
 use wgmf::train::{
@@ -67,14 +67,12 @@ pub fn run(args: Args) -> Result<()> {
     let device = backend.device();
     let talk = args.progress != Progress::None;
     let prepared = prepare(&args.ratings, &args.data, seed, &Steps::new(!talk))?;
-    let settings =
-        args.options.resolve(&prepared.train, prepared.users.len(), prepared.items.len())?;
-    let fingerprint = fingerprint(
-        prepared.users.len(),
-        prepared.items.len(),
-        &prepared.train,
-        prepared.test.as_ref(),
-    );
+    let (users, items) = (prepared.users.len(), prepared.items.len());
+    let settings = args.options.resolve(&prepared.train, users, items)?;
+    let fingerprint = match checkpoints {
+        true => fingerprint(users, items, &prepared.train, prepared.test.as_ref()),
+        false => String::new(),
+    };
     if talk {
         say_data(&prepared);
         say_settings(&settings);
@@ -116,7 +114,7 @@ pub fn run(args: Args) -> Result<()> {
         })
     });
     epochs.finish();
-    let outcome = outcome?;
+    let mut outcome = outcome?;
     let seconds = clock.elapsed().as_secs_f64();
 
     let run = RunRecord {
@@ -135,20 +133,17 @@ pub fn run(args: Args) -> Result<()> {
         history: outcome.history.clone(),
     };
     let model = Model {
-        user_ratings: counts(&prepared.train.users, prepared.users.len()),
-        item_ratings: counts(&prepared.train.items, prepared.items.len()),
-        factors: outcome.factors.clone(),
-        users: prepared.users.clone(),
-        items: prepared.items.clone(),
-        transform: prepared.transform.clone(),
+        user_ratings: prepared.train.counts(Side::User, users),
+        item_ratings: prepared.train.counts(Side::Item, items),
+        factors: std::mem::take(&mut outcome.factors),
+        users: prepared.users,
+        items: prepared.items,
+        transform: prepared.transform,
         loss: settings.loss,
         run,
     };
-    let metrics = match (&prepared.test, &prepared.test_raw) {
-        (Some(test), Some(raw)) => {
-            let raw = Ratings { values: raw.clone(), ..test.clone() };
-            Some(rating_metrics(&model, &raw)?)
-        }
+    let metrics = match (prepared.test, prepared.test_raw) {
+        (Some(test), Some(values)) => Some(rating_metrics(&model, &Ratings { values, ..test })?),
         _ => None,
     };
     interrupt::saving();
@@ -202,12 +197,6 @@ impl Args {
         }
         Ok(Some(init))
     }
-}
-
-fn counts(rows: &[u32], n: usize) -> Vec<u32> {
-    let mut counts = vec![0; n];
-    rows.iter().for_each(|&row| counts[row as usize] += 1);
-    counts
 }
 
 fn to_value(value: &impl serde::Serialize) -> Result<serde_json::Value> {

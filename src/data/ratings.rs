@@ -1,5 +1,7 @@
 //! Rating triples in coordinate form.
 
+use super::Side;
+
 /// Ratings as parallel arrays of one length, in the order of the file: 12 bytes a rating, and 8
 /// more where there are timestamps.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -35,6 +37,20 @@ impl Ratings {
         let mean = self.mean();
         let sum: f64 = self.values.iter().map(|&r| (f64::from(r) - mean).powi(2)).sum();
         if self.is_empty() { 0.0 } else { (sum / self.len() as f64).sqrt() }
+    }
+
+    /// How many ratings each of the `rows` rows of a side has.
+    ///
+    /// # Panics
+    /// If an index of that side is `rows` or more.
+    pub fn counts(&self, side: Side, rows: usize) -> Vec<u32> {
+        let indices = match side {
+            Side::User => &self.users,
+            Side::Item => &self.items,
+        };
+        let mut counts = vec![0; rows];
+        indices.iter().for_each(|&row| counts[row as usize] += 1);
+        counts
     }
 
     /// The arithmetic mean of the ratings, summed in f64; 0 for no ratings.

@@ -179,11 +179,9 @@ impl Passes<'_> {
             .map(|(group, piece)| {
                 let (user_tile, item_tile) = (group / item_tiles.len(), group % item_tiles.len());
                 uniforms.push(&ErrorParams {
-                    first: 0,
                     ratings: piece.len() as u32,
                     user_bias: self.biases.start(Side::User, user_tiles, user_tile),
                     item_bias: self.biases.start(Side::Item, item_tiles, item_tile),
-                    partials_start: 0,
                     global_mean: self.like.global_mean,
                 })
             })

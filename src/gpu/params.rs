@@ -51,11 +51,9 @@ pub struct VisitParams {
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, Pod, Zeroable)]
 pub struct ErrorParams {
-    pub first: u32,
     pub ratings: u32,
     pub user_bias: u32,
     pub item_bias: u32,
-    pub partials_start: u32,
     pub global_mean: f32,
 }
 
@@ -188,14 +186,7 @@ mod tests {
             (
                 "error",
                 "Params",
-                layout!(ErrorParams {
-                    first,
-                    ratings,
-                    user_bias,
-                    item_bias,
-                    partials_start,
-                    global_mean
-                }),
+                layout!(ErrorParams { ratings, user_bias, item_bias, global_mean }),
             ),
             ("error", "Rating", layout!(TestRating { user, item, value })),
             ("reduce", "Params", layout!(ReduceParams { pairs, results })),

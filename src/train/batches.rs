@@ -103,8 +103,8 @@ impl Batches {
             follow: SideIndex { batch_runs: vec![0], ..Default::default() },
             links: Vec::with_capacity(ratings.len()),
             starts: vec![0],
-            user_ratings: count(&ratings.users, users),
-            item_ratings: count(&ratings.items, items),
+            user_ratings: ratings.counts(Side::User, users),
+            item_ratings: ratings.counts(Side::Item, items),
         };
         batches.lead.partners.reserve_exact(ratings.len());
         batches.follow.partners.reserve_exact(ratings.len());
@@ -216,14 +216,6 @@ fn runs(keys: &[u64]) -> SideIndex {
         }
     }
     index
-}
-
-fn count(rows: &[u32], n: usize) -> Vec<u32> {
-    let mut counts = vec![0; n];
-    for &row in rows {
-        counts[row as usize] += 1;
-    }
-    counts
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! What a user may set, and what training does with it.
 
 use super::Loss;
-use crate::data::Ratings;
+use crate::data::{Ratings, Side};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 
@@ -194,7 +194,8 @@ impl Options {
             // A fixed step a rating (the mean over the batch is undone), as far as the row with the
             // most ratings in a batch bears it, and the rating that lies farthest out.
             Solver::Sgd => {
-                let step = (1.4 / 64.0 * batch_size as f64).min(0.6 / hottest_share(ratings));
+                let step = (1.4 / 64.0 * batch_size as f64)
+                    .min(0.6 / hottest_share(ratings, users, items));
                 let step = step / outlying * (1.0 - self.momentum());
                 (step / spread, step)
             }
@@ -268,14 +269,12 @@ fn farthest(ratings: &Ratings) -> f64 {
 }
 
 /// The share of the ratings that the row with the most of them has, on either side.
-fn hottest_share(ratings: &Ratings) -> f64 {
-    let most = |rows: &[u32]| {
-        let mut counts = vec![0_u32; rows.iter().max().map_or(0, |&row| row as usize + 1)];
-        rows.iter().for_each(|&row| counts[row as usize] += 1);
-        counts.into_iter().max().unwrap_or(0)
-    };
-    let most = most(&ratings.users).max(most(&ratings.items)).max(1);
-    f64::from(most) / ratings.len().max(1) as f64
+fn hottest_share(ratings: &Ratings, users: usize, items: usize) -> f64 {
+    let most = [(Side::User, users), (Side::Item, items)]
+        .into_iter()
+        .flat_map(|(side, rows)| ratings.counts(side, rows))
+        .max();
+    f64::from(most.unwrap_or(0).max(1)) / ratings.len().max(1) as f64
 }
 
 /// Three digits, so that a setting can be repeated as it is printed.
