@@ -7,7 +7,7 @@
 
 override WIDTH: u32 = 8u;  // vec4 columns of a row
 override BIAS: u32 = 1u;   // 1 where biases are learned, else 0
-override SOLVER: u32 = 0u; // 0 sgd, 1 sgd with momentum, 2 adagrad, 3 adam
+override OPTIMIZER: u32 = 0u; // 0 sgd, 1 sgd with momentum, 2 adagrad, 3 adam
 
 const WORKGROUP: u32 = 64u;
 const BETA1: f32 = 0.9;
@@ -63,14 +63,14 @@ fn move_by(
     first: vec4<f32>,
     second: vec4<f32>,
 ) -> Moved {
-    if SOLVER == 0u {
+    if OPTIMIZER == 0u {
         return Moved(x - rate * g, first, second);
     }
-    if SOLVER == 1u {
+    if OPTIMIZER == 1u {
         let v = params.momentum * first + g;
         return Moved(x - rate * v, v, second);
     }
-    if SOLVER == 2u {
+    if OPTIMIZER == 2u {
         let v = first + g * g;
         return Moved(x - rate * g / (sqrt(v) + EPSILON), v, second);
     }
@@ -101,12 +101,12 @@ fn step(
         let g = params.scale * sum + params.decay * own.weight * x;
         var m = vec4<f32>();
         var v = vec4<f32>();
-        if SOLVER >= 1u { m = first[to]; }
-        if SOLVER >= 3u { v = second[to]; }
+        if OPTIMIZER >= 1u { m = first[to]; }
+        if OPTIMIZER >= 3u { v = second[to]; }
         let moved = move_by(visit.rate, x, g, m, v);
         factors[to] = moved.x;
-        if SOLVER >= 1u { first[to] = moved.first; }
-        if SOLVER >= 3u { second[to] = moved.second; }
+        if OPTIMIZER >= 1u { first[to] = moved.first; }
+        if OPTIMIZER >= 3u { second[to] = moved.second; }
     } else {
         var sum = 0.0;
         for (var slot = own.slot; slot < own.slot + own.slots; slot += 1u) {
@@ -116,10 +116,10 @@ fn step(
         let x = biases[to];
         let g = params.scale * sum + params.decay_bias * own.weight * x;
         var moments = vec2<f32>();
-        if SOLVER >= 1u { moments = bias_moments[to]; }
+        if OPTIMIZER >= 1u { moments = bias_moments[to]; }
         let rate = visit.rate * params.bias_rate;
         let moved = move_by(rate, vec4(x), vec4(g), vec4(moments.x), vec4(moments.y));
         biases[to] = moved.x.x;
-        if SOLVER >= 1u { bias_moments[to] = vec2(moved.first.x, moved.second.x); }
+        if OPTIMIZER >= 1u { bias_moments[to] = vec2(moved.first.x, moved.second.x); }
     }
 }

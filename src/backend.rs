@@ -1,8 +1,8 @@
 //! The one seam between training and the devices. It speaks of passes, not of tensors.
 
-use crate::data::Ratings;
+use crate::data::{Ratings, Side};
 use crate::model::Factors;
-use crate::train::{Batches, Loss, Settings, Solver};
+use crate::train::{Batches, Loss, Optimizer, RowRatings, Settings};
 use crate::{Error, Result};
 use std::ops::ControlFlow;
 
@@ -23,6 +23,18 @@ pub trait Backend {
     /// # Errors
     /// If the problem does not fit the device, or the device is lost.
     fn gradient_passes(&self, problem: GradientProblem) -> Result<Box<dyn GradientPasses + '_>>;
+
+    /// Uploads a problem of the row solvers and readies its passes.
+    ///
+    /// # Errors
+    /// If the problem does not fit the device, or the device is lost.
+    fn row_passes(&self, problem: RowProblem) -> Result<Box<dyn RowPasses + '_>>;
+
+    /// Uploads items to be ranked.
+    ///
+    /// # Errors
+    /// If they do not fit the device, or the device is lost.
+    fn ranker(&self, candidates: Candidates) -> Result<Box<dyn Ranker + '_>>;
 }
 
 /// What a run was made on.
@@ -51,8 +63,8 @@ pub struct GradientProblem {
 pub struct Terms {
     /// The loss.
     pub loss: Loss,
-    /// The solver.
-    pub solver: Solver,
+    /// How a gradient moves the parameters.
+    pub optimizer: Optimizer,
     /// Momentum of sgd.
     pub momentum: f32,
     /// Whether biases are learned.
@@ -75,11 +87,11 @@ pub const BETA2: f64 = 0.999;
 pub const EPSILON: f32 = 1e-8;
 
 impl Terms {
-    /// The terms that `settings` asks for.
-    pub fn new(settings: &Settings) -> Self {
+    /// The terms that `settings` asks for, with the optimizer of its solver.
+    pub fn new(settings: &Settings, optimizer: Optimizer) -> Self {
         Self {
             loss: settings.loss,
-            solver: settings.solver,
+            optimizer,
             momentum: settings.momentum as f32,
             bias: settings.bias,
             bias_rate: (settings.learning_rate_bias / settings.learning_rate) as f32,
@@ -91,10 +103,10 @@ impl Terms {
 
     /// Arrays of moments an update keeps beside the parameters: 0, 1 or 2.
     pub fn moments(&self) -> usize {
-        match self.solver {
-            Solver::Sgd if self.momentum == 0.0 => 0,
-            Solver::Sgd | Solver::Adagrad => 1,
-            Solver::Adam => 2,
+        match self.optimizer {
+            Optimizer::Sgd if self.momentum == 0.0 => 0,
+            Optimizer::Sgd | Optimizer::Adagrad => 1,
+            Optimizer::Adam => 2,
         }
     }
 
@@ -217,4 +229,183 @@ pub struct Probe {
     pub follow: Vec<f32>,
     /// (runs of the following side): `Σ e` of each row.
     pub follow_bias: Vec<f32>,
+}
+
+/// What the row solvers' passes work on.
+pub struct RowProblem {
+    /// Training ratings by user and by item.
+    pub ratings: RowRatings,
+    /// Held-out ratings; [`UNKNOWN`](crate::data::UNKNOWN) stands for a row the model does not know.
+    pub test: Ratings,
+    /// Where training starts, or goes on; its `global_mean` is subtracted from every value.
+    pub start: Factors,
+    /// The terms of the objective.
+    pub terms: RowTerms,
+}
+
+/// The constants of the row solvers' objective
+///
+/// `Σ_(u,i) w (v − μ − b_u − c_i − p_u·q_i)² + α₀ Σ_u Σ_i (p_u·q_i)² + Σ_u π_u (reg ‖p_u‖² + reg_bias b_u²) + …`
+///
+/// with values `v` and weights `w` of the ratings and `π = (n + α₀·N_partner)^ν`, see
+/// [`RowTerms::penalty`]. Explicit: `w = 1`, `α₀ = 0`. Implicit: `v = 1`, no mean, no biases.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct RowTerms {
+    /// Whether biases are learned: a row's `[p, b]` are solved jointly.
+    pub bias: bool,
+    /// Regularization of the factors.
+    pub reg: f32,
+    /// Regularization of the biases.
+    pub reg_bias: f32,
+    /// `ν`.
+    pub reg_exponent: f32,
+    /// `α₀`: the weight of every pair, seen or not; 0 for explicit ratings.
+    pub unobserved_weight: f32,
+    /// Coordinates solved together, 1 to `k`: `k` is exact (with biases, `k` coordinates and the
+    /// bias); a smaller `d` solves `0..d`, `d..2d`, … in turn, the last block with the bias
+    /// (iALS++, Rendle et al. 2021).
+    pub block: usize,
+    /// Whether factors stay at 0 or above; then without biases and mean.
+    pub nonnegative: bool,
+}
+
+impl RowTerms {
+    /// The terms that `settings` asks for.
+    pub fn new(settings: &Settings) -> Self {
+        Self {
+            bias: settings.bias,
+            reg: settings.reg as f32,
+            reg_bias: settings.reg_bias as f32,
+            reg_exponent: settings.reg_exponent as f32,
+            unobserved_weight: settings.unobserved_weight as f32,
+            block: settings.block,
+            nonnegative: settings.nonnegative,
+        }
+    }
+
+    /// `(n + α₀·partners)^ν`: what a row with `n` ratings, of `partners` possible, weighs its
+    /// regularization.
+    pub fn penalty(&self, row_ratings: usize, partners: usize) -> f32 {
+        let n = row_ratings as f64 + f64::from(self.unobserved_weight) * partners as f64;
+        n.powf(f64::from(self.reg_exponent)) as f32
+    }
+}
+
+/// The objective in its parts, summed in f64.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Objective {
+    /// `Σ w (v − r̂)²` over the training ratings.
+    pub error: f64,
+    /// `α₀ Σ_u Σ_i (p_u·q_i)²`, as the product of the two sides' Gram matrices; 0 for explicit ratings.
+    pub unobserved: f64,
+    /// The regularization of both sides.
+    pub regularization: f64,
+}
+
+impl Objective {
+    /// The objective.
+    pub fn total(&self) -> f64 {
+        self.error + self.unobserved + self.regularization
+    }
+}
+
+/// The row solvers' passes over a problem that lies on a device.
+pub trait RowPasses {
+    /// Solves every row of a side given the other side. A row without ratings becomes zero.
+    /// `watch` gets the ratings done so far now and then, and may break off there: some rows then
+    /// are solved and some not. Returns the ratings done.
+    ///
+    /// A row whose normal equations are singular becomes non-finite.
+    ///
+    /// # Errors
+    /// If the device is lost.
+    fn solve(
+        &mut self,
+        side: Side,
+        watch: &mut dyn FnMut(usize) -> ControlFlow<()>,
+    ) -> Result<usize>;
+
+    /// The objective of the parameters as they are now.
+    ///
+    /// # Errors
+    /// If the device is lost.
+    fn objective(&mut self) -> Result<Objective>;
+
+    /// Sum of the squared error over the held-out ratings.
+    ///
+    /// # Errors
+    /// If the device is lost.
+    fn test_loss(&mut self) -> Result<f64>;
+
+    /// Remembers the parameters as they are now; [`kept`](Self::kept) gives them back.
+    ///
+    /// # Errors
+    /// If the device is lost.
+    fn keep(&mut self) -> Result<()>;
+
+    /// The remembered parameters.
+    ///
+    /// # Errors
+    /// If nothing was remembered, or the device is lost.
+    fn kept(&mut self) -> Result<Factors>;
+
+    /// The parameters as they are now.
+    ///
+    /// # Errors
+    /// If the device is lost.
+    fn factors(&mut self) -> Result<Factors>;
+}
+
+/// Items (or users) that are ranked: `bias + query · row`.
+#[derive(Clone, Copy, Debug)]
+pub struct Candidates<'a> {
+    /// Number of factors `k`.
+    pub factors: usize,
+    /// (rows, factors), row-major.
+    pub rows: &'a [f32],
+    /// (rows).
+    pub bias: &'a [f32],
+}
+
+/// A candidate in a list: its row, and its score in f32.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Ranked {
+    /// The candidate's row.
+    pub row: u32,
+    /// `bias + query · row`, summed in f32 in the device's order.
+    pub score: f32,
+}
+
+/// Where scores of one query are counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Interval {
+    /// The query.
+    pub query: u32,
+    /// Scores above `high` count as above.
+    pub high: f32,
+    /// Scores from `low` to `high` count as within.
+    pub low: f32,
+}
+
+/// Ranks all candidates for queries, tile by tile: never a queries × candidates matrix.
+pub trait Ranker {
+    /// The `n` best candidates of each query, best first, equal scores by lower row; fewer where
+    /// there are not so many. `queries`: (queries, factors); `excluded[j]`: ascending rows that are
+    /// left out for query `j`; all are ranked where it is empty.
+    ///
+    /// # Errors
+    /// If the device is lost.
+    fn top(&mut self, queries: &[f32], excluded: &[&[u32]], n: usize) -> Result<Vec<Vec<Ranked>>>;
+
+    /// For each interval, how many of its query's candidates score above it and within it; those
+    /// excluded for the query do not count.
+    ///
+    /// # Errors
+    /// If the device is lost.
+    fn count(
+        &mut self,
+        queries: &[f32],
+        excluded: &[&[u32]],
+        intervals: &[Interval],
+    ) -> Result<Vec<[u32; 2]>>;
 }

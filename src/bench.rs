@@ -72,9 +72,12 @@ pub fn measure(
     if settings.epochs < 2 {
         return Err(Error::settings("--epochs: a benchmark needs 2 or more, the first warms up"));
     }
+    let Some(optimizer) = settings.solver.optimizer() else {
+        return Err(Error::settings("this benchmark is for the gradient solvers"));
+    };
     let mean = global_mean(&workload.train, settings)?;
     let (users, items) = (workload.users, workload.items);
-    let terms = Terms::new(settings);
+    let terms = Terms::new(settings, optimizer);
     let start = begin(random(users, items, mean, settings), &terms);
     let clock = Instant::now();
     let shuffle = settings.shuffle.then_some(settings.seed);

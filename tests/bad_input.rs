@@ -297,7 +297,11 @@ fn settings_that_make_no_sense() {
             2,
             &["--learning-rate-decay 2", "at most 1"],
         ),
-        Case("train stars.csv --solver adam --momentum 0.9", 2, &["--momentum", "sgd", "adam"]),
+        Case(
+            "train stars.csv --solver adam --momentum 0.9",
+            2,
+            &["--momentum", "sgd", "no such setting"],
+        ),
         Case("train stars.csv --solver sgd --momentum 1", 2, &["--momentum 1", "below 1"]),
         Case("train stars.csv --solver newton", 2, &["--solver", "newton", "adagrad"]),
         Case("train stars.csv --no-bias --reg-bias 0.1", 2, &["--reg-bias", "--no-bias"]),

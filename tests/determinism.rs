@@ -77,7 +77,7 @@ fn settings(data: &Data, solver: Solver, momentum: f64, loss: Loss, epochs: usiz
         learning_rate: Some(match solver {
             Solver::Sgd => 2.0 * (1.0 - momentum),
             Solver::Adagrad => 0.05,
-            Solver::Adam => 0.01,
+            _ => 0.01,
         }),
         learning_rate_decay: Some(0.9),
         momentum: (momentum > 0.0).then_some(momentum),

@@ -8,12 +8,13 @@ use oracle::case::{Case, Draw, compare};
 use std::ops::ControlFlow;
 use wgmf::Result;
 use wgmf::backend::{
-    Backend, Device, EpochSums, GradientPasses, GradientProblem, Probe, State, Visit,
+    Backend, Candidates, Device, EpochSums, GradientPasses, GradientProblem, Probe, Ranker,
+    RowPasses, RowProblem, State, Visit,
 };
 use wgmf::cpu::Cpu;
 use wgmf::gpu::{Gpu, Sources};
 use wgmf::model::Factors;
-use wgmf::train::Solver;
+use wgmf::train::Optimizer;
 
 /// A fault in a shader's text, and the case at which it must show.
 struct Fault {
@@ -81,24 +82,24 @@ fn slow_biases() -> Case {
 }
 
 fn momentum() -> Case {
-    batched().solver(Solver::Sgd, 0.9)
+    batched().optimizer(Optimizer::Sgd, 0.9)
 }
 
 fn adagrad() -> Case {
-    batched().solver(Solver::Adagrad, 0.0)
+    batched().optimizer(Optimizer::Adagrad, 0.0)
 }
 
 fn adam() -> Case {
-    batched().solver(Solver::Adam, 0.0)
+    batched().optimizer(Optimizer::Adam, 0.0)
 }
 
 fn fresh_adam() -> Case {
     // Many ratings a batch make gradients small, so that epsilon has a place to matter.
-    Case::new(6, 300, 250, 3000).solver(Solver::Adam, 0.0).fresh()
+    Case::new(6, 300, 250, 3000).optimizer(Optimizer::Adam, 0.0).fresh()
 }
 
 fn fresh_adagrad() -> Case {
-    Case::new(6, 300, 250, 3000).solver(Solver::Adagrad, 0.0).fresh()
+    Case::new(6, 300, 250, 3000).optimizer(Optimizer::Adagrad, 0.0).fresh()
 }
 
 fn flat() -> Case {
@@ -401,6 +402,14 @@ impl Backend for Distorted {
 
     fn copy_bytes_per_second(&self) -> Result<f64> {
         self.0.copy_bytes_per_second()
+    }
+
+    fn row_passes(&self, problem: RowProblem) -> Result<Box<dyn RowPasses + '_>> {
+        self.0.row_passes(problem)
+    }
+
+    fn ranker(&self, candidates: Candidates) -> Result<Box<dyn Ranker + '_>> {
+        self.0.ranker(candidates)
     }
 }
 

@@ -8,7 +8,7 @@ use oracle::case::{Case, compare};
 use std::ops::ControlFlow;
 use wgmf::backend::{Backend, State, Visit};
 use wgmf::gpu::{Gpu, Sources, TightLimits};
-use wgmf::train::Solver;
+use wgmf::train::Optimizer;
 
 fn tight(binding_bytes: u64, workgroups: u32) -> Gpu {
     let limits = TightLimits { binding_bytes, workgroups };
@@ -59,10 +59,10 @@ fn residual_matches_the_oracle_at_many_tiles() {
 fn step_matches_the_oracle_at_many_tiles() {
     let case = Case::new(13, 80, 110, 330).batches_of(83).epochs(2);
     let cases = vec![
-        case.clone().solver(Solver::Sgd, 0.9),
-        case.clone().solver(Solver::Adagrad, 0.0),
-        case.clone().solver(Solver::Adam, 0.0),
-        case.solver(Solver::Adam, 0.0).no_bias(),
+        case.clone().optimizer(Optimizer::Sgd, 0.9),
+        case.clone().optimizer(Optimizer::Adagrad, 0.0),
+        case.clone().optimizer(Optimizer::Adam, 0.0),
+        case.optimizer(Optimizer::Adam, 0.0).no_bias(),
     ];
     hold(4096, 65_535, cases);
 }
@@ -71,7 +71,7 @@ fn step_matches_the_oracle_at_many_tiles() {
 fn gradient_matches_the_oracle_at_many_chunks() {
     // An entry has 8 bytes: 512 a chunk, so that 60 batches of 50 need 6 chunks and more.
     let case = Case::new(3, 90, 120, 3001).batches_of(50);
-    hold(4096, 65_535, vec![case.clone(), case.logistic().solver(Solver::Adam, 0.0)]);
+    hold(4096, 65_535, vec![case.clone(), case.logistic().optimizer(Optimizer::Adam, 0.0)]);
 }
 
 #[test]
@@ -101,7 +101,7 @@ fn residual_matches_the_oracle_at_many_dispatches() {
             Case::new(1, 6000, 7000, 12_000),
             Case::new(40, 700, 1100, 2000).logistic(),
             Case::new(1024, 90, 80, 200),
-            Case::new(60, 800, 700, 1500).solver(Solver::Adam, 0.0).no_bias(),
+            Case::new(60, 800, 700, 1500).optimizer(Optimizer::Adam, 0.0).no_bias(),
         ],
     );
 }
@@ -115,7 +115,8 @@ fn error_matches_the_oracle_at_many_dispatches() {
 
 #[test]
 fn everything_is_cut_at_once() {
-    let case = Case::new(19, 260, 310, 4003).batches_of(257).epochs(2).solver(Solver::Adam, 0.0);
+    let case =
+        Case::new(19, 260, 310, 4003).batches_of(257).epochs(2).optimizer(Optimizer::Adam, 0.0);
     hold(6000, 64, vec![case.clone(), case.logistic().reg_exponent(0.5)]);
 }
 

@@ -11,7 +11,7 @@ use wgmf::backend::{Backend, Visit};
 use wgmf::cpu::Cpu;
 use wgmf::data::Ids;
 use wgmf::model::Factors;
-use wgmf::train::{Input, Options, Solver, train};
+use wgmf::train::{Input, Optimizer, Options, train};
 
 /// Holds a backend against the oracle on every case, and names all cases that fail.
 fn hold(backend: &dyn Backend, cases: Vec<Case>) {
@@ -136,10 +136,13 @@ fn many_rows() -> Vec<Case> {
 /// some; from moments of an earlier run and from none.
 fn solvers() -> Vec<Case> {
     let mut cases = Vec::new();
-    for (solver, momentum) in
-        [(Solver::Sgd, 0.0), (Solver::Sgd, 0.9), (Solver::Adagrad, 0.0), (Solver::Adam, 0.0)]
-    {
-        let with = |case: Case| case.solver(solver, momentum);
+    for (optimizer, momentum) in [
+        (Optimizer::Sgd, 0.0),
+        (Optimizer::Sgd, 0.9),
+        (Optimizer::Adagrad, 0.0),
+        (Optimizer::Adam, 0.0),
+    ] {
+        let with = |case: Case| case.optimizer(optimizer, momentum);
         cases.push(with(Case::new(16, 53, 31, 400)));
         cases.push(with(Case::new(33, 31, 53, 397).batches_of(64).epochs(3)));
         cases.push(with(Case::new(6, 47, 39, 300).batches_of(41).epochs(2).no_bias()));
@@ -160,7 +163,7 @@ fn reg_exponents() -> Vec<Case> {
         let skewed = (0..600_u32).map(|n| (n * n % 70, n % 7 * (n % 5))).collect();
         let case = Case::of_pairs(11, 70, 25, skewed).reg_exponent(exponent);
         cases.push(case.clone().batches_of(130).epochs(2));
-        cases.push(case.clone().solver(Solver::Adam, 0.0));
+        cases.push(case.clone().optimizer(Optimizer::Adam, 0.0));
         cases.push(case.batches_of(250).logistic().no_bias());
     }
     cases
@@ -196,9 +199,9 @@ fn random_problems() -> Vec<Case> {
             case = case.batches_of(fewest + draw.below(ratings) as usize).epochs(2);
         }
         case = match draw.below(4) {
-            0 => case.solver(Solver::Sgd, 0.9),
-            1 => case.solver(Solver::Adagrad, 0.0),
-            2 => case.solver(Solver::Adam, 0.0),
+            0 => case.optimizer(Optimizer::Sgd, 0.9),
+            1 => case.optimizer(Optimizer::Adagrad, 0.0),
+            2 => case.optimizer(Optimizer::Adam, 0.0),
             _ => case,
         };
         case = match draw.below(3) {
@@ -248,8 +251,8 @@ fn assert_factors(what: &str, got: &Factors, want: &Model) {
 fn epochs_match_the_oracle(backend: &dyn Backend) {
     const DECAY: f64 = 0.5;
     const RATE: f64 = 0.05;
-    for solver in [Solver::Sgd, Solver::Adagrad, Solver::Adam] {
-        let case = Case::new(6, 40, 30, 700).batches_of(150).solver(solver, 0.0).fresh();
+    for optimizer in [Optimizer::Sgd, Optimizer::Adagrad, Optimizer::Adam] {
+        let case = Case::new(6, 40, 30, 700).batches_of(150).optimizer(optimizer, 0.0).fresh();
         let (mut users, mut items) = (Ids::new(), Ids::new());
         for j in 0..case.users {
             users.intern(&format!("u{j}"));
@@ -259,7 +262,7 @@ fn epochs_match_the_oracle(backend: &dyn Backend) {
         }
         let options = Options {
             factors: Some(case.factors),
-            solver: Some(solver),
+            solver: Some(optimizer.into()),
             epochs: Some(3),
             batch_size: Some(case.batch_size),
             learning_rate: Some(RATE),
@@ -294,10 +297,10 @@ fn epochs_match_the_oracle(backend: &dyn Backend) {
             let wants = [loss / case.ratings.len() as f64, test / case.test.len() as f64];
             for (got, want) in [record.train_error, record.test_error].into_iter().zip(wants) {
                 let gap = gap(got.unwrap(), want, 0.1);
-                assert!(gap < TOLERANCE, "{solver:?}: error of epoch {epoch} off by {gap:.1e}");
+                assert!(gap < TOLERANCE, "{optimizer:?}: error of epoch {epoch} off by {gap:.1e}");
             }
         }
-        assert_factors(&format!("{solver:?}"), &outcome.factors, &oracle.model);
+        assert_factors(&format!("{optimizer:?}"), &outcome.factors, &oracle.model);
     }
 }
 
@@ -313,11 +316,11 @@ fn epochs_match_the_oracle_on_the_gpu() {
 
 /// An epoch that is broken off has visited whole batches, and as many ratings as it says.
 fn a_broken_epoch_matches_the_oracle(backend: &dyn Backend) {
-    let case = Case::new(4, 40, 30, 700).batches_of(1).solver(Solver::Adam, 0.0);
+    let case = Case::new(4, 40, 30, 700).batches_of(1).optimizer(Optimizer::Adam, 0.0);
     let problem = case.problem();
     let mut passes = backend.gradient_passes(problem).unwrap();
     let visit = |batch: usize| {
-        let rate = step_size(Solver::Adam, 0.01, batch as i32 + 1) as f32;
+        let rate = step_size(Optimizer::Adam, 0.01, batch as i32 + 1) as f32;
         Visit { batch: batch as u32, rate }
     };
     let visits: Vec<_> = (0..700).map(visit).collect();

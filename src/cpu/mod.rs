@@ -11,7 +11,9 @@ mod step;
 mod vector;
 
 use crate::Result;
-use crate::backend::{Backend, Device, GradientPasses, GradientProblem};
+use crate::backend::{
+    Backend, Candidates, Device, GradientPasses, GradientProblem, Ranker, RowPasses, RowProblem,
+};
 
 /// The CPU as a device: all threads of the current rayon pool.
 #[derive(Clone, Copy)]
@@ -53,5 +55,13 @@ impl Backend for Cpu {
 
     fn gradient_passes(&self, problem: GradientProblem) -> Result<Box<dyn GradientPasses + '_>> {
         Ok(Box::new(passes::Passes::new(*self, problem)))
+    }
+
+    fn row_passes(&self, _problem: RowProblem) -> Result<Box<dyn RowPasses + '_>> {
+        Err(crate::Error::device("row solvers are not built yet"))
+    }
+
+    fn ranker(&self, _candidates: Candidates) -> Result<Box<dyn Ranker + '_>> {
+        Err(crate::Error::device("ranking is not built yet"))
     }
 }

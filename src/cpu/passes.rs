@@ -185,7 +185,7 @@ impl StepTerms {
     fn new(terms: &Terms, rate: f32, ratings: usize) -> Self {
         let mean = 1.0 / ratings as f32;
         let update = Update {
-            solver: terms.solver,
+            optimizer: terms.optimizer,
             rate,
             momentum: terms.momentum,
             scale: -terms.loss_factor() * mean,

@@ -1,13 +1,13 @@
 //! The regularized update of one row. The twin of `shaders/step.wgsl`.
 
 use crate::backend::{BETA1, BETA2, EPSILON};
-use crate::train::Solver;
+use crate::train::Optimizer;
 
 /// What an update needs beside the row.
 #[derive(Clone, Copy, Debug)]
 pub struct Update {
     /// Which one.
-    pub solver: Solver,
+    pub optimizer: Optimizer,
     /// The step size, Adam's bias corrections included.
     pub rate: f32,
     /// Momentum of sgd.
@@ -17,7 +17,7 @@ pub struct Update {
 }
 
 /// Moves `x` against the gradient `scale·sums + decay·x`. `first` and `second` are the moments, as
-/// long as `x` where the solver keeps them and empty where not.
+/// long as `x` where the optimizer keeps them and empty where not.
 #[inline(always)]
 pub fn step(
     update: &Update,
@@ -27,27 +27,27 @@ pub fn step(
     first: &mut [f32],
     second: &mut [f32],
 ) {
-    let Update { solver, rate, momentum, scale } = *update;
-    match solver {
-        Solver::Sgd if first.is_empty() => {
+    let Update { optimizer, rate, momentum, scale } = *update;
+    match optimizer {
+        Optimizer::Sgd if first.is_empty() => {
             for (x, &sum) in x.iter_mut().zip(sums) {
                 *x -= rate * (scale * sum + decay * *x);
             }
         }
-        Solver::Sgd => {
+        Optimizer::Sgd => {
             for ((x, &sum), v) in x.iter_mut().zip(sums).zip(first) {
                 *v = momentum * *v + (scale * sum + decay * *x);
                 *x -= rate * *v;
             }
         }
-        Solver::Adagrad => {
+        Optimizer::Adagrad => {
             for ((x, &sum), v) in x.iter_mut().zip(sums).zip(first) {
                 let g = scale * sum + decay * *x;
                 *v += g * g;
                 *x -= rate * g / (v.sqrt() + EPSILON);
             }
         }
-        Solver::Adam => {
+        Optimizer::Adam => {
             let (b1, b2) = (BETA1 as f32, BETA2 as f32);
             let (c1, c2) = ((1.0 - BETA1) as f32, (1.0 - BETA2) as f32);
             for (((x, &sum), m), v) in x.iter_mut().zip(sums).zip(first).zip(second) {

@@ -17,7 +17,10 @@ pub use device::{Adapter, Choice, TightLimits, adapters};
 pub use kernels::Sources;
 
 use crate::Result;
-use crate::backend::{Backend, Device as DeviceName, GradientPasses, GradientProblem};
+use crate::backend::{
+    Backend, Candidates, Device as DeviceName, GradientPasses, GradientProblem, Ranker, RowPasses,
+    RowProblem,
+};
 
 /// An open GPU.
 pub struct Gpu {
@@ -64,5 +67,13 @@ impl Backend for Gpu {
 
     fn gradient_passes(&self, problem: GradientProblem) -> Result<Box<dyn GradientPasses + '_>> {
         Ok(Box::new(passes::Passes::new(&self.device, &self.sources, problem)?))
+    }
+
+    fn row_passes(&self, _problem: RowProblem) -> Result<Box<dyn RowPasses + '_>> {
+        Err(crate::Error::device("row solvers are not built yet"))
+    }
+
+    fn ranker(&self, _candidates: Candidates) -> Result<Box<dyn Ranker + '_>> {
+        Err(crate::Error::device("ranking is not built yet"))
     }
 }

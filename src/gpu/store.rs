@@ -8,7 +8,7 @@ use super::tiles::{self, SideArrays, Team, Tiles};
 use crate::backend::{State, Terms, Visit};
 use crate::data::Side;
 use crate::model::Factors;
-use crate::train::{Batches, Loss, Solver};
+use crate::train::{Batches, Loss, Optimizer};
 use crate::{Error, Result};
 
 pub(super) struct Kernels {
@@ -62,11 +62,11 @@ impl Kernels {
         let width = ("WIDTH", team.width as f64);
         let lanes = ("LANES", team.lanes as f64);
         let columns = ("COLUMNS", team.columns as f64);
-        let solver = match terms.solver {
-            Solver::Sgd if terms.moments() == 0 => 0.0,
-            Solver::Sgd => 1.0,
-            Solver::Adagrad => 2.0,
-            Solver::Adam => 3.0,
+        let optimizer = match terms.optimizer {
+            Optimizer::Sgd if terms.moments() == 0 => 0.0,
+            Optimizer::Sgd => 1.0,
+            Optimizer::Adagrad => 2.0,
+            Optimizer::Adam => 3.0,
         };
         let bias = f64::from(u8::from(terms.bias));
         let make =
@@ -78,7 +78,7 @@ impl Kernels {
                 &[width, lanes, columns, ("LOGISTIC", logistic)],
             )?,
             gradient: make("gradient", &sources.gradient, &[width, lanes, columns])?,
-            step: make("step", &sources.step, &[width, ("BIAS", bias), ("SOLVER", solver)])?,
+            step: make("step", &sources.step, &[width, ("BIAS", bias), ("OPTIMIZER", optimizer)])?,
             error: make("error", &sources.error, &[width, ("LOGISTIC", logistic)])?,
             reduce: make("reduce", &sources.reduce, &[])?,
         })

@@ -115,9 +115,12 @@ pub fn train(
             u32::MAX
         )));
     }
+    let Some(optimizer) = settings.solver.optimizer() else {
+        return Err(Error::settings("row solvers are not built yet"));
+    };
     let mean = start::global_mean(input.ratings, settings)?;
     let (users, items) = (input.users.len(), input.items.len());
-    let terms = Terms::new(settings);
+    let terms = Terms::new(settings, optimizer);
     let (state, mut history, mut best) = match input.resume {
         Some(checkpoint) => {
             let best = settings.patience.and(checkpoint.best);
@@ -252,11 +255,11 @@ pub(crate) fn visits(settings: &Settings, epoch: usize, batches: usize) -> Vec<V
     let steps_before = (epoch - 1) * batches;
     let visit = |(turn, batch): (usize, u32)| {
         let rate = match settings.solver {
-            Solver::Sgd | Solver::Adagrad => rate,
             Solver::Adam => {
                 let t = (steps_before + turn + 1) as f64;
                 rate * (1.0 - BETA2.powf(t)).sqrt() / (1.0 - BETA1.powf(t))
             }
+            _ => rate,
         };
         Visit { batch, rate: rate as f32 }
     };

@@ -15,6 +15,56 @@ pub enum Solver {
     Adagrad,
     /// Adam (Kingma and Ba 2015), moving only the rows of the batch as `torch.optim.SparseAdam`.
     Adam,
+    /// Alternating least squares for ratings (Zhou et al. 2008): each row solved exactly given the
+    /// other side, few sweeps, no learning rate.
+    Als,
+    /// Implicit alternating least squares (Hu, Koren and Volinsky 2008; Rendle et al. 2021), for
+    /// what users chose: every listed pair counts as 1, all others weakly as 0.
+    Ials,
+}
+
+/// How a gradient moves the parameters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Optimizer {
+    /// Stochastic gradient descent, with momentum if wanted.
+    Sgd,
+    /// AdaGrad.
+    Adagrad,
+    /// Adam.
+    Adam,
+}
+
+impl Solver {
+    /// The optimizer of a gradient solver; `None` for the row solvers.
+    pub fn optimizer(self) -> Option<Optimizer> {
+        match self {
+            Solver::Sgd => Some(Optimizer::Sgd),
+            Solver::Adagrad => Some(Optimizer::Adagrad),
+            Solver::Adam => Some(Optimizer::Adam),
+            Solver::Als | Solver::Ials => None,
+        }
+    }
+
+    /// The name on the command line and in run.json.
+    pub fn name(self) -> &'static str {
+        match self {
+            Solver::Sgd => "sgd",
+            Solver::Adagrad => "adagrad",
+            Solver::Adam => "adam",
+            Solver::Als => "als",
+            Solver::Ials => "ials",
+        }
+    }
+}
+
+impl From<Optimizer> for Solver {
+    fn from(optimizer: Optimizer) -> Self {
+        match optimizer {
+            Optimizer::Sgd => Solver::Sgd,
+            Optimizer::Adagrad => Solver::Adagrad,
+            Optimizer::Adam => Solver::Adam,
+        }
+    }
 }
 
 /// Settings of a training run as a user gives them: what is `None` is chosen from the data.
@@ -64,6 +114,19 @@ pub struct Options {
     /// Regularization grows with (ratings of the row)^X: 1 is weighted lambda, 0 plain ridge
     #[arg(long, value_name = "X")]
     pub reg_exponent: Option<f64>,
+    /// ials: weight of every pair, listed or not, against 1 of a listed one
+    #[arg(long, value_name = "X")]
+    pub unobserved_weight: Option<f64>,
+    /// ials: a listed pair weighs X times its rating (plays, minutes) instead of 1
+    #[arg(long, value_name = "X")]
+    pub alpha: Option<f64>,
+    /// als, ials: coordinates solved together; the number of factors is exact, less is faster
+    /// where factors are many (iALS++, Rendle et al. 2021)
+    #[arg(long, value_name = "D")]
+    pub block: Option<usize>,
+    /// als, ials: factors of 0 or above, for parts-based factors; without biases and mean
+    #[arg(long)]
+    pub nonnegative: bool,
     /// Standard deviation of the factors at the start
     #[arg(long, value_name = "X")]
     pub init_scale: Option<f64>,
@@ -93,15 +156,20 @@ pub struct Settings {
     pub solver: Solver,
     /// Passes over the ratings.
     pub epochs: usize,
-    /// Ratings per update.
+    /// Ratings per update; 0 for the row solvers.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub batch_size: usize,
-    /// Step size of the first epoch.
+    /// Step size of the first epoch; 0 for the row solvers.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub learning_rate: f64,
-    /// Step size of the biases in the first epoch.
+    /// Step size of the biases in the first epoch; 0 for the row solvers.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub learning_rate_bias: f64,
-    /// Factor of the step sizes from one epoch to the next.
+    /// Factor of the step sizes from one epoch to the next; 0 for the row solvers.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub learning_rate_decay: f64,
     /// Momentum of sgd; 0 for none.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub momentum: f64,
     /// Regularization of the factors.
     pub reg: f64,
@@ -109,6 +177,18 @@ pub struct Settings {
     pub reg_bias: f64,
     /// `ν`: exponent of a row's number of ratings in its regularization.
     pub reg_exponent: f64,
+    /// `α₀` of ials: the weight of every pair; 0 for the other solvers.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub unobserved_weight: f64,
+    /// What a rating is multiplied by to become the weight of its pair in ials; `None` weighs 1.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub alpha: Option<f64>,
+    /// Coordinates the row solvers solve together; 0 for the gradient solvers.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub block: usize,
+    /// Whether the row solvers keep factors at 0 or above.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub nonnegative: bool,
     /// Standard deviation of the factors at the start.
     pub init_scale: f64,
     /// Epochs without improvement before stopping; `None` never stops early.
@@ -117,6 +197,11 @@ pub struct Settings {
     pub seed: u64,
     /// Whether batches are shuffled.
     pub shuffle: bool,
+}
+
+// What a solver does not have is left out of run.json.
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 impl Options {
@@ -142,23 +227,88 @@ impl Options {
         within("reg-bias", self.reg_bias, not_negative, "a finite number, 0 or more")?;
         within("reg-exponent", self.reg_exponent, not_negative, "a finite number, 0 or more")?;
         within("init-scale", self.init_scale, not_negative, "a finite number, 0 or more")?;
+        within("unobserved-weight", self.unobserved_weight, positive, what)?;
+        within("alpha", self.alpha, positive, what)?;
         if let Some(k) = self.factors.filter(|k| !(1..=1024).contains(k)) {
             return Err(Error::settings(format!("--factors {k}: must be 1 to 1024")));
         }
-        for (flag, value) in
-            [("epochs", self.epochs), ("batch-size", self.batch_size), ("patience", self.patience)]
-        {
+        for (flag, value) in [
+            ("epochs", self.epochs),
+            ("batch-size", self.batch_size),
+            ("patience", self.patience),
+            ("block", self.block),
+        ] {
             if value == Some(0) {
                 return Err(Error::settings(format!("--{flag} 0: must be 1 or more")));
             }
         }
         if self.momentum.is_some_and(|m| m > 0.0) && self.solver != Some(Solver::Sgd) {
             return Err(Error::settings(
-                "--momentum belongs to --solver sgd; adagrad and adam have no such setting",
+                "--momentum belongs to --solver sgd; the others have no such setting",
             ));
         }
+        self.check_solver()?;
         if self.no_bias && self.reg_bias.is_some_and(|x| x > 0.0) {
             return Err(Error::settings("--reg-bias has no effect with --no-bias; leave one out"));
+        }
+        Ok(())
+    }
+
+    /// Whether every flag belongs to the solver.
+    fn check_solver(&self) -> Result<()> {
+        let wrong = |flag: &str, why: &str| Err(Error::settings(format!("--{flag} {why}")));
+        let Some(solver) = self.solver.filter(|solver| solver.optimizer().is_none()) else {
+            let given = [
+                ("unobserved-weight", self.unobserved_weight.is_some(), "ials"),
+                ("alpha", self.alpha.is_some(), "ials"),
+                ("block", self.block.is_some(), "als or ials"),
+                ("nonnegative", self.nonnegative, "als or ials"),
+            ];
+            return match given.into_iter().find(|(_, given, _)| *given) {
+                Some((flag, _, of)) => wrong(flag, &format!("belongs to --solver {of}")),
+                None => Ok(()),
+            };
+        };
+        let name = solver.name();
+        let gradient = [
+            ("batch-size", self.batch_size.is_some()),
+            ("learning-rate", self.learning_rate.is_some()),
+            ("learning-rate-bias", self.learning_rate_bias.is_some()),
+            ("learning-rate-decay", self.learning_rate_decay.is_some()),
+            ("momentum", self.momentum.is_some()),
+            ("no-shuffle", self.no_shuffle),
+        ];
+        if let Some((flag, _)) = gradient.into_iter().find(|(_, given)| *given) {
+            let why = format!(
+                "has no effect with --solver {name}, which solves whole rows; leave it out, or                  use sgd, adagrad or adam"
+            );
+            return wrong(flag, &why);
+        }
+        if self.loss == Some(Loss::Logistic) {
+            let why = format!("logistic needs sgd, adagrad or adam; {name} minimizes squares");
+            return wrong("loss", &why);
+        }
+        let biased = solver == Solver::Als && !self.nonnegative && !self.no_bias;
+        if !biased && self.reg_bias.is_some_and(|x| x > 0.0) {
+            return wrong("reg-bias", "has no effect on a model without biases; leave it out");
+        }
+        if solver == Solver::Als {
+            if self.unobserved_weight.is_some() {
+                return wrong("unobserved-weight", "belongs to --solver ials");
+            }
+            if self.alpha.is_some() {
+                return wrong("alpha", "belongs to --solver ials");
+            }
+        }
+        if let (Some(block), Some(factors)) = (self.block, self.factors)
+            && block > factors
+        {
+            let why = format!("{block}: there are only {factors} factors to solve together");
+            return wrong("block", &why);
+        }
+        if self.nonnegative && self.block.is_some() {
+            let why = "solves one coordinate at a time; leave out --block";
+            return wrong("nonnegative", why);
         }
         Ok(())
     }
@@ -183,6 +333,9 @@ impl Options {
             _ => 1.0,
         };
         // 1 without outliers; they upset a step that is proportional to the residual.
+        if let Some(solver @ (Solver::Als | Solver::Ials)) = self.solver {
+            return Ok(self.rows(solver, spread));
+        }
         let outlying = (farthest(ratings) / spread / OUTLIER).max(1.0);
         let default_solver = if n <= SMALL && outlying == 1.0 { Solver::Sgd } else { Solver::Adam };
         let solver = self.solver.unwrap_or(default_solver);
@@ -191,6 +344,7 @@ impl Options {
         // Of factors and of biases. With r → s·r and p, q → √s·p, √s·q and b, c → s·b, s·c the
         // objective only changes by a factor, and so must every step.
         let (rate, rate_bias) = match solver {
+            Solver::Als | Solver::Ials => unreachable!("a row solver has no step"),
             // A fixed step a rating (the mean over the batch is undone), as far as the row with the
             // most ratings in a batch bears it, and the rating that lies farthest out.
             Solver::Sgd => {
@@ -223,7 +377,7 @@ impl Options {
             learning_rate_decay: self.learning_rate_decay.unwrap_or(match solver {
                 Solver::Sgd => 0.93,
                 Solver::Adagrad => 1.0,
-                Solver::Adam => 0.85,
+                _ => 0.85,
             }),
             momentum: self.momentum(),
             reg: rounded(reg),
@@ -232,6 +386,10 @@ impl Options {
                 false => self.reg_bias.unwrap_or(0.02),
             },
             reg_exponent: self.reg_exponent.unwrap_or(1.0),
+            unobserved_weight: 0.0,
+            alpha: None,
+            block: 0,
+            nonnegative: false,
             init_scale: rounded(
                 self.init_scale.unwrap_or(0.1 * spread.sqrt() / (factors as f64).sqrt()),
             ),
@@ -239,6 +397,46 @@ impl Options {
             seed: self.seed,
             shuffle: !self.no_shuffle,
         })
+    }
+
+    /// The settings of a row solver, for ratings of this standard deviation.
+    fn rows(&self, solver: Solver, spread: f64) -> Settings {
+        let implicit = solver == Solver::Ials;
+        let free = !implicit && !self.nonnegative;
+        let factors = self.factors.unwrap_or(if implicit { 64 } else { 32 });
+        let reg = if implicit { 0.005 } else { 0.06 * spread };
+        Settings {
+            factors,
+            bias: free && !self.no_bias,
+            mean: free && !self.no_mean,
+            loss: Loss::Squared,
+            solver,
+            epochs: self.epochs.unwrap_or(15),
+            batch_size: 0,
+            learning_rate: 0.0,
+            learning_rate_bias: 0.0,
+            learning_rate_decay: 0.0,
+            momentum: 0.0,
+            reg: rounded(self.reg.unwrap_or(reg)),
+            reg_bias: match free && !self.no_bias {
+                true => self.reg_bias.unwrap_or(0.02),
+                false => 0.0,
+            },
+            reg_exponent: self.reg_exponent.unwrap_or(1.0),
+            unobserved_weight: match implicit {
+                true => self.unobserved_weight.unwrap_or(0.01),
+                false => 0.0,
+            },
+            alpha: self.alpha,
+            block: self.block.unwrap_or(factors).min(factors),
+            nonnegative: self.nonnegative,
+            init_scale: rounded(
+                self.init_scale.unwrap_or(0.1 * spread.sqrt() / (factors as f64).sqrt()),
+            ),
+            patience: self.patience,
+            seed: self.seed,
+            shuffle: false,
+        }
     }
 
     fn momentum(&self) -> f64 {
@@ -253,9 +451,7 @@ const SMALL: usize = 2_000_000;
 fn default_batch_size(solver: Solver, ratings: usize) -> usize {
     match solver {
         Solver::Sgd => 64,
-        Solver::Adagrad | Solver::Adam => {
-            (ratings / 256 + 1).next_power_of_two().clamp(256, 32_768)
-        }
+        _ => (ratings / 256 + 1).next_power_of_two().clamp(256, 32_768),
     }
 }
 

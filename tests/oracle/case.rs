@@ -7,7 +7,7 @@ use std::ops::ControlFlow;
 use wgmf::backend::{Backend, GradientPasses, GradientProblem, Probe, State, Terms, Visit};
 use wgmf::data::{Ratings, Side, UNKNOWN};
 use wgmf::model::Factors;
-use wgmf::train::{Batches, Loss, Solver};
+use wgmf::train::{Batches, Loss, Optimizer};
 
 /// How far a kernel's f32 may be from the oracle's f64, relative to the root mean square of its
 /// array: a few hundred roundings. A fault that moves one rating of a thousand is ten times that.
@@ -87,7 +87,7 @@ impl Case {
             batch_size,
             terms: Terms {
                 loss: Loss::Squared,
-                solver: Solver::Sgd,
+                optimizer: Optimizer::Sgd,
                 momentum: 0.0,
                 bias: true,
                 bias_rate: 1.0,
@@ -157,11 +157,11 @@ impl Case {
         self
     }
 
-    /// Another solver.
-    pub fn solver(mut self, solver: Solver, momentum: f32) -> Self {
-        self.terms.solver = solver;
+    /// Another optimizer.
+    pub fn optimizer(mut self, optimizer: Optimizer, momentum: f32) -> Self {
+        self.terms.optimizer = optimizer;
         self.terms.momentum = momentum;
-        self.name += &format!(", {solver:?} {momentum}");
+        self.name += &format!(", {optimizer:?} {momentum}");
         self
     }
 
@@ -200,9 +200,9 @@ impl Case {
     fn rate(&self) -> f64 {
         let move_by =
             if self.epochs == 1 && self.batch_size >= self.ratings.len() { 2.0 } else { 0.1 };
-        match self.terms.solver {
-            Solver::Sgd => move_by * f64::from(1.0 - self.terms.momentum) / self.largest_share(),
-            Solver::Adagrad | Solver::Adam => 0.05,
+        match self.terms.optimizer {
+            Optimizer::Sgd => move_by * f64::from(1.0 - self.terms.momentum) / self.largest_share(),
+            Optimizer::Adagrad | Optimizer::Adam => 0.05,
         }
     }
 
@@ -241,8 +241,8 @@ impl Case {
             Loss::Logistic => 0.375,
         };
         let g = self.largest_share();
-        let moments = (0..self.terms.moments()).map(|j| match (self.terms.solver, j) {
-            (Solver::Sgd, _) | (Solver::Adam, 0) => self.draw_factors(&mut draw, bias, -g, g),
+        let moments = (0..self.terms.moments()).map(|j| match (self.terms.optimizer, j) {
+            (Optimizer::Sgd, _) | (Optimizer::Adam, 0) => self.draw_factors(&mut draw, bias, -g, g),
             _ => self.draw_factors(&mut draw, bias, 0.25 * g * g, g * g),
         });
         State { moments: moments.collect(), factors }
@@ -315,7 +315,7 @@ fn compare_within(backend: &dyn Backend, case: &Case, tolerance: f64) -> Result<
         let mut loss = 0.0;
         for &(batch, rate) in &turns {
             loss += oracle.visit(&case.terms, &weights, rate, &batches[batch]);
-            let rate = super::step_size(case.terms.solver, rate, oracle.steps) as f32;
+            let rate = super::step_size(case.terms.optimizer, rate, oracle.steps) as f32;
             visits.push(Visit { batch: batch as u32, rate });
         }
         let sums = passes.epoch(&visits, &mut |_| ControlFlow::Continue(()));

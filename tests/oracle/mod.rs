@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use wgmf::backend::Terms;
 use wgmf::data::{Ratings, UNKNOWN};
 use wgmf::model::Factors;
-use wgmf::train::{Loss, Solver};
+use wgmf::train::{Loss, Optimizer};
 
 pub const BETA1: f64 = 0.9;
 pub const BETA2: f64 = 0.999;
@@ -322,28 +322,28 @@ fn move_rows(
 /// One parameter's update. Adam's step size holds both bias corrections, as in
 /// `torch.optim.SparseAdam`, so that epsilon is added to the uncorrected root.
 fn move_one(x: &mut f64, m: &mut f64, v: &mut f64, g: f64, terms: &Terms, rate: f64, t: i32) {
-    match terms.solver {
-        Solver::Sgd if terms.momentum == 0.0 => *x -= rate * g,
-        Solver::Sgd => {
+    match terms.optimizer {
+        Optimizer::Sgd if terms.momentum == 0.0 => *x -= rate * g,
+        Optimizer::Sgd => {
             *m = f64::from(terms.momentum) * *m + g;
             *x -= rate * *m;
         }
-        Solver::Adagrad => {
+        Optimizer::Adagrad => {
             *m += g * g;
             *x -= rate * g / (m.sqrt() + EPSILON);
         }
-        Solver::Adam => {
+        Optimizer::Adam => {
             *m = BETA1 * *m + (1.0 - BETA1) * g;
             *v = BETA2 * *v + (1.0 - BETA2) * g * g;
-            *x -= step_size(terms.solver, rate, t) * *m / (v.sqrt() + EPSILON);
+            *x -= step_size(terms.optimizer, rate, t) * *m / (v.sqrt() + EPSILON);
         }
     }
 }
 
 /// The step size of step `t` (from 1), with the bias corrections of Adam.
-pub fn step_size(solver: Solver, rate: f64, t: i32) -> f64 {
-    match solver {
-        Solver::Sgd | Solver::Adagrad => rate,
-        Solver::Adam => rate * (1.0 - BETA2.powi(t)).sqrt() / (1.0 - BETA1.powi(t)),
+pub fn step_size(optimizer: Optimizer, rate: f64, t: i32) -> f64 {
+    match optimizer {
+        Optimizer::Sgd | Optimizer::Adagrad => rate,
+        Optimizer::Adam => rate * (1.0 - BETA2.powi(t)).sqrt() / (1.0 - BETA1.powi(t)),
     }
 }
