@@ -129,11 +129,14 @@ impl<'a> Explainer<'a> {
         if objective.nonnegative {
             free = support(&matrix, &right, width);
         }
-        let mut triangle: Vec<f64> =
-            free.iter().flat_map(|&i| free.iter().map(move |&j| (i, j))).map(|(i, j)| {
+        let mut triangle: Vec<f64> = free
+            .iter()
+            .flat_map(|&i| free.iter().map(move |&j| (i, j)))
+            .map(|(i, j)| {
                 // Only the lower triangle was summed.
                 matrix[i.max(j) * width + i.min(j)]
-            }).collect();
+            })
+            .collect();
         if !cholesky(&mut triangle, free.len()) {
             let id = self.model.users.name(user);
             return Err(Error::data(format!(
@@ -265,4 +268,3 @@ fn support(matrix: &[f64], right: &[f64], width: usize) -> Vec<usize> {
     }
     (0..width).filter(|&j| x[j] > 0.0).collect()
 }
-

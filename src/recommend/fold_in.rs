@@ -10,7 +10,7 @@ use crate::{Error, Result};
 use std::ops::ControlFlow;
 
 /// Rows that were solved from ratings, and these.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default)]
 pub struct FoldedIn {
     /// The ids of the rows.
     pub ids: Ids,
@@ -214,7 +214,8 @@ impl FoldedIn {
         let Some(side) = self.side else { return Ok(seen.clone()) };
         let (users, items) = (model.factors.users(), model.factors.items());
         let k = model.factors.factors;
-        if (seen.users(), seen.items()) != (users, items) || self.factors.len() != self.ids.len() * k
+        if (seen.users(), seen.items()) != (users, items)
+            || self.factors.len() != self.ids.len() * k
         {
             return Err(Error::data("rows that were folded into one model cannot join another"));
         }

@@ -60,23 +60,29 @@ pub(super) fn solve(
         }
         let problem = problem(objective, side, &start, &rows, &moving);
         let (factors, biases) = squared(backend, problem, side)?;
-        let target = |at: usize, j: usize| {
-            f64::from(if j < k { factors[at * k + j] } else { biases[at] })
-        };
+        let target =
+            |at: usize, j: usize| f64::from(if j < k { factors[at * k + j] } else { biases[at] });
         let mut steps: Vec<(usize, &mut Row)> =
             rows.iter_mut().filter(|row| !row.done).enumerate().collect();
         steps.par_iter_mut().for_each(|(at, row)| {
             let direction: Vec<f64> = (0..=k).map(|j| target(*at, j) - row.x[j]).collect();
-            let slopes: Vec<f64> = row.ratings.iter().map(|rating| {
-                let pairs = direction.iter().zip(partner_row(rating.partner));
-                let b = if bias { direction[k] } else { 0.0 };
-                b + pairs.map(|(d, &q)| d * f64::from(q)).sum::<f64>()
-            }).collect();
+            let slopes: Vec<f64> = row
+                .ratings
+                .iter()
+                .map(|rating| {
+                    let pairs = direction.iter().zip(partner_row(rating.partner));
+                    let b = if bias { direction[k] } else { 0.0 };
+                    b + pairs.map(|(d, &q)| d * f64::from(q)).sum::<f64>()
+                })
+                .collect();
             let penalty = objective.penalty(row.ratings.len(), 0);
             let value = |t: f64| {
-                let loss: f64 = row.ratings.iter().zip(&slopes).map(|(rating, slope)| {
-                    cross_entropy(rating.label, rating.score + t * slope)
-                }).sum();
+                let loss: f64 = row
+                    .ratings
+                    .iter()
+                    .zip(&slopes)
+                    .map(|(rating, slope)| cross_entropy(rating.label, rating.score + t * slope))
+                    .sum();
                 let square = |j: usize| (row.x[j] + t * direction[j]).powi(2);
                 let factors: f64 = (0..k).map(square).sum();
                 loss + penalty * (objective.reg * factors + objective.reg_bias * square(k))
@@ -86,7 +92,8 @@ pub(super) fn solve(
             while value(t) > now && t > 1e-6 {
                 t *= 0.5;
             }
-            let scale = row.x.iter().zip(&direction).fold(0.0_f64, |m, (x, d)| m.max((x + d).abs()));
+            let scale =
+                row.x.iter().zip(&direction).fold(0.0_f64, |m, (x, d)| m.max((x + d).abs()));
             let moved = direction.iter().fold(0.0_f64, |most, d| most.max(d.abs()));
             if t <= 1e-6 {
                 // Nothing in this direction is lower to rounding.

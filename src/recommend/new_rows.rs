@@ -6,7 +6,7 @@ use crate::{Error, Result};
 use std::collections::HashSet;
 
 /// Rows to be folded in, and what was left out.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default)]
 pub struct NewRows {
     /// The ids of the rows, in order of first appearance.
     pub ids: Ids,
