@@ -4,6 +4,7 @@
 mod copy;
 mod error;
 mod gradient;
+mod multiply_add;
 mod passes;
 mod residual;
 mod rows;
@@ -51,6 +52,10 @@ impl Backend for Cpu {
 
     fn copy_bytes_per_second(&self) -> Result<f64> {
         Ok(copy::copy())
+    }
+
+    fn operations_per_second(&self) -> Result<f64> {
+        Ok(multiply_add::multiply_add(self.arch))
     }
 
     fn gradient_passes(&self, problem: GradientProblem) -> Result<Box<dyn GradientPasses + '_>> {
