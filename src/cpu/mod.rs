@@ -2,13 +2,17 @@
 //! neither on the number of threads nor on the processor's vector width.
 
 mod copy;
+mod count;
 mod error;
 mod gradient;
 mod multiply_add;
 mod passes;
+mod rank;
 mod residual;
 mod rows;
+mod score;
 mod step;
+mod topk;
 mod vector;
 
 use crate::Result;
@@ -66,7 +70,7 @@ impl Backend for Cpu {
         Err(crate::Error::device("row solvers are not built yet"))
     }
 
-    fn ranker(&self, _candidates: Candidates) -> Result<Box<dyn Ranker + '_>> {
-        Err(crate::Error::device("ranking is not built yet"))
+    fn ranker(&self, candidates: Candidates) -> Result<Box<dyn Ranker + '_>> {
+        Ok(Box::new(rank::Ranking::new(*self, &candidates)))
     }
 }
