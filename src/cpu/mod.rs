@@ -5,6 +5,7 @@ mod copy;
 mod count;
 mod error;
 mod gradient;
+mod multiply_add;
 mod passes;
 mod rank;
 mod residual;
@@ -55,6 +56,10 @@ impl Backend for Cpu {
 
     fn copy_bytes_per_second(&self) -> Result<f64> {
         Ok(copy::copy())
+    }
+
+    fn operations_per_second(&self) -> Result<f64> {
+        Ok(multiply_add::multiply_add(self.arch))
     }
 
     fn gradient_passes(&self, problem: GradientProblem) -> Result<Box<dyn GradientPasses + '_>> {
