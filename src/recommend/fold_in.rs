@@ -104,7 +104,7 @@ pub fn fold_in(
         if let Some(objection) = objective.objection(rating) {
             let id = ids.name(row);
             return Err(Error::data(format!(
-                "a rating of {} \"{id}\" is {rating}, which {objection}",
+                "rating {rating} of {} \"{id}\": {objection}",
                 side.name()
             )));
         }
