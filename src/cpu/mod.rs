@@ -12,7 +12,6 @@ mod multiply_add;
 mod nonnegative;
 mod objective;
 mod passes;
-mod passes;
 mod plan;
 mod rank;
 mod residual;
