@@ -19,6 +19,7 @@ mod interrupt;
 mod output;
 mod predict;
 mod progress;
+mod ranking;
 mod split;
 mod synth;
 mod train;
