@@ -20,6 +20,18 @@ pub struct Sources {
     pub reduce: Cow<'static, str>,
     /// copy.wgsl
     pub copy: Cow<'static, str>,
+    /// gram.wgsl
+    pub gram: Cow<'static, str>,
+    /// join.wgsl
+    pub join: Cow<'static, str>,
+    /// cholesky.wgsl
+    pub cholesky: Cow<'static, str>,
+    /// nonnegative.wgsl
+    pub nonnegative: Cow<'static, str>,
+    /// remainder.wgsl
+    pub remainder: Cow<'static, str>,
+    /// penalty.wgsl
+    pub penalty: Cow<'static, str>,
 }
 
 impl Default for Sources {
@@ -31,6 +43,12 @@ impl Default for Sources {
             error: include_str!("../../shaders/error.wgsl").into(),
             reduce: include_str!("../../shaders/reduce.wgsl").into(),
             copy: include_str!("../../shaders/copy.wgsl").into(),
+            gram: include_str!("../../shaders/gram.wgsl").into(),
+            join: include_str!("../../shaders/join.wgsl").into(),
+            cholesky: include_str!("../../shaders/cholesky.wgsl").into(),
+            nonnegative: include_str!("../../shaders/nonnegative.wgsl").into(),
+            remainder: include_str!("../../shaders/remainder.wgsl").into(),
+            penalty: include_str!("../../shaders/penalty.wgsl").into(),
         }
     }
 }
@@ -389,13 +407,31 @@ mod tests {
 
     #[test]
     fn sources_are_the_files() {
-        let super::Sources { residual, gradient, step, error, reduce, copy } =
-            super::Sources::default();
+        let super::Sources {
+            residual,
+            gradient,
+            step,
+            error,
+            reduce,
+            copy,
+            gram,
+            join,
+            cholesky,
+            nonnegative,
+            remainder,
+            penalty,
+        } = super::Sources::default();
         let sources = [
+            ("cholesky", cholesky),
             ("copy", copy),
             ("error", error),
             ("gradient", gradient),
+            ("gram", gram),
+            ("join", join),
+            ("nonnegative", nonnegative),
+            ("penalty", penalty),
             ("reduce", reduce),
+            ("remainder", remainder),
             ("residual", residual),
             ("step", step),
         ];
