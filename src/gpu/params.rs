@@ -375,6 +375,7 @@ mod tests {
             ("nonnegative", s.nonnegative),
             ("remainder", s.remainder),
             ("penalty", s.penalty),
+            ("multiply_add", s.multiply_add),
         ]
         .map(|(name, source)| (name, source.into_owned()))
         .into()
