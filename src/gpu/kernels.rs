@@ -20,6 +20,14 @@ pub struct Sources {
     pub reduce: Cow<'static, str>,
     /// copy.wgsl
     pub copy: Cow<'static, str>,
+    /// score.wgsl
+    pub score: Cow<'static, str>,
+    /// mask.wgsl
+    pub mask: Cow<'static, str>,
+    /// topk.wgsl
+    pub topk: Cow<'static, str>,
+    /// count.wgsl
+    pub count: Cow<'static, str>,
 }
 
 impl Default for Sources {
@@ -31,6 +39,10 @@ impl Default for Sources {
             error: include_str!("../../shaders/error.wgsl").into(),
             reduce: include_str!("../../shaders/reduce.wgsl").into(),
             copy: include_str!("../../shaders/copy.wgsl").into(),
+            score: include_str!("../../shaders/score.wgsl").into(),
+            mask: include_str!("../../shaders/mask.wgsl").into(),
+            topk: include_str!("../../shaders/topk.wgsl").into(),
+            count: include_str!("../../shaders/count.wgsl").into(),
         }
     }
 }
@@ -389,10 +401,24 @@ mod tests {
 
     #[test]
     fn sources_are_the_files() {
-        let super::Sources { residual, gradient, step, error, reduce, copy } =
-            super::Sources::default();
+        let super::Sources {
+            residual,
+            gradient,
+            step,
+            error,
+            reduce,
+            copy,
+            score,
+            mask,
+            topk,
+            count,
+        } = super::Sources::default();
         let sources = [
             ("copy", copy),
+            ("score", score),
+            ("mask", mask),
+            ("topk", topk),
+            ("count", count),
             ("error", error),
             ("gradient", gradient),
             ("reduce", reduce),

@@ -9,6 +9,7 @@ mod kernels;
 mod params;
 mod passes;
 mod probe;
+mod rank;
 mod reduce;
 mod store;
 mod tiles;
@@ -73,7 +74,7 @@ impl Backend for Gpu {
         Err(crate::Error::device("row solvers are not built yet"))
     }
 
-    fn ranker(&self, _candidates: Candidates) -> Result<Box<dyn Ranker + '_>> {
-        Err(crate::Error::device("ranking is not built yet"))
+    fn ranker(&self, candidates: Candidates) -> Result<Box<dyn Ranker + '_>> {
+        Ok(Box::new(rank::Ranking::new(&self.device, &self.sources, &candidates)?))
     }
 }
