@@ -20,7 +20,6 @@ pub struct Sources {
     pub reduce: Cow<'static, str>,
     /// copy.wgsl
     pub copy: Cow<'static, str>,
-<<<<<<< HEAD
     /// gram.wgsl
     pub gram: Cow<'static, str>,
     /// join.wgsl
@@ -33,10 +32,8 @@ pub struct Sources {
     pub remainder: Cow<'static, str>,
     /// penalty.wgsl
     pub penalty: Cow<'static, str>,
-=======
     /// multiply_add.wgsl
     pub multiply_add: Cow<'static, str>,
->>>>>>> main
 }
 
 impl Default for Sources {
@@ -48,16 +45,13 @@ impl Default for Sources {
             error: include_str!("../../shaders/error.wgsl").into(),
             reduce: include_str!("../../shaders/reduce.wgsl").into(),
             copy: include_str!("../../shaders/copy.wgsl").into(),
-<<<<<<< HEAD
             gram: include_str!("../../shaders/gram.wgsl").into(),
             join: include_str!("../../shaders/join.wgsl").into(),
             cholesky: include_str!("../../shaders/cholesky.wgsl").into(),
             nonnegative: include_str!("../../shaders/nonnegative.wgsl").into(),
             remainder: include_str!("../../shaders/remainder.wgsl").into(),
             penalty: include_str!("../../shaders/penalty.wgsl").into(),
-=======
             multiply_add: include_str!("../../shaders/multiply_add.wgsl").into(),
->>>>>>> main
         }
     }
 }
@@ -416,7 +410,6 @@ mod tests {
 
     #[test]
     fn sources_are_the_files() {
-<<<<<<< HEAD
         let super::Sources {
             residual,
             gradient,
@@ -430,24 +423,18 @@ mod tests {
             nonnegative,
             remainder,
             penalty,
+            multiply_add,
         } = super::Sources::default();
-=======
-        let super::Sources { residual, gradient, step, error, reduce, copy, multiply_add } =
-            super::Sources::default();
->>>>>>> main
         let sources = [
             ("cholesky", cholesky),
             ("copy", copy),
             ("error", error),
             ("gradient", gradient),
-<<<<<<< HEAD
             ("gram", gram),
             ("join", join),
             ("nonnegative", nonnegative),
-            ("penalty", penalty),
-=======
             ("multiply_add", multiply_add),
->>>>>>> main
+            ("penalty", penalty),
             ("reduce", reduce),
             ("remainder", remainder),
             ("residual", residual),
