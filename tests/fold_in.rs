@@ -7,6 +7,7 @@ use common::largest_gap;
 use place::{Place, stderr};
 use serde_json::{Value, json};
 use std::ops::ControlFlow;
+use wgmf::backend::Backend;
 use wgmf::cpu::Cpu;
 use wgmf::data::{Ids, Ratings, Side};
 use wgmf::model::{Factors, Model, Seen};
@@ -89,6 +90,11 @@ fn ratings(side: Side, rows: usize, value: impl Fn(f64) -> f32) -> Ratings {
         }
     }
     ratings
+}
+
+/// Every kind of device.
+fn backends() -> [Box<dyn Backend>; 2] {
+    [Box::new(Cpu::new()), Box::new(common::gpu())]
 }
 
 fn new_ids(rows: usize) -> Ids {
@@ -224,6 +230,7 @@ fn settings(pairs: &[(&str, f64)], bias: bool) -> Value {
 fn every_squared_objective_is_at_its_minimum() {
     let stars = |x: f64| (3.0 + 2.0 * x) as f32;
     let plays = |x: f64| (20.0 * (x + 1.01)) as f32;
+    let backends = backends();
     for (solver, settings, value) in [
         ("als", settings(&[], true), &stars as &dyn Fn(f64) -> f32),
         ("als", settings(&[("reg_exponent", 0.5)], false), &stars),
@@ -238,10 +245,14 @@ fn every_squared_objective_is_at_its_minimum() {
             for k in [1, 6, 17] {
                 let model = model(solver, Loss::Squared, k, settings.clone());
                 let ratings = ratings(side, 9, value);
-                let folded = fold_in(&Cpu::new(), &model, side, &new_ids(9), &ratings).unwrap();
-                for (at, want) in Row::all(&model, side, 9, &ratings).iter().enumerate() {
-                    let gap = largest_gap(&row(&folded, k, at), &want.minimum());
-                    assert!(gap < 1e-4, "{solver} {settings} {side:?} k {k} row {at}: {gap}");
+                for backend in &backends {
+                    let folded = fold_in(&**backend, &model, side, &new_ids(9), &ratings).unwrap();
+                    for (at, want) in Row::all(&model, side, 9, &ratings).iter().enumerate() {
+                        let gap = largest_gap(&row(&folded, k, at), &want.minimum());
+                        let device = backend.device().backend;
+                        let case = format!("{device} {solver} {settings} {side:?} k {k} row {at}");
+                        assert!(gap < 1e-4, "{case}: {gap}");
+                    }
                 }
             }
         }

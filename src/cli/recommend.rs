@@ -2,6 +2,7 @@
 
 use super::fold_in::{self, NewRatings};
 use super::listing::{self, Columns, Entry, Listing, Reason, skip_unknown};
+use super::output::is_closed_pipe;
 use super::progress::Steps;
 use super::{backend, info::thousands};
 use std::path::PathBuf;
@@ -171,13 +172,13 @@ pub fn run(args: Args) -> Result<()> {
         listing.add(model.users.name(user), "", &entries)
     });
     steps.finish();
-    // What came before a failure is worth having: standard output gets it.
-    if let (Err(error), None) = (&listed, &args.listing.output) {
-        let error = Error::data(error.to_string());
-        listing.finish()?;
+    if let Err(error) = listed {
+        // What came before a failure is worth having: standard output gets it.
+        if args.listing.output.is_none() && !is_closed_pipe(&error) {
+            listing.finish()?;
+        }
         return Err(error);
     }
-    listed?;
     let (lists, entries) = listing.finish()?;
     if let Some(file) = &args.listing.output {
         let (lists, entries) = (thousands(lists), thousands(entries));
