@@ -664,25 +664,3 @@ fn singular_rows_become_non_finite() {
         assert!(!passes.objective().unwrap().total().is_finite());
     }
 }
-#[test]
-#[ignore = "timing"]
-fn timing() {
-    for k in [8, 64, 130, 512] {
-        let case = Case::skewed(k, 10, 10, 100);
-        let gpu = common::gpu();
-        let clock = std::time::Instant::now();
-        let mut passes = gpu.row_passes(case.problem()).unwrap();
-        println!("k {k}: open {:?}", clock.elapsed());
-        for _ in 0..2 {
-            let clock = std::time::Instant::now();
-            passes.solve(Side::User, &mut all).unwrap();
-            println!("  solve {:?}", clock.elapsed());
-            let clock = std::time::Instant::now();
-            passes.objective().unwrap();
-            println!("  objective {:?}", clock.elapsed());
-            let clock = std::time::Instant::now();
-            passes.test_loss().unwrap();
-            println!("  test loss {:?}", clock.elapsed());
-        }
-    }
-}

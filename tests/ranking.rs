@@ -118,9 +118,7 @@ impl Problem {
 
 fn check_everywhere(problem: &Problem, lengths: &[usize]) {
     problem.check(&Cpu::new(), lengths);
-    if std::env::var("CPUONLY").is_err() {
-        problem.check(&gpu(), lengths);
-    }
+    problem.check(&gpu(), lengths);
 }
 
 #[test]
