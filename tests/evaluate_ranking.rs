@@ -89,16 +89,15 @@ impl Case {
     /// Every metric by its definition, one user and one list after another.
     fn textbook(&self) -> BTreeMap<String, f64> {
         let f = &self.model.factors;
+        let ratings: BTreeMap<(u32, u32), f32> =
+            self.test.iter().map(|(user, item, rating)| ((user, item), rating)).collect();
         let mut sums: BTreeMap<String, Vec<f64>> = BTreeMap::new();
         let mut shown: BTreeMap<usize, BTreeMap<u32, u64>> = BTreeMap::new();
         for user in 0..f.users() as u32 {
             let seen = self.seen_by(user);
             let open: Vec<u32> =
                 self.candidates().into_iter().filter(|item| !seen.contains(item)).collect();
-            let rating = |item: u32| {
-                let mut pairs = self.test.iter();
-                pairs.find(|&(u, i, _)| (u, i) == (user, item)).map(|(.., rating)| rating)
-            };
+            let rating = |item: u32| ratings.get(&(user, item)).copied();
             let is_relevant = |item: u32| rating(item).is_some_and(|r| r >= self.least());
             let score = |item: u32| {
                 let mut inner = 0.0;
