@@ -112,7 +112,7 @@ fn lengths() -> Vec<RowCase> {
         RowCase::new(17, 300, 1, 500).named("one item").no_bias(),
         RowCase::new(20, 1, 90, 200).named("one user").implicit(0.5),
         RowCase::new(8, 400, 300, 53).named("rows without ratings"),
-        RowCase::new(8, 300, 400, 53).named("rows without ratings").implicit(0.1),
+        RowCase::new(8, 300, 400, 53).named("rows without ratings").implicit(0.001),
         RowCase::new(12, 5, 900, 1500).named("few users"),
         RowCase::new(12, 900, 5, 1500).named("few items").implicit(0.02),
     ];
@@ -259,10 +259,11 @@ fn random_problems() -> Vec<RowCase> {
         let mut row = |n: usize| (n as f64 * draw.unit().powi(skew)) as u32;
         let pairs = (0..ratings).map(|_| (row(users), row(items))).collect();
         let mut case = RowCase::of_pairs(factors, users, items, pairs).sweeps(1);
-        if draw.below(3) == 0 {
+        let nonnegative = draw.below(6) == 0;
+        // Coordinate descent takes forever where little regularization meets many ratings.
+        if !nonnegative && draw.below(3) == 0 {
             case = case.reg_exponent(draw.below(5) as f32 / 4.0);
         }
-        let nonnegative = draw.below(6) == 0;
         case = match draw.below(4) {
             0 => case.no_bias(),
             1 | 2 => case.implicit([0.01, 0.1, 1.0][draw.below(3) as usize]),

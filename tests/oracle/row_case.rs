@@ -131,6 +131,8 @@ impl RowCase {
     pub fn implicit(mut self, unobserved: f32) -> Self {
         self = self.no_bias().no_mean();
         self.terms.unobserved_weight = unobserved;
+        // All pairs regularize as well.
+        self.terms.reg = 0.2 * 10.0_f32.powf(-self.terms.reg_exponent);
         self.ratings.values.fill(1.0);
         self.name += &format!(", unobserved {unobserved}");
         self
@@ -159,8 +161,9 @@ impl RowCase {
     }
 
     pub fn reg_exponent(mut self, exponent: f32) -> Self {
-        self.terms.reg = 0.9;
-        self.terms.reg_bias = 0.6;
+        // About as much in all for a row of ten ratings.
+        self.terms.reg = 0.9 * 10.0_f32.powf(-exponent);
+        self.terms.reg_bias = 0.6 * 10.0_f32.powf(-exponent);
         self.terms.reg_exponent = exponent;
         self.name += &format!(", reg_exponent {exponent}");
         self
@@ -227,7 +230,7 @@ fn compare_all(backend: &dyn Backend, case: &RowCase) -> Result<f64, String> {
     check.objective(&got, &oracle.objective(&Model::from(&before)), case, "at the start")?;
     let got = passes.test_loss().map_err(said)?;
     let want = loss_sum(&Model::from(&before), Loss::Squared, &test);
-    check.sum("held-out error at the start", got, want, test.len())?;
+    check.errors("held-out error at the start", got, want, test.len())?;
     for sweep in 1..=case.sweeps {
         for side in [Side::User, Side::Item] {
             let when = format!("{} side of sweep {sweep}", side.name());
@@ -245,7 +248,7 @@ fn compare_all(backend: &dyn Backend, case: &RowCase) -> Result<f64, String> {
         }
         let got = passes.test_loss().map_err(said)?;
         let want = loss_sum(&Model::from(&before), Loss::Squared, &test);
-        check.sum("held-out error", got, want, test.len())?;
+        check.errors("held-out error", got, want, test.len())?;
     }
     Ok(check.worst)
 }
@@ -271,10 +274,16 @@ impl Check {
         if gap < TOLERANCE { Ok(()) } else { Err(format!("{what} off by {gap:.2e}")) }
     }
 
-    /// A sum over `n` ratings.
-    fn sum(&mut self, what: &str, got: f64, want: f64, n: usize) -> Result<(), String> {
-        assert!(n == 0 || want > 1e-4 * n as f64, "the expected {what} is all but zero: {want}");
-        self.within(what, gap(got, want, 1e-3))
+    /// A sum of squared errors over `n` ratings: each is known only as well as f32 holds the value.
+    fn errors(&mut self, what: &str, got: f64, want: f64, n: usize) -> Result<(), String> {
+        assert!(n == 0 || want > 1e-7 * n as f64, "the expected {what} is all but zero: {want}");
+        self.within(what, gap(got, want, 1e-3 * n.max(1) as f64))
+    }
+
+    /// A sum of squared parameters.
+    fn squares(&mut self, what: &str, got: f64, want: f64) -> Result<(), String> {
+        assert!(want > 1e-12, "the expected {what} is all but zero: {want}");
+        self.within(what, gap(got, want, 0.0))
     }
 
     fn objective(
@@ -285,15 +294,17 @@ impl Check {
         when: &str,
     ) -> Result<(), String> {
         let n = case.ratings.len();
-        self.sum(&format!("error {when}"), got.error, want.error, n)?;
-        self.sum(&format!("regularization {when}"), got.regularization, want.regularization, n)?;
-        if case.terms.unobserved_weight == 0.0 {
-            return match got.unobserved {
-                0.0 => Ok(()),
-                other => Err(format!("explicit ratings with an unobserved part of {other}")),
-            };
+        self.errors(&format!("error {when}"), got.error, want.error, n)?;
+        let what = format!("regularization {when}");
+        self.squares(&what, got.regularization, want.regularization)?;
+        if case.terms.unobserved_weight > 0.0 {
+            let what = format!("unobserved part {when}");
+            self.squares(&what, got.unobserved, want.unobserved)
+        } else if got.unobserved == 0.0 {
+            Ok(())
+        } else {
+            Err(format!("explicit ratings with an unobserved part of {}", got.unobserved))
         }
-        self.sum(&format!("unobserved part {when}"), got.unobserved, want.unobserved, n)
     }
 
     /// What a side's solve made of `before`.

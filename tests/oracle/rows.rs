@@ -328,7 +328,7 @@ fn descend(a: &[Vec<f64>], b: &[f64], x: &mut [f64]) {
             largest = largest.max(to);
             x[j] = to;
         }
-        if moved <= 1e-13 * largest {
+        if moved <= 1e-11 * largest {
             return;
         }
     }
