@@ -18,6 +18,13 @@ pub trait Backend {
     /// If the device is lost.
     fn copy_bytes_per_second(&self) -> Result<f64>;
 
+    /// Floating-point operations a second, two for each multiply-add in registers: the measure of
+    /// passes that mostly compute.
+    ///
+    /// # Errors
+    /// If the device is lost.
+    fn operations_per_second(&self) -> Result<f64>;
+
     /// Uploads a problem and readies its passes.
     ///
     /// # Errors
@@ -387,18 +394,32 @@ pub struct Interval {
     pub low: f32,
 }
 
+/// Rows of an interval that are named at most.
+pub const WITHIN: usize = 16;
+
+/// What an [`Interval`] holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counted {
+    /// Scores above it.
+    pub above: u32,
+    /// Scores within it.
+    pub within: u32,
+    /// The rows of those within, ascending, where there are at most [`WITHIN`]; else some of them.
+    pub rows: [u32; WITHIN],
+}
+
 /// Ranks all candidates for queries, tile by tile: never a queries × candidates matrix.
 pub trait Ranker {
     /// The `n` best candidates of each query, best first, equal scores by lower row; fewer where
     /// there are not so many. `queries`: (queries, factors); `excluded[j]`: ascending rows that are
-    /// left out for query `j`; all are ranked where it is empty.
+    /// left out for query `j`; nothing is where `excluded` is empty. All scores are finite.
     ///
     /// # Errors
     /// If the device is lost.
     fn top(&mut self, queries: &[f32], excluded: &[&[u32]], n: usize) -> Result<Vec<Vec<Ranked>>>;
 
-    /// For each interval, how many of its query's candidates score above it and within it; those
-    /// excluded for the query do not count.
+    /// For each interval, how many of its query's candidates score above it and within it, and which
+    /// those within are; the query's excluded ones do not count. All scores are finite.
     ///
     /// # Errors
     /// If the device is lost.
@@ -407,5 +428,5 @@ pub trait Ranker {
         queries: &[f32],
         excluded: &[&[u32]],
         intervals: &[Interval],
-    ) -> Result<Vec<[u32; 2]>>;
+    ) -> Result<Vec<Counted>>;
 }

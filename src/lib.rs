@@ -37,6 +37,7 @@ pub mod evaluate;
 pub mod gpu;
 pub mod model;
 pub mod progress;
+pub mod recommend;
 pub mod temporary;
 pub mod train;
 

@@ -2,12 +2,17 @@
 //! neither on the number of threads nor on the processor's vector width.
 
 mod copy;
+mod count;
 mod error;
 mod gradient;
+mod multiply_add;
 mod passes;
+mod rank;
 mod residual;
 mod rows;
+mod score;
 mod step;
+mod topk;
 mod vector;
 
 use crate::Result;
@@ -53,6 +58,10 @@ impl Backend for Cpu {
         Ok(copy::copy())
     }
 
+    fn operations_per_second(&self) -> Result<f64> {
+        Ok(multiply_add::multiply_add(self.arch))
+    }
+
     fn gradient_passes(&self, problem: GradientProblem) -> Result<Box<dyn GradientPasses + '_>> {
         Ok(Box::new(passes::Passes::new(*self, problem)))
     }
@@ -61,7 +70,7 @@ impl Backend for Cpu {
         Err(crate::Error::device("row solvers are not built yet"))
     }
 
-    fn ranker(&self, _candidates: Candidates) -> Result<Box<dyn Ranker + '_>> {
-        Err(crate::Error::device("ranking is not built yet"))
+    fn ranker(&self, candidates: Candidates) -> Result<Box<dyn Ranker + '_>> {
+        Ok(Box::new(rank::Ranking::new(*self, &candidates)))
     }
 }

@@ -20,6 +20,8 @@ pub struct Sources {
     pub reduce: Cow<'static, str>,
     /// copy.wgsl
     pub copy: Cow<'static, str>,
+    /// multiply_add.wgsl
+    pub multiply_add: Cow<'static, str>,
 }
 
 impl Default for Sources {
@@ -31,6 +33,7 @@ impl Default for Sources {
             error: include_str!("../../shaders/error.wgsl").into(),
             reduce: include_str!("../../shaders/reduce.wgsl").into(),
             copy: include_str!("../../shaders/copy.wgsl").into(),
+            multiply_add: include_str!("../../shaders/multiply_add.wgsl").into(),
         }
     }
 }
@@ -389,12 +392,13 @@ mod tests {
 
     #[test]
     fn sources_are_the_files() {
-        let super::Sources { residual, gradient, step, error, reduce, copy } =
+        let super::Sources { residual, gradient, step, error, reduce, copy, multiply_add } =
             super::Sources::default();
         let sources = [
             ("copy", copy),
             ("error", error),
             ("gradient", gradient),
+            ("multiply_add", multiply_add),
             ("reduce", reduce),
             ("residual", residual),
             ("step", step),

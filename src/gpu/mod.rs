@@ -6,6 +6,7 @@ mod buffers;
 mod copy;
 mod device;
 mod kernels;
+mod multiply_add;
 mod params;
 mod passes;
 mod probe;
@@ -63,6 +64,10 @@ impl Backend for Gpu {
 
     fn copy_bytes_per_second(&self) -> Result<f64> {
         copy::copy(&self.device, &self.sources)
+    }
+
+    fn operations_per_second(&self) -> Result<f64> {
+        multiply_add::multiply_add(&self.device, &self.sources)
     }
 
     fn gradient_passes(&self, problem: GradientProblem) -> Result<Box<dyn GradientPasses + '_>> {

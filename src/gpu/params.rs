@@ -230,6 +230,7 @@ mod tests {
             ("error", s.error),
             ("reduce", s.reduce),
             ("copy", s.copy),
+            ("multiply_add", s.multiply_add),
         ]
         .map(|(name, source)| (name, source.into_owned()))
         .into()

@@ -1,0 +1,85 @@
+//! Scores of a few queries against a panel of candidates. The twin of `shaders/score.wgsl`.
+//!
+//! A score is one chain of products and sums over the factors, in their order, that starts at the
+//! bias; vectors run over candidates, so their width changes no bit.
+
+use crate::backend::Candidates;
+use pulp::Simd;
+
+/// Candidates of a panel.
+pub const PANEL: usize = 32;
+
+/// One number of each candidate of a panel, on cache lines of its own.
+#[derive(Clone, Copy, Debug)]
+#[repr(C, align(64))]
+pub struct Line(pub [f32; PANEL]);
+
+/// Candidates in panels: (panels, factors) of lines.
+pub struct Panels {
+    /// Number of factors.
+    pub factors: usize,
+    values: Vec<Line>,
+    bias: Vec<Line>,
+}
+
+impl Panels {
+    /// Lays candidates out. What is missing to a whole panel scores −∞.
+    pub fn new(candidates: &Candidates) -> Self {
+        let factors = candidates.factors;
+        let panels = candidates.bias.len().div_ceil(PANEL);
+        let mut values = vec![Line([0.0; PANEL]); panels * factors];
+        let mut bias = vec![Line([f32::NEG_INFINITY; PANEL]); panels];
+        for (lines, rows) in
+            values.chunks_exact_mut(factors).zip(candidates.rows.chunks(PANEL * factors))
+        {
+            for (lane, row) in rows.chunks_exact(factors).enumerate() {
+                for (line, &x) in lines.iter_mut().zip(row) {
+                    line.0[lane] = x;
+                }
+            }
+        }
+        for (line, values) in bias.iter_mut().zip(candidates.bias.chunks(PANEL)) {
+            line.0[..values.len()].copy_from_slice(values);
+        }
+        Self { factors, values, bias }
+    }
+
+    /// Number of panels.
+    pub fn len(&self) -> usize {
+        self.bias.len()
+    }
+
+    /// The factors of a panel, (factors), and its biases.
+    #[inline(always)]
+    pub fn panel(&self, panel: usize) -> (&[Line], &Line) {
+        (&self.values[panel * self.factors..][..self.factors], &self.bias[panel])
+    }
+}
+
+/// Scores of `Q` queries, given as (factors) of `Q` numbers each, against a panel that is walked in
+/// `V` vectors: `Q · V` sums stay in registers.
+#[inline(always)]
+pub fn score<S: Simd, const Q: usize, const V: usize>(
+    simd: S,
+    queries: &[[f32; Q]],
+    (panel, bias): (&[Line], &Line),
+    scores: &mut [Line; Q],
+) {
+    let bias = S::as_simd_f32s(&bias.0).0;
+    let mut sums = [[simd.splat_f32s(0.0); V]; Q];
+    for query in 0..Q {
+        sums[query].copy_from_slice(&bias[..V]);
+    }
+    for (query, line) in queries.iter().zip(panel) {
+        let line = &S::as_simd_f32s(&line.0).0[..V];
+        for j in 0..Q {
+            let x = simd.splat_f32s(query[j]);
+            for v in 0..V {
+                sums[j][v] = simd.mul_add_e_f32s(x, line[v], sums[j][v]);
+            }
+        }
+    }
+    for query in 0..Q {
+        S::as_mut_simd_f32s(&mut scores[query].0).0[..V].copy_from_slice(&sums[query]);
+    }
+}

@@ -1,0 +1,81 @@
+//! What a training loop asks of a ranking: two numbers.
+
+use super::relevant::Relevant;
+use super::sum::sum;
+use crate::Result;
+use crate::backend::{Backend, Candidates};
+use crate::data::Ratings;
+use crate::model::{Factors, Seen};
+use crate::recommend::ExactRanker;
+
+/// Users ranked in one call.
+const USERS: usize = 8192;
+
+/// How well held-out pairs are ranked; 0 throughout where no user has any.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct HeldOut {
+    /// Users that have a held-out item that they have not seen.
+    pub users: usize,
+    /// Mean over them of the share of their held-out items that the first `n` hold.
+    pub recall: f64,
+    /// Mean over them of the binary NDCG of the first `n`.
+    pub ndcg: f64,
+}
+
+/// Ranks all items that each user has not `seen`, and looks for the pairs of `test`, whatever their
+/// rating, in the first `n`. Pairs of an unknown id and pairs that were seen count nowhere.
+///
+/// `recall = hits / |held out|` and `ndcg = Σ_(hits) 1/log₂(rank + 1) / Σ_(j ≤ min(n, |held out|))
+/// 1/log₂(j + 1)`, as He et al. (2020, "LightGCN") compute them.
+///
+/// # Errors
+/// Factors that are not finite; items that do not fit the device; a lost device.
+///
+/// # Panics
+/// If `seen` has fewer users than `factors`, or `test` has a row beyond them.
+pub fn held_out_ranking(
+    backend: &dyn Backend,
+    factors: &Factors,
+    seen: &Seen,
+    test: &Ratings,
+    n: usize,
+) -> Result<HeldOut> {
+    let relevant =
+        Relevant::new(test, |user, item, _| seen.items_of(user).binary_search(&item).is_err());
+    let users = relevant.users.len();
+    if users == 0 {
+        return Ok(HeldOut::default());
+    }
+    let candidates = Candidates {
+        factors: factors.factors,
+        rows: &factors.item_factors,
+        bias: &factors.item_bias,
+    };
+    let mut ranker = ExactRanker::new(backend, candidates)?;
+    let mut metrics = Vec::with_capacity(users);
+    for ranked in relevant.users.chunks(USERS) {
+        let queries: Vec<f32> =
+            ranked.iter().flat_map(|&user| factors.user(user)).copied().collect();
+        let excluded: Vec<_> = ranked.iter().map(|&user| seen.items_of(user)).collect();
+        for list in ranker.top(&queries, &excluded, n)? {
+            let relevant = relevant.items(metrics.len());
+            let (mut hits, mut gain) = (0, 0.0);
+            for (rank, scored) in (1..).zip(&list) {
+                if relevant.binary_search(&scored.row).is_ok() {
+                    hits += 1;
+                    gain += discount(rank);
+                }
+            }
+            let ideal: f64 = (1..=n.min(relevant.len())).map(discount).sum();
+            let ndcg = if ideal > 0.0 { gain / ideal } else { 0.0 };
+            metrics.push([f64::from(hits) / relevant.len() as f64, ndcg]);
+        }
+    }
+    let [recall, ndcg] = sum(users, |at| metrics[at]);
+    Ok(HeldOut { users, recall: recall / users as f64, ndcg: ndcg / users as f64 })
+}
+
+/// `1 / log₂(rank + 1)` (Järvelin and Kekäläinen 2002, in the form of Burges et al. 2005).
+pub(super) fn discount(rank: usize) -> f64 {
+    1.0 / (rank as f64 + 1.0).log2()
+}
