@@ -1,8 +1,10 @@
 //! Measures a backend: epochs of planted work beside what its memory can do.
 
 use crate::backend::{Backend, GradientProblem, RowProblem, RowTerms, Terms};
-use crate::data::{Ids, Ratings, Side};
-use crate::train::{Batches, Settings, begin, global_mean, random, row_ratings, visits};
+use crate::data::{Ids, Ratings};
+use crate::train::{
+    Batches, Settings, begin, global_mean, random, rounds, row_ratings, turns, visits,
+};
 use crate::{Error, Result};
 use serde::Serialize;
 use std::ops::ControlFlow;
@@ -158,7 +160,7 @@ pub struct SweepMeasurement {
     pub test_rmse: Option<f64>,
 }
 
-/// Floating-point operations of a sweep over `ratings` ratings and `rows` rows of both sides, two for
+/// Floating-point operations of one round of a sweep over `ratings` ratings and `rows` rows of both sides, two for
 /// each multiply-add: `d(d + 1)/2 + 3d` a rating, side and block of `d` coordinates (without the
 /// `2d` of keeping residuals where `d = k`) and `d³/6 + d²` a row and block.
 pub fn sweep_operations(ratings: usize, rows: usize, factors: usize, block: usize) -> f64 {
@@ -197,10 +199,11 @@ pub fn measure_sweeps(
     let (test, terms) = (workload.test.clone(), RowTerms::new(settings));
     let mut passes = backend.row_passes(RowProblem { ratings, test, start, terms })?;
     let upload_seconds = clock.elapsed().as_secs_f64();
+    let rounds = rounds(settings);
     let mut sweep_seconds = Vec::with_capacity(settings.epochs);
     for sweep in 1..=settings.epochs {
         let clock = Instant::now();
-        for side in [Side::User, Side::Item] {
+        for side in turns(rounds) {
             passes.solve(side, &mut |_| ControlFlow::Continue(()))?;
         }
         sweep_seconds.push(clock.elapsed().as_secs_f64());
@@ -218,7 +221,8 @@ pub fn measure_sweeps(
     sweep_seconds.remove(0);
     let seconds_per_sweep = median(&sweep_seconds);
     let n = workload.train.len();
-    let operations = sweep_operations(n, users + items, settings.factors, settings.block);
+    let round = sweep_operations(n, users + items, settings.factors, settings.block);
+    let operations = rounds as f64 * round;
     let device = backend.device();
     Ok(SweepMeasurement {
         backend: device.backend,

@@ -2,6 +2,7 @@
 
 mod duplicates;
 mod fields;
+mod id_list;
 mod ids;
 mod lane;
 mod layout;
@@ -18,16 +19,21 @@ mod side;
 mod source;
 mod split;
 pub mod synth;
+mod text_table;
+mod titles;
 mod transform;
 
 pub use duplicates::Duplicates;
+pub use id_list::IdList;
 pub use ids::Ids;
 pub use options::{Delimiter, Format, Header, ReadOptions};
+pub use output::{Output, Sink};
 pub use prepare::{DataFacts, DataOptions, Prepared, align, prepare};
 pub use ratings::Ratings;
 pub use read::{Table, read};
 pub use side::Side;
 pub use split::{SplitFacts, SplitOptions, SplitPart, split};
+pub use titles::{Titles, TitlesOptions};
 pub use transform::{Step, Transform, TransformKind};
 // For `model`, which streams pairs of any number past the model.
 pub(crate) use fields::all as cut_fields;

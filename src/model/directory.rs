@@ -102,14 +102,31 @@ impl Model {
         Ok(model)
     }
 
-    /// Writes the model to `dir`, with the pairs it was trained on. All or nothing: the files are
-    /// written beside, then renamed; what was in `dir` stays until then, and for good on a failure.
+    /// Writes the model to `dir`, with the (transformed) ratings it was trained on. All or nothing:
+    /// the files are written beside, then renamed; what was in `dir` stays until then, and for good
+    /// on a failure.
     ///
     /// An existing model is replaced only with `overwrite`. Equal models make equal files.
     pub fn save(&self, dir: impl AsRef<Path>, seen: &Ratings, overwrite: bool) -> Result<()> {
-        self.check().map_err(|message| Error::data(format!("model not saved: {message}")))?;
+        let check = self.check();
+        check.map_err(|message| Error::data(format!("model not saved: {message}")))?;
         let seen = Seen::new(seen, self.factors.users(), self.factors.items())?;
-        whole::write_directory(dir.as_ref(), overwrite, &Self::KIND, |dir| {
+        self.write(dir.as_ref(), &seen, overwrite)
+    }
+
+    /// As [`save`](Self::save), with the record of the training pairs as it is.
+    pub fn save_with(&self, dir: impl AsRef<Path>, seen: &Seen, overwrite: bool) -> Result<()> {
+        let sizes = (self.factors.users(), self.factors.items());
+        let check = self.check().and_then(|()| match (seen.users(), seen.items()) == sizes {
+            true => Ok(()),
+            false => Err("the training pairs are another model's".to_owned()),
+        });
+        check.map_err(|message| Error::data(format!("model not saved: {message}")))?;
+        self.write(dir.as_ref(), seen, overwrite)
+    }
+
+    fn write(&self, dir: &Path, seen: &Seen, overwrite: bool) -> Result<()> {
+        whole::write_directory(dir, overwrite, &Self::KIND, |dir| {
             write_factors(&dir.join(FACTORS), &self.factors)?;
             id_file::write(&dir.join(USERS), &self.users, &self.user_ratings)?;
             id_file::write(&dir.join(ITEMS), &self.items, &self.item_ratings)?;

@@ -1,16 +1,18 @@
-//! `seen.safetensors`: which items each user has rated in training.
+//! `seen.safetensors`: which items each user has rated in training, and how.
 
 use super::tensors::{AGAIN, Tensor, TensorFile, write};
 use crate::data::Ratings;
 use crate::{Error, Result};
 use std::path::Path;
 
-/// The training pairs as compressed sparse rows: `scipy.sparse.csr_matrix((ones, indices,
+/// The training pairs as compressed sparse rows: `scipy.sparse.csr_matrix((values, indices,
 /// indptr), shape)` of users × items.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Seen {
     indptr: Vec<i64>,
     indices: Vec<u32>,
+    /// Nothing where the file is from a version that kept none.
+    values: Option<Vec<f32>>,
     items: usize,
 }
 
@@ -18,15 +20,19 @@ impl Seen {
     /// The name of the file in a model directory.
     pub const FILE: &str = "seen.safetensors";
 
-    /// The distinct pairs of `ratings`, whose indices lie below `users` and `items`; others are an
-    /// error.
+    /// The distinct pairs of `ratings`, whose indices lie below `users` and `items` (others are an
+    /// error), with the value that is last for each.
     pub fn new(ratings: &Ratings, users: usize, items: usize) -> Result<Seen> {
         let mut indptr = vec![0_i64; users + 1];
-        for (user, item, _) in ratings.iter() {
+        for (user, item, value) in ratings.iter() {
             if user as usize >= users || item as usize >= items {
                 return Err(Error::data(format!(
                     "training pair ({user}, {item}) lies outside {users} users × {items} items"
                 )));
+            }
+            if !value.is_finite() {
+                let message = format!("the value of training pair ({user}, {item}) is {value}");
+                return Err(Error::data(message));
             }
             indptr[user as usize + 1] += 1;
         }
@@ -34,30 +40,31 @@ impl Seen {
             indptr[user + 1] += indptr[user];
         }
         let mut next: Vec<usize> = indptr[..users].iter().map(|&start| start as usize).collect();
-        let mut indices = vec![0_u32; ratings.len()];
-        for (user, item, _) in ratings.iter() {
+        let mut pairs = vec![(0_u32, 0.0_f32); ratings.len()];
+        for (user, item, value) in ratings.iter() {
             let slot = &mut next[user as usize];
-            indices[*slot] = item;
+            pairs[*slot] = (item, value);
             *slot += 1;
         }
         // Sorts each row and closes the gaps that repeated pairs leave.
-        let mut kept = 0;
+        let mut indices = Vec::with_capacity(pairs.len());
+        let mut values = Vec::with_capacity(pairs.len());
         let mut start = 0;
         for user in 0..users {
             let end = indptr[user + 1] as usize;
-            indices[start..end].sort_unstable();
-            let row = kept;
-            for from in start..end {
-                if kept == row || indices[kept - 1] != indices[from] {
-                    indices[kept] = indices[from];
-                    kept += 1;
+            let row = &mut pairs[start..end];
+            // Stable: of a repeated pair the last stays last.
+            row.sort_by_key(|pair| pair.0);
+            for (at, &(item, value)) in row.iter().enumerate() {
+                if row.get(at + 1).is_none_or(|next| next.0 != item) {
+                    indices.push(item);
+                    values.push(value);
                 }
             }
             start = end;
-            indptr[user + 1] = kept as i64;
+            indptr[user + 1] = indices.len() as i64;
         }
-        indices.truncate(kept);
-        Ok(Seen { indptr, indices, items })
+        Ok(Seen { indptr, indices, values: Some(values), items })
     }
 
     /// Reads the training pairs of the model in `dir`.
@@ -76,7 +83,16 @@ impl Seen {
         if !(ends && rises) {
             return Err(Error::file(&path, format!("\"indptr\" is not in order; {AGAIN}")));
         }
-        let seen = Seen { indptr, indices, items: usize::try_from(items).unwrap_or(0) };
+        let values = match file.has("values") {
+            true => Some(file.read::<f32>("values", &[pairs])?),
+            false => None,
+        };
+        if values.iter().flatten().any(|value| !value.is_finite()) {
+            let message = format!("\"values\" are not all finite; {AGAIN}");
+            return Err(Error::file(&path, message));
+        }
+        let items = usize::try_from(items).unwrap_or(0);
+        let seen = Seen { indptr, indices, values, items };
         let sorted = |user| {
             let row = seen.items_of(user);
             row.windows(2).all(|w| w[0] < w[1])
@@ -90,14 +106,17 @@ impl Seen {
     }
 
     /// Writes `seen.safetensors` into `dir`: `indptr` (users + 1) and `shape` (2) as int64,
-    /// `indices` (pairs) as uint32, ascending within a user.
+    /// `indices` (pairs) as uint32, ascending within a user, `values` (pairs) as float32.
     pub fn save(&self, dir: impl AsRef<Path>) -> Result<()> {
         let shape = [self.users() as i64, self.items as i64];
-        let tensors = vec![
+        let mut tensors = vec![
             Tensor::new("indptr", &[self.indptr.len()], &self.indptr),
             Tensor::new("indices", &[self.indices.len()], &self.indices),
             Tensor::new("shape", &[2], &shape),
         ];
+        if let Some(values) = &self.values {
+            tensors.push(Tensor::new("values", &[values.len()], values));
+        }
         write(&dir.as_ref().join(Self::FILE), tensors)
     }
 
@@ -108,6 +127,52 @@ impl Seen {
     pub fn items_of(&self, user: u32) -> &[u32] {
         let user = user as usize;
         &self.indices[self.indptr[user] as usize..self.indptr[user + 1] as usize]
+    }
+
+    /// The values of a user's training pairs, transformed as in training, in the order of
+    /// [`items_of`](Self::items_of); `None` where the record holds pairs only, as that of a model
+    /// trained by version 0.1.0 does.
+    ///
+    /// # Panics
+    /// If `user >= self.users()`.
+    pub fn values_of(&self, user: u32) -> Option<&[f32]> {
+        let user = user as usize;
+        let row = self.indptr[user] as usize..self.indptr[user + 1] as usize;
+        self.values.as_ref().map(|values| &values[row])
+    }
+
+    /// Whether the record holds the values of the pairs.
+    pub fn has_values(&self) -> bool {
+        self.values.is_some()
+    }
+
+    /// The record of a grown model of `users` × `items`: these pairs and those of `ratings`, whose
+    /// values replace earlier ones. Without values it stays without.
+    ///
+    /// # Errors
+    /// As [`Seen::new`].
+    pub fn extended(&self, ratings: &Ratings, users: usize, items: usize) -> Result<Seen> {
+        let mut all = self.ratings();
+        all.users.extend_from_slice(&ratings.users);
+        all.items.extend_from_slice(&ratings.items);
+        all.values.extend_from_slice(&ratings.values);
+        let mut seen = Seen::new(&all, users, items)?;
+        if !self.has_values() {
+            seen.values = None;
+        }
+        Ok(seen)
+    }
+
+    /// The pairs as ratings, user after user; 1 stands for values that are not known.
+    pub fn ratings(&self) -> Ratings {
+        let users = (0..self.users() as u32)
+            .flat_map(|user| std::iter::repeat_n(user, self.items_of(user).len()));
+        Ratings {
+            users: users.collect(),
+            items: self.indices.clone(),
+            values: self.values.clone().unwrap_or_else(|| vec![1.0; self.pairs()]),
+            timestamps: Vec::new(),
+        }
     }
 
     /// Number of users.

@@ -113,6 +113,11 @@ impl TensorFile {
         Ok(TensorFile { path: path.to_path_buf(), file, metadata, start })
     }
 
+    /// Whether there is a tensor of this name.
+    pub fn has(&self, name: &str) -> bool {
+        self.metadata.info(name).is_some()
+    }
+
     /// The shape of a tensor that must be there and have `D` dimensions.
     pub fn shape<const D: usize>(&self, name: &str) -> Result<[usize; D]> {
         let shape = &self.info(name)?.shape;

@@ -18,4 +18,5 @@ pub use run::{Checkpoint, Event, Input, Outcome, Stop, best_epoch, train};
 pub use settings::{Optimizer, Options, Settings, Solver};
 pub use start::{global_mean, random};
 pub use sweeps::{HELD_OUT_AT, row_ratings};
+pub(crate) use sweeps::{rounds, turns};
 pub use warm::{Known, warm_start};

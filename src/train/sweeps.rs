@@ -47,7 +47,15 @@ pub(super) fn ready<'a>(
     let count = input.ratings.len();
     let passes = backend.row_passes(RowProblem { ratings, test, start, terms })?;
     let upload_seconds = clock.elapsed().as_secs_f64();
-    let work = Sweeps { passes, backend, ratings: count, implicit, test_ratings, held_out };
+    let work = Sweeps {
+        passes,
+        backend,
+        ratings: count,
+        rounds: rounds(settings),
+        implicit,
+        test_ratings,
+        held_out,
+    };
     Ok(Ready { work: Box::new(work), layout_seconds, upload_seconds })
 }
 
@@ -92,10 +100,23 @@ pub fn row_ratings(
     Ok(RowRatings::new(&ones, &weights, users, items))
 }
 
+/// How often a sweep solves a side before the other's turn: once where that is exact. Blocks go
+/// round twice: once leaves a row too far from its optimum to reach an exact solver's objective.
+pub(crate) fn rounds(settings: &Settings) -> usize {
+    if settings.block < settings.factors && !settings.nonnegative { 2 } else { 1 }
+}
+
+/// The sides of a sweep in order.
+pub(crate) fn turns(rounds: usize) -> impl Iterator<Item = Side> {
+    [Side::User, Side::Item].into_iter().flat_map(move |side| std::iter::repeat_n(side, rounds))
+}
+
 struct Sweeps<'a> {
     passes: Box<dyn RowPasses + 'a>,
     backend: &'a dyn Backend,
     ratings: usize,
+    /// How often a side is solved before the other's turn.
+    rounds: usize,
     implicit: bool,
     /// Held-out ratings whose error is measured.
     test_ratings: usize,
@@ -105,13 +126,15 @@ struct Sweeps<'a> {
 
 impl Work for Sweeps<'_> {
     fn epoch(&mut self, record: &mut EpochRecord, watch: &mut Watch) -> Result<usize> {
-        // A sweep visits every rating twice; each half counts half.
         let all = self.ratings;
-        if self.passes.solve(Side::User, &mut |done| watch(done / 2))? < all {
-            return Ok(0);
-        }
-        if self.passes.solve(Side::Item, &mut |done| watch((all + done) / 2))? < all {
-            return Ok(all / 2);
+        let rounds = self.rounds;
+        for (turn, side) in turns(rounds).enumerate() {
+            // Every turn visits all ratings; a sweep counts them once.
+            let so_far = |done: usize| (turn * all + done) / (2 * rounds);
+            let done = self.passes.solve(side, &mut |done| watch(so_far(done)))?;
+            if done < all {
+                return Ok(so_far(done));
+            }
         }
         let objective = self.passes.objective()?;
         record.objective = Some(objective.total());

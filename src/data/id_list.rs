@@ -1,0 +1,89 @@
+//! Files that list ids: which users to serve, which items to allow.
+
+use super::text_table::{TextTable, decode};
+use super::{Ids, Side};
+use crate::Result;
+use std::collections::HashSet;
+use std::path::Path;
+
+/// Ids of a list, held against those of a model.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct IdList {
+    /// Rows of the ids that the model knows, in the order of the list, each once.
+    pub rows: Vec<u32>,
+    /// The ids that it does not know, in the order of the list, each once.
+    pub unknown: Vec<String>,
+}
+
+impl IdList {
+    /// Sorts ids into known and unknown.
+    pub fn new<S: AsRef<str>>(ids: impl IntoIterator<Item = S>, known: &Ids) -> IdList {
+        let mut list = IdList::default();
+        let (mut taken, mut missed) = (HashSet::new(), HashSet::new());
+        for id in ids {
+            let id = id.as_ref();
+            match known.get(id).or_else(|| known.get(id.trim())) {
+                Some(row) if taken.insert(row) => list.rows.push(row),
+                Some(_) => {}
+                None if missed.insert(id.to_owned()) => list.unknown.push(id.to_owned()),
+                None => {}
+            }
+        }
+        list
+    }
+
+    /// Reads ids from a file (`-` is standard input): one a line, or the column of a table that
+    /// its header names as the `side`'s, else the first. Whichever reading finds the most known
+    /// ids is taken.
+    ///
+    /// # Errors
+    /// A file that cannot be read or is empty.
+    pub fn read(path: &Path, known: &Ids, side: Side) -> Result<IdList> {
+        let table = TextTable::open(path, &format!("a file of {} ids, one a line", side.name()))?;
+        let reading = table.recognise(known, side, None, true);
+        let mut ids = Vec::new();
+        table.each(&reading, |record| {
+            ids.push(decode(record.get(reading.id).copied().unwrap_or_default()).into_owned());
+        });
+        Ok(IdList::new(ids, known))
+    }
+
+    /// How many distinct ids there are.
+    pub fn len(&self) -> usize {
+        self.rows.len() + self.unknown.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(bytes: &str) -> IdList {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), bytes).unwrap();
+        let known: Ids = ["a", "the b", "c, d", "item", "5"].into_iter().collect();
+        IdList::read(file.path(), &known, Side::Item).unwrap()
+    }
+
+    #[test]
+    fn one_a_line_or_a_column_of_a_table() {
+        let list = |rows: &[u32], unknown: &[&str]| IdList {
+            rows: rows.to_vec(),
+            unknown: unknown.iter().map(|id| id.to_string()).collect(),
+        };
+        assert_eq!(read("the b\r\na\n\nx\nthe b\nx\n"), list(&[1, 0], &["x"]));
+        assert_eq!(read("c, d\na\n"), list(&[2, 0], &[]));
+        assert_eq!(read("\"c, d\"\na\nthe b\n"), list(&[2, 0, 1], &[]));
+        assert_eq!(read("a,9\nthe b,8\nx,7\n"), list(&[0, 1], &["x"]));
+        assert_eq!(read("score,movieId\n1,a\n2,the b\n"), list(&[0, 1], &[]));
+        assert_eq!(read("movieId\na\n"), list(&[0], &[]));
+        assert_eq!(read("item\na\n"), list(&[3, 0], &[]));
+        assert_eq!(read("x\ny\n"), list(&[], &["x", "y"]));
+        assert!(!read("x").is_empty());
+    }
+}

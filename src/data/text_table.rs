@@ -1,0 +1,237 @@
+//! Small tables of text: titles, lists of ids. Read whole, and recognised by which reading finds
+//! the ids that a model knows.
+
+use super::names::{Role, normalised};
+use super::options::Delimiter;
+use super::source::Source;
+use super::{Ids, Side, fields};
+use crate::{Error, Result};
+use std::borrow::Cow;
+use std::ops::ControlFlow;
+use std::path::Path;
+
+/// Bytes from which a reading is chosen, where they hold any known id.
+const SAMPLE: usize = 1 << 20;
+
+/// What may separate fields, the surest first.
+const CANDIDATES: [Delimiter; 5] = [
+    Delimiter::DoubleColon,
+    Delimiter::Byte(b'\t'),
+    Delimiter::Byte(b'|'),
+    Delimiter::Byte(b','),
+    Delimiter::Byte(b';'),
+];
+
+/// A file of text in memory.
+pub struct TextTable {
+    /// The file as the user named it.
+    pub name: String,
+    bytes: Vec<u8>,
+}
+
+/// How a table is read.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Reading {
+    /// What separates fields; nothing where a line is one field.
+    pub delimiter: Option<Delimiter>,
+    /// The names of the columns, where the first record has them.
+    pub header: Option<Vec<String>>,
+    /// The column of the ids.
+    pub id: usize,
+}
+
+impl TextTable {
+    /// Reads a file, plain or compressed; `what` it should be is for messages.
+    pub fn open(path: &Path, what: &str) -> Result<Self> {
+        if path.is_dir() {
+            return Err(Error::file(path, format!("is a directory; name {what}")));
+        }
+        let mut source = Source::open(path, &())?;
+        let (mut bytes, mut chunk) = (Vec::new(), Vec::new());
+        while source.next_chunk(&mut chunk)? {
+            bytes.append(&mut chunk);
+        }
+        let name = source.name.clone();
+        if bytes.trim_ascii().is_empty() {
+            return Err(Error::file(&name, format!("is empty; name {what}")));
+        }
+        if bytes[..bytes.len().min(4096)].contains(&0) {
+            let message = format!("is not text (it has NUL bytes); name {what}");
+            return Err(Error::file(&name, message));
+        }
+        Ok(TextTable { name, bytes })
+    }
+
+    /// The first line that is not blank, shortened.
+    pub fn first_line(&self) -> String {
+        let mut lines = self.bytes.split(|&b| b == b'\n').map(fields::without_return);
+        super::layout::shorten(lines.find(|line| !line.trim_ascii().is_empty()).unwrap_or(&[]))
+    }
+
+    /// The reading that finds the most ids of `known` in the column of ids, how many it finds, and
+    /// how many records there are; the first candidate where none finds any. `single` also takes
+    /// a line for one field.
+    pub fn recognise(
+        &self,
+        known: &Ids,
+        side: Side,
+        delimiter: Option<Delimiter>,
+        single: bool,
+    ) -> Reading {
+        let candidates: Vec<Option<Delimiter>> = match delimiter {
+            Some(delimiter) => vec![Some(delimiter)],
+            None if single => [None].into_iter().chain(CANDIDATES.map(Some)).collect(),
+            None => CANDIDATES.map(Some).to_vec(),
+        };
+        let line_end = |at: usize| {
+            self.bytes[at..].iter().position(|&b| b == b'\n').map_or(self.bytes.len(), |n| at + n)
+        };
+        let sample = line_end(self.bytes.len().min(SAMPLE));
+        let whole = self.bytes.len();
+        let lengths = if sample < whole { vec![sample, whole] } else { vec![whole] };
+        let mut best: Option<(usize, Reading)> = None;
+        for length in lengths {
+            for &delimiter in &candidates {
+                let reading = self.reading(known, side, delimiter);
+                let mut found = 0;
+                let skip = reading.header.is_some();
+                let _ = walk(&self.bytes[..length], delimiter, |at, record| {
+                    let id = record.get(reading.id).map(|field| decode(field));
+                    found += usize::from(
+                        !(skip && at == 0) && id.is_some_and(|id| known.get(id.trim()).is_some()),
+                    );
+                    ControlFlow::Continue(())
+                });
+                if best.as_ref().is_none_or(|best| found > best.0) {
+                    best = Some((found, reading));
+                }
+            }
+            if best.as_ref().is_some_and(|best| best.0 > 0) {
+                break;
+            }
+        }
+        // Where no id is known, the delimiter that cuts the first line says the most.
+        match best {
+            Some((0, reading)) if delimiter.is_none() => {
+                let cuts = |d: &Delimiter| self.first(Some(*d)).len() > 1;
+                match CANDIDATES.iter().find(|d| cuts(d)) {
+                    Some(&delimiter) => self.reading(known, side, Some(delimiter)),
+                    None => reading,
+                }
+            }
+            Some((_, reading)) => reading,
+            None => self.reading(known, side, None),
+        }
+    }
+
+    /// Header and id column under a delimiter.
+    fn reading(&self, known: &Ids, side: Side, delimiter: Option<Delimiter>) -> Reading {
+        let first = self.first(delimiter);
+        let role = match side {
+            Side::User => Role::User,
+            Side::Item => Role::Item,
+        };
+        // "title" and "artist" may name the item, but not beside an id.
+        let role = role.find(&first);
+        let sure = role.filter(|&column| normalised(&first[column]).ends_with("id"));
+        let plain = || first.iter().position(|name| normalised(name) == "id");
+        let named = sure.or_else(plain).or(role);
+        match named {
+            // An item may be called "item".
+            Some(column) if known.get(&first[column]).is_none() => {
+                Reading { delimiter, header: Some(first), id: column }
+            }
+            _ => Reading { delimiter, header: None, id: 0 },
+        }
+    }
+
+    /// The fields of the first record.
+    pub fn first(&self, delimiter: Option<Delimiter>) -> Vec<String> {
+        let mut first = Vec::new();
+        let _ = walk(&self.bytes, delimiter, |_, record| {
+            first = record.iter().map(|field| decode(field).trim().to_owned()).collect();
+            ControlFlow::Break(())
+        });
+        first
+    }
+
+    /// Hands every record but the header to `each`, in order.
+    pub fn each(&self, reading: &Reading, mut each: impl FnMut(&[&[u8]])) {
+        let skip = reading.header.is_some();
+        let _ = walk(&self.bytes, reading.delimiter, |at, record| {
+            if !(skip && at == 0) {
+                each(record);
+            }
+            ControlFlow::Continue(())
+        });
+    }
+}
+
+impl Reading {
+    /// Words for "it was read as ...".
+    pub fn describe(&self) -> String {
+        let form = self.delimiter.map_or("one id a line".to_owned(), Delimiter::describe);
+        match &self.header {
+            Some(_) => format!("{form} with a header"),
+            None => form,
+        }
+    }
+
+    /// The column that `text` names or counts from 1.
+    pub fn column(&self, text: &str, fields: usize) -> Option<usize> {
+        if let Ok(position) = text.parse::<usize>() {
+            return (1..=fields).contains(&position).then(|| position - 1);
+        }
+        let header = self.header.as_ref()?;
+        let exact = header.iter().position(|name| name == text);
+        let near = || header.iter().position(|name| normalised(name) == normalised(text));
+        exact.or_else(near)
+    }
+}
+
+/// UTF-8, or else Latin-1, in which any bytes are text.
+pub fn decode(field: &[u8]) -> Cow<'_, str> {
+    match std::str::from_utf8(field) {
+        Ok(text) => Cow::Borrowed(text),
+        Err(_) => Cow::Owned(field.iter().map(|&byte| char::from(byte)).collect()),
+    }
+}
+
+/// Hands each record that is not blank to `each`, with its number from 0.
+fn walk(
+    bytes: &[u8],
+    delimiter: Option<Delimiter>,
+    mut each: impl FnMut(usize, &[&[u8]]) -> ControlFlow<()>,
+) -> ControlFlow<()> {
+    match delimiter {
+        // Tables with tabs and bars have quotes in their titles, not around them.
+        Some(Delimiter::Byte(byte)) if byte != b'\t' && byte != b'|' => {
+            let mut reader = csv::ReaderBuilder::new()
+                .has_headers(false)
+                .flexible(true)
+                .delimiter(byte)
+                .from_reader(bytes);
+            let (mut record, mut at) = (csv::ByteRecord::new(), 0);
+            // Reading from memory does not fail.
+            while reader.read_byte_record(&mut record).unwrap_or(false) {
+                let fields: Vec<&[u8]> = record.iter().collect();
+                if fields.iter().all(|field| field.trim_ascii().is_empty()) {
+                    continue;
+                }
+                each(at, &fields)?;
+                at += 1;
+            }
+        }
+        _ => {
+            let lines = bytes.split(|&b| b == b'\n').map(fields::without_return);
+            let lines = lines.filter(|line| !line.trim_ascii().is_empty());
+            for (at, line) in lines.enumerate() {
+                match delimiter {
+                    Some(delimiter) => each(at, &fields::all(delimiter, line))?,
+                    None => each(at, &[line])?,
+                }
+            }
+        }
+    }
+    ControlFlow::Continue(())
+}
