@@ -14,8 +14,9 @@ use wgmf::train::{Loss, RowRatings};
 /// array. The cases' equations have condition numbers of a few hundred at most.
 pub const TOLERANCE: f64 = 1e-4;
 
-/// How far a nonnegative row may be from the least of its objective, in cost and in slope.
-const AT_REST: f64 = 1e-4;
+/// The same for nonnegative rows: coordinate descent ends where a cycle moves nothing by more than a
+/// hundred thousandth, and the cycles that are left would move it on a little.
+pub const AT_REST: f64 = 1e-3;
 
 /// A problem with everything that is drawn, drawn.
 #[derive(Clone, Debug)]
@@ -59,7 +60,8 @@ impl RowCase {
             test: Ratings::default(),
             terms: RowTerms {
                 bias: true,
-                reg: 0.15,
+                // As factors are, squared: equations are as well conditioned whatever their number.
+                reg: 0.04 * (factors as f32).sqrt(),
                 reg_bias: 0.08,
                 reg_exponent: 1.0,
                 unobserved_weight: 0.0,
@@ -131,8 +133,6 @@ impl RowCase {
     pub fn implicit(mut self, unobserved: f32) -> Self {
         self = self.no_bias().no_mean();
         self.terms.unobserved_weight = unobserved;
-        // All pairs regularize as well.
-        self.terms.reg = 0.2 * 10.0_f32.powf(-self.terms.reg_exponent);
         self.ratings.values.fill(1.0);
         self.name += &format!(", unobserved {unobserved}");
         self
@@ -162,8 +162,8 @@ impl RowCase {
 
     pub fn reg_exponent(mut self, exponent: f32) -> Self {
         // About as much in all for a row of ten ratings.
-        self.terms.reg = 0.9 * 10.0_f32.powf(-exponent);
-        self.terms.reg_bias = 0.6 * 10.0_f32.powf(-exponent);
+        self.terms.reg *= 10.0_f32.powf(1.0 - exponent);
+        self.terms.reg_bias *= 10.0_f32.powf(1.0 - exponent);
         self.terms.reg_exponent = exponent;
         self.name += &format!(", reg_exponent {exponent}");
         self
@@ -343,22 +343,20 @@ impl Check {
             if got.iter().any(|&x| x < 0.0) {
                 return Err("a factor is below zero".to_owned());
             }
-            let distance = oracle.distance(&Model::from(after), side);
-            for (what, far) in [("cost", distance.excess), ("slope", distance.slope)] {
-                // NaN is far.
-                if !(far < AT_REST) {
-                    return Err(format!("a row's {what} is {far:.1e} from its least"));
-                }
-            }
-            return Ok(());
         }
+        let tolerance = if case.terms.nonnegative { AT_REST } else { TOLERANCE };
         let mut want = Model::from(before);
         oracle.solve(&mut want, side);
         let want: &Rows = match side {
             Side::User => &want.users,
             Side::Item => &want.items,
         };
-        self.within("factors", largest_gap(got, &want.factors.concat()))?;
+        let gap = largest_gap(got, &want.factors.concat());
+        self.worst = self.worst.max(gap);
+        // NaN is far.
+        if !(gap < tolerance) {
+            return Err(format!("factors off by {gap:.2e}"));
+        }
         if case.terms.bias {
             self.within("biases", largest_gap(got_bias, &want.bias))?;
         }

@@ -1,11 +1,14 @@
 //! Textbook alternating least squares in f64: each row's normal equations by definition, solved by
 //! Cholesky's method as it stands in the books; blocks of coordinates from residuals that are
-//! computed anew; nonnegative rows by coordinate descent until nothing moves; the objective term by
-//! term, its unobserved part over every pair.
+//! computed anew; nonnegative rows by cycles of coordinate descent; the objective term by term, its
+//! unobserved part over every pair.
 
 use super::{Model, Rows, inner};
 use wgmf::backend::RowTerms;
 use wgmf::data::{Ratings, Side};
+
+/// How often a solve visits every coordinate of a nonnegative row.
+const CYCLES: usize = 32;
 
 /// A rating as a row sees it.
 #[derive(Clone, Copy, Debug)]
@@ -182,7 +185,7 @@ impl Rowwise {
                 solved.bias[row] = if self.bias { 0.0 } else { solved.bias[row] };
             } else if self.nonnegative {
                 let (a, b) = self.equations(seen, partners, model.mean, &gram);
-                descend(&a, &b, x);
+                descend(&a, &b, x, CYCLES);
             } else {
                 let bias = &mut solved.bias[row];
                 self.solve_row(x, bias, seen, partners, model.mean, &gram);
@@ -296,7 +299,7 @@ impl Rowwise {
                 (0..x.len()).map(along).sum::<f64>()
             };
             let mut least = x.clone();
-            descend(&a, &b, &mut least);
+            descend(&a, &b, &mut least, usize::MAX);
             let zeros: f64 = seen.iter().map(|s| s.weight * s.value * s.value).sum();
             let steepest = b.iter().fold(0.0_f64, |most, b| most.max(b.abs()));
             worst.excess = nan_max(worst.excess, (cost(x) - cost(&least)) / zeros);
@@ -316,10 +319,11 @@ fn nan_max(a: f64, b: f64) -> f64 {
     if b.is_nan() || b > a { b } else { a }
 }
 
-/// The least of `xᵀ A x − 2 b·x` over `x ≥ 0`, from `x`: each coordinate in turn to its own least,
-/// until none moves.
-fn descend(a: &[Vec<f64>], b: &[f64], x: &mut [f64]) {
-    for _ in 0..200_000 {
+/// Towards the least of `xᵀ A x − 2 b·x` over `x ≥ 0`, from `x`: each coordinate in turn to its own
+/// least, so many times, or until none moves.
+fn descend(a: &[Vec<f64>], b: &[f64], x: &mut [f64], cycles: usize) {
+    let most = 200_000;
+    for _ in 0..cycles.min(most) {
         let (mut moved, mut largest) = (0.0_f64, 0.0_f64);
         for j in 0..x.len() {
             let slope = inner(&a[j], x) - b[j];
@@ -332,5 +336,5 @@ fn descend(a: &[Vec<f64>], b: &[f64], x: &mut [f64]) {
             return;
         }
     }
-    panic!("coordinate descent does not come to rest");
+    assert!(cycles < most, "coordinate descent does not come to rest");
 }
