@@ -22,6 +22,18 @@ pub struct Sources {
     pub copy: Cow<'static, str>,
     /// multiply_add.wgsl
     pub multiply_add: Cow<'static, str>,
+    /// gram.wgsl
+    pub gram: Cow<'static, str>,
+    /// join.wgsl
+    pub join: Cow<'static, str>,
+    /// cholesky.wgsl
+    pub cholesky: Cow<'static, str>,
+    /// nonnegative.wgsl
+    pub nonnegative: Cow<'static, str>,
+    /// remainder.wgsl
+    pub remainder: Cow<'static, str>,
+    /// penalty.wgsl
+    pub penalty: Cow<'static, str>,
 }
 
 impl Default for Sources {
@@ -34,6 +46,12 @@ impl Default for Sources {
             reduce: include_str!("../../shaders/reduce.wgsl").into(),
             copy: include_str!("../../shaders/copy.wgsl").into(),
             multiply_add: include_str!("../../shaders/multiply_add.wgsl").into(),
+            gram: include_str!("../../shaders/gram.wgsl").into(),
+            join: include_str!("../../shaders/join.wgsl").into(),
+            cholesky: include_str!("../../shaders/cholesky.wgsl").into(),
+            nonnegative: include_str!("../../shaders/nonnegative.wgsl").into(),
+            remainder: include_str!("../../shaders/remainder.wgsl").into(),
+            penalty: include_str!("../../shaders/penalty.wgsl").into(),
         }
     }
 }
@@ -392,14 +410,33 @@ mod tests {
 
     #[test]
     fn sources_are_the_files() {
-        let super::Sources { residual, gradient, step, error, reduce, copy, multiply_add } =
-            super::Sources::default();
+        let super::Sources {
+            residual,
+            gradient,
+            step,
+            error,
+            reduce,
+            copy,
+            multiply_add,
+            gram,
+            join,
+            cholesky,
+            nonnegative,
+            remainder,
+            penalty,
+        } = super::Sources::default();
         let sources = [
+            ("cholesky", cholesky),
             ("copy", copy),
             ("error", error),
             ("gradient", gradient),
             ("multiply_add", multiply_add),
+            ("gram", gram),
+            ("join", join),
+            ("nonnegative", nonnegative),
+            ("penalty", penalty),
             ("reduce", reduce),
+            ("remainder", remainder),
             ("residual", residual),
             ("step", step),
         ];

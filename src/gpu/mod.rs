@@ -11,6 +11,7 @@ mod params;
 mod passes;
 mod probe;
 mod reduce;
+mod rows;
 mod store;
 mod tiles;
 
@@ -74,8 +75,8 @@ impl Backend for Gpu {
         Ok(Box::new(passes::Passes::new(&self.device, &self.sources, problem)?))
     }
 
-    fn row_passes(&self, _problem: RowProblem) -> Result<Box<dyn RowPasses + '_>> {
-        Err(crate::Error::device("row solvers are not built yet"))
+    fn row_passes(&self, problem: RowProblem) -> Result<Box<dyn RowPasses + '_>> {
+        Ok(Box::new(rows::Passes::new(&self.device, &self.sources, problem)?))
     }
 
     fn ranker(&self, _candidates: Candidates) -> Result<Box<dyn Ranker + '_>> {
