@@ -3,7 +3,7 @@
 use super::case::Draw;
 use super::rows::{Parts, Rowwise};
 use super::{Model, Rows, loss_sum, triples};
-use crate::common::{gap, largest_gap};
+use crate::common::{gap, largest_gap, largest_gap_over};
 use std::ops::ControlFlow;
 use wgmf::backend::{Backend, Objective, RowProblem, RowTerms};
 use wgmf::data::{Ratings, Side, UNKNOWN};
@@ -161,9 +161,9 @@ impl RowCase {
     }
 
     pub fn reg_exponent(mut self, exponent: f32) -> Self {
-        // About as much in all for a row of ten ratings.
-        self.terms.reg *= 10.0_f32.powf(1.0 - exponent);
-        self.terms.reg_bias *= 10.0_f32.powf(1.0 - exponent);
+        // As much in all for a row of thirty ratings.
+        self.terms.reg *= 30.0_f32.powf(1.0 - exponent);
+        self.terms.reg_bias *= 30.0_f32.powf(1.0 - exponent);
         self.terms.reg_exponent = exponent;
         self.name += &format!(", reg_exponent {exponent}");
         self
@@ -200,6 +200,14 @@ impl RowCase {
         }
     }
 
+    /// [`TOLERANCE`], and a rounding for each rating of the hottest row: a sum of many alike loses as
+    /// much.
+    fn tolerance(&self) -> f64 {
+        let counts = |side, rows| self.ratings.counts(side, rows).into_iter().max();
+        let hottest = counts(Side::User, self.users).max(counts(Side::Item, self.items));
+        TOLERANCE + f64::from(hottest.unwrap_or(0)) * f64::from(f32::EPSILON)
+    }
+
     /// The problem as the oracle takes it.
     pub fn oracle(&self) -> Rowwise {
         Rowwise::new(&self.ratings, &self.weights, &self.terms)
@@ -221,7 +229,7 @@ fn compare_all(backend: &dyn Backend, case: &RowCase) -> Result<f64, String> {
     let mut passes = backend.row_passes(case.problem()).map_err(said)?;
     let oracle = case.oracle();
     let test = triples(&case.test);
-    let mut check = Check { worst: 0.0 };
+    let mut check = Check { tolerance: case.tolerance(), worst: 0.0 };
     let mut before = passes.factors().map_err(said)?;
     if before != case.start() {
         return Err("the parameters are not those of the start".to_owned());
@@ -253,6 +261,11 @@ fn compare_all(backend: &dyn Backend, case: &RowCase) -> Result<f64, String> {
     Ok(check.worst)
 }
 
+fn rms(numbers: &[f32]) -> f64 {
+    let squares: f64 = numbers.iter().map(|&x| f64::from(x) * f64::from(x)).sum();
+    (squares / numbers.len() as f64).sqrt()
+}
+
 /// Factors and biases of a side, and of the other.
 fn split(factors: &Factors, side: Side) -> [(&[f32], &[f32]); 2] {
     let users = (&factors.user_factors[..], &factors.user_bias[..]);
@@ -265,13 +278,14 @@ fn split(factors: &Factors, side: Side) -> [(&[f32], &[f32]); 2] {
 
 /// Everything compared so far.
 struct Check {
+    tolerance: f64,
     worst: f64,
 }
 
 impl Check {
     fn within(&mut self, what: &str, gap: f64) -> Result<(), String> {
         self.worst = self.worst.max(gap);
-        if gap < TOLERANCE { Ok(()) } else { Err(format!("{what} off by {gap:.2e}")) }
+        if gap < self.tolerance { Ok(()) } else { Err(format!("{what} off by {gap:.2e}")) }
     }
 
     /// A sum of squared errors over `n` ratings: each is known only as well as f32 holds the value.
@@ -316,7 +330,7 @@ impl Check {
         before: &Factors,
         after: &Factors,
     ) -> Result<(), String> {
-        let [(_, old_bias), other_before] = split(before, side);
+        let [(old, old_bias), other_before] = split(before, side);
         let [(got, got_bias), other_after] = split(after, side);
         if other_before != other_after {
             return Err("the other side moved".to_owned());
@@ -344,14 +358,20 @@ impl Check {
                 return Err("a factor is below zero".to_owned());
             }
         }
-        let tolerance = if case.terms.nonnegative { AT_REST } else { TOLERANCE };
+        let tolerance = if case.terms.nonnegative { AT_REST } else { self.tolerance };
         let mut want = Model::from(before);
         oracle.solve(&mut want, side);
         let want: &Rows = match side {
             Side::User => &want.users,
             Side::Item => &want.items,
         };
-        let gap = largest_gap(got, &want.factors.concat());
+        // A block moves its factors from where they were: they are known as well as those.
+        let want_factors = want.factors.concat();
+        let floor = match case.terms.block < case.factors || case.terms.nonnegative {
+            true => 8.0 * f64::from(f32::EPSILON) * rms(old) / self.tolerance,
+            false => 0.0,
+        };
+        let gap = largest_gap_over(got, &want_factors, floor);
         self.worst = self.worst.max(gap);
         // NaN is far.
         if !(gap < tolerance) {
