@@ -429,3 +429,238 @@ fn cholesky_matches_f64_at_large_widths() {
     cases.push(Case::skewed(512, 4, 3, 30).implicit());
     hold(&common::gpu(), cases);
 }
+
+/// Rows of 1 rating and more, around the length of a segment (1024), on either side; rows without.
+#[test]
+fn gram_matches_f64_at_hot_rows() {
+    let mut cases = Vec::new();
+    for (j, hot) in [1, 2, 1023, 1024, 1025, 2048, 2049, 5000].into_iter().enumerate() {
+        let k = [5, 16, 33, 8][j % 4];
+        let (few, many) = (7, 300);
+        let mut pairs: Vec<(u32, u32)> = (0..hot as u32).map(|n| (3, n * 7 % many)).collect();
+        pairs.extend((0..many).map(|n| (n % 3, n)));
+        pairs.rotate_left(hot / 3);
+        let turned: Vec<_> = pairs.iter().map(|&(a, b)| (b, a)).collect();
+        let (few, many) = (few as usize, many as usize);
+        cases.push(Case::of_pairs(k, few, many, pairs.clone()).named("a hot user"));
+        cases.push(Case::of_pairs(k, many, few, turned).named("a hot item").weighted());
+        cases.push(Case::of_pairs(k, few, many, pairs).implicit().weighted());
+    }
+    // One rating at all.
+    cases.push(Case::of_pairs(3, 1, 1, vec![(0, 0)]));
+    cases.push(Case::of_pairs(9, 4, 5, vec![(2, 3)]).implicit());
+    hold(&common::gpu(), cases);
+}
+
+/// More rows than a dispatch has workgroups.
+#[test]
+fn cholesky_matches_f64_at_many_rows() {
+    let rows = 70_001;
+    let once: Vec<_> = (0..rows).map(|n| (n, n * 7 % 50)).collect();
+    let turned: Vec<_> = once.iter().map(|&(a, b)| (b, a)).collect();
+    hold(
+        &common::gpu(),
+        vec![
+            Case::of_pairs(3, rows as usize, 50, once).named("many users"),
+            Case::of_pairs(4, 50, rows as usize, turned).named("many items").implicit(),
+        ],
+    );
+}
+
+#[test]
+fn remainder_matches_f64_at_every_block() {
+    let mut cases = Vec::new();
+    for (k, block) in [(7, 1), (7, 3), (16, 8), (17, 8), (33, 3), (33, 32), (64, 16), (130, 100)] {
+        let case = Case::skewed(k, 23, 19, 300).block(block);
+        cases.push(case.clone());
+        cases.push(case.clone().no_bias().weighted());
+        cases.push(case.clone().implicit());
+        cases.push(case.implicit().weighted());
+    }
+    let hot = (0..2500).map(|n| (n % 2, n * 7 % 90)).collect();
+    cases.push(Case::of_pairs(12, 3, 90, hot).block(5));
+    hold(&common::gpu(), cases);
+}
+
+#[test]
+fn nonnegative_matches_f64() {
+    let mut cases = Vec::new();
+    for k in [1, 3, 16, 33, 64, 65, 100] {
+        let case = Case::skewed(k, 23, 19, 300).nonnegative();
+        cases.push(case.clone());
+        cases.push(case.clone().implicit());
+        cases.push(case.implicit().weighted());
+    }
+    hold(&common::gpu(), cases);
+}
+
+/// `ν` other than 1, and no regularization where there are ratings enough.
+#[test]
+fn penalty_matches_f64_at_every_exponent() {
+    let mut cases = Vec::new();
+    for exponent in [0.0, 0.5, 1.0] {
+        let mut case = Case::skewed(6, 20, 25, 400).named(&format!("exponent {exponent}"));
+        case.terms.reg_exponent = exponent;
+        case.terms.reg = 0.3;
+        cases.push(case.clone());
+        cases.push(case.implicit());
+    }
+    let pairs = (0..600).map(|n| (n % 20, n / 20)).collect();
+    let mut case = Case::of_pairs(4, 20, 30, pairs).named("no regularization");
+    (case.terms.reg, case.terms.reg_bias) = (0.0, 0.0);
+    cases.push(case);
+    hold(&common::gpu(), cases);
+}
+
+fn tight(binding_bytes: u64, workgroups: u32) -> Gpu {
+    let limits = TightLimits { binding_bytes, workgroups };
+    Gpu::open_with(&common::adapter(), Some(limits), Sources::default()).unwrap()
+}
+
+#[test]
+fn small_devices_give_the_same() {
+    let hot: Vec<_> = (0..3000).map(|n| (n % 2 * (n % 5), n * 7 % 90)).collect();
+    for (binding, workgroups, case) in [
+        // A row of 16 factors has 64 bytes: 32 rows a tile; one matrix, 256 ratings a chunk.
+        (2048, 65_535, Case::skewed(16, 110, 90, 1500)),
+        (2048, 65_535, Case::skewed(16, 90, 110, 1500).block(5).implicit().weighted()),
+        (4096, 65_535, Case::skewed(9, 150, 70, 2000).no_bias().weighted()),
+        (4096, 65_535, Case::of_pairs(12, 100, 90, hot.clone())),
+        (4096, 65_535, Case::of_pairs(12, 100, 90, hot.clone()).block(7)),
+        (4096, 65_535, Case::skewed(12, 60, 90, 900).nonnegative()),
+        (16_384, 64, Case::of_pairs(33, 100, 90, hot).implicit()),
+        // 64 workgroups: rows, segments, vec4s of a matrix in several dispatches.
+        (1 << 27, 64, Case::skewed(3, 3000, 2000, 8000)),
+        (1 << 27, 64, Case::skewed(3, 3000, 2000, 8000).block(2)),
+        (1 << 27, 64, Case::skewed(40, 300, 200, 8000)),
+        (1 << 20, 64, Case::skewed(257, 12, 10, 150).implicit()),
+    ] {
+        let case = case.named(&format!("{binding} bytes, {workgroups} workgroups"));
+        hold(&tight(binding, workgroups), vec![case]);
+    }
+}
+
+#[test]
+fn problems_that_do_not_fit_are_refused() {
+    let refused = |gpu: &Gpu, case: Case| match gpu.row_passes(case.problem()) {
+        Ok(_) => panic!("{}: accepted", case.name),
+        Err(error) => error.to_string(),
+    };
+    let said = refused(&tight(4096, 65_535), Case::skewed(64, 20, 30, 100));
+    assert!(said.contains("64 factors") && said.contains("4096"), "{said}");
+    assert!(said.contains("--block") && said.contains("--backend cpu"), "{said}");
+    // What fits in blocks is accepted.
+    hold(&tight(4096, 65_535), vec![Case::skewed(64, 20, 30, 300).block(16)]);
+    let said = refused(&common::gpu(), Case::skewed(1024, 3, 4, 10));
+    assert!(said.contains("--block") && said.contains("--backend cpu"), "{said}");
+}
+
+fn bits(of: &Factors) -> Vec<u32> {
+    arrays(of).into_iter().flatten().map(|x| x.to_bits()).collect()
+}
+
+#[test]
+fn repeats_give_the_same_bits() {
+    let gpu = common::gpu();
+    let hot: Vec<_> = (0..9000).map(|n| (n % 3 * (n % 7), n * 7 % 900)).collect();
+    for case in [
+        Case::of_pairs(20, 40, 900, hot.clone()),
+        Case::of_pairs(20, 40, 900, hot.clone()).block(6).implicit(),
+        Case::of_pairs(20, 40, 900, hot).nonnegative(),
+    ] {
+        let swept = || {
+            let mut passes = gpu.row_passes(case.problem()).unwrap();
+            for side in [Side::User, Side::Item, Side::User] {
+                passes.solve(side, &mut all).unwrap();
+            }
+            let Objective { error, unobserved, regularization } = passes.objective().unwrap();
+            let sums = [error, unobserved, regularization].map(f64::to_bits);
+            (bits(&passes.factors().unwrap()), sums)
+        };
+        let first = swept();
+        for _ in 0..3 {
+            assert!(swept() == first, "{}", case.name);
+        }
+    }
+}
+
+/// One block of all factors is the exact solution, bit for bit.
+#[test]
+fn a_block_of_all_factors_is_exact() {
+    let gpu = common::gpu();
+    let exact = Case::skewed(12, 30, 40, 500);
+    let swept = |case: &Case| {
+        let mut passes = gpu.row_passes(case.problem()).unwrap();
+        passes.solve(Side::User, &mut all).unwrap();
+        passes.factors().unwrap()
+    };
+    assert_eq!(bits(&swept(&exact)), bits(&swept(&exact.clone().block(12))));
+    // Two blocks, again and again, come to the same.
+    let halves = exact.clone().block(6);
+    let mut passes = gpu.row_passes(halves.problem()).unwrap();
+    for _ in 0..400 {
+        passes.solve(Side::User, &mut all).unwrap();
+    }
+    let want: Vec<f64> = swept(&exact).user_factors.iter().map(|&x| f64::from(x)).collect();
+    let gap = largest_gap(&passes.factors().unwrap().user_factors, &want);
+    assert!(gap < TOLERANCE, "{gap}");
+}
+
+#[test]
+fn keep_remembers() {
+    let gpu = common::gpu();
+    let case = Case::skewed(7, 30, 20, 200);
+    let mut passes = gpu.row_passes(case.problem()).unwrap();
+    assert!(passes.kept().is_err());
+    assert_eq!(passes.factors().unwrap(), case.start());
+    passes.solve(Side::User, &mut all).unwrap();
+    passes.keep().unwrap();
+    let kept = passes.factors().unwrap();
+    passes.solve(Side::Item, &mut all).unwrap();
+    assert_eq!(passes.kept().unwrap(), kept);
+    assert_ne!(passes.factors().unwrap(), kept);
+}
+
+/// Broken off, some rows are solved and the others are as they were.
+#[test]
+fn a_watcher_breaks_off() {
+    let gpu = common::gpu();
+    let pairs = (0..6_000_000_u32).map(|n| (n % 4000, n / 4000)).collect();
+    let case = Case::of_pairs(4, 4000, 1500, pairs);
+    let mut passes = gpu.row_passes(case.problem()).unwrap();
+    let start = case.start();
+    let mut seen = Vec::new();
+    let mut watch = |done: usize| {
+        seen.push(done);
+        ControlFlow::Break(())
+    };
+    let done = passes.solve(Side::User, &mut watch).unwrap();
+    assert_eq!(seen, [done]);
+    assert!(done > 0 && done < 6_000_000, "{done}");
+    let got = passes.factors().unwrap();
+    let rows = got.user_factors.chunks(4).zip(start.user_factors.chunks(4));
+    let moved = rows.filter(|(got, start)| got != start).count();
+    assert!(moved > 0 && moved < 4000, "{moved} rows moved");
+    // What was broken off can be done whole.
+    assert_eq!(passes.solve(Side::User, &mut all).unwrap(), 6_000_000);
+    let got = passes.factors().unwrap();
+    let rows = got.user_factors.chunks(4).zip(start.user_factors.chunks(4));
+    assert!(rows.filter(|(got, start)| got == start).count() == 0);
+}
+
+#[test]
+fn singular_rows_become_non_finite() {
+    let gpu = common::gpu();
+    for k in [5, 20, 100] {
+        // Fewer ratings than factors, and nothing that holds them.
+        let pairs = (0..30).map(|n| (n % 10, n)).collect();
+        let mut case = Case::of_pairs(k, 10, 30, pairs).no_bias();
+        case.terms.reg = 0.0;
+        let mut passes = gpu.row_passes(case.problem()).unwrap();
+        passes.solve(Side::User, &mut all).unwrap();
+        let rows = passes.factors().unwrap();
+        let lost = |row: &[f32]| row.iter().any(|x| !x.is_finite());
+        assert!(rows.user_factors.chunks(k).all(lost), "{k}: {:?}", &rows.user_factors[..k]);
+        assert!(!passes.objective().unwrap().total().is_finite());
+    }
+}

@@ -1,4 +1,5 @@
 //! A row's least squares under `x ≥ 0`, by coordinate descent on its normal equations.
+//! The twin of `shaders/nonnegative.wgsl`.
 #![expect(clippy::needless_range_loop, reason = "lanes and rows are walked side by side")]
 
 use super::gram::combine;

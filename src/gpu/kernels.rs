@@ -5,6 +5,55 @@ use crate::{Error, Result};
 use std::borrow::Cow;
 use wgpu::naga;
 
+<<<<<<< HEAD
+macro_rules! sources {
+    ($($name:ident),* $(,)?) => {
+        /// WGSL of every kernel. [`Default`] gives what this crate ships; tests plant faults in it.
+        #[derive(Clone, Debug)]
+        pub struct Sources {
+            $(
+                #[doc = concat!(stringify!($name), ".wgsl")]
+                pub $name: Cow<'static, str>,
+            )*
+        }
+
+        impl Default for Sources {
+            fn default() -> Self {
+                Self {
+                    $($name: include_str!(concat!("../../shaders/", stringify!($name), ".wgsl")).into(),)*
+                }
+            }
+        }
+
+        impl Sources {
+            /// Every kernel's name and text.
+            #[cfg(test)]
+            pub(super) fn named(&self) -> Vec<(&'static str, &str)> {
+                vec![$((stringify!($name), &*self.$name)),*]
+            }
+        }
+    };
+}
+
+sources! {
+    cholesky,
+    copy,
+    count,
+    error,
+    gradient,
+    gram,
+    join,
+    mask,
+    multiply_add,
+    nonnegative,
+    penalty,
+    reduce,
+    remainder,
+    residual,
+    score,
+    step,
+    topk,
+=======
 /// WGSL of every kernel. [`Default`] gives what this crate ships; tests plant faults in it.
 #[derive(Clone, Debug)]
 pub struct Sources {
@@ -20,8 +69,6 @@ pub struct Sources {
     pub reduce: Cow<'static, str>,
     /// copy.wgsl
     pub copy: Cow<'static, str>,
-    /// multiply_add.wgsl
-    pub multiply_add: Cow<'static, str>,
     /// gram.wgsl
     pub gram: Cow<'static, str>,
     /// join.wgsl
@@ -34,6 +81,8 @@ pub struct Sources {
     pub remainder: Cow<'static, str>,
     /// penalty.wgsl
     pub penalty: Cow<'static, str>,
+    /// multiply_add.wgsl
+    pub multiply_add: Cow<'static, str>,
 }
 
 impl Default for Sources {
@@ -45,15 +94,16 @@ impl Default for Sources {
             error: include_str!("../../shaders/error.wgsl").into(),
             reduce: include_str!("../../shaders/reduce.wgsl").into(),
             copy: include_str!("../../shaders/copy.wgsl").into(),
-            multiply_add: include_str!("../../shaders/multiply_add.wgsl").into(),
             gram: include_str!("../../shaders/gram.wgsl").into(),
             join: include_str!("../../shaders/join.wgsl").into(),
             cholesky: include_str!("../../shaders/cholesky.wgsl").into(),
             nonnegative: include_str!("../../shaders/nonnegative.wgsl").into(),
             remainder: include_str!("../../shaders/remainder.wgsl").into(),
             penalty: include_str!("../../shaders/penalty.wgsl").into(),
+            multiply_add: include_str!("../../shaders/multiply_add.wgsl").into(),
         }
     }
+>>>>>>> gpurows
 }
 
 /// One compute pipeline; its name is its file's stem and its entry point.
@@ -409,6 +459,15 @@ mod tests {
     }
 
     #[test]
+<<<<<<< HEAD
+    fn every_file_is_a_source() {
+        let sources = super::Sources::default();
+        let mut names: Vec<_> = sources.named().iter().map(|(name, _)| name.to_string()).collect();
+        let mut files: Vec<_> = shaders().into_iter().map(|(stem, _)| stem).collect();
+        names.sort();
+        files.sort();
+        assert_eq!(names, files);
+=======
     fn sources_are_the_files() {
         let super::Sources {
             residual,
@@ -417,23 +476,23 @@ mod tests {
             error,
             reduce,
             copy,
-            multiply_add,
             gram,
             join,
             cholesky,
             nonnegative,
             remainder,
             penalty,
+            multiply_add,
         } = super::Sources::default();
         let sources = [
             ("cholesky", cholesky),
             ("copy", copy),
             ("error", error),
             ("gradient", gradient),
-            ("multiply_add", multiply_add),
             ("gram", gram),
             ("join", join),
             ("nonnegative", nonnegative),
+            ("multiply_add", multiply_add),
             ("penalty", penalty),
             ("reduce", reduce),
             ("remainder", remainder),
@@ -444,6 +503,7 @@ mod tests {
             let file = shaders().into_iter().find(|(stem, _)| stem == name);
             assert!(file.is_some_and(|(_, text)| text == *source), "{name}.wgsl");
         }
+>>>>>>> gpurows
     }
 
     #[test]

@@ -105,17 +105,17 @@ impl RowObjective {
     /// What is wrong with a rating under this objective, if anything is.
     pub fn objection(&self, rating: f32) -> Option<&'static str> {
         if !rating.is_finite() {
-            return Some("is not a finite number");
+            return Some("it is not a finite number");
         }
         match (self.implicit, self.alpha) {
-            (true, Some(_)) if rating <= 0.0 => {
-                Some("cannot weigh a pair: with --alpha a model of ials needs ratings above 0")
-            }
-            (true, _) if rating < 0.0 => {
-                Some("is negative: a model of ials takes what users chose, not what they dislike")
-            }
+            (true, _) if rating < 0.0 => Some(
+                "it is below 0, and a model of ials takes every listed pair for a sign of liking",
+            ),
+            (true, None) if rating == 0.0 => Some(
+                "a model of ials takes every listed pair for a sign of liking; leave out such lines",
+            ),
             _ if self.loss == Loss::Logistic && rating != 0.0 && rating != 1.0 => {
-                Some("is neither 0 nor 1, which a model of logistic loss needs")
+                Some("a model of logistic loss needs 0 or 1")
             }
             _ => None,
         }

@@ -334,7 +334,7 @@ impl Options {
         };
         // 1 without outliers; they upset a step that is proportional to the residual.
         if let Some(solver @ (Solver::Als | Solver::Ials)) = self.solver {
-            return Ok(self.rows(solver, spread));
+            return Ok(self.rows(solver, spread, n as f64 / (users + items).max(1) as f64));
         }
         let outlying = (farthest(ratings) / spread / OUTLIER).max(1.0);
         let default_solver = if n <= SMALL && outlying == 1.0 { Solver::Sgd } else { Solver::Adam };
@@ -399,12 +399,15 @@ impl Options {
         })
     }
 
-    /// The settings of a row solver, for ratings of this standard deviation.
-    fn rows(&self, solver: Solver, spread: f64) -> Settings {
+    /// The settings of a row solver, for ratings of this standard deviation and `density` ratings a
+    /// row. It reaches the optimum, so it wants more regularization than the gradient solvers, whose
+    /// falling steps stop short of it.
+    fn rows(&self, solver: Solver, spread: f64, density: f64) -> Settings {
         let implicit = solver == Solver::Ials;
         let free = !implicit && !self.nonnegative;
         let factors = self.factors.unwrap_or(if implicit { 64 } else { 32 });
-        let reg = if implicit { 0.005 } else { 0.06 * spread };
+        let explicit_reg = (0.68 * density.powf(-0.53)).clamp(0.03, 0.15) * spread;
+        let reg = if implicit { 0.005 } else { explicit_reg };
         Settings {
             factors,
             bias: free && !self.no_bias,
@@ -419,7 +422,7 @@ impl Options {
             momentum: 0.0,
             reg: rounded(self.reg.unwrap_or(reg)),
             reg_bias: match free && !self.no_bias {
-                true => self.reg_bias.unwrap_or(0.02),
+                true => self.reg_bias.unwrap_or(0.05),
                 false => 0.0,
             },
             reg_exponent: self.reg_exponent.unwrap_or(1.0),

@@ -267,9 +267,12 @@ impl RowPasses for Passes<'_> {
                 .take()
                 .unwrap_or_else(|| self.device.device.create_command_encoder(&Default::default()));
             let (mut count, mut ratings, mut products) = (0, 0, 0);
-            while count < rest.len() && ratings < SUBMIT_RATINGS && products < DISPATCH_PRODUCTS {
-                ratings += rest[count].ratings;
-                products += rest[count].products;
+            while let Some(next) = rest.get(count) {
+                let (sum, work) = (ratings + next.ratings, products + next.products);
+                if count > 0 && (sum > SUBMIT_RATINGS || work > DISPATCH_PRODUCTS) {
+                    break;
+                }
+                (ratings, products) = (sum, work);
                 count += 1;
             }
             let (now, later) = rest.split_at(count);

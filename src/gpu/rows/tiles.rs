@@ -29,6 +29,9 @@ const WHOLE_BYTES: usize = 64 << 20;
 /// Slots of a row at most.
 const ROW_SLOTS: usize = 256;
 
+/// Ratings of a batch at most, if it has several rows: progress and Ctrl-C act between batches.
+const BATCH_RATINGS: usize = 1 << 22;
+
 /// Multiplications of a dispatch at most: well under a second on a slow GPU.
 pub const DISPATCH_PRODUCTS: usize = 1 << 34;
 
@@ -220,6 +223,8 @@ pub struct Cut {
     pub slots: usize,
     /// Slots of a row at most.
     pub row_slots: usize,
+    /// Ratings of a batch at most, if it has several rows.
+    pub batch_ratings: usize,
     /// Subtracted from every value.
     pub mean: f32,
 }
@@ -269,7 +274,9 @@ impl Cut {
         }
         // A quarter for one row leaves room for others beside it.
         let row_slots = (slots / 4).clamp(1, ROW_SLOTS);
-        Ok(Self { own, partner, binding: limits.binding, slots, row_slots, mean })
+        let batch_ratings = (DISPATCH_PRODUCTS / (shape.tiles() * 64)).min(BATCH_RATINGS);
+        let binding = limits.binding;
+        Ok(Self { own, partner, binding, slots, row_slots, batch_ratings, mean })
     }
 
     fn segment(&self) -> usize {
@@ -333,16 +340,17 @@ impl<E: FnMut(Chunk) -> Result<()>> Cutter<'_, E> {
             let with = same_tile.partition_point(|row| length(row) > 0);
             let mut rest = &same_tile[..with];
             while !rest.is_empty() {
-                let (mut count, mut slots) = (0, 0);
+                let (mut count, mut slots, mut sum) = (0, 0, 0);
                 while count < rest.len() && count < most_rows {
-                    let needs = self.slots(rest[count]);
-                    if slots + needs > self.cut.slots {
+                    slots += self.slots(rest[count]);
+                    sum += length(&rest[count]);
+                    let full = slots > self.cut.slots || sum > self.cut.batch_ratings;
+                    if full && count > 0 {
                         break;
                     }
-                    slots += needs;
                     count += 1;
                 }
-                let (batch, later) = rest.split_at(count.max(1));
+                let (batch, later) = rest.split_at(count);
                 self.batch(batch, &penalty)?;
                 rest = later;
             }
