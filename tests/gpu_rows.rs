@@ -430,7 +430,6 @@ fn cholesky_matches_f64_at_large_widths() {
     hold(&common::gpu(), cases);
 }
 
-
 /// Rows of 1 rating and more, around the length of a segment (1024), on either side; rows without.
 #[test]
 fn gram_matches_f64_at_hot_rows() {
