@@ -70,6 +70,23 @@ fn whole_column(row: u32, column: u32) -> vec4<f32> {
     return vec4(whole[at][part], whole[at + 2u][part], whole[at + 4u][part], whole[at + 6u][part]);
 }
 
+// The part of its diagonal that a pivot must be above.
+fn floor_of(row: u32) -> f32 {
+    if row < COORDINATES {
+        return params.floor;
+    }
+    return select(0.0, params.floor_bias, BIAS && row == COORDINATES);
+}
+
+// Writes a part of L to where it lies.
+fn keep(in_matrices: u32, in_store: u32, value: vec4<f32>, mine: bool) {
+    if RESIDENT {
+        store[in_store] = value;
+    } else if mine {
+        matrices[in_matrices] = value;
+    }
+}
+
 fn whole_at(row: u32, column: u32) -> f32 {
     let high = max(row, column);
     let low = min(row, column);
@@ -117,9 +134,10 @@ fn cholesky(
     let matrix = solve.slot * TILES * 16u;
     let row_start = solve.row * WIDTH * 4u;
     let panels = TARGET / 4u;
-    // Of the team's store: the diagonal block, its floors, then what serves each step.
+    // Of the team's store: the diagonal block, the floors of an even panel and of an odd one, then
+    // what serves each step.
     let block = team * STORE;
-    let rest = block + 5u;
+    let rest = block + 6u;
 
     if BLOCK {
         // The gradient of what is added, at the factors as they are, joins the right-hand side.
@@ -147,59 +165,129 @@ fn cholesky(
         workgroupBarrier();
     }
 
+    // Whether the panel is one of a pair whose rows were walked together.
+    var second = false;
     for (var panel = 0u; panel < panels; panel += 1u) {
+        // A row is read once for two panels: the first of a pair subtracts what lies to the left of
+        // both, the second only what the first explains.
+        let first = !second && panel + 1u < panels && (RESIDENT || 8u * panel + 6u <= STORE);
+        let begin = select(0u, panel - 1u, second);
         let to = column_of(panel);
+        let pivot_start = start_of(4u * panel);
+        let next_start = start_of(4u * panel + 4u);
         if !RESIDENT {
-            // The rows that all lanes need.
-            for (var item = lane; item < 4u * panel; item += LANES) {
+            // The rows that all lanes need: four or, of a pair, eight numbers' columns each.
+            let pivots = select(4u, 8u, first);
+            for (var item = lane; item < pivots * (panel - begin); item += LANES) {
+                let row = 4u * panel + item % pivots;
                 store[rest + item] =
-                    matrices[matrix + start_of(4u * panel + item % 4u) + column_of(item / 4u)];
+                    matrices[matrix + start_of(row) + column_of(begin + item / pivots)];
             }
             workgroupBarrier();
         }
-        for (var row = 4u * panel + lane; row <= TARGET; row += LANES) {
+        // Two rows at a time, so that what all lanes need is read half as often.
+        for (var row = 4u * panel + lane; row <= TARGET; row += 2u * LANES) {
+            let other = row + LANES;
+            let two = other <= TARGET;
             let start = start_of(row);
-            var sum = matrices[matrix + start + to];
-            if row < TARGET {
-                sum += added(row, panel, solve.penalty);
+            let other_start = start_of(min(other, TARGET));
+            var s0: vec4<f32>;
+            var s1: vec4<f32>;
+            var t0: vec4<f32>;
+            var t1: vec4<f32>;
+            if second && RESIDENT {
+                s0 = store[rest + start + to];
+                t0 = store[rest + other_start + to];
+            } else {
+                s0 = matrices[matrix + start + to];
+                t0 = matrices[matrix + other_start + to];
             }
-            if row < 4u * panel + 4u {
-                var least = 0.0;
-                if row < COORDINATES {
-                    least = params.floor;
-                } else if BIAS && row == COORDINATES {
-                    least = params.floor_bias;
-                }
-                store[block + 4u][row % 4u] = least * sum[row % 4u];
+            if !second {
+                s0 += added(row, panel, solve.penalty);
+                t0 += added(other, panel, solve.penalty);
             }
-            for (var left = 0u; left < panel; left += 1u) {
+            if first {
+                let next = column_of(panel + 1u);
+                s1 = matrices[matrix + start + next] + added(row, panel + 1u, solve.penalty);
+                t1 = matrices[matrix + other_start + next]
+                    + added(other, panel + 1u, solve.penalty);
+            }
+            // The floors of the pivots come from the diagonal as it was.
+            if !second && row < 4u * panel + 4u {
+                store[block + 4u + panel % 2u][row % 4u] = floor_of(row) * s0[row % 4u];
+            }
+            if first && row >= 4u * panel + 4u && row < 4u * panel + 8u {
+                store[block + 5u][row % 4u] = floor_of(row) * s1[row % 4u];
+            }
+            for (var left = begin; left < panel; left += 1u) {
                 let offset = column_of(left);
+                var x: vec4<f32>;
+                var y: vec4<f32>;
+                var p0: vec4<f32>;
+                var p1: vec4<f32>;
+                var p2: vec4<f32>;
+                var p3: vec4<f32>;
                 if RESIDENT {
-                    let x = store[rest + start + offset];
-                    let pivots = rest + start_of(4u * panel) + offset;
-                    sum -= vec4(dot(x, store[pivots]), dot(x, store[pivots + 2u]),
-                        dot(x, store[pivots + 4u]), dot(x, store[pivots + 6u]));
+                    x = store[rest + start + offset];
+                    y = store[rest + other_start + offset];
+                    let pivots = rest + pivot_start + offset;
+                    p0 = store[pivots];
+                    p1 = store[pivots + 2u];
+                    p2 = store[pivots + 4u];
+                    p3 = store[pivots + 6u];
                 } else {
-                    let x = matrices[matrix + start + offset];
-                    let pivots = rest + 4u * left;
-                    sum -= vec4(dot(x, store[pivots]), dot(x, store[pivots + 1u]),
-                        dot(x, store[pivots + 2u]), dot(x, store[pivots + 3u]));
+                    x = matrices[matrix + start + offset];
+                    y = matrices[matrix + other_start + offset];
+                    let pivots = rest + select(4u, 8u, first) * (left - begin);
+                    p0 = store[pivots];
+                    p1 = store[pivots + 1u];
+                    p2 = store[pivots + 2u];
+                    p3 = store[pivots + 3u];
+                }
+                s0 -= vec4(dot(x, p0), dot(x, p1), dot(x, p2), dot(x, p3));
+                if two {
+                    t0 -= vec4(dot(y, p0), dot(y, p1), dot(y, p2), dot(y, p3));
+                }
+                if first {
+                    if RESIDENT {
+                        let pivots = rest + next_start + offset;
+                        p0 = store[pivots];
+                        p1 = store[pivots + 2u];
+                        p2 = store[pivots + 4u];
+                        p3 = store[pivots + 6u];
+                    } else {
+                        let pivots = rest + 8u * left + 4u;
+                        p0 = store[pivots];
+                        p1 = store[pivots + 1u];
+                        p2 = store[pivots + 2u];
+                        p3 = store[pivots + 3u];
+                    }
+                    s1 -= vec4(dot(x, p0), dot(x, p1), dot(x, p2), dot(x, p3));
+                    if two {
+                        t1 -= vec4(dot(y, p0), dot(y, p1), dot(y, p2), dot(y, p3));
+                    }
+                }
+            }
+            keep(matrix + start + to, rest + start + to, s0, mine);
+            if two {
+                keep(matrix + other_start + to, rest + other_start + to, t0, mine);
+            }
+            if first {
+                let next = column_of(panel + 1u);
+                keep(matrix + start + next, rest + start + next, s1, mine);
+                if two {
+                    keep(matrix + other_start + next, rest + other_start + next, t1, mine);
                 }
             }
             if row < 4u * panel + 4u {
-                store[block + row % 4u] = sum;
-            }
-            if RESIDENT {
-                store[rest + start + to] = sum;
-            } else if mine {
-                matrices[matrix + start + to] = sum;
+                store[block + row % 4u] = s0;
             }
         }
         workgroupBarrier();
 
         // Every lane factors the diagonal block for itself: below the diagonal in l, one over the
         // diagonal in r.
-        let floors = store[block + 4u];
+        let floors = store[block + 4u + panel % 2u];
         let d0 = store[block];
         let d1 = store[block + 1u];
         let d2 = store[block + 2u];
@@ -237,6 +325,7 @@ fn cholesky(
                 matrices[matrix + at] = x;
             }
         }
+        second = first;
         storageBarrier();
         workgroupBarrier();
     }

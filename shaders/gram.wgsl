@@ -63,35 +63,40 @@ fn factor(row: u32, column: u32) -> f32 {
     return partner[row * WIDTH + known / 4u][known % 4u];
 }
 
-// Four numbers of `z` for the rating at `at`.
-fn staged_column(at: u32, column: u32) -> vec4<f32> {
-    let entry = entries[at];
+// Four factors, and the bias' column, of the rating at `at`.
+fn factors_of(at: u32, column: u32) -> vec4<f32> {
+    let row = entries[at].partner;
     let index = vec4(4u * column) + vec4(0u, 1u, 2u, 3u);
-    var z = vec4<f32>();
-    if 4u * column < COORDINATES {
-        if ALIGNED {
-            z = partner[entry.partner * WIDTH + params.first_column / 4u + column];
-        } else {
-            let first = params.first_column + 4u * column;
-            z = vec4(factor(entry.partner, first), factor(entry.partner, first + 1u),
-                factor(entry.partner, first + 2u), factor(entry.partner, first + 3u));
-        }
-        z = select(z, vec4<f32>(), index >= vec4(COORDINATES));
+    var z: vec4<f32>;
+    if ALIGNED {
+        z = partner[row * WIDTH + min(params.first_column / 4u + column, WIDTH - 1u)];
+    } else {
+        let first = params.first_column + 4u * column;
+        z = vec4(factor(row, first), factor(row, first + 1u), factor(row, first + 2u),
+            factor(row, first + 3u));
     }
+    z = select(z, vec4<f32>(), index >= vec4(COORDINATES));
     if BIAS {
         z = select(z, vec4(1.0), index == vec4(COORDINATES));
-    }
-    if 4u * column == TARGET {
-        if REMAINDERS {
-            z.x = remainders[at];
-        } else {
-            z.x = entry.value - biases[params.partner_bias + entry.partner];
-        }
     }
     if WEIGHTED {
         z *= roots[at];
     }
     return z;
+}
+
+fn target_of(at: u32) -> f32 {
+    var t: f32;
+    if REMAINDERS {
+        t = remainders[at];
+    } else {
+        let entry = entries[at];
+        t = entry.value - biases[params.partner_bias + entry.partner];
+    }
+    if WEIGHTED {
+        t *= roots[at];
+    }
+    return t;
 }
 
 @compute @workgroup_size(64)
@@ -119,6 +124,9 @@ fn gram(
 
     let columns = 2u * ACROSS;
     let store = team * STAGED * columns;
+    let factors = TARGET / 4u; // columns before the target's
+    let items = STAGED * factors;
+    let final_rating = max(segment.length, 1u) - 1u;
     var a0 = vec4<f32>(); var b0 = vec4<f32>();
     var a1 = vec4<f32>(); var b1 = vec4<f32>();
     var a2 = vec4<f32>(); var b2 = vec4<f32>();
@@ -128,13 +136,43 @@ fn gram(
     var a6 = vec4<f32>(); var b6 = vec4<f32>();
     var a7 = vec4<f32>(); var b7 = vec4<f32>();
     for (var done = 0u; done < longest; done += STAGED) {
-        for (var item = lane; item < STAGED * columns; item += LANES) {
-            let at = done + item / columns;
-            var z = vec4<f32>();
-            if at < length {
-                z = staged_column(segment.start + at, item % columns);
+        // Four loads at a time are in flight together; past the segment's end they repeat its last
+        // rating, and zeros are stored.
+        for (var item = lane; item < items; item += 4u * LANES) {
+            let item1 = item + LANES;
+            let item2 = item1 + LANES;
+            let item3 = item2 + LANES;
+            let at0 = done + item / factors;
+            let at1 = done + item1 / factors;
+            let at2 = done + item2 / factors;
+            let at3 = done + item3 / factors;
+            let z0 = factors_of(segment.start + min(at0, final_rating), item % factors);
+            let z1 = factors_of(segment.start + min(at1, final_rating), item1 % factors);
+            let z2 = factors_of(segment.start + min(at2, final_rating), item2 % factors);
+            let z3 = factors_of(segment.start + min(at3, final_rating), item3 % factors);
+            staged[store + item / factors * columns + item % factors] =
+                select(vec4<f32>(), z0, at0 < length);
+            if item1 < items {
+                staged[store + item1 / factors * columns + item1 % factors] =
+                    select(vec4<f32>(), z1, at1 < length);
             }
-            staged[store + item] = z;
+            if item2 < items {
+                staged[store + item2 / factors * columns + item2 % factors] =
+                    select(vec4<f32>(), z2, at2 < length);
+            }
+            if item3 < items {
+                staged[store + item3 / factors * columns + item3 % factors] =
+                    select(vec4<f32>(), z3, at3 < length);
+            }
+        }
+        for (var rating = lane; rating < STAGED; rating += LANES) {
+            let at = done + rating;
+            let t = target_of(segment.start + min(at, final_rating));
+            let to = store + rating * columns;
+            staged[to + factors] = vec4(select(0.0, t, at < length), 0.0, 0.0, 0.0);
+            if factors + 1u < columns {
+                staged[to + factors + 1u] = vec4<f32>();
+            }
         }
         workgroupBarrier();
         let many = min(STAGED, longest - done);

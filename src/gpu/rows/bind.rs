@@ -7,8 +7,9 @@ use super::super::params::{
     CholeskyParams, GramParams, JoinParams, NonnegativeParams, RemainderParams,
 };
 use super::super::tiles::{Limits, WORKGROUP};
+use super::shape::{Block, Shape};
 use super::store::{Kernels, Model, REMAINDER_LANES, Scratch, Walked, most_segments, place};
-use super::tiles::{Batch, Block, Shape, Walk};
+use super::tiles::{Batch, Walk};
 use crate::backend::RowTerms;
 use crate::data::Side;
 

@@ -2,6 +2,7 @@
 
 mod bind;
 mod passes;
+mod shape;
 mod store;
 mod tiles;
 

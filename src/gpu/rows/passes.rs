@@ -10,10 +10,11 @@ use super::super::kernels::{Dispatch, Kernel, Sources, dispatch};
 use super::super::reduce::Reductions;
 use super::super::tiles::Tiles;
 use super::bind::{Binder, Commands, Stage};
+use super::shape::{Block, Shape, blocks};
 use super::store::{
     Kernels, Model, Penalties, SIDES, Scratch, Walked, delta_columns, fits, limits, listed, place,
 };
-use super::tiles::{Block, Cut, DISPATCH_PRODUCTS, Shape, blocks};
+use super::tiles::{Batch, Cut, DISPATCH_PRODUCTS};
 use crate::backend::{Objective, RowPasses, RowProblem, RowTerms};
 use crate::data::Side;
 use crate::model::Factors;
@@ -22,6 +23,9 @@ use std::ops::ControlFlow;
 
 /// A submission is closed when it holds so many ratings: progress and Ctrl-C act between them.
 const SUBMIT_RATINGS: usize = 1 << 22;
+
+/// Dispatches at most: each has a bind group and parameters of its own, a KB together.
+const MOST_DISPATCHES: usize = 1 << 20;
 
 /// A problem on a GPU.
 pub struct Passes<'a> {
@@ -84,6 +88,16 @@ impl<'a> Passes<'a> {
         };
         let walked = [walk(Side::User)?, walk(Side::Item)?];
         drop(ratings);
+        let of_batch = |batch: &Batch| blocks.len() * (2 * batch.walks.len() + 2);
+        let dispatches: usize =
+            walked.iter().flat_map(|side| &side.plan.batches).map(of_batch).sum();
+        if dispatches > MOST_DISPATCHES {
+            return Err(Error::device(format!(
+                "{} blocks a row make {dispatches} dispatches, more than a GPU can be told of at \
+                 once; use a larger --block or --backend cpu",
+                blocks.len()
+            )));
+        }
 
         let storage =
             |label: &str, count: usize, each: usize| device.storage(label, (count * each) as u64);

@@ -7,7 +7,8 @@ use super::super::params::PenaltyParams;
 use super::super::reduce::Reductions;
 use super::super::store::{Biases, SideBuffers};
 use super::super::tiles::{Limits, Team, Tiles, WORKGROUP};
-use super::tiles::{Batch, Block, Chunk, Cut, DISPATCH_PRODUCTS, Plan, Shape};
+use super::shape::{Block, Shape};
+use super::tiles::{Batch, Chunk, Cut, DISPATCH_PRODUCTS, Plan};
 use crate::backend::{RowTerms, State, nothing_kept};
 use crate::data::Side;
 use crate::model::Factors;
@@ -227,7 +228,7 @@ impl Kernels {
         let width = ("WIDTH", team.width as f64);
         let several = blocks.len() > 1;
         let step = blocks.first().map_or(1, |block| block.shape.coordinates);
-        let aligned = !several || step % 4 == 0;
+        let aligned = !several || step.is_multiple_of(4);
         let unobserved = ("UNOBSERVED", flag(terms.unobserved_weight > 0.0));
         let gram = |shape: Shape, weighted: bool, remainders: bool, aligned: bool| {
             let team = shape.gram();
