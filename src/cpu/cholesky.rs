@@ -21,7 +21,7 @@ pub fn cholesky<S: Simd, const V: usize>(
     let strips = inverse.len();
     for block in 0..strips {
         if block > 0 {
-            block_row::<S, V>(simd, None, block, LANES * block, strips, a, &mut Ahead::none());
+            block_row::<S, V>(simd, None, block, strips, a, &mut Ahead::none());
         }
         let (above, below) = a.split_at_mut(strip(block + 1));
         let Some(diagonal) = above.last_chunk_mut::<LANES>() else { return };

@@ -84,18 +84,17 @@ pub fn gram<S: Simd, const V: usize>(
     ahead: &mut Ahead,
 ) {
     for block in 0..strips {
-        block_row::<S, V>(simd, Some(panel), block, panel.rows, strips, sums, ahead);
+        block_row::<S, V>(simd, Some(panel), block, strips, sums, ahead);
     }
 }
 
-/// The 16 rows of `sums` from `16·block` on, `rows` products long: adds those of a panel, or
-/// subtracts those of the first rows of `sums` itself, which is the step of a Cholesky factorization.
+/// The 16 rows of `sums` from `16·block` on: adds the products of a panel's rows, or subtracts those of
+/// the rows of `sums` above, which is the step of a Cholesky factorization.
 #[inline(always)]
 pub fn block_row<S: Simd, const V: usize>(
     simd: S,
     panel: Option<Panel>,
     block: usize,
-    rows: usize,
     strips: usize,
     sums: &mut [Line],
     ahead: &mut Ahead,
@@ -106,20 +105,20 @@ pub fn block_row<S: Simd, const V: usize>(
         let left = strips - s;
         if V > 1 {
             for part in 0..4 {
-                tile::<S, V, 4, 1>(simd, panel, block, part, s, rows, sums, ahead);
+                tile::<S, V, 4, 1>(simd, panel, block, part, s, sums, ahead);
             }
             s += 1;
         } else if left == 1 {
-            tile::<S, V, 16, 1>(simd, panel, block, 0, s, rows, sums, ahead);
+            tile::<S, V, 16, 1>(simd, panel, block, 0, s, sums, ahead);
             s += 1;
         } else if left == 2 || left == 4 {
             for part in 0..2 {
-                tile::<S, V, 8, 2>(simd, panel, block, part, s, rows, sums, ahead);
+                tile::<S, V, 8, 2>(simd, panel, block, part, s, sums, ahead);
             }
             s += 2;
         } else {
             for part in 0..2 {
-                tile::<S, V, 8, 3>(simd, panel, block, part, s, rows, sums, ahead);
+                tile::<S, V, 8, 3>(simd, panel, block, part, s, sums, ahead);
             }
             s += 3;
         }
@@ -134,11 +133,11 @@ fn tile<S: Simd, const V: usize, const R: usize, const N: usize>(
     block: usize,
     part: usize,
     first: usize,
-    rows: usize,
     sums: &mut [Line],
     ahead: &mut Ahead,
 ) {
     ahead.touch();
+    let rows = panel.map_or(LANES * block, |panel| panel.rows);
     let mut right: [&[[S::f32s; V]]; N] = [&[]; N];
     let left = match panel {
         Some(panel) => {
