@@ -187,8 +187,7 @@ impl<'a> Row<'a> {
         let k = self.model.factors.factors;
         let width = if self.model.run.settings["bias"] == true { k + 1 } else { k };
         let zero = self.gradient(&vec![0.0; k + 1]);
-        let mut rows: Vec<Vec<f64>> = (0..width).map(|j| vec![0.0; j]).collect();
-        rows.iter_mut().for_each(Vec::clear);
+        let mut rows: Vec<Vec<f64>> = vec![Vec::new(); width];
         for j in 0..width {
             let mut unit = vec![0.0; k + 1];
             unit[j] = 1.0;
@@ -202,9 +201,9 @@ impl<'a> Row<'a> {
             rows.swap(j, pivot);
             for i in (0..width).filter(|&i| i != j) {
                 let factor = rows[i][j] / rows[j][j];
-                for l in j..=width {
-                    rows[i][l] -= factor * rows[j][l];
-                }
+                let pivot = rows[j].clone();
+                let columns = rows[i].iter_mut().zip(&pivot).skip(j);
+                columns.for_each(|(x, pivot)| *x -= factor * pivot);
             }
         }
         let mut x: Vec<f64> = (0..width).map(|j| rows[j][width] / rows[j][j]).collect();

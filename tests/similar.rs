@@ -33,9 +33,10 @@ fn lists_are_those_of_all_pairs() {
     model.factors.item_factors[20 * 6..21 * 6].copy_from_slice(&twice);
     model.factors.item_factors[30 * 6..31 * 6].copy_from_slice(&row);
     for side in [Side::Item, Side::User] {
-        let (count, factors): (u32, fn(&Model, u32) -> &[f32]) = match side {
-            Side::Item => (200, |model, row| model.factors.item(row)),
-            Side::User => (31, |model, row| model.factors.user(row)),
+        let count = if side == Side::Item { 200 } else { 31 };
+        let factors = |row: u32| match side {
+            Side::Item => model.factors.item(row),
+            Side::User => model.factors.user(row),
         };
         let all: Vec<u32> = (0..count).collect();
         for metric in [Metric::Cosine, Metric::Inner] {
@@ -43,11 +44,10 @@ fn lists_are_those_of_all_pairs() {
                 let lists = similar(&Cpu::new(), &model, side, &all, metric, n).unwrap();
                 for (row, list) in lists.iter().enumerate() {
                     let row = row as u32;
-                    let own = factors(&model, row);
+                    let own = factors(row);
                     let others = all.iter().filter(|&&other| other != row);
-                    let mut want: Vec<(u32, f64)> = others
-                        .map(|&other| (other, score(metric, own, factors(&model, other))))
-                        .collect();
+                    let mut want: Vec<(u32, f64)> =
+                        others.map(|&other| (other, score(metric, own, factors(other)))).collect();
                     want.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
                     assert_eq!(list.len(), n.min(count as usize - 1));
                     for (got, want) in list.iter().zip(&want) {
