@@ -18,6 +18,13 @@ pub trait Backend {
     /// If the device is lost.
     fn copy_bytes_per_second(&self) -> Result<f64>;
 
+    /// Floating-point operations a second, two for each multiply-add in registers: the measure of
+    /// passes that mostly compute.
+    ///
+    /// # Errors
+    /// If the device is lost.
+    fn operations_per_second(&self) -> Result<f64>;
+
     /// Uploads a problem and readies its passes.
     ///
     /// # Errors

@@ -1,8 +1,10 @@
 //! Measures a backend: epochs of planted work beside what its memory can do.
 
-use crate::backend::{Backend, GradientProblem, Terms};
-use crate::data::Ratings;
-use crate::train::{Batches, Settings, begin, global_mean, random, visits};
+use crate::backend::{Backend, GradientProblem, RowProblem, RowTerms, Terms};
+use crate::data::{Ids, Ratings};
+use crate::train::{
+    Batches, Settings, begin, global_mean, random, rounds, row_ratings, turns, visits,
+};
 use crate::{Error, Result};
 use serde::Serialize;
 use std::ops::ControlFlow;
@@ -10,10 +12,10 @@ use std::time::Instant;
 
 /// Ratings to measure with, cut into a part to train on and a part to test on.
 pub struct Workload {
-    /// Number of users.
-    pub users: usize,
-    /// Number of items.
-    pub items: usize,
+    /// The users.
+    pub users: Ids,
+    /// The items.
+    pub items: Ids,
     /// Training ratings.
     pub train: Ratings,
     /// Held-out ratings.
@@ -76,7 +78,7 @@ pub fn measure(
         return Err(Error::settings("this benchmark is for the gradient solvers"));
     };
     let mean = global_mean(&workload.train, settings)?;
-    let (users, items) = (workload.users, workload.items);
+    let (users, items) = (workload.users.len(), workload.items.len());
     let terms = Terms::new(settings, optimizer);
     let start = begin(random(users, items, mean, settings), &terms);
     let clock = Instant::now();
@@ -90,7 +92,7 @@ pub fn measure(
     let upload_seconds = clock.elapsed().as_secs_f64();
     let mut epoch_seconds = Vec::with_capacity(settings.epochs);
     for epoch in 1..=settings.epochs {
-        let visits = visits(settings, epoch, batch_count);
+        let visits = visits(settings, optimizer, epoch, batch_count);
         let clock = Instant::now();
         let sums = passes.epoch(&visits, &mut |_| ControlFlow::Continue(()))?;
         epoch_seconds.push(clock.elapsed().as_secs_f64());
@@ -120,6 +122,122 @@ pub fn measure(
         ratings_per_second,
         bytes_per_second: ratings_per_second * bytes_per_rating(settings.factors) as f64,
         copy_bytes_per_second,
+        test_rmse,
+    })
+}
+
+/// What one backend did with one workload by a row solver.
+#[derive(Clone, Debug, Serialize)]
+pub struct SweepMeasurement {
+    /// `cpu` or `gpu`.
+    pub backend: &'static str,
+    /// The device in words.
+    pub device: String,
+    /// The solver.
+    pub solver: crate::train::Solver,
+    /// Number of factors.
+    pub factors: usize,
+    /// Coordinates solved together.
+    pub block: usize,
+    /// Seconds to lay the ratings out by row (on the CPU, whatever the backend).
+    pub layout_seconds: f64,
+    /// Seconds to move everything to the device, pipelines included.
+    pub upload_seconds: f64,
+    /// Seconds of each sweep after the first, which warms up: both sides, without errors.
+    pub sweep_seconds: Vec<f64>,
+    /// Median of `sweep_seconds`.
+    pub seconds_per_sweep: f64,
+    /// Training ratings over `seconds_per_sweep`.
+    pub ratings_per_second: f64,
+    /// Floating-point operations a second, by [`sweep_operations`].
+    pub operations_per_second: f64,
+    /// What multiply-adds in registers reach on this device, in the same run.
+    pub peak_operations_per_second: f64,
+    /// The objective after all sweeps.
+    pub objective: f64,
+    /// Root of the mean squared error of the held-out ratings after all sweeps; absent for ials.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub test_rmse: Option<f64>,
+}
+
+/// Floating-point operations of one round of a sweep over `ratings` ratings and `rows` rows of both sides, two for
+/// each multiply-add: `d(d + 1)/2 + 3d` a rating, side and block of `d` coordinates (without the
+/// `2d` of keeping residuals where `d = k`) and `d³/6 + d²` a row and block.
+pub fn sweep_operations(ratings: usize, rows: usize, factors: usize, block: usize) -> f64 {
+    let mut operations = 0.0;
+    for start in (0..factors).step_by(block) {
+        let d = block.min(factors - start) as f64;
+        let kept = if block < factors { 2.0 * d } else { 0.0 };
+        let rating = d * (d + 1.0) / 2.0 + d + kept;
+        let row = d * d * d / 6.0 + d * d;
+        operations += 2.0 * (2.0 * ratings as f64 * rating + rows as f64 * row);
+    }
+    operations
+}
+
+/// Runs `settings.epochs` sweeps of a row solver (the first is the warm-up) and measures them.
+///
+/// # Errors
+/// Fewer than two sweeps; a device that is too small or lost; an objective that is not finite.
+pub fn measure_sweeps(
+    backend: &dyn Backend,
+    workload: &Workload,
+    settings: &Settings,
+    peak_operations_per_second: f64,
+    mut watch: impl FnMut(usize),
+) -> Result<SweepMeasurement> {
+    if settings.epochs < 2 {
+        return Err(Error::settings("--epochs: a benchmark needs 2 or more, the first warms up"));
+    }
+    let mean = global_mean(&workload.train, settings)?;
+    let (users, items) = (workload.users.len(), workload.items.len());
+    let start = random(users, items, mean, settings);
+    let clock = Instant::now();
+    let ratings = row_ratings(&workload.train, settings, (&workload.users, &workload.items))?;
+    let layout_seconds = clock.elapsed().as_secs_f64();
+    let clock = Instant::now();
+    let (test, terms) = (workload.test.clone(), RowTerms::new(settings));
+    let mut passes = backend.row_passes(RowProblem { ratings, test, start, terms })?;
+    let upload_seconds = clock.elapsed().as_secs_f64();
+    let rounds = rounds(settings);
+    let mut sweep_seconds = Vec::with_capacity(settings.epochs);
+    for sweep in 1..=settings.epochs {
+        let clock = Instant::now();
+        for side in turns(rounds) {
+            passes.solve(side, &mut |_| ControlFlow::Continue(()))?;
+        }
+        sweep_seconds.push(clock.elapsed().as_secs_f64());
+        watch(sweep);
+    }
+    let objective = passes.objective()?.total();
+    if !objective.is_finite() {
+        return Err(Error::data("the objective became non-finite; raise --reg"));
+    }
+    let count = workload.test.len().max(1) as f64;
+    let test_rmse = match settings.unobserved_weight {
+        0.0 => Some((passes.test_loss()? / count).sqrt()),
+        _ => None,
+    };
+    sweep_seconds.remove(0);
+    let seconds_per_sweep = median(&sweep_seconds);
+    let n = workload.train.len();
+    let round = sweep_operations(n, users + items, settings.factors, settings.block);
+    let operations = rounds as f64 * round;
+    let device = backend.device();
+    Ok(SweepMeasurement {
+        backend: device.backend,
+        device: device.name,
+        solver: settings.solver,
+        factors: settings.factors,
+        block: settings.block,
+        layout_seconds,
+        upload_seconds,
+        sweep_seconds,
+        seconds_per_sweep,
+        ratings_per_second: n as f64 / seconds_per_sweep,
+        operations_per_second: operations / seconds_per_sweep,
+        peak_operations_per_second,
+        objective,
         test_rmse,
     })
 }

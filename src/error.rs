@@ -51,11 +51,7 @@ pub enum ErrorKind {
     #[error("{0}")]
     Device(String),
     /// Training produced an infinity or a NaN.
-    #[error(
-        "{side} factors became non-finite in epoch {epoch} (first: {side} \"{id}\"); \
-         lower --learning-rate (and --reg or --init-scale, if they are large), or bring the ratings to \
-         a smaller scale (--transform zscore)"
-    )]
+    #[error("{side} factors became non-finite in epoch {epoch} (first: {side} \"{id}\"); {remedy}")]
     NonFinite {
         /// `user` or `item`.
         side: &'static str,
@@ -63,6 +59,8 @@ pub enum ErrorKind {
         epoch: usize,
         /// The id of the first such row.
         id: String,
+        /// What to do.
+        remedy: &'static str,
     },
 }
 

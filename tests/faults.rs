@@ -404,6 +404,10 @@ impl Backend for Distorted {
         self.0.copy_bytes_per_second()
     }
 
+    fn operations_per_second(&self) -> Result<f64> {
+        self.0.operations_per_second()
+    }
+
     fn row_passes(&self, problem: RowProblem) -> Result<Box<dyn RowPasses + '_>> {
         self.0.row_passes(problem)
     }

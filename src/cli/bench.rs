@@ -8,7 +8,9 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 use wgmf::backend::Backend;
-use wgmf::bench::{Measurement, Workload, bytes_per_rating, measure};
+use wgmf::bench::{
+    Measurement, SweepMeasurement, Workload, bytes_per_rating, measure, measure_sweeps,
+};
 use wgmf::cpu::Cpu;
 use wgmf::data::synth::{SynthOptions, synth};
 use wgmf::data::{DataOptions, prepare};
@@ -42,6 +44,9 @@ pub struct Args {
     /// Ratings per update
     #[arg(long, value_name = "N")]
     batch_size: Option<usize>,
+    /// Coordinates that als and ials solve together
+    #[arg(long, value_name = "D")]
+    block: Option<usize>,
     /// Epochs, the warm-up included
     #[arg(long, value_name = "N")]
     epochs: Option<usize>,
@@ -72,6 +77,7 @@ struct Report {
     #[serde(skip_serializing_if = "Option::is_none")]
     floor_rmse: Option<f64>,
     measurements: Vec<Measurement>,
+    sweeps: Vec<SweepMeasurement>,
 }
 
 /// Runs the subcommand.
@@ -80,7 +86,7 @@ pub fn run(args: Args) -> Result<()> {
     let backends = args.backends()?;
     let (workload, mut report) = args.workload()?;
     let solvers = match args.solver.is_empty() {
-        true => vec![Solver::Sgd, Solver::Adagrad, Solver::Adam],
+        true => vec![Solver::Sgd, Solver::Adagrad, Solver::Adam, Solver::Als],
         false => args.solver.clone(),
     };
     let factors = match (args.factors.is_empty(), args.quick) {
@@ -95,29 +101,38 @@ pub fn run(args: Args) -> Result<()> {
         let device = backend.device();
         say!("{}: {}", device.backend, device.name);
         let copy = backend.copy_bytes_per_second()?;
+        let peak = match solvers.iter().any(|solver| solver.optimizer().is_none()) {
+            true => backend.operations_per_second()?,
+            false => 0.0,
+        };
         for &factors in &factors {
             for &solver in &solvers {
+                let gradient = solver.optimizer().is_some();
                 let options = Options {
                     factors: Some(factors),
                     solver: Some(solver),
-                    batch_size: Some(batch_size),
+                    batch_size: gradient.then_some(batch_size),
                     epochs: Some(args.epochs.unwrap_or(if args.quick { 3 } else { 5 })),
-                    learning_rate_decay: Some(1.0),
+                    learning_rate_decay: gradient.then_some(1.0),
+                    block: args.block.filter(|_| !gradient).map(|block| block.min(factors)),
                     seed: args.seed,
                     ..Options::default()
                 };
-                let settings = options.resolve(&workload.train, workload.users, workload.items)?;
-                report.measurements.push(measure(
-                    &**backend,
-                    &workload,
-                    &settings,
-                    copy,
-                    |epoch| {
-                        if epoch == 1 {
-                            say!("  {solver:?} k = {factors}: warmed up");
-                        }
-                    },
-                )?);
+                let (users, items) = (workload.users.len(), workload.items.len());
+                let settings = options.resolve(&workload.train, users, items)?;
+                let warmed_up = |epoch| {
+                    if epoch == 1 {
+                        say!("  {solver:?} k = {factors}: warmed up");
+                    }
+                };
+                if !gradient {
+                    let sweeps = measure_sweeps(&**backend, &workload, &settings, peak, warmed_up)?;
+                    report.sweeps.push(sweeps);
+                    continue;
+                }
+                report
+                    .measurements
+                    .push(measure(&**backend, &workload, &settings, copy, warmed_up)?);
             }
         }
     }
@@ -135,6 +150,9 @@ impl Args {
         };
         options(None).check()?;
         self.factors.iter().try_for_each(|&factors| options(Some(factors)).check())?;
+        if self.block == Some(0) {
+            return Err(Error::settings("--block 0: must be 1 or more"));
+        }
         if self.epochs == Some(1) {
             let message = "--epochs 1: must be 2 or more, since the first only warms up";
             return Err(Error::settings(message));
@@ -195,21 +213,22 @@ impl Args {
         let prepared = prepare(&[path], &options, self.seed, &steps)?;
         let read_seconds = clock.elapsed().as_secs_f64();
         let workload = Workload {
-            users: prepared.users.len(),
-            items: prepared.items.len(),
+            users: prepared.users,
+            items: prepared.items,
             train: prepared.train,
             test: prepared.test.unwrap_or_default(),
         };
         let report = Report {
             version: env!("CARGO_PKG_VERSION"),
-            users: workload.users,
-            items: workload.items,
+            users: workload.users.len(),
+            items: workload.items.len(),
             train_ratings: workload.train.len(),
             test_ratings: workload.test.len(),
             file_bytes,
             read_seconds,
             floor_rmse,
             measurements: Vec::new(),
+            sweeps: Vec::new(),
         };
         Ok((workload, report))
     }
@@ -252,6 +271,17 @@ fn show(report: &Report) -> std::io::Result<()> {
         write!(out, "; noise floor RMSE {floor:.4}")?;
     }
     writeln!(out, "\n")?;
+    if !report.measurements.is_empty() {
+        show_gradient(&mut out, report)?;
+    }
+    if !report.sweeps.is_empty() {
+        show_sweeps(&mut out, report)?;
+    }
+    out.flush()
+}
+
+/// The table of the gradient solvers.
+fn show_gradient(out: &mut impl Write, report: &Report) -> std::io::Result<()> {
     writeln!(
         out,
         "{:<8}{:<9}{:>5}{:>9}{:>9}{:>9}{:>11}{:>9}{:>9}{:>8}{:>9}{:>11}",
@@ -310,6 +340,61 @@ fn show(report: &Report) -> std::io::Result<()> {
         "s/epoch: median of {epochs} epochs after one that warms up. GB/s: at 2·k·4 + 20 bytes a \
          rating ({} at k = 32); beside it the share of the copy's.",
         bytes_per_rating(32)
+    )
+}
+
+/// The table of the row solvers.
+fn show_sweeps(out: &mut impl Write, report: &Report) -> std::io::Result<()> {
+    if !report.measurements.is_empty() {
+        writeln!(out)?;
+    }
+    writeln!(
+        out,
+        "{:<8}{:<9}{:>5}{:>7}{:>9}{:>9}{:>11}{:>9}{:>10}{:>8}{:>14}{:>9}",
+        "backend",
+        "solver",
+        "k",
+        "block",
+        "layout",
+        "upload",
+        "s/sweep",
+        "M/s",
+        "GFLOP/s",
+        "peak",
+        "objective",
+        "RMSE"
     )?;
-    out.flush()
+    for m in &report.sweeps {
+        writeln!(
+            out,
+            "{:<8}{:<9}{:>5}{:>7}{:>8.2}s{:>8.2}s{:>11.4}{:>9.2}{:>10.1}{:>7.0}%{:>14.1}{:>9}",
+            m.backend,
+            m.solver.name(),
+            m.factors,
+            m.block,
+            m.layout_seconds,
+            m.upload_seconds,
+            m.seconds_per_sweep,
+            m.ratings_per_second / 1e6,
+            m.operations_per_second / 1e9,
+            100.0 * m.operations_per_second / m.peak_operations_per_second,
+            m.objective,
+            m.test_rmse.map_or("-".to_owned(), |rmse| format!("{rmse:.4}"))
+        )?;
+    }
+    writeln!(out)?;
+    let mut seen = Vec::new();
+    for m in &report.sweeps {
+        if !seen.contains(&m.backend) {
+            seen.push(m.backend);
+            let peak = m.peak_operations_per_second / 1e9;
+            let (backend, device) = (m.backend, &m.device);
+            writeln!(out, "{backend}: {device}; registers reach {peak:.1} GFLOP/s")?;
+        }
+    }
+    writeln!(
+        out,
+        "s/sweep: median, both sides, without errors. GFLOP/s: of the multiply-adds that normal \
+         equations and their solution need; beside it the share of what registers reach."
+    )
 }

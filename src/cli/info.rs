@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use std::io::{self, Write};
 use std::path::PathBuf;
 use wgmf::Result;
-use wgmf::model::{EpochRecord, Model};
+use wgmf::model::{EpochRecord, Model, Unit};
 use wgmf::train::Loss;
 
 /// Show what a model is and how it came to be
@@ -94,11 +94,26 @@ fn write_history(out: &mut impl Write, model: &Model) -> io::Result<()> {
         Loss::Squared => "RMSE",
         Loss::Logistic => "log loss",
     };
-    let unit = if model.transform.is_identity() { "" } else { " (in the transformed unit)" };
-    writeln!(out, "\n{:>7}  {:>14}  {:>14}  {:>9}{unit}", "epoch", train(name), test(name), "s")?;
-    let cell = |error: Option<f64>| {
-        error.map_or("-".to_owned(), |error| format!("{:.6}", figure(model, error)))
+    let error = |error: Option<f64>| error.map(|error| figure(model, error));
+    // Columns that some epoch has.
+    let columns: [(String, Column); 5] = [
+        (format!("train {name}"), &|e| error(e.train_error)),
+        (format!("test {name}"), &|e| error(e.test_error)),
+        ("objective".to_owned(), &|e| e.objective),
+        ("recall@20".to_owned(), &|e| e.recall),
+        ("NDCG@20".to_owned(), &|e| e.ndcg),
+    ];
+    let present = |column: &Column| history.iter().any(|epoch| column(epoch).is_some());
+    let columns: Vec<_> = columns.iter().filter(|(_, column)| present(column)).collect();
+    write!(out, "\n{:>7}", "epoch")?;
+    for (name, _) in &columns {
+        write!(out, "  {name:>14}")?;
+    }
+    let unit = match model.transform.is_identity() || model.unit() == Unit::Preference {
+        true => "",
+        false => " (in the transformed unit)",
     };
+    writeln!(out, "  {:>9}{unit}", "s")?;
     for (at, epoch) in history.iter().enumerate() {
         let is_best = model.run.best_epoch == Some(epoch.epoch);
         // Evenly spaced, with the first, the best and the last.
@@ -106,21 +121,19 @@ fn write_history(out: &mut impl Write, model: &Model) -> io::Result<()> {
         if at % step != 0 && !is_best && at + 1 != history.len() {
             continue;
         }
-        let (train, test) = (cell(epoch.train_error), cell(epoch.test_error));
+        write!(out, "{:>7}", epoch.epoch)?;
+        for (_, column) in &columns {
+            let cell = column(epoch).map_or("-".to_owned(), |figure| format!("{figure:.6}"));
+            write!(out, "  {cell:>14}")?;
+        }
         let mark = if is_best { "  best" } else { "" };
-        let (number, seconds) = (epoch.epoch, epoch.seconds);
-        writeln!(out, "{number:>7}  {train:>14}  {test:>14}  {seconds:>9.3}{mark}")?;
+        writeln!(out, "  {:>9.3}{mark}", epoch.seconds)?;
     }
     Ok(())
 }
 
-fn train(name: &str) -> String {
-    format!("train {name}")
-}
-
-fn test(name: &str) -> String {
-    format!("test {name}")
-}
+/// A figure of an epoch.
+type Column<'a> = &'a dyn Fn(&EpochRecord) -> Option<f64>;
 
 /// The epoch whose factors the model has.
 fn kept(model: &Model) -> Option<&EpochRecord> {

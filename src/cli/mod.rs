@@ -14,12 +14,16 @@ mod bench;
 mod devices;
 mod evaluate;
 mod export;
+mod fold_in;
 mod info;
 mod interrupt;
+mod listing;
 mod output;
 mod predict;
 mod progress;
 mod ranking;
+mod recommend;
+mod similar;
 mod split;
 mod synth;
 mod train;
@@ -45,6 +49,9 @@ enum Command {
     Train(Box<train::Args>),
     Evaluate(evaluate::Args),
     Predict(predict::Args),
+    Recommend(Box<recommend::Args>),
+    Similar(similar::Args),
+    FoldIn(fold_in::Args),
     Export(export::Args),
     Info(info::Args),
     Split(split::Args),
@@ -89,6 +96,9 @@ fn run(cli: Cli) -> Result<()> {
         Command::Train(args) => train::run(*args),
         Command::Evaluate(args) => evaluate::run(args),
         Command::Predict(args) => predict::run(args),
+        Command::Recommend(args) => recommend::run(*args),
+        Command::Similar(args) => similar::run(args),
+        Command::FoldIn(args) => fold_in::run(args),
         Command::Export(args) => export::run(args),
         Command::Info(args) => info::run(args),
         Command::Split(args) => split::run(args),

@@ -86,6 +86,21 @@ fn style(unit: &str) -> ProgressStyle {
         .unwrap_or_else(|_| ProgressStyle::default_bar())
 }
 
+/// The row solvers' objective and its parts, in five digits.
+fn objective(record: &EpochRecord) -> Option<String> {
+    let total = record.objective?;
+    let mut parts = vec![format!("error {}", digits(record.squared_error?))];
+    parts.extend(record.unobserved.map(|x| format!("unobserved {}", digits(x))));
+    parts.push(format!("regularization {}", digits(record.regularization?)));
+    Some(format!("objective {} = {}", digits(total), parts.join(" + ")))
+}
+
+/// Five digits at least, and no power of ten.
+fn digits(x: f64) -> String {
+    let whole = x.abs().max(1.0).log10() as usize + 1;
+    format!("{x:.*}", 6_usize.saturating_sub(whole))
+}
+
 /// How `wgmf train` shows its progress.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum Progress {
@@ -195,16 +210,39 @@ impl Epochs {
                         event.insert(format!("{prefix}{side}_{key}"), error.into());
                     }
                 }
+                for (key, figure) in [
+                    ("objective", record.objective),
+                    ("squared_error", record.squared_error),
+                    ("unobserved", record.unobserved),
+                    ("regularization", record.regularization),
+                    ("recall@20", record.recall),
+                    ("ndcg@20", record.ndcg),
+                ] {
+                    if let Some(figure) = figure {
+                        event.insert(key.into(), figure.into());
+                    }
+                }
                 event.insert("seconds".into(), record.seconds.into());
                 event.insert("ratings_per_second".into(), rate.into());
                 print_json(&event)?;
             }
             Progress::Bar => {
                 let of = if self.transformed { " of transformed ratings" } else { "" };
-                let mut errors = format!("{name}{of}: training {:.4}", train.unwrap_or(f64::NAN));
-                if let Some(test) = test {
-                    errors += &format!(", held-out {test:.4}");
+                let mut parts = Vec::new();
+                if let Some(train) = train {
+                    let mut errors = format!("{name}{of}: training {train:.4}");
+                    if let Some(test) = test {
+                        errors += &format!(", held-out {test:.4}");
+                    }
+                    parts.push(errors);
                 }
+                if let (Some(recall), Some(ndcg)) = (record.recall, record.ndcg) {
+                    parts.push(format!("held-out recall@20 {recall:.4}, NDCG@20 {ndcg:.4}"));
+                }
+                if let Some(objective) = objective(record) {
+                    parts.push(objective);
+                }
+                let errors = parts.join("; ");
                 match &self.bar {
                     Some(_) => self.last = errors,
                     None => say!(

@@ -7,11 +7,13 @@ use std::io::Write;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
-use wgmf::data::{DataOptions, Prepared, Ratings, Side, prepare};
+use wgmf::backend::Backend;
+use wgmf::data::{DataOptions, Prepared, Ratings, Side, Transform, prepare};
 use wgmf::evaluate::{RatingMetrics, rating_metrics};
 use wgmf::model::{Factors, Model, RunRecord, check_output, checkpoint_path, fingerprint};
 use wgmf::train::{
-    Checkpoint, Event, Input, Loss, Options, Outcome, Settings, Stop, best_epoch, train,
+    self, Checkpoint, Event, HELD_OUT_AT, Input, Loss, Options, Outcome, Settings, Solver, Stop,
+    best_epoch, train,
 };
 use wgmf::{Error, Result};
 
@@ -40,6 +42,9 @@ pub struct Args {
     /// item_bias.npy in this directory; rows in order of first appearance
     #[arg(long, value_name = "DIR", help_heading = "Run")]
     init: Option<PathBuf>,
+    /// Start from another model: ids it knows keep their rows, new ones are folded in
+    #[arg(long, value_name = "MODEL", help_heading = "Run", conflicts_with = "init")]
+    from: Option<PathBuf>,
     /// Write a checkpoint beside the model after every N epochs
     #[arg(long, value_name = "N", help_heading = "Run")]
     checkpoint_every: Option<usize>,
@@ -53,8 +58,17 @@ pub struct Args {
 }
 
 /// Runs the subcommand.
-pub fn run(args: Args) -> Result<()> {
+pub fn run(mut args: Args) -> Result<()> {
     args.check()?;
+    // What is ranked for every user is held out of every user's ratings.
+    args.data.holdout_per_user = args.options.solver == Some(Solver::Ials);
+    let from = match &args.from {
+        Some(dir) => Some(Model::open(dir)?),
+        None => None,
+    };
+    if let Some(model) = &from {
+        args.options.factors.get_or_insert(model.factors.factors);
+    }
     check_output(&args.model, args.force)?;
     let checkpoint_dir = checkpoint_path(&args.model);
     let checkpoints = args.checkpoint_every.is_some() || args.resume;
@@ -74,10 +88,10 @@ pub fn run(args: Args) -> Result<()> {
         false => String::new(),
     };
     if talk {
-        say_data(&prepared);
+        say_data(&prepared, settings.solver);
         say_settings(&settings);
         say!("device: {} ({why})", device.name);
-        if device.backend == "gpu" && settings.batch_size < GPU_BATCH {
+        if device.backend == "gpu" && (1..GPU_BATCH).contains(&settings.batch_size) {
             say!(
                 "note: batches of {} keep a GPU waiting; --backend cpu is likely faster here, or \
                  --solver adam --batch-size 65536 on larger data",
@@ -95,7 +109,10 @@ pub fn run(args: Args) -> Result<()> {
         items: &prepared.items,
         ratings: &prepared.train,
         test: prepared.test.as_ref(),
-        init: args.read_init(&prepared, &settings)?,
+        init: match &from {
+            Some(model) => Some(warm_start(&*backend, model, &prepared, &settings)?),
+            None => args.read_init(&prepared, &settings)?,
+        },
         resume: match args.resume {
             true => Some(Checkpoint::open(&checkpoint_dir, &settings, &fingerprint)?),
             false => None,
@@ -120,7 +137,7 @@ pub fn run(args: Args) -> Result<()> {
     let run = RunRecord {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         seed,
-        solver: name_of(&settings.solver),
+        solver: settings.solver.name().to_owned(),
         settings: to_value(&settings)?,
         data: to_value(&prepared.facts)?,
         backend: device.backend.to_owned(),
@@ -143,6 +160,8 @@ pub fn run(args: Args) -> Result<()> {
         run,
     };
     let metrics = match (prepared.test, prepared.test_raw) {
+        // What ials predicts is no rating.
+        _ if settings.solver == Solver::Ials => None,
         (Some(test), Some(values)) => Some(rating_metrics(&model, &Ratings { values, ..test })?),
         _ => None,
     };
@@ -173,8 +192,12 @@ impl Args {
                 "--patience needs held-out ratings to look at; add --holdout 0.1 or --test FILE",
             ));
         }
-        if self.resume && self.init.is_some() {
-            return Err(Error::settings("--resume goes on from a checkpoint; leave out --init"));
+        for (flag, given) in [("init", self.init.is_some()), ("from", self.from.is_some())] {
+            if self.resume && given {
+                return Err(Error::settings(format!(
+                    "--resume goes on from a checkpoint; leave out --{flag}"
+                )));
+            }
         }
         Ok(())
     }
@@ -203,14 +226,38 @@ fn to_value(value: &impl serde::Serialize) -> Result<serde_json::Value> {
     serde_json::to_value(value).map_err(|e| Error::data(format!("run.json: {e}")))
 }
 
-fn name_of(value: &impl serde::Serialize) -> String {
-    match serde_json::to_value(value) {
-        Ok(serde_json::Value::String(name)) => name,
-        _ => String::new(),
+/// Where training goes on from `model`, and how much of it is known there.
+fn warm_start(
+    backend: &dyn Backend,
+    model: &Model,
+    prepared: &Prepared,
+    settings: &Settings,
+) -> Result<Factors> {
+    let kinds = |transform: &Transform| {
+        transform.steps.iter().map(std::mem::discriminant).collect::<Vec<_>>()
+    };
+    if kinds(&model.transform) != kinds(&prepared.transform) {
+        return Err(Error::settings(format!(
+            "--from: that model's ratings went through the transform {}, these through {}; give the \
+             same --transform",
+            model.transform.describe(),
+            prepared.transform.describe()
+        )));
     }
+    let (users, items) = (&prepared.users, &prepared.items);
+    let (start, known) =
+        train::warm_start(backend, model, (users, items), &prepared.train, settings)?;
+    say!(
+        "start: {} of {} users and {} of {} items as in the other model, the others folded in",
+        known.users,
+        users.len(),
+        known.items,
+        items.len()
+    );
+    Ok(start)
 }
 
-fn say_data(prepared: &Prepared) {
+fn say_data(prepared: &Prepared, solver: Solver) {
     for line in &prepared.recognised {
         say!("{line}");
     }
@@ -233,17 +280,22 @@ fn say_data(prepared: &Prepared) {
     say!("{line}");
     let (users, items) = (prepared.test_unknown_users, prepared.test_unknown_items);
     if users + items > 0 {
+        let then = match solver {
+            Solver::Ials => "left out",
+            _ => "scored by the means that are known",
+        };
         say!(
-            "held-out ratings of users not in training: {users}, of items: {items}; they are \
-             scored by the means that are known"
+            "held-out ratings of users not in training: {users}, of items: {items}; they are {then}"
         );
     }
     if !prepared.transform.is_identity() {
         say!("transform: {}", prepared.transform.describe());
+    } else if solver == Solver::Ials {
+        // Ratings are not what is predicted.
     } else if facts.min == facts.max {
         say!(
             "note: all ratings are {}, so that is all there is to predict; data that hold only what \
-             users chose need an implicit solver",
+             users chose need --solver ials",
             facts.min
         );
     } else if facts.min >= 0.0 && facts.max > HEAVY * facts.mean {
@@ -263,17 +315,25 @@ const HEAVY: f64 = 50.0;
 
 fn say_settings(settings: &Settings) {
     let mut line = format!(
-        "{}: {} factors, {} epochs, batch {}, learning rate {}",
-        name_of(&settings.solver),
+        "{}: {} factors, {} epochs",
+        settings.solver.name(),
         settings.factors,
-        settings.epochs,
-        settings.batch_size,
-        settings.learning_rate
+        settings.epochs
     );
-    if settings.bias && settings.learning_rate_bias != settings.learning_rate {
+    if settings.solver.optimizer().is_some() {
+        let (batch, rate) = (settings.batch_size, settings.learning_rate);
+        line += &format!(", batch {batch}, learning rate {rate}");
+    } else if settings.nonnegative {
+        line += ", nonnegative";
+    } else {
+        line += &format!(", block {}", settings.block);
+        line += if settings.block == settings.factors { " (exact)" } else { "" };
+    }
+    let gradient = settings.solver.optimizer().is_some();
+    if gradient && settings.bias && settings.learning_rate_bias != settings.learning_rate {
         line += &format!(" (biases {})", settings.learning_rate_bias);
     }
-    if settings.learning_rate_decay < 1.0 {
+    if gradient && settings.learning_rate_decay < 1.0 {
         line += &format!(" × {} an epoch", settings.learning_rate_decay);
     }
     if settings.momentum > 0.0 {
@@ -285,6 +345,12 @@ fn say_settings(settings: &Settings) {
     }
     if settings.reg_exponent != 1.0 {
         line += &format!(", reg-exponent {}", settings.reg_exponent);
+    }
+    if settings.solver == Solver::Ials {
+        line += &format!(", unobserved weight {}", settings.unobserved_weight);
+    }
+    if let Some(alpha) = settings.alpha {
+        line += &format!(", alpha {alpha}");
     }
     line += &format!(", seed {}", settings.seed);
     say!("{line}");
@@ -335,6 +401,11 @@ fn show(
         }
         writeln!(out, "{which}")?;
     }
+    let kept = outcome.epoch.checked_sub(1).and_then(|at| outcome.history.get(at));
+    if let Some((recall, ndcg)) = kept.and_then(|kept| kept.recall.zip(kept.ndcg)) {
+        let at = HELD_OUT_AT;
+        writeln!(out, "held-out recall@{at} {recall:.4}, NDCG@{at} {ndcg:.4} (epoch {epoch})")?;
+    }
     writeln!(out, "model: {}", dir.display())?;
     out.flush()
 }
@@ -381,6 +452,9 @@ fn print_done(
         put("test_log_loss", serde_json::json!(metrics.log_loss));
         put("test_auc", serde_json::json!(metrics.auc));
     }
+    put("objective", serde_json::json!(kept.and_then(|kept| kept.objective)));
+    put("test_recall@20", serde_json::json!(kept.and_then(|kept| kept.recall)));
+    put("test_ndcg@20", serde_json::json!(kept.and_then(|kept| kept.ndcg)));
     put("seconds", finite(run.seconds));
     put("ratings_per_second", serde_json::json!(run.ratings_per_second));
     put("backend", run.backend.clone().into());

@@ -1,6 +1,6 @@
 //! The loss of a set of ratings. The twin of `shaders/error.wgsl`.
 
-use super::rows::Rows;
+use super::rows::Table;
 use super::vector::{cross_entropy, dot};
 use crate::data::{Ratings, UNKNOWN};
 use crate::train::Loss;
@@ -13,13 +13,13 @@ const BLOCK: usize = 4096;
 /// known predict alone.
 pub fn error(
     arch: pulp::Arch,
-    users: &Rows,
-    items: &Rows,
+    users: Table,
+    items: Table,
     global_mean: f32,
     loss: Loss,
     ratings: &Ratings,
 ) -> f64 {
-    let known = |row: u32, rows: &Rows| {
+    let known = |row: u32, rows: Table| {
         if row == UNKNOWN { rows.bias.len() as u32 - 1 } else { row }
     };
     let block_loss = |block: usize| {

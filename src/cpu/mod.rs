@@ -1,16 +1,25 @@
 //! The CPU backend: one file per kernel, the twin of the shader of that name. Its results depend
 //! neither on the number of threads nor on the processor's vector width.
 
+mod cholesky;
 mod copy;
 mod count;
 mod error;
 mod gradient;
+mod gram;
+mod lines;
+mod multiply_add;
+mod nonnegative;
+mod objective;
 mod passes;
+mod plan;
 mod rank;
 mod residual;
+mod row;
 mod rows;
 mod score;
 mod step;
+mod sweep;
 mod topk;
 mod vector;
 
@@ -57,12 +66,16 @@ impl Backend for Cpu {
         Ok(copy::copy())
     }
 
+    fn operations_per_second(&self) -> Result<f64> {
+        Ok(multiply_add::multiply_add(self.arch))
+    }
+
     fn gradient_passes(&self, problem: GradientProblem) -> Result<Box<dyn GradientPasses + '_>> {
         Ok(Box::new(passes::Passes::new(*self, problem)))
     }
 
-    fn row_passes(&self, _problem: RowProblem) -> Result<Box<dyn RowPasses + '_>> {
-        Err(crate::Error::device("row solvers are not built yet"))
+    fn row_passes(&self, problem: RowProblem) -> Result<Box<dyn RowPasses + '_>> {
+        Ok(Box::new(sweep::Sweep::new(*self, problem)))
     }
 
     fn ranker(&self, candidates: Candidates) -> Result<Box<dyn Ranker + '_>> {

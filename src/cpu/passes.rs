@@ -406,7 +406,8 @@ impl GradientPasses for Passes {
         let (users, items) = self.user_and_item();
         let mean = self.problem.start.factors.global_mean;
         let loss = self.problem.terms.loss;
-        Ok(error::error(self.cpu.arch, &users.rows, &items.rows, mean, loss, &self.problem.test))
+        let (users, items) = (users.rows.table(), items.rows.table());
+        Ok(error::error(self.cpu.arch, users, items, mean, loss, &self.problem.test))
     }
 
     fn keep(&mut self) -> Result<()> {

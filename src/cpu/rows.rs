@@ -52,9 +52,33 @@ impl Rows {
         &self.factors[row as usize * self.stride..][..self.stride]
     }
 
+    /// The rows as plain numbers.
+    pub fn table(&self) -> Table<'_> {
+        Table { factors: &self.factors, bias: &self.bias, stride: self.stride }
+    }
+
     /// All rows, to be cut into parts that threads may write.
     pub fn slices(&mut self) -> RowsMut<'_> {
         RowsMut { first: 0, factors: &mut self.factors, bias: &mut self.bias, stride: self.stride }
+    }
+}
+
+/// A side's parameters, whatever holds them.
+#[derive(Clone, Copy)]
+pub struct Table<'a> {
+    /// (rows, stride), row-major; columns that pad a row are zero, and so is the last row.
+    pub factors: &'a [f32],
+    /// (rows).
+    pub bias: &'a [f32],
+    /// Length of a row: a multiple of [`PAD`].
+    pub stride: usize,
+}
+
+impl<'a> Table<'a> {
+    /// A row: (stride).
+    #[inline(always)]
+    pub fn row(&self, row: u32) -> &'a [f32] {
+        &self.factors[row as usize * self.stride..][..self.stride]
     }
 }
 

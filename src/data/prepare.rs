@@ -1,7 +1,7 @@
 //! From rating files to the training and test parts that a model sees.
 
 use super::duplicates::{self, Duplicates};
-use super::{Ids, Ratings, ReadOptions, Table, Transform, TransformKind, UNKNOWN, read};
+use super::{Ids, Ratings, ReadOptions, Side, Table, Transform, TransformKind, UNKNOWN, read};
 use crate::progress::Progress;
 use crate::{Error, Result};
 use rand::{Rng, SeedableRng};
@@ -36,9 +36,14 @@ pub struct DataOptions {
     /// Ratings to test on, read like the others
     #[arg(long, value_name = "FILE", conflicts_with = "holdout")]
     pub test: Option<PathBuf>,
-    /// Fraction of the ratings to keep for testing, drawn by the seed
+    /// Fraction of the ratings to keep for testing, drawn by the seed; for ials of each user's
     #[arg(long, value_name = "FRACTION")]
     pub holdout: Option<f64>,
+    /// Whether `holdout` is a fraction of each user's ratings, who keeps one at least, instead of
+    /// all ratings: what ranking wants.
+    #[arg(skip)]
+    #[serde(skip)]
+    pub holdout_per_user: bool,
 }
 
 impl Default for DataOptions {
@@ -52,6 +57,7 @@ impl Default for DataOptions {
             threshold: 1.0,
             test: None,
             holdout: None,
+            holdout_per_user: false,
         }
     }
 }
@@ -165,6 +171,9 @@ pub fn prepare(
     };
     facts.dropped_by_filters = filter(&mut table, options)?;
     let held_out = match options.holdout {
+        Some(fraction) if options.holdout_per_user => {
+            Some(hold_out_per_user(&mut table.ratings, table.users.len(), fraction, seed)?)
+        }
         Some(fraction) => Some(hold_out(&mut table.ratings, fraction, seed)?),
         None => None,
     };
@@ -318,13 +327,47 @@ fn hold_out(ratings: &mut Ratings, fraction: f64, seed: u64) -> Result<Ratings> 
         )));
     }
     let mut chosen = Selection::new(count, wanted, seed);
-    let mut test = Ratings::default();
     let rows: Vec<bool> = (0..count).map(|_| chosen.next()).collect();
-    for row in (0..count).filter(|&row| rows[row]) {
+    Ok(take_out(ratings, &rows))
+}
+
+/// Takes `fraction · n` of each user's `n` ratings out, rounded up or down by chance so that the
+/// fraction is right over all users, and never the last one.
+fn hold_out_per_user(
+    ratings: &mut Ratings,
+    users: usize,
+    fraction: f64,
+    seed: u64,
+) -> Result<Ratings> {
+    let counts = ratings.counts(Side::User, users);
+    let mut rounding = ChaCha8Rng::seed_from_u64(seed);
+    let mut chosen: Vec<Selection> = Vec::with_capacity(users);
+    for (user, &count) in (0_u64..).zip(&counts) {
+        let chance = (rounding.next_u64() >> 11) as f64 / (1_u64 << 53) as f64;
+        let wanted = (fraction * f64::from(count) + chance).floor() as u32;
+        let wanted = wanted.min(count.saturating_sub(1));
+        let mut selection = Selection::new(count as usize, wanted as usize, seed);
+        selection.rng.set_stream(user + 1);
+        chosen.push(selection);
+    }
+    let rows: Vec<bool> = ratings.users.iter().map(|&user| chosen[user as usize].next()).collect();
+    if !rows.contains(&true) {
+        return Err(Error::data(format!(
+            "--holdout {fraction} of each user's ratings leaves none for the test part, since each \
+             keeps one for training; raise it"
+        )));
+    }
+    Ok(take_out(ratings, &rows))
+}
+
+/// Takes the ratings that are chosen out, in order.
+fn take_out(ratings: &mut Ratings, chosen: &[bool]) -> Ratings {
+    let mut test = Ratings::default();
+    for row in (0..ratings.len()).filter(|&row| chosen[row]) {
         test.push_from(ratings, row);
     }
-    ratings.retain(|row| !rows[row]);
-    Ok(test)
+    ratings.retain(|row| !chosen[row]);
+    test
 }
 
 /// Draws a subset of known size in one pass (Knuth, The Art of Computer Programming 2, 3.4.2,

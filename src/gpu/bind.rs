@@ -1,11 +1,13 @@
 //! Bind groups: which buffers each dispatch of each batch reads and writes.
 
 use super::buffers::{Slot, Uniforms, whole};
-use super::kernels::Dispatch;
+use super::device::Device;
+use super::kernels::{Dispatch, Kernel};
 use super::params::{ErrorParams, GradientParams, ResidualParams, StepParams, TestRating};
 use super::passes::Passes;
 use super::reduce::Reductions;
-use super::tiles::{self, Tiles, WORKGROUP};
+use super::store::Biases;
+use super::tiles::{self, Team, Tiles, WORKGROUP};
 use crate::data::{Side, UNKNOWN};
 
 #[derive(Default)]
@@ -18,6 +20,15 @@ pub(super) struct BatchCommands {
 pub(super) struct Test {
     pub dispatches: Vec<Dispatch>,
     pub loss: Reductions,
+}
+
+/// The model that held-out ratings are predicted with: each side's tiles.
+pub(super) struct Predictor<'a> {
+    pub users: (&'a [wgpu::Buffer], &'a Tiles),
+    pub items: (&'a [wgpu::Buffer], &'a Tiles),
+    pub biases: &'a Biases,
+    pub team: Team,
+    pub global_mean: f32,
 }
 
 impl Passes<'_> {
@@ -149,11 +160,19 @@ impl Passes<'_> {
         }
         all
     }
+}
 
+impl Test {
     /// Uploads the held-out ratings, grouped by the tiles they need.
-    pub fn bind_test(&self, test: &crate::data::Ratings, limits: tiles::Limits) -> Test {
-        let (users, user_tiles) = self.side(Side::User);
-        let (items, item_tiles) = self.side(Side::Item);
+    pub fn new(
+        device: &Device,
+        (error, reduce): (&Kernel, &Kernel),
+        model: &Predictor,
+        test: &crate::data::Ratings,
+        limits: tiles::Limits,
+    ) -> Self {
+        let (users, user_tiles) = model.users;
+        let (items, item_tiles) = model.items;
         let known = |row: u32, tiles: &Tiles| match row {
             UNKNOWN => tiles.rows as u32 - 1,
             row => row,
@@ -167,40 +186,40 @@ impl Passes<'_> {
         }
         let most = (limits.binding / size_of::<TestRating>())
             .min(limits.workgroups * WORKGROUP)
-            .min(self.plan.team.dispatch_ratings() / 2);
+            .min(model.team.dispatch_ratings() / 2);
         let pieces: Vec<_> = groups
             .iter()
             .enumerate()
             .flat_map(|(group, ratings)| ratings.chunks(most).map(move |piece| (group, piece)))
             .collect();
-        let mut uniforms = Uniforms::new(self.device);
+        let mut uniforms = Uniforms::new(device);
         let slots: Vec<_> = pieces
             .iter()
             .map(|(group, piece)| {
                 let (user_tile, item_tile) = (group / item_tiles.len(), group % item_tiles.len());
                 uniforms.push(&ErrorParams {
                     ratings: piece.len() as u32,
-                    user_bias: self.biases.start(Side::User, user_tiles, user_tile),
-                    item_bias: self.biases.start(Side::Item, item_tiles, item_tile),
-                    global_mean: self.like.global_mean,
+                    user_bias: model.biases.start(Side::User, user_tiles, user_tile),
+                    item_bias: model.biases.start(Side::Item, item_tiles, item_tile),
+                    global_mean: model.global_mean,
                 })
             })
             .collect();
-        let params = uniforms.finish(self.device);
+        let params = uniforms.finish(device);
         let mut dispatches = Vec::new();
         let mut partials = Vec::new();
         for ((group, piece), slot) in pieces.iter().zip(slots) {
             let workgroups = piece.len().div_ceil(WORKGROUP);
-            let ratings = self.device.upload("test ratings", piece);
-            let sums = self.device.storage("test losses", workgroups as u64 * 8);
-            let group = self.kernels.error.bind(
-                self.device,
+            let ratings = device.upload("test ratings", piece);
+            let sums = device.storage("test losses", workgroups as u64 * 8);
+            let group = error.bind(
+                device,
                 &[
                     slot.of(&params),
                     whole(&ratings),
-                    whole(&users.factors[group / item_tiles.len()]),
-                    whole(&items.factors[group % item_tiles.len()]),
-                    whole(&self.biases.values),
+                    whole(&users[group / item_tiles.len()]),
+                    whole(&items[group % item_tiles.len()]),
+                    whole(&model.biases.values),
                     whole(&sums),
                 ],
             );
@@ -208,6 +227,6 @@ impl Passes<'_> {
             partials.push((sums, workgroups));
         }
         let partials: Vec<_> = partials.iter().map(|(sums, n)| (sums, *n)).collect();
-        Test { dispatches, loss: Reductions::new(self.device, &self.kernels.reduce, &partials) }
+        Self { dispatches, loss: Reductions::new(device, reduce, &partials) }
     }
 }

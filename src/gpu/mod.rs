@@ -6,11 +6,13 @@ mod buffers;
 mod copy;
 mod device;
 mod kernels;
+mod multiply_add;
 mod params;
 mod passes;
 mod probe;
 mod rank;
 mod reduce;
+mod rows;
 mod store;
 mod tiles;
 
@@ -66,12 +68,16 @@ impl Backend for Gpu {
         copy::copy(&self.device, &self.sources)
     }
 
+    fn operations_per_second(&self) -> Result<f64> {
+        multiply_add::multiply_add(&self.device, &self.sources)
+    }
+
     fn gradient_passes(&self, problem: GradientProblem) -> Result<Box<dyn GradientPasses + '_>> {
         Ok(Box::new(passes::Passes::new(&self.device, &self.sources, problem)?))
     }
 
-    fn row_passes(&self, _problem: RowProblem) -> Result<Box<dyn RowPasses + '_>> {
-        Err(crate::Error::device("row solvers are not built yet"))
+    fn row_passes(&self, problem: RowProblem) -> Result<Box<dyn RowPasses + '_>> {
+        Ok(Box::new(rows::Passes::new(&self.device, &self.sources, problem)?))
     }
 
     fn ranker(&self, candidates: Candidates) -> Result<Box<dyn Ranker + '_>> {

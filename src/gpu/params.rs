@@ -65,7 +65,75 @@ pub struct ReduceParams {
     pub results: u32,
 }
 
-/// `Segment` of residual.wgsl and gradient.wgsl.
+/// `Params` of gram.wgsl.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, Pod, Zeroable)]
+pub struct GramParams {
+    pub first_workgroup: u32,
+    pub first_segment: u32,
+    pub segments: u32,
+    pub add: u32,
+    pub first_column: u32,
+    pub partner_bias: u32,
+}
+
+/// `Params` of join.wgsl.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, Pod, Zeroable)]
+pub struct JoinParams {
+    pub first: u32,
+    pub rows: u32,
+}
+
+/// `Params` of cholesky.wgsl.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, Pod, Zeroable)]
+pub struct CholeskyParams {
+    pub first: u32,
+    pub rows: u32,
+    pub first_column: u32,
+    pub own_bias: u32,
+    pub reg: f32,
+    pub reg_bias: f32,
+    pub floor: f32,
+    pub floor_bias: f32,
+    pub unobserved: f32,
+    pub not_a_number: f32,
+}
+
+/// `Params` of nonnegative.wgsl.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, Pod, Zeroable)]
+pub struct NonnegativeParams {
+    pub first: u32,
+    pub rows: u32,
+    pub reg: f32,
+    pub unobserved: f32,
+}
+
+/// `Params` of remainder.wgsl.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, Pod, Zeroable)]
+pub struct RemainderParams {
+    pub first_segment: u32,
+    pub segments: u32,
+    pub own_bias: u32,
+    pub partner_bias: u32,
+    pub first_column: u32,
+}
+
+/// `Params` of penalty.wgsl.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, Pod, Zeroable)]
+pub struct PenaltyParams {
+    pub first_row: u32,
+    pub rows: u32,
+    pub own_bias: u32,
+    pub reg: f32,
+    pub reg_bias: f32,
+}
+
+/// `Segment` of residual.wgsl, gradient.wgsl, gram.wgsl and remainder.wgsl.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
 pub struct Segment {
@@ -75,7 +143,8 @@ pub struct Segment {
     pub slot: u32,
 }
 
-/// `Entry` of residual.wgsl (partner, bits of the rating) and of gradient.wgsl (partner, link).
+/// `Entry` of residual.wgsl (partner, bits of the rating), of gradient.wgsl (partner, link), of
+/// gram.wgsl and remainder.wgsl (partner, bits of the rating less the mean).
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
 pub struct Entry {
@@ -91,6 +160,23 @@ pub struct Touched {
     pub slot: u32,
     pub slots: u32,
     pub weight: f32,
+}
+
+/// `Join` of join.wgsl.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
+pub struct Join {
+    pub slot: u32,
+    pub slots: u32,
+}
+
+/// `Solve` of cholesky.wgsl and nonnegative.wgsl.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Pod, Zeroable)]
+pub struct Solve {
+    pub row: u32,
+    pub slot: u32,
+    pub penalty: f32,
 }
 
 /// `Rating` of error.wgsl.
@@ -247,6 +333,59 @@ mod tests {
             ),
             ("error", "Rating", layout!(TestRating { user, item, value })),
             ("reduce", "Params", layout!(ReduceParams { pairs, results })),
+            (
+                "gram",
+                "Params",
+                layout!(GramParams {
+                    first_workgroup,
+                    first_segment,
+                    segments,
+                    add,
+                    first_column,
+                    partner_bias
+                }),
+            ),
+            ("gram", "Segment", segment()),
+            ("gram", "Entry", entry("value", Scalar::F32)),
+            ("join", "Params", layout!(JoinParams { first, rows })),
+            ("join", "Join", layout!(Join { slot, slots })),
+            (
+                "cholesky",
+                "Params",
+                layout!(CholeskyParams {
+                    first,
+                    rows,
+                    first_column,
+                    own_bias,
+                    reg,
+                    reg_bias,
+                    floor,
+                    floor_bias,
+                    unobserved,
+                    not_a_number
+                }),
+            ),
+            ("cholesky", "Solve", layout!(Solve { row, slot, penalty })),
+            ("nonnegative", "Params", layout!(NonnegativeParams { first, rows, reg, unobserved })),
+            ("nonnegative", "Solve", layout!(Solve { row, slot, penalty })),
+            (
+                "remainder",
+                "Params",
+                layout!(RemainderParams {
+                    first_segment,
+                    segments,
+                    own_bias,
+                    partner_bias,
+                    first_column
+                }),
+            ),
+            ("remainder", "Segment", segment()),
+            ("remainder", "Entry", entry("value", Scalar::F32)),
+            (
+                "penalty",
+                "Params",
+                layout!(PenaltyParams { first_row, rows, own_bias, reg, reg_bias }),
+            ),
             ("score", "Params", layout!(ScoreParams { queries, columns })),
             ("mask", "Params", layout!(MaskParams { places })),
             ("topk", "Params", layout!(TopkParams { columns, first_row, n })),
@@ -287,21 +426,8 @@ mod tests {
     }
 
     fn sources() -> Vec<(&'static str, String)> {
-        let s = super::super::Sources::default();
-        [
-            ("residual", s.residual),
-            ("gradient", s.gradient),
-            ("step", s.step),
-            ("error", s.error),
-            ("reduce", s.reduce),
-            ("copy", s.copy),
-            ("score", s.score),
-            ("mask", s.mask),
-            ("topk", s.topk),
-            ("count", s.count),
-        ]
-        .map(|(name, source)| (name, source.into_owned()))
-        .into()
+        let sources = super::super::Sources::default();
+        sources.named().into_iter().map(|(name, text)| (name, text.to_owned())).collect()
     }
 
     #[test]

@@ -4,7 +4,7 @@
 //! for both. Many batches go into one submission; two submissions are in flight at most. Per epoch
 //! the step sizes go up and a few sums come back.
 
-use super::bind::{BatchCommands, Test};
+use super::bind::{BatchCommands, Predictor, Test};
 use super::device::Device;
 use super::kernels::{Dispatch, Kernel, Sources, dispatch};
 use super::reduce::Reductions;
@@ -13,7 +13,7 @@ use super::tiles::{self, Plan, Team, Tiles};
 use crate::backend::{
     EpochSums, GradientPasses, GradientProblem, Probe, State, Terms, Visit, nothing_kept,
 };
-use crate::data::Side;
+use crate::data::{Ratings, Side};
 use crate::model::Factors;
 use crate::train::Batches;
 use crate::{Error, Result};
@@ -119,6 +119,19 @@ impl<'a> Passes<'a> {
         }
         device.check()?;
         Ok(passes)
+    }
+
+    fn bind_test(&self, test: &Ratings, limits: tiles::Limits) -> Test {
+        let (users, user_tiles) = self.side(Side::User);
+        let (items, item_tiles) = self.side(Side::Item);
+        let model = Predictor {
+            users: (&users.factors, user_tiles),
+            items: (&items.factors, item_tiles),
+            biases: &self.biases,
+            team: self.plan.team,
+            global_mean: self.like.global_mean,
+        };
+        Test::new(self.device, (&self.kernels.error, &self.kernels.reduce), &model, test, limits)
     }
 
     pub(super) fn sides(&self) -> [(Side, &SideBuffers, &Tiles); 2] {

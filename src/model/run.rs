@@ -55,12 +55,45 @@ pub struct EpochRecord {
     /// The same over the held-out ratings.
     #[serde(default, skip_serializing_if = "absent")]
     pub test_error: Option<f64>,
-    /// The solver's objective, regularization and all.
+    /// The row solvers' objective, regularization and all.
     #[serde(default, skip_serializing_if = "absent")]
     pub objective: Option<f64>,
+    /// Its (weighted) squared error over the training ratings, summed.
+    #[serde(default, skip_serializing_if = "absent")]
+    pub squared_error: Option<f64>,
+    /// Its part of all pairs, listed or not (ials).
+    #[serde(default, skip_serializing_if = "absent")]
+    pub unobserved: Option<f64>,
+    /// Its regularization.
+    #[serde(default, skip_serializing_if = "absent")]
+    pub regularization: Option<f64>,
+    /// Recall of the held-out items in lists of 20 (ials), mean over users.
+    #[serde(default, rename = "recall@20", skip_serializing_if = "absent")]
+    pub recall: Option<f64>,
+    /// NDCG of the held-out items in lists of 20 (ials), mean over users.
+    #[serde(default, rename = "ndcg@20", skip_serializing_if = "absent")]
+    pub ndcg: Option<f64>,
     /// Seconds this epoch took, its errors included.
     #[serde(default, skip_serializing_if = "not_finite")]
     pub seconds: f64,
+}
+
+impl EpochRecord {
+    /// Every figure that there is, but the seconds.
+    pub fn figures(&self) -> impl Iterator<Item = f64> {
+        [
+            self.train_error,
+            self.test_error,
+            self.objective,
+            self.squared_error,
+            self.unobserved,
+            self.regularization,
+            self.recall,
+            self.ndcg,
+        ]
+        .into_iter()
+        .flatten()
+    }
 }
 
 // JSON has no NaN: a figure that is not finite counts as absent.

@@ -1,5 +1,20 @@
-//! Ranking with a model's factors: exact lists and exact ranks, the same on every device.
+//! What one does with a trained model: exact lists and exact ranks, similar rows, new users folded
+//! in, scores explained; the same on every device.
 
+mod catalogue;
 mod exact;
+mod explain;
+mod fold_in;
+mod lists;
+mod logistic;
+mod new_rows;
+mod objective;
+mod similar;
 
+pub use catalogue::Catalogue;
 pub use exact::{ExactRanker, Scored};
+pub use explain::{Explained, Explainer, Explanation};
+pub use fold_in::{FoldedIn, fold_in};
+pub use lists::{Recommendation, Recommender, recommend};
+pub use new_rows::NewRows;
+pub use similar::{Metric, Neighbours, Similar, similar};

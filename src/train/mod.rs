@@ -1,16 +1,22 @@
 //! Training: settings, batches, the epoch loop, stopping, progress events. Knows no device.
 
 mod batches;
+mod gradient;
 mod loss;
 mod rows;
 mod run;
 mod settings;
 mod start;
+mod sweeps;
+mod warm;
 
 pub use batches::{Batches, SideIndex};
+pub(crate) use gradient::{begin, visits};
 pub use loss::Loss;
 pub use rows::{RowRatings, SideRatings};
 pub use run::{Checkpoint, Event, Input, Outcome, Stop, best_epoch, train};
-pub(crate) use run::{begin, visits};
 pub use settings::{Optimizer, Options, Settings, Solver};
 pub use start::{global_mean, random};
+pub use sweeps::{HELD_OUT_AT, row_ratings};
+pub(crate) use sweeps::{rounds, turns};
+pub use warm::{Known, warm_start};

@@ -1,13 +1,10 @@
-//! The epoch loop of the gradient solvers: visits, errors, stopping, events.
+//! The epoch loop of every solver: errors, stopping, events.
 
-use super::{Batches, Settings, Solver, start};
-use crate::backend::{BETA1, BETA2, Backend, GradientProblem, State, Terms, Visit};
+use super::{Settings, gradient, sweeps};
+use crate::backend::{Backend, State};
 use crate::data::{Ids, Ratings, Side};
 use crate::model::{EpochRecord, Factors};
 use crate::{Error, ErrorKind, Result};
-use rand::SeedableRng;
-use rand::seq::SliceRandom;
-use rand_chacha::ChaCha8Rng;
 use std::ops::ControlFlow;
 use std::time::Instant;
 
@@ -97,14 +94,56 @@ pub struct Outcome {
     pub ratings_per_second: f64,
 }
 
-/// Trains by gradient passes on `backend`; `listen` hears every event and may break off.
+/// A solver at work on a problem that lies on a device.
+pub(super) trait Work {
+    /// Runs an epoch (from 1) and returns the ratings visited, fewer than all where `watch` broke
+    /// off. Fills in what the passes know of the training error.
+    fn epoch(&mut self, record: &mut EpochRecord, watch: &mut Watch) -> Result<usize>;
+
+    /// Fills in the held-out error, where there are held-out ratings.
+    fn test(&mut self, record: &mut EpochRecord) -> Result<()>;
+
+    /// Remembers the parameters.
+    fn keep(&mut self) -> Result<()>;
+
+    /// The remembered parameters.
+    fn kept(&mut self) -> Result<Factors>;
+
+    /// The parameters as they are now.
+    fn factors(&mut self) -> Result<Factors>;
+
+    /// Parameters and moments as they are now.
+    fn state(&mut self) -> Result<State>;
+}
+
+/// What hears how many ratings of an epoch are done, and may break off.
+pub(super) type Watch<'a> = dyn FnMut(usize) -> ControlFlow<()> + 'a;
+
+/// Where a run begins.
+pub(super) enum Start {
+    /// At random factors.
+    Random,
+    /// At these parameters, but for the global mean.
+    Given(Factors),
+    /// Where an earlier run stopped.
+    Resumed(State),
+}
+
+/// A problem laid out and uploaded.
+pub(super) struct Ready<'a> {
+    pub work: Box<dyn Work + 'a>,
+    pub layout_seconds: f64,
+    pub upload_seconds: f64,
+}
+
+/// Trains on `backend`; `listen` hears every event and may break off.
 ///
 /// # Errors
 /// Settings that do not suit the data; a device that is too small or lost; an error of the listener;
 /// [`ErrorKind::NonFinite`] when a factor overflows.
-pub fn train(
-    backend: &dyn Backend,
-    input: Input,
+pub fn train<'a>(
+    backend: &'a dyn Backend,
+    mut input: Input<'a>,
     settings: &Settings,
     listen: &mut dyn FnMut(Event) -> Result<ControlFlow<()>>,
 ) -> Result<Outcome> {
@@ -115,45 +154,40 @@ pub fn train(
             u32::MAX
         )));
     }
-    let Some(optimizer) = settings.solver.optimizer() else {
-        return Err(Error::settings("row solvers are not built yet"));
-    };
-    let mean = start::global_mean(input.ratings, settings)?;
-    let (users, items) = (input.users.len(), input.items.len());
-    let terms = Terms::new(settings, optimizer);
-    let (state, mut history, mut best) = match input.resume {
+    let (from, mut history, mut best) = match input.resume.take() {
         Some(checkpoint) => {
             let best = settings.patience.and(checkpoint.best);
-            (checkpoint.state, checkpoint.history, best)
+            (Some(checkpoint.state), checkpoint.history, best)
         }
-        None => {
-            let factors = input.init.unwrap_or_else(|| start::random(users, items, mean, settings));
-            (begin(Factors { global_mean: mean, ..factors }, &terms), Vec::new(), None)
-        }
+        None => (None, Vec::new(), None),
     };
-    let clock = Instant::now();
-    let shuffle = settings.shuffle.then_some(settings.seed);
-    let batches = Batches::new(input.ratings, users, items, settings.batch_size, shuffle);
-    let layout_seconds = clock.elapsed().as_secs_f64();
-    let (ratings, batch_count) = (batches.ratings(), batches.len());
-    let test = input.test.cloned().unwrap_or_default();
-    let test_ratings = test.len();
-    let clock = Instant::now();
-    let mut passes =
-        backend.gradient_passes(GradientProblem { batches, test, start: state, terms })?;
-    let upload_seconds = clock.elapsed().as_secs_f64();
+    let start = match (from, input.init.take()) {
+        (Some(state), _) => Start::Resumed(state),
+        (None, Some(init)) => Start::Given(init),
+        (None, None) => Start::Random,
+    };
+    let ready = match settings.solver.optimizer() {
+        Some(optimizer) => gradient::ready(backend, &input, settings, optimizer, start)?,
+        None => sweeps::ready(backend, &input, settings, start)?,
+    };
+    let Ready { mut work, layout_seconds, upload_seconds } = ready;
     let ready = Event::Ready { layout_seconds, upload_seconds };
     let mut stop = if listen(ready)?.is_break() { Stop::Interrupted } else { Stop::Finished };
 
     let mut visited = 0;
     let mut pass_seconds = 0.0;
     let names = (input.users, input.items);
+    let remedy = match settings.solver.optimizer() {
+        Some(_) => gradient::REMEDY,
+        None => sweeps::REMEDY,
+    };
+    let non_finite = |factors: &Factors, epoch| non_finite(factors, epoch, names, remedy);
     while stop == Stop::Finished && history.len() < settings.epochs {
         let epoch = history.len() + 1;
+        let mut record = EpochRecord { epoch, ..EpochRecord::default() };
         let clock = Instant::now();
-        let visits = visits(settings, epoch, batch_count);
         let mut failed = None;
-        let sums = passes.epoch(&visits, &mut |ratings| {
+        let ratings = work.epoch(&mut record, &mut |ratings| {
             listen(Event::Progress { epoch, ratings }).unwrap_or_else(|error| {
                 failed = Some(error);
                 ControlFlow::Break(())
@@ -163,30 +197,23 @@ pub fn train(
             return Err(error);
         }
         pass_seconds += clock.elapsed().as_secs_f64();
-        visited += sums.ratings;
-        if sums.ratings < ratings {
+        visited += ratings;
+        if ratings < input.ratings.len() {
             stop = Stop::Interrupted;
             break;
         }
-        let test_error = match test_ratings {
-            0 => None,
-            n => Some(passes.test_loss()? / n as f64),
-        };
-        let train_error = sums.loss / ratings as f64;
-        if !train_error.is_finite() || test_error.is_some_and(|e| !e.is_finite()) {
-            return Err(non_finite(&passes.factors()?, epoch, names));
+        if !record.figures().all(f64::is_finite) {
+            return Err(non_finite(&work.factors()?, epoch));
         }
-        let seconds = clock.elapsed().as_secs_f64();
-        history.push(EpochRecord {
-            epoch,
-            train_error: Some(train_error),
-            test_error,
-            objective: None,
-            seconds,
-        });
+        work.test(&mut record)?;
+        if !record.figures().all(f64::is_finite) {
+            return Err(non_finite(&work.factors()?, epoch));
+        }
+        record.seconds = clock.elapsed().as_secs_f64();
+        history.push(record);
         if let (Some(patience), Some(best_epoch)) = (settings.patience, best_epoch(&history)) {
             if best_epoch == epoch {
-                passes.keep()?;
+                work.keep()?;
                 best = None;
             } else if epoch - best_epoch >= patience {
                 stop = Stop::Patience;
@@ -198,12 +225,12 @@ pub fn train(
         if input.checkpoint_every.is_some_and(|every| epoch.is_multiple_of(every)) {
             let kept = match (&best, settings.patience, best_epoch(&history)) {
                 (Some(best), ..) => Some(best.clone()),
-                (None, Some(_), Some(_)) => Some(passes.kept()?),
+                (None, Some(_), Some(_)) => Some(work.kept()?),
                 _ => None,
             };
-            let state = passes.state()?;
+            let state = work.state()?;
             if !state.factors.is_finite() {
-                return Err(non_finite(&state.factors, epoch, names));
+                return Err(non_finite(&state.factors, epoch));
             }
             let checkpoint = Checkpoint { state, history: history.clone(), best: kept };
             if listen(Event::Checkpoint(&checkpoint))?.is_break() {
@@ -214,12 +241,12 @@ pub fn train(
     let best_epoch = settings.patience.and(best_epoch(&history));
     let factors = match (best, best_epoch) {
         (Some(best), _) => best,
-        (None, Some(_)) => passes.kept()?,
-        (None, None) => passes.factors()?,
+        (None, Some(_)) => work.kept()?,
+        (None, None) => work.factors()?,
     };
     let last = history.len();
     if !factors.is_finite() {
-        return Err(non_finite(&factors, last.max(1), names));
+        return Err(non_finite(&factors, last.max(1)));
     }
     Ok(Outcome {
         factors,
@@ -230,57 +257,20 @@ pub fn train(
     })
 }
 
-/// Parameters with moments of zero.
-pub(crate) fn begin(factors: Factors, terms: &Terms) -> State {
-    let zeros = Factors {
-        factors: factors.factors,
-        user_factors: vec![0.0; factors.user_factors.len()],
-        item_factors: vec![0.0; factors.item_factors.len()],
-        user_bias: vec![0.0; factors.user_bias.len()],
-        item_bias: vec![0.0; factors.item_bias.len()],
-        global_mean: 0.0,
-    };
-    State { moments: vec![zeros; terms.moments()], factors }
-}
-
-/// The batches of an epoch in its own seeded order, each with its step size.
-pub(crate) fn visits(settings: &Settings, epoch: usize, batches: usize) -> Vec<Visit> {
-    let mut order: Vec<u32> = (0..batches as u32).collect();
-    if settings.shuffle {
-        let mut random = ChaCha8Rng::seed_from_u64(settings.seed);
-        random.set_stream(epoch as u64);
-        order.shuffle(&mut random);
-    }
-    let rate = settings.learning_rate * settings.learning_rate_decay.powi(epoch as i32 - 1);
-    let steps_before = (epoch - 1) * batches;
-    let visit = |(turn, batch): (usize, u32)| {
-        let rate = match settings.solver {
-            Solver::Adam => {
-                let t = (steps_before + turn + 1) as f64;
-                rate * (1.0 - BETA2.powf(t)).sqrt() / (1.0 - BETA1.powf(t))
-            }
-            _ => rate,
-        };
-        Visit { batch, rate: rate as f32 }
-    };
-    order.into_iter().enumerate().map(visit).collect()
-}
-
-/// The epoch of the lowest held-out error; the first of equals.
+/// The epoch of the best held-out figure, the first of equals: the lowest error, or for implicit
+/// data the highest NDCG.
 pub fn best_epoch(history: &[EpochRecord]) -> Option<usize> {
-    let with_error = history.iter().filter_map(|r| Some((r.test_error?, r.epoch)));
-    with_error.min_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, epoch)| epoch)
+    let figures =
+        history.iter().filter_map(|r| Some((r.test_error.or(r.ndcg.map(|x| -x))?, r.epoch)));
+    figures.min_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, epoch)| epoch)
 }
 
-fn non_finite(factors: &Factors, epoch: usize, names: (&Ids, &Ids)) -> Error {
+fn non_finite(factors: &Factors, epoch: usize, names: (&Ids, &Ids), remedy: &'static str) -> Error {
     for (side, ids) in [(Side::User, names.0), (Side::Item, names.1)] {
         if let Some(row) = factors.first_non_finite(side) {
             let id = ids.name(row).to_owned();
-            return ErrorKind::NonFinite { side: side.name(), epoch, id }.into();
+            return ErrorKind::NonFinite { side: side.name(), epoch, id, remedy }.into();
         }
     }
-    Error::data(format!(
-        "the error became non-finite in epoch {epoch}; lower --learning-rate, or bring the ratings \
-         to a smaller scale (--transform zscore or log1p)"
-    ))
+    Error::data(format!("the error became non-finite in epoch {epoch}; {remedy}"))
 }

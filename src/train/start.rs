@@ -29,7 +29,7 @@ pub fn global_mean(ratings: &Ratings, settings: &Settings) -> Result<f32> {
             return Err(Error::data(format!(
                 "all training labels are {mean}: --loss logistic has nothing to tell apart; after \
                  --transform binary move --threshold into the ratings' range; data that hold only \
-                 what users liked need an implicit solver (ials)"
+                 what users liked need --solver ials"
             )));
         }
         return Ok(if settings.mean { (mean / (1.0 - mean)).ln() as f32 } else { 0.0 });
@@ -37,7 +37,8 @@ pub fn global_mean(ratings: &Ratings, settings: &Settings) -> Result<f32> {
     Ok(if settings.mean { ratings.mean() as f32 } else { 0.0 })
 }
 
-/// Factors drawn from N(0, init_scale²) and biases of zero.
+/// Factors drawn from N(0, init_scale²), for nonnegative factors their absolute values; biases of
+/// zero.
 pub fn random(users: usize, items: usize, global_mean: f32, settings: &Settings) -> Factors {
     let k = settings.factors;
     let draw = |rows: usize, side: u64| {
@@ -47,6 +48,7 @@ pub fn random(users: usize, items: usize, global_mean: f32, settings: &Settings)
             random.set_stream(((block as u64) << 2) | side);
             for factor in factors {
                 let z: f64 = StandardNormal.sample(&mut random);
+                let z = if settings.nonnegative { z.abs() } else { z };
                 *factor = (z * settings.init_scale) as f32;
             }
         });

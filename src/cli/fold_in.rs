@@ -1,0 +1,206 @@
+//! `wgmf fold-in`, and what `wgmf recommend --new-users` has in common with it.
+
+use super::listing::some_of;
+use super::output::{print_json, stdout, to_stdout};
+use super::progress::Steps;
+use super::{backend, info::thousands};
+use std::io::Write;
+use std::path::PathBuf;
+use std::time::Instant;
+use wgmf::backend::Backend;
+use wgmf::data::{Duplicates, ReadOptions, Side, Table, read};
+use wgmf::model::{Model, Seen, Unit, check_output};
+use wgmf::recommend::{FoldedIn, NewRows, fold_in};
+use wgmf::{Error, Result};
+
+/// Give new users (or items) their rows, the rest of the model as it is
+///
+/// Each user that the model does not know gets the factors and the bias that fit his ratings best,
+/// the items as they are, by the objective the model was trained by: any solver, either loss. What
+/// is written is a whole model: evaluate, predict, recommend and export open it.
+#[derive(clap::Args)]
+pub struct Args {
+    /// The model directory that wgmf train wrote
+    model: PathBuf,
+    /// Files of ratings in the unit of the training file; - is standard input
+    #[arg(required = true)]
+    ratings: Vec<PathBuf>,
+    /// Directory to write the grown model to
+    #[arg(long, short, value_name = "DIR")]
+    output: PathBuf,
+    /// Replace an existing model
+    #[arg(long)]
+    force: bool,
+    /// Fold in items that the model does not know, from ratings of users that it knows
+    #[arg(long)]
+    items: bool,
+    /// Solve users (with --items, items) that the model knows again, from their training ratings
+    /// and these, which replace earlier ones; without it they are kept as they are
+    #[arg(long)]
+    update: bool,
+    /// Make a rating that cannot be used an error
+    #[arg(long)]
+    strict: bool,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+    /// What becomes of several ratings of one pair, as in training
+    #[arg(long, value_enum, default_value_t)]
+    duplicates: Duplicates,
+    #[command(flatten)]
+    read: ReadOptions,
+    #[command(flatten)]
+    backend: backend::Args,
+}
+
+/// Ratings to be folded in, as the command line gives them.
+pub struct NewRatings<'a> {
+    pub files: &'a [PathBuf],
+    pub read: ReadOptions,
+    pub duplicates: Duplicates,
+    pub side: Side,
+    pub update: bool,
+    pub strict: bool,
+}
+
+/// Runs the subcommand.
+pub fn run(args: Args) -> Result<()> {
+    check_output(&args.output, args.force)?;
+    let mut model = Model::open(&args.model)?;
+    let mut seen = model.open_seen(&args.model)?;
+    let (backend, why) = args.backend.open()?;
+    say!("device: {} ({why})", backend.device().name);
+    let new = NewRatings {
+        files: &args.ratings,
+        read: args.read.clone(),
+        duplicates: args.duplicates,
+        side: if args.items { Side::Item } else { Side::User },
+        update: args.update,
+        strict: args.strict,
+    };
+    let before = ids(&model, new.side);
+    let table = new.table(&model, &Steps::new(false))?;
+    let rows = new.rows(&model, &seen, &table)?;
+    let clock = Instant::now();
+    new.join(&*backend, &mut model, &mut seen, &rows)?;
+    let seconds = clock.elapsed().as_secs_f64();
+    model.save_with(&args.output, &seen, args.force)?;
+    let side = new.side.name();
+    let added = ids(&model, new.side) - before;
+    let updated = rows.ids.len() - added;
+    if args.json {
+        return print_json(&serde_json::json!({
+            format!("folded_in_{side}s"): added,
+            format!("updated_{side}s"): updated,
+            "ratings": rows.ratings.len(),
+            "seconds": seconds,
+            "model": args.output.display().to_string(),
+        }));
+    }
+    let mut out = stdout();
+    let count = |count: usize| thousands(count as u64);
+    let mut text = format!("{} {side}s folded in", count(added));
+    if updated > 0 {
+        text += &format!(", {} solved again", count(updated));
+    }
+    text += &format!(" from {} ratings in {seconds:.3} s", count(rows.ratings.len()));
+    let written = writeln!(out, "{text}\nmodel: {}", args.output.display());
+    to_stdout(written.and_then(|()| out.flush()))
+}
+
+fn ids(model: &Model, side: Side) -> usize {
+    match side {
+        Side::User => model.users.len(),
+        Side::Item => model.items.len(),
+    }
+}
+
+/// Folds new users into the model and its record, and returns the rows of all users of the file
+/// that it knows now, in order of first appearance.
+pub fn users_of(
+    backend: &dyn Backend,
+    model: &mut Model,
+    seen: &mut Seen,
+    new: &NewRatings,
+    steps: &Steps,
+) -> Result<Vec<u32>> {
+    let table = new.table(model, steps)?;
+    let rows = new.rows(model, seen, &table)?;
+    // Users that are known have their lists even where nobody is new.
+    if !rows.ids.is_empty() || rows.known.is_empty() {
+        new.join(backend, model, seen, &rows)?;
+    }
+    Ok(table.users.iter().filter_map(|id| model.users.get(id)).collect())
+}
+
+impl NewRatings<'_> {
+    fn table(&self, model: &Model, steps: &Steps) -> Result<Table> {
+        let mut table = read(self.files, &self.read, steps)?;
+        let merged = table.merge_duplicates(self.duplicates)?;
+        if merged > 0 {
+            say!("{} duplicates merged", thousands(merged as u64));
+        }
+        if !table.has_ratings && model.unit() != Unit::Preference {
+            say!("no rating column: every rating counts as 1");
+        }
+        Ok(table)
+    }
+
+    /// The rows to be folded in; says what is left out.
+    fn rows(&self, model: &Model, seen: &Seen, table: &Table) -> Result<NewRows> {
+        let rows = NewRows::of(model, seen, self.side, table, self.update)?;
+        let (side, partner) = (self.side.name(), self.side.partner().name());
+        let (own, partners) = match self.side {
+            Side::User => (table.users.len(), table.items.len()),
+            Side::Item => (table.items.len(), table.users.len()),
+        };
+        let strict = |text: String| match self.strict {
+            true => Err(Error::data(format!("{text} (--strict)"))),
+            false => Ok(text),
+        };
+        if !rows.strangers.is_empty() {
+            let what = format!("{partner}s are not in the model");
+            let text = strict(some_of(&rows.strangers, partners, &what))?;
+            say!("{text}; their ratings are left out");
+        }
+        if !rows.empty.is_empty() {
+            let what = format!("{side}s have no rating with a {partner} of the model");
+            let what = what.replace("a item", "an item");
+            let text = strict(some_of(&rows.empty, own, &what))?;
+            say!("{text}; skipped");
+        }
+        if !rows.known.is_empty() && !self.update {
+            let text = some_of(&rows.known, own, &format!("{side}s are in the model already"));
+            let how = "kept as they are (wgmf fold-in --update solves them again)";
+            say!("{text}; {how}");
+        }
+        Ok(rows)
+    }
+
+    fn join(
+        &self,
+        backend: &dyn Backend,
+        model: &mut Model,
+        seen: &mut Seen,
+        rows: &NewRows,
+    ) -> Result<()> {
+        let side = self.side.name();
+        if rows.ids.is_empty() {
+            let nothing_new = format!(
+                "no new {side} is left to fold in: none has a rating with a {} of the model; are \
+                 the ids of the same kind as in training?",
+                self.side.partner().name()
+            );
+            return Err(Error::data(match rows.known.is_empty() {
+                true => nothing_new.replace("a item", "an item"),
+                false => format!(
+                    "every {side} is in the model already; add --update to solve them again from \
+                     these ratings too"
+                ),
+            }));
+        }
+        let folded: FoldedIn = fold_in(backend, model, self.side, &rows.ids, &rows.ratings)?;
+        *seen = folded.join(model, seen)?;
+        Ok(())
+    }
+}

@@ -1,0 +1,335 @@
+//! Ranked lists for people and programs: a table, CSV or JSON lines, to a file or standard output.
+
+use serde_json::{Map, Value, json};
+use std::io::{self, IsTerminal, Write};
+use std::path::{Path, PathBuf};
+use wgmf::data::Output;
+use wgmf::{Error, Result};
+
+/// How lists are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Format {
+    /// One line an entry, with a header.
+    Csv,
+    /// One JSON object a line.
+    Jsonl,
+    /// Aligned, for people.
+    Table,
+}
+
+/// The flags.
+#[derive(clap::Args)]
+#[command(next_help_heading = "Output")]
+#[group(skip)]
+pub struct Args {
+    /// How lists are written. Default: a table on a terminal, else CSV
+    #[arg(long, value_enum)]
+    pub format: Option<Format>,
+    /// Write to a file instead of standard output; .gz and .zst are compressed
+    #[arg(long, short, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// Replace an existing output file
+    #[arg(long, requires = "output")]
+    pub force: bool,
+}
+
+/// What the columns are called.
+pub struct Columns {
+    /// Whose list it is: `user` or `item`.
+    pub of: &'static str,
+    /// What is listed: `item` or `similar`.
+    pub entry: &'static str,
+    /// What the score is, as a table calls it.
+    pub score: &'static str,
+    /// Whether entries have titles.
+    pub titles: bool,
+    /// How many parts of a score are shown; nothing where scores are not explained.
+    pub parts: Option<usize>,
+    /// Whether parts add up to a score in another unit than the printed one.
+    pub own_unit: bool,
+}
+
+/// An entry of a list.
+#[derive(Default)]
+pub struct Entry<'a> {
+    pub id: &'a str,
+    pub title: &'a str,
+    pub score: f64,
+    pub reason: Option<Reason<'a>>,
+}
+
+/// Why an entry has its score.
+pub struct Reason<'a> {
+    /// What the score would be without ratings.
+    pub base: f64,
+    /// The largest parts, as (id, title, part).
+    pub parts: Vec<(&'a str, &'a str, f64)>,
+    /// All other parts together.
+    pub rest: f64,
+    /// What base and parts add up to.
+    pub sum: f64,
+}
+
+/// Lists on their way out.
+pub struct Listing {
+    out: Output,
+    format: Format,
+    columns: Columns,
+    /// What is not written yet.
+    buffer: Vec<u8>,
+    lists: u64,
+    entries: u64,
+}
+
+impl Args {
+    /// Opens the output, before any work.
+    pub fn open(&self) -> Result<Output> {
+        Output::create(self.output.as_deref().unwrap_or(Path::new("-")), self.force)
+    }
+
+    /// Whether lists appear on the terminal as they are made: a bar between them is no help.
+    pub fn on_terminal(&self) -> bool {
+        self.output.is_none() && io::stdout().is_terminal()
+    }
+}
+
+impl Listing {
+    /// Begins with the header, where the format has one.
+    pub fn new(args: &Args, out: Output, columns: Columns) -> Result<Listing> {
+        let format = args.format.unwrap_or(match args.on_terminal() {
+            true => Format::Table,
+            false => Format::Csv,
+        });
+        let mut listing =
+            Listing { out, format, columns, buffer: Vec::new(), lists: 0, entries: 0 };
+        if format == Format::Csv {
+            let columns = &listing.columns;
+            let mut header: Vec<String> =
+                [columns.of, "rank", columns.entry, "score"].map(str::to_owned).to_vec();
+            if columns.titles {
+                header.push("title".into());
+            }
+            if let Some(parts) = columns.parts {
+                if columns.own_unit {
+                    header.push("model_score".into());
+                }
+                header.extend(["base".to_owned(), "rest".to_owned()]);
+                for part in 1..=parts {
+                    header.extend([format!("because_{part}"), format!("part_{part}")]);
+                }
+            }
+            write_record(&mut listing.buffer, header.iter().map(String::as_str))?;
+        }
+        Ok(listing)
+    }
+
+    /// Adds the list of `id`, whose own title is `title`, best first.
+    pub fn add(&mut self, id: &str, title: &str, entries: &[Entry]) -> Result<()> {
+        match self.format {
+            Format::Csv => self.csv(id, entries)?,
+            Format::Jsonl => self.json(id, entries)?,
+            Format::Table => self.table(id, title, entries),
+        }
+        self.lists += 1;
+        self.entries += entries.len() as u64;
+        if self.buffer.len() >= 1 << 18 || self.format == Format::Table {
+            self.flush()
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Finishes the output: lists and entries written.
+    pub fn finish(mut self) -> Result<(u64, u64)> {
+        self.flush()?;
+        self.out.commit()?;
+        Ok((self.lists, self.entries))
+    }
+
+    fn flush(&mut self) -> Result<()> {
+        let buffer = std::mem::take(&mut self.buffer);
+        self.out.write(|sink| {
+            sink.write_all(&buffer)?;
+            // A reader that went away is noticed before more is computed for nobody.
+            sink.flush()
+        })
+    }
+
+    fn csv(&mut self, id: &str, entries: &[Entry]) -> Result<()> {
+        let mut writer = csv::Writer::from_writer(&mut self.buffer);
+        let mut record = csv::StringRecord::new();
+        for (at, entry) in entries.iter().enumerate() {
+            record.clear();
+            record.push_field(id);
+            record.push_field(&(at + 1).to_string());
+            record.push_field(entry.id);
+            record.push_field(&number(entry.score));
+            if self.columns.titles {
+                record.push_field(entry.title);
+            }
+            if let (Some(shown), Some(reason)) = (self.columns.parts, &entry.reason) {
+                if self.columns.own_unit {
+                    record.push_field(&number(reason.sum));
+                }
+                record.push_field(&number(reason.base));
+                record.push_field(&number(reason.rest));
+                for part in 0..shown {
+                    let part = reason.parts.get(part);
+                    record.push_field(part.map_or("", |part| part.0));
+                    record.push_field(&part.map_or(String::new(), |part| number(part.2)));
+                }
+            }
+            writer.write_record(&record).map_err(in_memory)?;
+        }
+        writer.flush().map_err(|e| in_memory(e.into()))
+    }
+
+    fn json(&mut self, id: &str, entries: &[Entry]) -> Result<()> {
+        // The shortest digits that give the single back.
+        let single = |x: f64| json!(number(x).parse::<f64>().unwrap_or(x));
+        for (at, entry) in entries.iter().enumerate() {
+            let mut object = Map::new();
+            object.insert(self.columns.of.into(), id.into());
+            object.insert("rank".into(), (at + 1).into());
+            object.insert(self.columns.entry.into(), entry.id.into());
+            object.insert("score".into(), single(entry.score));
+            if !entry.title.is_empty() {
+                object.insert("title".into(), entry.title.into());
+            }
+            if let Some(reason) = &entry.reason {
+                if self.columns.own_unit {
+                    object.insert("model_score".into(), single(reason.sum));
+                }
+                object.insert("base".into(), single(reason.base));
+                let parts = reason.parts.iter().map(|&(id, title, part)| {
+                    let mut of = Map::new();
+                    of.insert("item".into(), id.into());
+                    if !title.is_empty() {
+                        of.insert("title".into(), title.into());
+                    }
+                    of.insert("part".into(), single(part));
+                    Value::Object(of)
+                });
+                object.insert("because".into(), parts.collect());
+                object.insert("rest".into(), single(reason.rest));
+            }
+            serde_json::to_writer(&mut self.buffer, &object)
+                .map_err(|e| Error::data(format!("cannot be written as JSON: {e}")))?;
+            self.buffer.push(b'\n');
+        }
+        Ok(())
+    }
+
+    fn table(&mut self, id: &str, title: &str, entries: &[Entry]) {
+        let columns = &self.columns;
+        let mut text = String::new();
+        if self.lists > 0 {
+            text.push('\n');
+        }
+        text += &format!("{} {}", columns.of, shown(id));
+        if !title.is_empty() {
+            text += &format!("  {}", shown(title));
+        }
+        text.push('\n');
+        if entries.is_empty() {
+            text += "  (nothing is left to list)\n";
+        }
+        let ids: Vec<String> = entries.iter().map(|entry| shown(entry.id)).collect();
+        let scores: Vec<String> = entries.iter().map(|e| format!("{:.4}", e.score)).collect();
+        let widest = |texts: &[String], name: &str| {
+            texts.iter().map(|text| text.chars().count()).max().unwrap_or(0).max(name.len())
+        };
+        let (wide_id, wide_score) = (widest(&ids, columns.entry), widest(&scores, columns.score));
+        if !entries.is_empty() {
+            let heading = format!(
+                "{:>5}  {:>wide_score$}  {:<wide_id$}  {}",
+                "rank",
+                columns.score,
+                columns.entry,
+                if columns.titles { "title" } else { "" }
+            );
+            text += heading.trim_end();
+            text.push('\n');
+        }
+        for (at, entry) in entries.iter().enumerate() {
+            let line = format!(
+                "{:>5}  {:>wide_score$}  {:<wide_id$}  {}",
+                at + 1,
+                scores[at],
+                ids[at],
+                shown(entry.title)
+            );
+            text += line.trim_end();
+            text.push('\n');
+            if let Some(reason) = &entry.reason {
+                text += &because(reason, columns.own_unit);
+            }
+        }
+        self.buffer.extend_from_slice(text.as_bytes());
+    }
+}
+
+/// The line of a table that explains a score.
+fn because(reason: &Reason, own_unit: bool) -> String {
+    let mut line = "       because".to_owned();
+    for (at, (id, title, part)) in reason.parts.iter().enumerate() {
+        let name = if title.is_empty() { id } else { title };
+        let comma = if at > 0 { "," } else { "" };
+        line += &format!("{comma} {} {part:+.4}", shown(name));
+    }
+    line += &format!("; other ratings {:+.4}, without any {:.4}", reason.rest, reason.base);
+    if own_unit {
+        line += &format!(", in the transformed unit, in which the score is {:.4}", reason.sum);
+    }
+    line.push('\n');
+    line
+}
+
+/// Text on one line.
+fn shown(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+}
+
+/// Factors are single precision, so more digits would say nothing.
+fn number(x: f64) -> String {
+    format!("{:?}", x as f32)
+}
+
+fn write_record<'a>(buffer: &mut Vec<u8>, record: impl Iterator<Item = &'a str>) -> Result<()> {
+    let mut writer = csv::Writer::from_writer(buffer);
+    writer.write_record(record).map_err(in_memory)?;
+    writer.flush().map_err(|e| in_memory(e.into()))
+}
+
+fn in_memory(error: csv::Error) -> Error {
+    Error::data(format!("cannot be written as CSV: {error}"))
+}
+
+/// `3 of 50 users are not in the model: "a", "b", "c"`, where `what` is `users are not in the
+/// model`; the first few are named.
+pub fn some_of<S: AsRef<str>>(some: &[S], all: usize, what: &str) -> String {
+    const NAMED: usize = 5;
+    let names = some.iter().take(NAMED).map(|id| format!("\"{}\"", id.as_ref()));
+    let names = names.collect::<Vec<_>>().join(", ");
+    let more = if some.len() > NAMED { ", ..." } else { "" };
+    let thousands = super::info::thousands;
+    let (few, all) = (thousands(some.len() as u64), thousands(all as u64));
+    format!("{few} of {all} {what}: {names}{more}")
+}
+
+/// Says which ids the model does not know and that they are skipped; with `strict` they are an
+/// error, and so they are where nothing else is left.
+pub fn skip_unknown(unknown: &[String], all: usize, what: &str, strict: bool) -> Result<()> {
+    if unknown.is_empty() {
+        return Ok(());
+    }
+    let text = some_of(unknown, all, &format!("{what} are not in the model"));
+    if strict {
+        return Err(Error::data(format!("{text} (--strict)")));
+    }
+    if unknown.len() == all {
+        return Err(Error::data(format!("{text}; are the ids of the same kind as in training?")));
+    }
+    say!("{text}; skipped");
+    Ok(())
+}

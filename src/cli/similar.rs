@@ -1,0 +1,123 @@
+//! `wgmf similar`.
+
+use super::listing::{self, Columns, Entry, Listing, skip_unknown};
+use super::progress::Steps;
+use super::{backend, info::thousands};
+use std::path::PathBuf;
+use wgmf::data::{IdList, Side, Titles, TitlesOptions};
+use wgmf::model::Model;
+use wgmf::progress::Progress;
+use wgmf::recommend::{Metric, Neighbours};
+use wgmf::{Error, Result};
+
+/// List what is most like an item or a user: item,rank,similar,score
+///
+/// By the cosine of the factors, or their inner product; biases play no part. Factors that are all
+/// zero have no direction: their cosine counts as 0. Nothing is listed for itself.
+#[derive(clap::Args)]
+#[command(group = clap::ArgGroup::new("what").required(true).args(["items", "users", "all"]))]
+pub struct Args {
+    /// The model directory that wgmf train wrote
+    model: PathBuf,
+    /// Items like these
+    #[arg(long, value_name = "A,B", value_delimiter = ',')]
+    items: Vec<String>,
+    /// Users like these
+    #[arg(long, value_name = "A,B", value_delimiter = ',')]
+    users: Vec<String>,
+    /// Items like each item of the model
+    #[arg(long)]
+    all: bool,
+    /// Entries a list
+    #[arg(short, value_name = "N", default_value_t = 10)]
+    n: usize,
+    /// How likeness is measured
+    #[arg(long, value_enum, default_value_t)]
+    metric: Metric,
+    /// Add what items (with --users, users) are called, from a file of ids and titles
+    #[arg(long, value_name = "FILE")]
+    titles: Option<PathBuf>,
+    #[command(flatten)]
+    titles_options: TitlesOptions,
+    /// Make an id that the model does not know an error
+    #[arg(long)]
+    strict: bool,
+    #[command(flatten)]
+    listing: listing::Args,
+    #[command(flatten)]
+    backend: backend::Args,
+}
+
+/// Runs the subcommand.
+pub fn run(args: Args) -> Result<()> {
+    if args.n == 0 {
+        return Err(Error::settings("-n 0: must be 1 or more"));
+    }
+    let out = args.listing.open()?;
+    let model = Model::open(&args.model)?;
+    let side = if args.users.is_empty() { Side::Item } else { Side::User };
+    let (ids, given) = match side {
+        Side::User => (&model.users, &args.users),
+        Side::Item => (&model.items, &args.items),
+    };
+    let rows: Vec<u32> = match args.all {
+        true => (0..ids.len() as u32).collect(),
+        false => {
+            let list = IdList::new(given, ids);
+            let what = format!("{}s", side.name());
+            skip_unknown(&list.unknown, list.len(), &what, args.strict)?;
+            list.rows
+        }
+    };
+    let titles = match &args.titles {
+        Some(file) => {
+            let titles = Titles::read(file, &args.titles_options, ids, side)?;
+            say!("{}", titles.recognised);
+            Some(titles)
+        }
+        None => None,
+    };
+    if args.n >= ids.len() {
+        let (others, side) = (thousands(ids.len().saturating_sub(1) as u64), side.name());
+        say!("-n {}: there are only {others} other {side}s; lists have all", args.n);
+    }
+    let (backend, why) = args.backend.open()?;
+    say!("device: {} ({why})", backend.device().name);
+    let columns = Columns {
+        of: side.name(),
+        entry: "similar",
+        score: match args.metric {
+            Metric::Cosine => "cosine",
+            Metric::Inner => "product",
+        },
+        titles: titles.is_some(),
+        parts: None,
+        own_unit: false,
+    };
+    let mut listing = Listing::new(&args.listing, out, columns)?;
+    let steps = Steps::new(args.listing.on_terminal());
+    steps.start("comparing", Some(rows.len() as u64), "rows");
+    let title = |row: u32| titles.as_ref().map_or("", |titles| titles.title(row));
+    let neighbours = Neighbours::new(&*backend, &model, side, args.metric);
+    let listed = neighbours.each(rows.iter().copied(), args.n, |row, list| {
+        steps.advance(1);
+        let entries: Vec<Entry> = list
+            .iter()
+            .map(|similar| Entry {
+                id: ids.name(similar.row),
+                title: title(similar.row),
+                score: similar.score,
+                reason: None,
+            })
+            .collect();
+        listing.add(ids.name(row), title(row), &entries)
+    });
+    steps.finish();
+    listed?;
+    let (lists, entries) = listing.finish()?;
+    if let Some(file) = &args.listing.output {
+        let (lists, entries) = (thousands(lists), thousands(entries));
+        say!("wrote {entries} entries for {lists} {}s to {}", side.name(), file.display());
+    }
+    Ok(())
+}

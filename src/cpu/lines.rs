@@ -1,0 +1,121 @@
+//! Numbers in lines of sixteen, aligned to cache lines, and the layouts that are made of them.
+
+use super::rows::Table;
+use crate::data::Side;
+use crate::model::Factors;
+use bytemuck::{Pod, Zeroable};
+use pulp::Simd;
+
+/// Numbers of a line.
+pub const LANES: usize = 16;
+
+/// Sixteen numbers: a cache line, and one, two or four vectors of a processor.
+#[derive(Clone, Copy, Debug, PartialEq, Pod, Zeroable)]
+#[repr(C, align(64))]
+pub struct Line(pub [f32; LANES]);
+
+impl Line {
+    /// Sixteen zeros.
+    pub const ZERO: Self = Self([0.0; LANES]);
+
+    /// The sum of its numbers, folded in halves.
+    #[inline(always)]
+    pub fn fold(mut self) -> f32 {
+        let mut width = LANES / 2;
+        while width > 0 {
+            for lane in 0..width {
+                self.0[lane] += self.0[lane + width];
+            }
+            width /= 2;
+        }
+        self.0[0]
+    }
+}
+
+/// Lines as vectors: `V` of them to a line.
+#[inline(always)]
+pub fn vectors<S: Simd, const V: usize>(lines: &[Line]) -> &[[S::f32s; V]] {
+    S::as_simd_f32s(bytemuck::cast_slice(lines)).0.as_chunks().0
+}
+
+/// Lines as vectors that can be written: `V` of them to a line.
+#[inline(always)]
+pub fn vectors_mut<S: Simd, const V: usize>(lines: &mut [Line]) -> &mut [[S::f32s; V]] {
+    S::as_mut_simd_f32s(bytemuck::cast_slice_mut(lines)).0.as_chunks_mut().0
+}
+
+/// Lines as plain numbers.
+#[inline(always)]
+pub fn numbers(lines: &[Line]) -> &[f32] {
+    bytemuck::cast_slice(lines)
+}
+
+/// Lines as plain numbers that can be written.
+#[inline(always)]
+pub fn numbers_mut(lines: &mut [Line]) -> &mut [f32] {
+    bytemuck::cast_slice_mut(lines)
+}
+
+/// Where strip `s` of a symmetric matrix starts. Strip `s` holds the columns `16s..16s + 16` of the
+/// rows `0..16s + 16`, a line a row: the upper triangle in blocks of 16.
+#[inline(always)]
+pub const fn strip(s: usize) -> usize {
+    LANES / 2 * s * (s + 1)
+}
+
+/// One side's parameters: rows in lines, padded with zeros, beside a scalar per row (the bias).
+#[derive(Clone, Debug)]
+pub struct Matrix {
+    /// (rows, lines of a row), row-major.
+    pub lines: Vec<Line>,
+    /// (rows).
+    pub bias: Vec<f32>,
+    /// Lines of a row.
+    pub strips: usize,
+}
+
+impl Matrix {
+    /// Copies a side of `factors` and appends one row of zeros: the row of ids that the model does
+    /// not know.
+    pub fn new(factors: &Factors, side: Side) -> Self {
+        let (matrix, bias) = match side {
+            Side::User => (&factors.user_factors, &factors.user_bias),
+            Side::Item => (&factors.item_factors, &factors.item_bias),
+        };
+        let k = factors.factors;
+        let strips = k.div_ceil(LANES);
+        let mut lines = vec![Line::ZERO; (bias.len() + 1) * strips];
+        for (to, from) in lines.chunks_exact_mut(strips).zip(matrix.chunks_exact(k)) {
+            numbers_mut(to)[..k].copy_from_slice(from);
+        }
+        let mut bias = bias.clone();
+        bias.push(0.0);
+        Self { lines, bias, strips }
+    }
+
+    /// Number of rows, without the one of unknown ids.
+    pub fn rows(&self) -> usize {
+        self.bias.len() - 1
+    }
+
+    /// A row: (lines of a row).
+    #[inline(always)]
+    pub fn row(&self, row: u32) -> &[Line] {
+        &self.lines[row as usize * self.strips..][..self.strips]
+    }
+
+    /// The rows as plain numbers.
+    pub fn table(&self) -> Table<'_> {
+        Table { factors: numbers(&self.lines), bias: &self.bias, stride: self.strips * LANES }
+    }
+
+    /// The rows without padding and without the last: (rows, factors), (rows).
+    pub fn unpadded(&self, factors: usize) -> (Vec<f32>, Vec<f32>) {
+        let rows = self.rows();
+        let mut matrix = Vec::with_capacity(rows * factors);
+        for row in self.lines.chunks_exact(self.strips).take(rows) {
+            matrix.extend_from_slice(&numbers(row)[..factors]);
+        }
+        (matrix, self.bias[..rows].to_vec())
+    }
+}

@@ -1,0 +1,184 @@
+//! What the parts of the row solvers' objective need: Gram matrices of a side, squared errors and
+//! regularization, summed in fixed blocks.
+
+use super::gram::{Panel, dot, gram};
+use super::lines::{LANES, Line, Matrix, numbers, strip};
+use crate::backend::RowTerms;
+use crate::train::SideRatings;
+use pulp::{Arch, Simd, WithSimd};
+use rayon::prelude::*;
+use std::ops::Range;
+
+/// Rows that are summed in f32.
+const ROWS: usize = 256;
+
+/// The most parts into which the rows of a Gram matrix are cut.
+const PARTS: usize = 32;
+
+/// Ratings, or rows, whose terms are summed together.
+const BLOCK: usize = 1 << 13;
+
+/// `Σ x xᵀ` over a side's rows: (factors, factors) in f64, blocks of rows summed in f32.
+pub fn side_gram(arch: Arch, side: &Matrix, factors: usize) -> Vec<f64> {
+    let rows = side.rows();
+    let part = rows.div_ceil(PARTS).next_multiple_of(ROWS).max(ROWS);
+    let parts: Vec<Vec<f64>> = (0..rows.div_ceil(part))
+        .into_par_iter()
+        .map(|j| arch.dispatch(GramTask { side, rows: j * part..rows.min((j + 1) * part) }))
+        .collect();
+    let mut total = vec![0.0; strip(side.strips) * LANES];
+    for part in parts {
+        for (total, part) in total.iter_mut().zip(part) {
+            *total += part;
+        }
+    }
+    let mut whole = vec![0.0; factors * factors];
+    for row in 0..factors {
+        for column in row..factors {
+            let at = (strip(column / LANES) + row) * LANES + column % LANES;
+            whole[row * factors + column] = total[at];
+            whole[column * factors + row] = total[at];
+        }
+    }
+    whole
+}
+
+struct GramTask<'a> {
+    side: &'a Matrix,
+    rows: Range<usize>,
+}
+
+impl WithSimd for GramTask<'_> {
+    type Output = Vec<f64>;
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) -> Vec<f64> {
+        match S::F32_LANES {
+            16 => self.sum::<S, 1>(simd),
+            8 => self.sum::<S, 2>(simd),
+            4 => self.sum::<S, 4>(simd),
+            _ => self.sum::<S, 16>(simd),
+        }
+    }
+}
+
+impl GramTask<'_> {
+    #[inline(always)]
+    fn sum<S: Simd, const V: usize>(self, simd: S) -> Vec<f64> {
+        let strips = self.side.strips;
+        let mut total = vec![0.0; strip(strips) * LANES];
+        let mut sums = vec![Line::ZERO; strip(strips)];
+        let stride = ROWS + 1;
+        let mut lines = vec![Line::ZERO; stride * strips];
+        let mut from = self.rows.start;
+        while from < self.rows.end {
+            let to = self.rows.end.min(from + ROWS);
+            for (t, row) in (from..to).enumerate() {
+                for (s, line) in self.side.row(row as u32).iter().enumerate() {
+                    lines[s * stride + t] = *line;
+                }
+            }
+            let panel = Panel { lines: &lines, stride, rows: to - from };
+            sums.fill(Line::ZERO);
+            gram::<S, V>(simd, panel, strips, &mut sums);
+            for (total, &sum) in total.iter_mut().zip(numbers(&sums)) {
+                *total += f64::from(sum);
+            }
+            from = to;
+        }
+        total
+    }
+}
+
+/// `Σ w (v − r̂)²` over all ratings, walked by `own` side.
+pub fn weighted_error(
+    arch: Arch,
+    ratings: &SideRatings,
+    own: &Matrix,
+    partner: &Matrix,
+    mean: f32,
+) -> f64 {
+    let mut blocks = Vec::new();
+    let mut first = 0;
+    for row in 0..ratings.rows() {
+        let last = row + 1 == ratings.rows();
+        if ratings.starts[row + 1] - ratings.starts[first] >= BLOCK || last {
+            blocks.push(first..row + 1);
+            first = row + 1;
+        }
+    }
+    let sums: Vec<f64> = blocks
+        .into_par_iter()
+        .map(|rows| arch.dispatch(ErrorTask { ratings, own, partner, mean, rows }))
+        .collect();
+    sums.iter().sum()
+}
+
+struct ErrorTask<'a> {
+    ratings: &'a SideRatings,
+    own: &'a Matrix,
+    partner: &'a Matrix,
+    mean: f32,
+    rows: Range<usize>,
+}
+
+impl WithSimd for ErrorTask<'_> {
+    type Output = f64;
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) -> f64 {
+        match S::F32_LANES {
+            16 => self.sum::<S, 1>(simd),
+            8 => self.sum::<S, 2>(simd),
+            4 => self.sum::<S, 4>(simd),
+            _ => self.sum::<S, 16>(simd),
+        }
+    }
+}
+
+impl ErrorTask<'_> {
+    #[inline(always)]
+    fn sum<S: Simd, const V: usize>(self, simd: S) -> f64 {
+        let mut sum = 0.0;
+        for row in self.rows {
+            let x = self.own.row(row as u32);
+            let base = self.mean + self.own.bias[row];
+            for at in self.ratings.positions(row) {
+                let partner = self.ratings.partners[at];
+                let prediction = base
+                    + self.partner.bias[partner as usize]
+                    + dot::<S, V>(simd, x, self.partner.row(partner));
+                let e = f64::from(self.ratings.values[at] - prediction);
+                let weight = self.ratings.weights.get(at).map_or(1.0, |&w| f64::from(w));
+                sum += weight * e * e;
+            }
+        }
+        sum
+    }
+}
+
+/// `Σ π (reg ‖x‖² + reg_bias b²)` over a side's rows of `n` ratings each.
+pub fn regularization(
+    side: &Matrix,
+    ratings: &SideRatings,
+    partners: usize,
+    terms: &RowTerms,
+) -> f64 {
+    let block_sum = |block: usize| {
+        let mut sum = 0.0;
+        for row in block * BLOCK..side.rows().min((block + 1) * BLOCK) {
+            let mut square = 0.0;
+            for &x in numbers(side.row(row as u32)) {
+                square += f64::from(x) * f64::from(x);
+            }
+            let bias = f64::from(side.bias[row]);
+            let penalty = f64::from(terms.penalty(ratings.positions(row).len(), partners));
+            sum +=
+                penalty * (f64::from(terms.reg) * square + f64::from(terms.reg_bias) * bias * bias);
+        }
+        sum
+    };
+    let blocks: Vec<f64> =
+        (0..side.rows().div_ceil(BLOCK)).into_par_iter().map(block_sum).collect();
+    blocks.iter().sum()
+}

@@ -1,0 +1,106 @@
+//! Which rows are solved together: cut by the data alone, never by the threads.
+
+use crate::backend::RowTerms;
+use crate::train::SideRatings;
+use std::ops::Range;
+
+/// Multiplications of a wave, after which the watcher is asked: some hundredths of a second.
+const WAVE: usize = 1 << 32;
+
+/// The fewest multiplications of a task: handing one out costs more than fewer.
+const TASK: usize = 1 << 20;
+
+/// Tasks of a wave, if they are not too small.
+const TASKS: usize = 64;
+
+/// Ratings of a segment of a hot row.
+const SEGMENT: usize = 8192;
+
+/// Numbers that the normal equations of a batch of hot rows may take together: 128 MB.
+const NUMBERS: usize = 1 << 25;
+
+/// A side's rows in the order in which they are solved.
+#[derive(Default)]
+pub struct Plan {
+    /// Hot rows, some at a time.
+    pub hot: Vec<Vec<HotRow>>,
+    /// Waves of ranges of rows, ascending; hot rows are left out where their range is solved.
+    pub waves: Vec<Vec<Range<usize>>>,
+}
+
+/// A row whose ratings are summed by several threads.
+pub struct HotRow {
+    /// Which row.
+    pub row: usize,
+    /// Positions of its ratings, in order.
+    pub segments: Vec<Range<usize>>,
+}
+
+impl Plan {
+    /// Cuts a side.
+    pub fn new(ratings: &SideRatings, factors: usize, terms: &RowTerms) -> Self {
+        let block = terms.block.min(factors);
+        let in_parts = block == factors;
+        let cost = |row: usize| {
+            let n = ratings.positions(row).len();
+            if in_parts && is_hot(n) {
+                return 0;
+            }
+            n * factors * (block / 2 + 16) + factors * block * (block / 6 + 16)
+        };
+        let total: usize = (0..ratings.rows()).map(cost).sum();
+        let wave_cost = total.div_ceil(total.div_ceil(WAVE).max(1));
+        let task_cost = (wave_cost / TASKS).max(TASK);
+        let mut plan = Self::default();
+        let (mut wave, mut first) = (Vec::new(), 0);
+        let (mut in_task, mut in_wave) = (0, 0);
+        for row in 0..ratings.rows() {
+            in_task += cost(row);
+            let last = row + 1 == ratings.rows();
+            if in_task >= task_cost || last {
+                wave.push(first..row + 1);
+                first = row + 1;
+                in_wave += std::mem::take(&mut in_task);
+            }
+            if in_wave >= wave_cost || last {
+                plan.waves.push(std::mem::take(&mut wave));
+                in_wave = 0;
+            }
+        }
+        if in_parts {
+            plan.hot_rows(ratings, factors);
+        }
+        plan
+    }
+
+    fn hot_rows(&mut self, ratings: &SideRatings, factors: usize) {
+        let most = (NUMBERS / (factors * factors)).clamp(2 * TASKS, 16 * TASKS);
+        let mut room = 0;
+        for row in 0..ratings.rows() {
+            let positions = ratings.positions(row);
+            if !is_hot(positions.len()) {
+                continue;
+            }
+            let mut segments = Vec::new();
+            let mut from = positions.start;
+            while from < positions.end {
+                let to = positions.end.min(from + SEGMENT);
+                segments.push(from..to);
+                from = to;
+            }
+            if segments.len() > room {
+                self.hot.push(Vec::new());
+                room = most;
+            }
+            room = room.saturating_sub(segments.len());
+            if let Some(batch) = self.hot.last_mut() {
+                batch.push(HotRow { row, segments });
+            }
+        }
+    }
+}
+
+/// Whether a row of `n` ratings is summed by several threads.
+pub fn is_hot(n: usize) -> bool {
+    n > 2 * SEGMENT
+}

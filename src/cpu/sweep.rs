@@ -1,0 +1,346 @@
+//! The row solvers' passes: which thread solves which rows.
+
+use super::lines::{LANES, Line, Matrix, strip};
+use super::objective::{regularization, side_gram, weighted_error};
+use super::plan::{HotRow, Plan, is_hot};
+use super::row::{Block, Inputs, Normal, Scratch};
+use super::{Cpu, error};
+use crate::Result;
+use crate::backend::{Objective, RowPasses, RowProblem, nothing_kept};
+use crate::data::Side;
+use crate::model::Factors;
+use crate::train::Loss;
+use pulp::{Simd, WithSimd};
+use rayon::prelude::*;
+use std::ops::{ControlFlow, Range};
+use std::sync::{Mutex, PoisonError};
+
+/// A problem of the row solvers in the CPU backend.
+pub struct Sweep {
+    cpu: Cpu,
+    problem: RowProblem,
+    users: Matrix,
+    items: Matrix,
+    user_plan: Plan,
+    item_plan: Plan,
+    kept: Option<Factors>,
+}
+
+impl Sweep {
+    /// Lays a problem out.
+    pub fn new(cpu: Cpu, problem: RowProblem) -> Self {
+        let factors = problem.start.factors;
+        let terms = &problem.terms;
+        Self {
+            cpu,
+            users: Matrix::new(&problem.start, Side::User),
+            items: Matrix::new(&problem.start, Side::Item),
+            user_plan: Plan::new(&problem.ratings.users, factors, terms),
+            item_plan: Plan::new(&problem.ratings.items, factors, terms),
+            problem,
+            kept: None,
+        }
+    }
+
+    /// The coordinates in blocks, with what every pair weighs in their equations.
+    fn blocks(&self, partner: &Matrix) -> Vec<Block> {
+        let factors = self.problem.start.factors;
+        let weight = f64::from(self.problem.terms.unobserved_weight);
+        let gram = (weight != 0.0).then(|| side_gram(self.cpu.arch, partner, factors));
+        let size = self.problem.terms.block.clamp(1, factors);
+        let mut blocks = Vec::new();
+        for from in (0..factors).step_by(size) {
+            let columns = from..factors.min(from + size);
+            let strips = columns.len().div_ceil(LANES);
+            let mut block = Block { columns: columns.clone(), gram: vec![], cross: vec![] };
+            if let Some(gram) = &gram {
+                block.gram.resize(strip(strips), Line::ZERO);
+                let cross = if columns.len() < factors { strips * factors } else { 0 };
+                block.cross.resize(cross, Line::ZERO);
+                for (j, column) in columns.clone().enumerate() {
+                    for row in 0..factors {
+                        let value = (weight * gram[row * factors + column]) as f32;
+                        if cross > 0 {
+                            block.cross[j / LANES * factors + row].0[j % LANES] = value;
+                        }
+                        if columns.contains(&row) && row - from < (j / LANES + 1) * LANES {
+                            block.gram[strip(j / LANES) + row - from].0[j % LANES] = value;
+                        }
+                    }
+                }
+            }
+            blocks.push(block);
+        }
+        blocks
+    }
+}
+
+impl RowPasses for Sweep {
+    fn solve(
+        &mut self,
+        side: Side,
+        watch: &mut dyn FnMut(usize) -> ControlFlow<()>,
+    ) -> Result<usize> {
+        let partner = match side {
+            Side::User => &self.items,
+            Side::Item => &self.users,
+        };
+        let blocks = self.blocks(partner);
+        let (own, partner, plan) = match side {
+            Side::User => (&mut self.users, &self.items, &self.user_plan),
+            Side::Item => (&mut self.items, &self.users, &self.item_plan),
+        };
+        let inputs = Inputs {
+            ratings: self.problem.ratings.side(side),
+            partner,
+            mean: self.problem.start.global_mean,
+            terms: &self.problem.terms,
+            factors: self.problem.start.factors,
+            blocks: &blocks,
+        };
+        let solver = Solver { cpu: self.cpu, inputs: &inputs, scratch: Scratches::new() };
+        let mut done = 0;
+        for batch in &plan.hot {
+            done += solver.hot(batch, own);
+            if watch(done).is_break() {
+                return Ok(done);
+            }
+        }
+        let in_parts = blocks.len() == 1;
+        for wave in &plan.waves {
+            done += solver.wave(wave, own, in_parts);
+            if watch(done).is_break() {
+                break;
+            }
+        }
+        Ok(done)
+    }
+
+    fn objective(&mut self) -> Result<Objective> {
+        let RowProblem { ratings, start, terms, .. } = &self.problem;
+        let (users, items) = (&self.users, &self.items);
+        let error = weighted_error(self.cpu.arch, &ratings.users, users, items, start.global_mean);
+        let mut unobserved = 0.0;
+        if terms.unobserved_weight != 0.0 {
+            let user_gram = side_gram(self.cpu.arch, users, start.factors);
+            let item_gram = side_gram(self.cpu.arch, items, start.factors);
+            let sum: f64 = user_gram.iter().zip(&item_gram).map(|(u, i)| u * i).sum();
+            unobserved = f64::from(terms.unobserved_weight) * sum;
+        }
+        let regularization = regularization(users, &ratings.users, items.rows(), terms)
+            + regularization(items, &ratings.items, users.rows(), terms);
+        Ok(Objective { error, unobserved, regularization })
+    }
+
+    fn test_loss(&mut self) -> Result<f64> {
+        let mean = self.problem.start.global_mean;
+        let (users, items) = (self.users.table(), self.items.table());
+        Ok(error::error(self.cpu.arch, users, items, mean, Loss::Squared, &self.problem.test))
+    }
+
+    fn keep(&mut self) -> Result<()> {
+        self.kept = Some(self.factors()?);
+        Ok(())
+    }
+
+    fn kept(&mut self) -> Result<Factors> {
+        match &self.kept {
+            Some(kept) => Ok(kept.clone()),
+            None => Err(nothing_kept()),
+        }
+    }
+
+    fn factors(&mut self) -> Result<Factors> {
+        let start = &self.problem.start;
+        let (user_factors, user_bias) = self.users.unpadded(start.factors);
+        let (item_factors, item_bias) = self.items.unpadded(start.factors);
+        Ok(Factors {
+            factors: start.factors,
+            user_factors,
+            item_factors,
+            user_bias,
+            item_bias,
+            global_mean: start.global_mean,
+        })
+    }
+}
+
+/// Memory for each thread of the pool.
+struct Scratches(Vec<Mutex<Scratch>>);
+
+impl Scratches {
+    fn new() -> Self {
+        Self((0..rayon::current_num_threads()).map(|_| Mutex::default()).collect())
+    }
+
+    /// The memory of the thread that asks. Tasks start no tasks, so nobody waits here.
+    fn own(&self) -> std::sync::MutexGuard<'_, Scratch> {
+        let thread = rayon::current_thread_index().unwrap_or(0) % self.0.len();
+        self.0[thread].lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What solves the rows of a side.
+struct Solver<'a> {
+    cpu: Cpu,
+    inputs: &'a Inputs<'a>,
+    scratch: Scratches,
+}
+
+impl Solver<'_> {
+    /// Solves ranges of rows that follow each other. Returns their ratings.
+    fn wave(&self, wave: &[Range<usize>], own: &mut Matrix, in_parts: bool) -> usize {
+        let Some(first) = wave.first() else { return 0 };
+        let strips = own.strips;
+        let mut lines = &mut own.lines[first.start * strips..];
+        let mut bias = &mut own.bias[first.start..];
+        let mut tasks = Vec::with_capacity(wave.len());
+        for rows in wave {
+            let (own_lines, rest) = lines.split_at_mut(rows.len() * strips);
+            let (own_bias, rest_bias) = bias.split_at_mut(rows.len());
+            (lines, bias) = (rest, rest_bias);
+            tasks.push((rows.clone(), own_lines, own_bias));
+        }
+        let ratings = tasks.into_par_iter().with_max_len(1).map(|(rows, lines, bias)| {
+            let mut scratch = self.scratch.own();
+            self.cpu.arch.dispatch(RowsTask {
+                inputs: self.inputs,
+                rows,
+                in_parts,
+                lines,
+                bias,
+                scratch: &mut scratch,
+            })
+        });
+        ratings.sum()
+    }
+
+    /// Solves hot rows: their segments by all threads, then the rows. Returns their ratings.
+    fn hot(&self, batch: &[HotRow], own: &mut Matrix) -> usize {
+        let segments: Vec<&Range<usize>> = batch.iter().flat_map(|row| &row.segments).collect();
+        let parts: Vec<Normal> = segments
+            .into_par_iter()
+            .with_max_len(1)
+            .map(|positions| {
+                let mut scratch = self.scratch.own();
+                self.cpu.arch.dispatch(PartTask {
+                    inputs: self.inputs,
+                    positions: positions.clone(),
+                    scratch: &mut scratch,
+                })
+            })
+            .collect();
+        let mut rest = &parts[..];
+        let mut tasks = Vec::with_capacity(batch.len());
+        for hot in batch {
+            let (parts, tail) = rest.split_at(hot.segments.len());
+            rest = tail;
+            let x = own.row(hot.row as u32).to_vec();
+            let n = self.inputs.ratings.positions(hot.row).len();
+            tasks.push((n, parts, x, own.bias[hot.row]));
+        }
+        tasks.par_iter_mut().with_max_len(1).for_each(|(n, parts, x, bias)| {
+            let mut scratch = self.scratch.own();
+            let inputs = self.inputs;
+            let n = *n;
+            self.cpu.arch.dispatch(JoinTask { inputs, n, parts, x, bias, scratch: &mut scratch });
+        });
+        let mut ratings = 0;
+        for (hot, (n, _, x, bias)) in batch.iter().zip(tasks) {
+            let strips = own.strips;
+            own.lines[hot.row * strips..][..strips].copy_from_slice(&x);
+            own.bias[hot.row] = bias;
+            ratings += n;
+        }
+        ratings
+    }
+}
+
+struct RowsTask<'a> {
+    inputs: &'a Inputs<'a>,
+    rows: Range<usize>,
+    in_parts: bool,
+    lines: &'a mut [Line],
+    bias: &'a mut [f32],
+    scratch: &'a mut Scratch,
+}
+
+impl WithSimd for RowsTask<'_> {
+    type Output = usize;
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) -> usize {
+        match S::F32_LANES {
+            16 => self.solve::<S, 1>(simd),
+            8 => self.solve::<S, 2>(simd),
+            4 => self.solve::<S, 4>(simd),
+            _ => self.solve::<S, 16>(simd),
+        }
+    }
+}
+
+impl RowsTask<'_> {
+    #[inline(always)]
+    fn solve<S: Simd, const V: usize>(self, simd: S) -> usize {
+        let strips = self.inputs.partner.strips;
+        let mut ratings = 0;
+        for (j, row) in self.rows.enumerate() {
+            let n = self.inputs.ratings.positions(row).len();
+            if self.in_parts && is_hot(n) {
+                continue;
+            }
+            let x = &mut self.lines[j * strips..][..strips];
+            self.inputs.row::<S, V>(simd, row, self.scratch, x, &mut self.bias[j]);
+            ratings += n;
+        }
+        ratings
+    }
+}
+
+struct PartTask<'a> {
+    inputs: &'a Inputs<'a>,
+    positions: Range<usize>,
+    scratch: &'a mut Scratch,
+}
+
+impl WithSimd for PartTask<'_> {
+    type Output = Normal;
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) -> Normal {
+        let PartTask { inputs, positions, scratch } = self;
+        match S::F32_LANES {
+            16 => inputs.part::<S, 1>(simd, positions, scratch),
+            8 => inputs.part::<S, 2>(simd, positions, scratch),
+            4 => inputs.part::<S, 4>(simd, positions, scratch),
+            _ => inputs.part::<S, 16>(simd, positions, scratch),
+        }
+    }
+}
+
+struct JoinTask<'a> {
+    inputs: &'a Inputs<'a>,
+    n: usize,
+    parts: &'a [Normal],
+    x: &'a mut [Line],
+    bias: &'a mut f32,
+    scratch: &'a mut Scratch,
+}
+
+impl WithSimd for JoinTask<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let JoinTask { inputs, n, parts, x, bias, scratch } = self;
+        match S::F32_LANES {
+            16 => inputs.joined::<S, 1>(simd, n, parts, scratch, x, bias),
+            8 => inputs.joined::<S, 2>(simd, n, parts, scratch, x, bias),
+            4 => inputs.joined::<S, 4>(simd, n, parts, scratch, x, bias),
+            _ => inputs.joined::<S, 16>(simd, n, parts, scratch, x, bias),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

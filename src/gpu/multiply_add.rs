@@ -1,0 +1,55 @@
+//! What the device can compute: the multiply_add kernel.
+
+use super::buffers::whole;
+use super::device::Device;
+use super::kernels::{Kernel, Sources};
+use super::tiles::WORKGROUP;
+use crate::Result;
+use std::time::{Duration, Instant};
+
+/// Multiply-adds of an invocation, as in multiply_add.wgsl.
+const EACH: u64 = 1024 * 8 * 4;
+
+/// Workgroups of the first run; they grow until a run takes [`LEAST`].
+const GROUPS: u32 = 64;
+
+/// A run this long is not all waiting.
+const LEAST: Duration = Duration::from_millis(20);
+
+/// Runs that count; the fastest does.
+const REPEATS: usize = 4;
+
+/// Floating-point operations a second, two for each multiply-add.
+pub fn multiply_add(device: &Device, sources: &Sources) -> Result<f64> {
+    let per_group = WORKGROUP as u64 * 16;
+    let most = device.limits.max_storage_buffer_binding_size.min(device.limits.max_buffer_size);
+    let most =
+        (most / per_group).min(u64::from(device.limits.max_compute_workgroups_per_dimension));
+    let most = most.min(1 << 16) as u32;
+    let kernel = Kernel::new(device, "multiply_add", &sources.multiply_add, &[])?;
+    let results = device.storage("multiply_add results", u64::from(most) * per_group);
+    let group = kernel.bind(device, &[whole(&results)]);
+    let run = |groups: u32| -> Result<Duration> {
+        let clock = Instant::now();
+        let mut encoder = device.device.create_command_encoder(&Default::default());
+        {
+            let mut pass = encoder.begin_compute_pass(&Default::default());
+            pass.set_pipeline(&kernel.pipeline);
+            pass.set_bind_group(0, &group, &[]);
+            pass.dispatch_workgroups(groups, 1, 1);
+        }
+        let submission = device.queue.submit([encoder.finish()]);
+        device.wait(Some(submission))?;
+        Ok(clock.elapsed())
+    };
+    let mut groups = GROUPS.min(most);
+    while run(groups)? < LEAST && groups < most {
+        groups = groups.saturating_mul(2).min(most);
+    }
+    let mut best = Duration::MAX;
+    for _ in 0..REPEATS {
+        best = best.min(run(groups)?);
+    }
+    let operations = 2 * EACH * WORKGROUP as u64 * u64::from(groups);
+    Ok(operations as f64 / best.as_secs_f64())
+}

@@ -1,0 +1,392 @@
+//! Bind groups: which buffers each dispatch of each batch reads and writes.
+
+use super::super::buffers::{Slot, Uniforms, whole};
+use super::super::device::Device;
+use super::super::kernels::{Dispatch, Kernel};
+use super::super::params::{
+    CholeskyParams, GramParams, JoinParams, NonnegativeParams, RemainderParams,
+};
+use super::super::tiles::{Limits, WORKGROUP};
+use super::store::{Kernels, Model, REMAINDER_LANES, Scratch, Walked, most_segments, place};
+use super::tiles::{Batch, Block, Shape, Walk};
+use crate::backend::RowTerms;
+use crate::data::Side;
+
+/// A pipeline of [`Kernels`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// Of the block of this number.
+    Gram(usize),
+    /// Of the block of this number.
+    Join(usize),
+    /// Of the block of this number.
+    Solve(usize),
+    /// The remainders of the factors as they are.
+    Remainder,
+    /// After a block.
+    Update,
+}
+
+/// What a batch dispatches, in order.
+pub struct Commands {
+    pub dispatches: Vec<(Stage, Dispatch)>,
+    pub ratings: usize,
+    /// Multiplications, about.
+    pub products: usize,
+}
+
+/// Bindings that are known before the buffer of parameters is.
+struct Planned<'a> {
+    stage: Stage,
+    kernel: &'a Kernel,
+    slot: Slot,
+    buffers: Vec<&'a wgpu::Buffer>,
+    workgroups: usize,
+}
+
+/// What all bind groups name.
+pub struct Binder<'a> {
+    pub device: &'a Device,
+    pub kernels: &'a Kernels,
+    pub model: &'a Model,
+    pub terms: &'a RowTerms,
+    pub blocks: &'a [Block],
+    pub limits: Limits,
+}
+
+impl Binder<'_> {
+    /// The dispatches of each batch of a side.
+    pub fn batches(
+        &self,
+        side: Side,
+        walked: &Walked,
+        scratch: &Scratch,
+        partner_whole: Option<&wgpu::Buffer>,
+    ) -> Vec<Commands> {
+        let mut uniforms = Uniforms::new(self.device);
+        let partner_whole = partner_whole.unwrap_or(&scratch.unused[0]);
+        let planned: Vec<_> = walked
+            .plan
+            .batches
+            .iter()
+            .map(|batch| {
+                let mut planned = Vec::new();
+                if self.blocks.len() > 1 {
+                    self.remainders(
+                        &mut planned,
+                        &mut uniforms,
+                        side,
+                        walked,
+                        batch,
+                        scratch,
+                        None,
+                    );
+                }
+                for (number, block) in self.blocks.iter().enumerate() {
+                    self.block(
+                        &mut planned,
+                        &mut uniforms,
+                        (side, walked, batch),
+                        scratch,
+                        (number, *block),
+                        partner_whole,
+                    );
+                }
+                (batch, planned)
+            })
+            .collect();
+        let params = uniforms.finish(self.device);
+        planned
+            .into_iter()
+            .map(|(batch, planned)| Commands {
+                dispatches: planned.into_iter().map(|p| p.bind(self.device, &params)).collect(),
+                ratings: batch.ratings,
+                products: self
+                    .blocks
+                    .iter()
+                    .map(|block| super::store::products(batch, block.shape))
+                    .sum(),
+            })
+            .collect()
+    }
+
+    fn block<'b>(
+        &'b self,
+        planned: &mut Vec<Planned<'b>>,
+        uniforms: &mut Uniforms,
+        (side, walked, batch): (Side, &'b Walked, &'b Batch),
+        scratch: &'b Scratch,
+        (number, block): (usize, Block),
+        partner_whole: &'b wgpu::Buffer,
+    ) {
+        let Some(kernels) = self.kernels.of(block.shape) else { return };
+        let partner = side.partner();
+        let rows = &walked.rows[batch.rows];
+        for walk in &batch.walks {
+            let chunk = &walked.chunks[walk.chunk];
+            let remainders = scratch.remainders[place(side)].get(walk.chunk);
+            let buffers = [
+                &chunk.segments,
+                &chunk.entries,
+                &chunk.roots,
+                &self.model.sides[place(partner)].factors[walk.partner_tile],
+                &self.model.biases.values,
+                remainders.unwrap_or(&scratch.unused[1]),
+                &scratch.matrices,
+            ];
+            let partner_bias = self.model.bias(partner, walk.partner_tile);
+            let stage = Stage::Gram(number);
+            let at = (block.first, partner_bias);
+            gram(
+                planned,
+                uniforms,
+                (stage, &kernels.gram),
+                walk,
+                block.shape,
+                at,
+                &buffers,
+                self.limits,
+            );
+        }
+        join(
+            planned,
+            uniforms,
+            (Stage::Join(number), &kernels.join),
+            batch,
+            block.shape,
+            &[&rows.joins, &scratch.matrices],
+            self.limits,
+        );
+        self.solve(
+            planned,
+            uniforms,
+            (side, walked, batch),
+            scratch,
+            (number, block),
+            partner_whole,
+        );
+        if number + 1 < self.blocks.len() {
+            self.remainders(planned, uniforms, side, walked, batch, scratch, Some(block));
+        }
+    }
+
+    fn solve<'b>(
+        &'b self,
+        planned: &mut Vec<Planned<'b>>,
+        uniforms: &mut Uniforms,
+        (side, walked, batch): (Side, &'b Walked, &'b Batch),
+        scratch: &'b Scratch,
+        (number, block): (usize, Block),
+        partner_whole: &'b wgpu::Buffer,
+    ) {
+        let Some(kernels) = self.kernels.of(block.shape) else { return };
+        let terms = self.terms;
+        let teams = if terms.nonnegative { 1 } else { block.shape.cholesky().teams() };
+        let own = &self.model.sides[place(side)].factors[batch.own_tile];
+        let solves = &walked.rows[batch.rows].solves;
+        // A pivot that is nothing but rounding errors has no meaning where nothing is added to it.
+        let rounding = 4.0 * f32::EPSILON * (block.shape.target() as f32).sqrt();
+        let floor = |reg: f32| if reg == 0.0 { rounding } else { 0.0 };
+        for first in batch.solves.clone().step_by(self.limits.workgroups * teams) {
+            let rows = (batch.solves.end - first).min(self.limits.workgroups * teams);
+            let (first, count) = (first as u32, rows as u32);
+            let (slot, buffers) = if terms.nonnegative {
+                let slot = uniforms.push(&NonnegativeParams {
+                    first,
+                    rows: count,
+                    reg: terms.reg,
+                    unobserved: terms.unobserved_weight,
+                });
+                (slot, vec![solves, &scratch.matrices, partner_whole, own])
+            } else {
+                let slot = uniforms.push(&CholeskyParams {
+                    first,
+                    rows: count,
+                    first_column: block.first as u32,
+                    own_bias: self.model.bias(side, batch.own_tile),
+                    reg: terms.reg,
+                    reg_bias: terms.reg_bias,
+                    floor: floor(terms.reg),
+                    floor_bias: floor(terms.reg_bias),
+                    unobserved: terms.unobserved_weight,
+                    not_a_number: f32::NAN,
+                });
+                let biases = &self.model.biases.values;
+                let deltas = &scratch.deltas;
+                (slot, vec![solves, &scratch.matrices, partner_whole, own, biases, deltas])
+            };
+            planned.push(Planned {
+                stage: Stage::Solve(number),
+                kernel: &kernels.solve,
+                slot,
+                buffers,
+                workgroups: rows.div_ceil(teams),
+            });
+        }
+    }
+
+    /// The remainders of a batch: anew, or after a block.
+    #[expect(clippy::too_many_arguments, reason = "all of them say where")]
+    fn remainders<'b>(
+        &'b self,
+        planned: &mut Vec<Planned<'b>>,
+        uniforms: &mut Uniforms,
+        side: Side,
+        walked: &'b Walked,
+        batch: &'b Batch,
+        scratch: &'b Scratch,
+        after: Option<Block>,
+    ) {
+        let (stage, kernel) = match (&self.kernels.update, after) {
+            (Some(update), Some(_)) => (Stage::Update, update),
+            _ => (Stage::Remainder, &self.kernels.remainder),
+        };
+        let own = &self.model.sides[place(side)].factors[batch.own_tile];
+        for walk in &batch.walks {
+            let chunk = &walked.chunks[walk.chunk];
+            let most = (self.limits.workgroups * (WORKGROUP / REMAINDER_LANES))
+                .min(self.model.team.dispatch_ratings() / super::tiles::SEGMENT)
+                .max(1);
+            for (first, segments) in parts(walk.first_segment, walk.segments, most) {
+                let slot = uniforms.push(&RemainderParams {
+                    first_segment: first as u32,
+                    segments: segments as u32,
+                    own_bias: self.model.bias(side, batch.own_tile),
+                    partner_bias: self.model.bias(side.partner(), walk.partner_tile),
+                    first_column: after.map_or(0, |block| block.first) as u32,
+                });
+                let remainders = scratch.remainders[place(side)].get(walk.chunk);
+                // Only the users' ratings are summed, for the objective.
+                let sums = match side {
+                    Side::User => scratch.sums.get(walk.chunk),
+                    Side::Item => scratch.sums.last(),
+                };
+                planned.push(Planned {
+                    stage,
+                    kernel,
+                    slot,
+                    buffers: vec![
+                        &chunk.segments,
+                        &chunk.entries,
+                        &chunk.roots,
+                        if after.is_some() { &scratch.deltas } else { own },
+                        &self.model.sides[place(side.partner())].factors[walk.partner_tile],
+                        &self.model.biases.values,
+                        remainders.unwrap_or(&scratch.unused[1]),
+                        sums.unwrap_or(&scratch.unused[2]),
+                    ],
+                    workgroups: segments.div_ceil(WORKGROUP / REMAINDER_LANES),
+                });
+            }
+        }
+    }
+
+    /// The remainders of all the users' ratings, for the objective.
+    pub fn objective(&self, walked: &Walked, scratch: &Scratch) -> Vec<Dispatch> {
+        let mut uniforms = Uniforms::new(self.device);
+        let mut planned = Vec::new();
+        for batch in &walked.plan.batches {
+            self.remainders(&mut planned, &mut uniforms, Side::User, walked, batch, scratch, None);
+        }
+        let params = uniforms.finish(self.device);
+        planned.into_iter().map(|p| p.bind(self.device, &params).1).collect()
+    }
+
+    /// The Gram matrix of `side`, whose rows are listed in `walked`.
+    pub fn whole(
+        &self,
+        side: Side,
+        walked: &Walked,
+        shape: Shape,
+        (gram_kernel, join_kernel): &(Kernel, Kernel),
+        (matrices, unused): (&wgpu::Buffer, &wgpu::Buffer),
+    ) -> [Vec<Dispatch>; 2] {
+        let mut uniforms = Uniforms::new(self.device);
+        let (mut grams, mut joins) = (Vec::new(), Vec::new());
+        for batch in &walked.plan.batches {
+            for walk in &batch.walks {
+                let chunk = &walked.chunks[walk.chunk];
+                let buffers = [
+                    &chunk.segments,
+                    &chunk.entries,
+                    &chunk.roots,
+                    &self.model.sides[place(side)].factors[walk.partner_tile],
+                    &self.model.biases.values,
+                    unused,
+                    matrices,
+                ];
+                let at = (0, self.model.bias(side, walk.partner_tile));
+                let stage = (Stage::Gram(0), gram_kernel);
+                gram(&mut grams, &mut uniforms, stage, walk, shape, at, &buffers, self.limits);
+            }
+            let buffers = [&walked.rows[batch.rows].joins, matrices];
+            let stage = (Stage::Join(0), join_kernel);
+            join(&mut joins, &mut uniforms, stage, batch, shape, &buffers, self.limits);
+        }
+        let params = uniforms.finish(self.device);
+        [grams, joins].map(|planned: Vec<Planned>| {
+            planned.into_iter().map(|p| p.bind(self.device, &params).1).collect()
+        })
+    }
+}
+
+impl Planned<'_> {
+    fn bind(self, device: &Device, params: &wgpu::Buffer) -> (Stage, Dispatch) {
+        let mut buffers = vec![self.slot.of(params)];
+        buffers.extend(self.buffers.iter().map(|buffer| whole(buffer)));
+        let group = self.kernel.bind(device, &buffers);
+        (self.stage, Dispatch { group, workgroups: self.workgroups as u32 })
+    }
+}
+
+/// `first..first + count` in parts of at most `most`.
+fn parts(first: usize, count: usize, most: usize) -> impl Iterator<Item = (usize, usize)> {
+    (0..count).step_by(most).map(move |from| (first + from, (count - from).min(most)))
+}
+
+#[expect(clippy::too_many_arguments, reason = "all of them say where")]
+fn gram<'b>(
+    planned: &mut Vec<Planned<'b>>,
+    uniforms: &mut Uniforms,
+    (stage, kernel): (Stage, &'b Kernel),
+    walk: &Walk,
+    shape: Shape,
+    (first_column, partner_bias): (usize, u32),
+    buffers: &[&'b wgpu::Buffer; 7],
+    limits: Limits,
+) {
+    let team = shape.gram();
+    let most = most_segments(walk.ratings, walk.segments, shape).next_multiple_of(team.teams());
+    for (first, segments) in parts(walk.first_segment, walk.segments, most) {
+        let workgroups = segments.div_ceil(team.teams()) * team.groups;
+        for (first_workgroup, workgroups) in parts(0, workgroups, limits.workgroups) {
+            let slot = uniforms.push(&GramParams {
+                first_workgroup: first_workgroup as u32,
+                first_segment: first as u32,
+                segments: segments as u32,
+                add: u32::from(walk.add),
+                first_column: first_column as u32,
+                partner_bias,
+            });
+            planned.push(Planned { stage, kernel, slot, buffers: buffers.to_vec(), workgroups });
+        }
+    }
+}
+
+fn join<'b>(
+    planned: &mut Vec<Planned<'b>>,
+    uniforms: &mut Uniforms,
+    (stage, kernel): (Stage, &'b Kernel),
+    batch: &Batch,
+    shape: Shape,
+    buffers: &[&'b wgpu::Buffer; 2],
+    limits: Limits,
+) {
+    let rows = batch.joins.len();
+    if rows == 0 {
+        return;
+    }
+    let slot = uniforms.push(&JoinParams { first: batch.joins.start as u32, rows: rows as u32 });
+    let workgroups = (rows * shape.matrix_columns()).div_ceil(WORKGROUP).min(limits.workgroups);
+    planned.push(Planned { stage, kernel, slot, buffers: buffers.to_vec(), workgroups });
+}

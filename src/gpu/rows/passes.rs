@@ -1,0 +1,343 @@
+//! The row solvers' passes: what lies on the device, and what is dispatched in which order.
+//!
+//! For each batch of rows: `gram` over its ratings, `join` where a row has several slots, then
+//! `cholesky` or `nonnegative`. With blocks smaller than a row, `remainder` first, and after each
+//! block again. Many batches go into one submission; two submissions are in flight at most.
+
+use super::super::bind::{Predictor, Test};
+use super::super::device::Device;
+use super::super::kernels::{Dispatch, Kernel, Sources, dispatch};
+use super::super::reduce::Reductions;
+use super::super::tiles::Tiles;
+use super::bind::{Binder, Commands, Stage};
+use super::store::{
+    Kernels, Model, Penalties, SIDES, Scratch, Walked, delta_columns, fits, limits, listed, place,
+};
+use super::tiles::{Block, Cut, DISPATCH_PRODUCTS, Shape, blocks};
+use crate::backend::{Objective, RowPasses, RowProblem, RowTerms};
+use crate::data::Side;
+use crate::model::Factors;
+use crate::{Error, Result};
+use std::ops::ControlFlow;
+
+/// A submission is closed when it holds so many ratings: progress and Ctrl-C act between them.
+const SUBMIT_RATINGS: usize = 1 << 22;
+
+/// A problem on a GPU.
+pub struct Passes<'a> {
+    device: &'a Device,
+    kernels: Kernels,
+    model: Model,
+    blocks: Vec<Block>,
+    terms: RowTerms,
+    walked: [Walked; 2],
+    commands: [Vec<Commands>; 2],
+    /// Where pairs without a rating count: each side's Gram matrix.
+    whole: Option<[Whole; 2]>,
+    objective: Vec<Dispatch>,
+    errors: Reductions,
+    penalties: Penalties,
+    test: Option<Test>,
+    /// Whether a side's rows without ratings are zeros already.
+    cleared: [bool; 2],
+}
+
+/// A side's Gram matrix.
+struct Whole {
+    matrices: wgpu::Buffer,
+    grams: Vec<Dispatch>,
+    joins: Vec<Dispatch>,
+}
+
+impl<'a> Passes<'a> {
+    /// Cuts, uploads and binds a problem.
+    pub fn new(device: &'a Device, sources: &Sources, problem: RowProblem) -> Result<Self> {
+        let RowProblem { ratings, test, start, terms } = problem;
+        let limits = limits(device);
+        let blocks = blocks(start.factors, terms.block, terms.bias);
+        let full = Shape { coordinates: start.factors, bias: false };
+        let largest = blocks.iter().map(|block| block.shape).max_by_key(|shape| shape.tiles());
+        let largest = largest.unwrap_or(full);
+        if !largest.fits() {
+            return Err(Error::device(format!(
+                "{} factors are more than a GPU solves together; use --block 512 or less, or \
+                 --backend cpu",
+                largest.coordinates
+            )));
+        }
+        let model = Model::new(device, start, limits)?;
+        let rows = model.tiles.map(|tiles| tiles.rows - 1);
+        let total = ratings.users.partners.len();
+        let mean = model.like.global_mean;
+        let weighted = !ratings.users.weights.is_empty();
+        let counts = SIDES.map(|side| {
+            let of = ratings.side(side);
+            (0..of.rows()).map(|row| of.positions(row).len()).collect::<Vec<_>>()
+        });
+        let kernels = Kernels::new(device, sources, model.team, &terms, &blocks, weighted)?;
+        let walk = |side: Side| -> Result<Walked> {
+            let (own, partner) = (model.tiles[place(side)], model.tiles[place(side.partner())]);
+            let cut = Cut::rows(largest, own, partner, limits, mean)?;
+            let (counts, partners) = (&counts[place(side)], rows[place(side.partner())]);
+            let penalty = |row: usize| terms.penalty(counts[row], partners);
+            Walked::new(device, &cut, ratings.side(side), penalty)
+        };
+        let walked = [walk(Side::User)?, walk(Side::Item)?];
+        drop(ratings);
+
+        let storage =
+            |label: &str, count: usize, each: usize| device.storage(label, (count * each) as u64);
+        let slots = walked.iter().map(|side| side.plan.slots).max().unwrap_or(0);
+        let tile_rows = model.tiles.iter().map(|tiles| tiles.rows_per_tile).max().unwrap_or(0);
+        let several = blocks.len() > 1;
+        let remainders = |side: &Walked| -> Vec<wgpu::Buffer> {
+            let kept = side.chunks.iter().filter(|_| several);
+            kept.map(|chunk| storage("remainders", chunk.len, 4)).collect()
+        };
+        let [users, items] = &walked;
+        // The items' sums are of no use, but are written.
+        let most = items.chunks.iter().map(|chunk| chunk.segments_len).max().unwrap_or(0);
+        let sums = users.chunks.iter().map(|chunk| storage("errors", chunk.segments_len, 8));
+        let scratch = Scratch {
+            matrices: storage("normal equations", slots, largest.matrix_bytes()),
+            deltas: storage(
+                "deltas",
+                if several { tile_rows } else { 0 },
+                delta_columns(&blocks) * 16,
+            ),
+            remainders: [remainders(users), remainders(items)],
+            sums: sums.chain([storage("errors", if several { most } else { 0 }, 8)]).collect(),
+            unused: std::array::from_fn(|_| device.storage("unused", 0)),
+        };
+        fits(device, rows[0] + rows[1], model.like.factors, total)?;
+
+        let binder = Binder {
+            device,
+            kernels: &kernels,
+            model: &model,
+            terms: &terms,
+            blocks: &blocks,
+            limits,
+        };
+        let whole = match &kernels.whole {
+            None => None,
+            Some(pair) => {
+                let gram = |side: Side| -> Result<Whole> {
+                    let tiles: Tiles = model.tiles[place(side)];
+                    let cut = Cut::whole(full, tiles, limits)?;
+                    let listed = listed(rows[place(side)]);
+                    let walked = Walked::new(device, &cut, &listed, |_| 0.0)?;
+                    let matrices =
+                        storage("Gram matrix", walked.plan.slots.max(1), full.matrix_bytes());
+                    let unused = &scratch.unused[0];
+                    let [grams, joins] =
+                        binder.whole(side, &walked, full, pair, (&matrices, unused));
+                    Ok(Whole { matrices, grams, joins })
+                };
+                Some([gram(Side::User)?, gram(Side::Item)?])
+            }
+        };
+        let matrix_of = |side: Side| whole.as_ref().map(|whole| &whole[place(side)].matrices);
+        let commands = SIDES.map(|side| {
+            let partners = matrix_of(side.partner());
+            binder.batches(side, &walked[place(side)], &scratch, partners)
+        });
+        let objective = binder.objective(&walked[0], &scratch);
+        let errors = {
+            let sums: Vec<_> = walked[0]
+                .chunks
+                .iter()
+                .zip(&scratch.sums)
+                .map(|(chunk, sums)| (sums, chunk.segments_len))
+                .collect();
+            Reductions::new(device, &kernels.reduce, &sums)
+        };
+        let pair = (&kernels.penalty, &kernels.reduce);
+        let penalties = Penalties::new(device, pair, &model, &terms, counts, limits);
+        let test = (!test.is_empty()).then(|| {
+            let predictor = Predictor {
+                users: (&model.sides[0].factors, &model.tiles[0]),
+                items: (&model.sides[1].factors, &model.tiles[1]),
+                biases: &model.biases,
+                team: model.team,
+                global_mean: mean,
+            };
+            Test::new(device, (&kernels.error, &kernels.reduce), &predictor, &test, limits)
+        });
+        fits(device, rows[0] + rows[1], model.like.factors, total)?;
+        Ok(Self {
+            device,
+            kernels,
+            model,
+            blocks,
+            terms,
+            walked,
+            commands,
+            whole,
+            objective,
+            errors,
+            penalties,
+            test,
+            cleared: [false; 2],
+        })
+    }
+
+    /// Writes zeros where a row has no rating; they stay.
+    fn clear(&mut self, side: Side, encoder: &mut wgpu::CommandEncoder) {
+        if std::mem::replace(&mut self.cleared[place(side)], true) {
+            return;
+        }
+        let row_bytes = self.model.team.row_bytes() as u64;
+        for (tile, rows) in &self.walked[place(side)].plan.without {
+            let factors = &self.model.sides[place(side)].factors[*tile];
+            let (first, count) = (rows.start as u64, rows.len() as u64);
+            encoder.clear_buffer(factors, first * row_bytes, Some(count * row_bytes));
+            let bias = u64::from(self.model.bias(side, *tile)) + first;
+            encoder.clear_buffer(&self.model.biases.values, bias * 4, Some(count * 4));
+        }
+    }
+
+    fn kernel(&self, stage: Stage) -> Option<&Kernel> {
+        let block = |number: usize| self.kernels.of(self.blocks[number].shape);
+        match stage {
+            Stage::Gram(number) => block(number).map(|kernels| &kernels.gram),
+            Stage::Join(number) => block(number).map(|kernels| &kernels.join),
+            Stage::Solve(number) => block(number).map(|kernels| &kernels.solve),
+            Stage::Remainder => Some(&self.kernels.remainder),
+            Stage::Update => self.kernels.update.as_ref(),
+        }
+    }
+
+    fn gram(&self, side: Side, pass: &mut wgpu::ComputePass) {
+        if let (Some(whole), Some((gram, join))) = (&self.whole, &self.kernels.whole) {
+            dispatch(pass, gram, &whole[place(side)].grams);
+            dispatch(pass, join, &whole[place(side)].joins);
+        }
+    }
+
+    fn record(&self, commands: &Commands, pass: &mut wgpu::ComputePass) {
+        for (stage, one) in &commands.dispatches {
+            if let Some(kernel) = self.kernel(*stage) {
+                dispatch(pass, kernel, std::slice::from_ref(one));
+            }
+        }
+    }
+
+    /// `α₀ Σ_ab (PᵀP)_ab (QᵀQ)_ab`.
+    fn unobserved(&self) -> Result<f64> {
+        let Some(whole) = &self.whole else { return Ok(0.0) };
+        let shape = Shape { coordinates: self.model.like.factors, bias: false };
+        let read = |side: usize| -> Result<Vec<f32>> {
+            self.device.read(&whole[side].matrices, 0, shape.matrix_columns() * 4)
+        };
+        let (users, items) = (read(0)?, read(1)?);
+        let mut sum = 0.0;
+        let tiles = (0..shape.across()).flat_map(|i| (0..=i).map(move |j| (i, j)));
+        for ((i, j), (users, items)) in
+            tiles.zip(users.chunks_exact(64).zip(items.chunks_exact(64)))
+        {
+            // A tile off the diagonal stands for its mirror image too.
+            let times = if i == j { 1.0 } else { 2.0 };
+            let products = (0..64)
+                .filter(|at| {
+                    i * 8 + at / 8 < shape.coordinates && j * 8 + at % 8 < shape.coordinates
+                })
+                .map(|at| f64::from(users[at]) * f64::from(items[at]));
+            sum += times * products.sum::<f64>();
+        }
+        Ok(f64::from(self.terms.unobserved_weight) * sum)
+    }
+}
+
+impl RowPasses for Passes<'_> {
+    fn solve(
+        &mut self,
+        side: Side,
+        watch: &mut dyn FnMut(usize) -> ControlFlow<()>,
+    ) -> Result<usize> {
+        let mut encoder = self.device.device.create_command_encoder(&Default::default());
+        self.clear(side, &mut encoder);
+        let mut begun = Some(encoder);
+        let mut done = 0;
+        let mut in_flight = None;
+        let mut rest = &self.commands[place(side)][..];
+        while !rest.is_empty() || begun.is_some() {
+            let first = begun.is_some();
+            let mut encoder = begun
+                .take()
+                .unwrap_or_else(|| self.device.device.create_command_encoder(&Default::default()));
+            let (mut count, mut ratings, mut products) = (0, 0, 0);
+            while let Some(next) = rest.get(count) {
+                let (sum, work) = (ratings + next.ratings, products + next.products);
+                if count > 0 && (sum > SUBMIT_RATINGS || work > DISPATCH_PRODUCTS) {
+                    break;
+                }
+                (ratings, products) = (sum, work);
+                count += 1;
+            }
+            let (now, later) = rest.split_at(count);
+            rest = later;
+            {
+                let mut pass = encoder.begin_compute_pass(&Default::default());
+                if first {
+                    self.gram(side.partner(), &mut pass);
+                }
+                now.iter().for_each(|commands| self.record(commands, &mut pass));
+            }
+            let submission = self.device.queue.submit([encoder.finish()]);
+            if let Some(before) = in_flight.replace(submission) {
+                self.device.wait(Some(before))?;
+            }
+            done += ratings;
+            // After the last batch there is nothing to break off.
+            if watch(done).is_break() && !rest.is_empty() {
+                break;
+            }
+        }
+        self.device.wait(in_flight)?;
+        Ok(done)
+    }
+
+    fn objective(&mut self) -> Result<Objective> {
+        let mut encoder = self.device.device.create_command_encoder(&Default::default());
+        {
+            let mut pass = encoder.begin_compute_pass(&Default::default());
+            dispatch(&mut pass, &self.kernels.remainder, &self.objective);
+            dispatch(&mut pass, &self.kernels.penalty, &self.penalties.dispatches);
+            SIDES.into_iter().for_each(|side| self.gram(side, &mut pass));
+            dispatch(&mut pass, &self.kernels.reduce, &self.errors.dispatches);
+            dispatch(&mut pass, &self.kernels.reduce, &self.penalties.sums.dispatches);
+        }
+        self.device.queue.submit([encoder.finish()]);
+        Ok(Objective {
+            error: self.errors.read(self.device)?,
+            unobserved: self.unobserved()?,
+            regularization: self.penalties.sums.read(self.device)?,
+        })
+    }
+
+    fn test_loss(&mut self) -> Result<f64> {
+        let Some(test) = &self.test else { return Ok(0.0) };
+        let mut encoder = self.device.device.create_command_encoder(&Default::default());
+        {
+            let mut pass = encoder.begin_compute_pass(&Default::default());
+            dispatch(&mut pass, &self.kernels.error, &test.dispatches);
+            dispatch(&mut pass, &self.kernels.reduce, &test.loss.dispatches);
+        }
+        self.device.queue.submit([encoder.finish()]);
+        test.loss.read(self.device)
+    }
+
+    fn keep(&mut self) -> Result<()> {
+        self.model.keep(self.device);
+        self.device.check()
+    }
+
+    fn kept(&mut self) -> Result<Factors> {
+        self.model.kept(self.device)
+    }
+
+    fn factors(&mut self) -> Result<Factors> {
+        self.model.factors(self.device)
+    }
+}

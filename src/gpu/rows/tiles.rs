@@ -1,0 +1,511 @@
+//! Cuts a problem of the row solvers, once and at upload, so that it respects every limit of a
+//! device together. Knows no device.
+//!
+//! - A *segment* is at most [`SEGMENT`] ratings of one row with partners of one tile. A team of
+//!   lanes adds them to the normal equations in a *slot*.
+//! - A *batch* is rows of one tile, longest first, whose slots lie in the scratch buffer together.
+//!   A row of many segments has several slots, which are joined in order; where it has more segments
+//!   than slots, they are added to the slots round after round.
+//! - A *walk* is segments of one batch, round and partner tile: one dispatch or a few.
+//! - A *chunk* is segments and entries that each fit one binding.
+
+use super::super::params::{Entry, Join, Segment, Solve};
+use super::super::tiles::{Limits, Tiles, WORKGROUP};
+use crate::train::SideRatings;
+use crate::{Error, Result};
+use rayon::prelude::*;
+use std::cmp::Reverse;
+use std::ops::Range;
+
+/// Ratings of a segment at most: few beside the matrix they make, and many rows' worth of work.
+pub const SEGMENT: usize = 1024;
+
+/// Bytes of the scratch buffer at most.
+const SCRATCH_BYTES: usize = 128 << 20;
+
+/// Bytes of the slots of a side's Gram matrix at most.
+const WHOLE_BYTES: usize = 64 << 20;
+
+/// Slots of a row at most.
+const ROW_SLOTS: usize = 256;
+
+/// Ratings of a batch at most, if it has several rows: progress and Ctrl-C act between batches.
+const BATCH_RATINGS: usize = 1 << 22;
+
+/// Multiplications of a dispatch at most: well under a second on a slow GPU.
+pub const DISPATCH_PRODUCTS: usize = 1 << 34;
+
+/// vec4s of workgroup memory that the kernels use.
+const STORE: usize = 1024;
+
+/// What is solved for together, and how it is laid out: coordinates, the bias' column, zeros up to a
+/// whole vec4, and the target; in tiles of 8 × 8.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shape {
+    /// Factors.
+    pub coordinates: usize,
+    /// Whether a bias comes with them.
+    pub bias: bool,
+}
+
+impl Shape {
+    /// Where the target stands.
+    pub fn target(self) -> usize {
+        (self.coordinates + usize::from(self.bias)).next_multiple_of(4)
+    }
+
+    /// Tiles in a row of the matrix.
+    pub fn across(self) -> usize {
+        (self.target() + 1).div_ceil(8)
+    }
+
+    /// Tiles of the lower triangle.
+    pub fn tiles(self) -> usize {
+        self.across() * (self.across() + 1) / 2
+    }
+
+    /// Bytes of a matrix.
+    pub fn matrix_bytes(self) -> usize {
+        self.tiles() * 256
+    }
+
+    /// vec4s of a matrix.
+    pub fn matrix_columns(self) -> usize {
+        self.tiles() * 16
+    }
+
+    /// How `gram` shares out a matrix.
+    pub fn gram(self) -> GramTeam {
+        let lanes = self.tiles().next_power_of_two().min(WORKGROUP);
+        let store = STORE / (WORKGROUP / lanes);
+        GramTeam {
+            lanes,
+            groups: self.tiles().div_ceil(WORKGROUP),
+            staged: (store / (2 * self.across())).min(32),
+        }
+    }
+
+    /// How `cholesky` shares out a matrix.
+    pub fn cholesky(self) -> CholeskyTeam {
+        let panels = self.target() / 4;
+        // The diagonal block and its floors, the matrix, the solution.
+        let needs = 5 + self.matrix_columns() + panels;
+        // As many rows as fit; a lane takes up to four rows of a panel.
+        let teams = (STORE / needs).clamp(1, 8);
+        let teams = if teams.is_power_of_two() { teams } else { teams.next_power_of_two() / 2 };
+        let quarter = (self.target() / 4).next_power_of_two().min(WORKGROUP);
+        let lanes = (WORKGROUP / teams).max(quarter);
+        CholeskyTeam { lanes, resident: needs <= STORE, store: STORE / (WORKGROUP / lanes) }
+    }
+
+    /// Whether `cholesky` can hold the rows that all lanes need.
+    pub fn fits(self) -> bool {
+        let panels = self.target() / 4;
+        self.cholesky().resident || 5 + 4 * (panels - 1) <= STORE
+    }
+}
+
+/// How `gram` shares out a matrix.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct GramTeam {
+    /// Lanes of a segment.
+    pub lanes: usize,
+    /// Workgroups of a segment.
+    pub groups: usize,
+    /// Ratings that are staged at a time.
+    pub staged: usize,
+}
+
+impl GramTeam {
+    /// Segments of a workgroup.
+    pub fn teams(self) -> usize {
+        WORKGROUP / self.lanes
+    }
+}
+
+/// How `cholesky` shares out a matrix.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CholeskyTeam {
+    /// Lanes of a row.
+    pub lanes: usize,
+    /// Whether the matrix lies in workgroup memory.
+    pub resident: bool,
+    /// vec4s of workgroup memory of a row.
+    pub store: usize,
+}
+
+impl CholeskyTeam {
+    /// Rows of a workgroup.
+    pub fn teams(self) -> usize {
+        WORKGROUP / self.lanes
+    }
+}
+
+/// Coordinates that are solved for together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Block {
+    /// The first factor.
+    pub first: usize,
+    /// How many, and whether with the bias.
+    pub shape: Shape,
+}
+
+/// The blocks of a row in turn; the last has the bias.
+pub fn blocks(factors: usize, block: usize, bias: bool) -> Vec<Block> {
+    let step = block.clamp(1, factors.max(1));
+    let block = |first: usize| {
+        let coordinates = step.min(factors - first);
+        let bias = bias && first + coordinates == factors;
+        Block { first, shape: Shape { coordinates, bias } }
+    };
+    (0..factors).step_by(step).map(block).collect()
+}
+
+/// Segments that a few dispatches walk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Walk {
+    pub partner_tile: usize,
+    pub chunk: usize,
+    pub first_segment: usize,
+    pub segments: usize,
+    pub ratings: usize,
+    /// Whether the slots hold earlier segments already.
+    pub add: bool,
+}
+
+/// Rows that are solved together.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Batch {
+    pub own_tile: usize,
+    pub walks: Vec<Walk>,
+    /// Which of [`Plan::rows`] has its joins and solves, and where.
+    pub rows: usize,
+    pub joins: Range<usize>,
+    pub solves: Range<usize>,
+    pub ratings: usize,
+}
+
+/// What the kernels that own a row read.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct RowArrays {
+    pub joins: Vec<Join>,
+    pub solves: Vec<Solve>,
+}
+
+/// What the kernels that walk ratings read.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Chunk {
+    pub segments: Vec<Segment>,
+    pub entries: Vec<Entry>,
+    /// Empty where all ratings weigh 1.
+    pub roots: Vec<f32>,
+}
+
+/// How one side is cut.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    pub batches: Vec<Batch>,
+    pub rows: Vec<RowArrays>,
+    /// The most slots of any batch.
+    pub slots: usize,
+    /// Tile and rows in it that have no rating.
+    pub without: Vec<(usize, Range<usize>)>,
+}
+
+/// What a side is cut by.
+#[derive(Clone, Copy, Debug)]
+pub struct Cut {
+    pub own: Tiles,
+    pub partner: Tiles,
+    /// Bytes of a binding.
+    pub binding: usize,
+    /// Slots of the scratch buffer.
+    pub slots: usize,
+    /// Slots of a row at most.
+    pub row_slots: usize,
+    /// Ratings of a batch at most, if it has several rows.
+    pub batch_ratings: usize,
+    /// Subtracted from every value.
+    pub mean: f32,
+}
+
+impl Cut {
+    /// For rows whose largest block has `shape`.
+    ///
+    /// # Errors
+    /// If a matrix or a few ratings do not fit a binding.
+    pub fn rows(
+        shape: Shape,
+        own: Tiles,
+        partner: Tiles,
+        limits: Limits,
+        mean: f32,
+    ) -> Result<Self> {
+        Self::new(shape, own, partner, limits, mean, SCRATCH_BYTES)
+    }
+
+    /// For a side's Gram matrix: all its rows are the ratings of one row.
+    ///
+    /// # Errors
+    /// If a matrix or a few ratings do not fit a binding.
+    pub fn whole(shape: Shape, partner: Tiles, limits: Limits) -> Result<Self> {
+        let own = Tiles { rows: 2, rows_per_tile: 2 };
+        let cut = Self::new(shape, own, partner, limits, 0.0, WHOLE_BYTES)?;
+        Ok(Self { row_slots: cut.slots.min(ROW_SLOTS), ..cut })
+    }
+
+    fn new(
+        shape: Shape,
+        own: Tiles,
+        partner: Tiles,
+        limits: Limits,
+        mean: f32,
+        most: usize,
+    ) -> Result<Self> {
+        let slots = limits.binding.min(most) / shape.matrix_bytes();
+        if slots == 0 {
+            return Err(Error::device(format!(
+                "the normal equations of {} factors need {} bytes; a binding of this device has \
+                 {}; use fewer --factors, a smaller --block or --backend cpu",
+                shape.coordinates,
+                shape.matrix_bytes(),
+                limits.binding
+            )));
+        }
+        // A quarter for one row leaves room for others beside it.
+        let row_slots = (slots / 4).clamp(1, ROW_SLOTS);
+        let batch_ratings = (DISPATCH_PRODUCTS / (shape.tiles() * 64)).min(BATCH_RATINGS);
+        let binding = limits.binding;
+        Ok(Self { own, partner, binding, slots, row_slots, batch_ratings, mean })
+    }
+
+    fn segment(&self) -> usize {
+        SEGMENT.min(self.binding / size_of::<Entry>())
+    }
+
+    /// Cuts `ratings`; `penalty` is a row's weight of the regularization, and `emit` gets each chunk
+    /// when it is full.
+    ///
+    /// # Errors
+    /// Those of `emit`.
+    pub fn cut(
+        &self,
+        ratings: &SideRatings,
+        penalty: impl Fn(usize) -> f32,
+        emit: impl FnMut(Chunk) -> Result<()>,
+    ) -> Result<Plan> {
+        let mut cutter = Cutter {
+            cut: *self,
+            ratings,
+            emit,
+            plan: Plan { batches: vec![], rows: vec![], slots: 0, without: vec![] },
+            chunk: Chunk::default(),
+            chunks: 0,
+        };
+        cutter.run(penalty)?;
+        Ok(cutter.plan)
+    }
+}
+
+/// Ratings of one row with partners of one tile, before they have a place.
+struct Piece {
+    round: usize,
+    partner_tile: usize,
+    /// The row's place in its batch.
+    place: usize,
+    /// Where its positions start in the row's, sorted by tile.
+    start: usize,
+    length: usize,
+    slot: usize,
+}
+
+struct Cutter<'a, E> {
+    cut: Cut,
+    ratings: &'a SideRatings,
+    emit: E,
+    plan: Plan,
+    chunk: Chunk,
+    chunks: usize,
+}
+
+impl<E: FnMut(Chunk) -> Result<()>> Cutter<'_, E> {
+    fn run(&mut self, penalty: impl Fn(usize) -> f32) -> Result<()> {
+        let (ratings, own) = (self.ratings, self.cut.own);
+        let length = |row: &u32| ratings.positions(*row as usize).len();
+        let tile = |row: &u32| own.locate(*row).0;
+        let mut rows: Vec<u32> = (0..ratings.rows() as u32).collect();
+        rows.par_sort_by_key(|row| (tile(row), Reverse(length(row)), *row));
+        let most_rows = (self.cut.binding / size_of::<Solve>()).max(1);
+        for same_tile in rows.chunk_by(|a, b| tile(a) == tile(b)) {
+            let with = same_tile.partition_point(|row| length(row) > 0);
+            let mut rest = &same_tile[..with];
+            while !rest.is_empty() {
+                let (mut count, mut slots, mut sum) = (0, 0, 0);
+                while count < rest.len() && count < most_rows {
+                    slots += self.slots(rest[count]);
+                    sum += length(&rest[count]);
+                    let full = slots > self.cut.slots || sum > self.cut.batch_ratings;
+                    if full && count > 0 {
+                        break;
+                    }
+                    count += 1;
+                }
+                let (batch, later) = rest.split_at(count);
+                self.batch(batch, &penalty)?;
+                rest = later;
+            }
+            self.without(&same_tile[with..]);
+        }
+        self.flush()
+    }
+
+    /// Remembers rows without ratings, neighbours together; `rows` ascend.
+    fn without(&mut self, rows: &[u32]) {
+        for &row in rows {
+            let (tile, row) = self.cut.own.locate(row);
+            let row = row as usize;
+            match self.plan.without.last_mut() {
+                Some((last, range)) if *last == tile && range.end == row => range.end += 1,
+                _ => self.plan.without.push((tile, row..row + 1)),
+            }
+        }
+    }
+
+    /// Segments of a row, tile after tile: (tile, start, length), and the order of its positions
+    /// where it is not theirs.
+    fn segments(&self, row: u32) -> (Vec<(usize, usize, usize)>, Option<Vec<usize>>) {
+        let positions = self.ratings.positions(row as usize);
+        let tile_of = |position: usize| self.cut.partner.locate(self.ratings.partners[position]).0;
+        let mut pieces = Vec::new();
+        let mut share = |tile: usize, start: usize, length: usize| {
+            let parts = length.div_ceil(self.cut.segment());
+            for part in 0..parts {
+                let (from, to) = (length * part / parts, length * (part + 1) / parts);
+                pieces.push((tile, start + from, to - from));
+            }
+        };
+        if self.cut.partner.len() == 1 {
+            share(0, 0, positions.len());
+            return (pieces, None);
+        }
+        let mut order: Vec<usize> = positions.collect();
+        order.sort_by_key(|&position| tile_of(position));
+        let mut start = 0;
+        for same in order.chunk_by(|&a, &b| tile_of(a) == tile_of(b)) {
+            share(tile_of(same[0]), start, same.len());
+            start += same.len();
+        }
+        (pieces, Some(order))
+    }
+
+    fn slots(&self, row: u32) -> usize {
+        let segments = if self.cut.partner.len() == 1 {
+            self.ratings.positions(row as usize).len().div_ceil(self.cut.segment())
+        } else {
+            self.segments(row).0.len()
+        };
+        segments.min(self.cut.row_slots)
+    }
+
+    fn batch(&mut self, rows: &[u32], penalty: &impl Fn(usize) -> f32) -> Result<()> {
+        let mut pieces = Vec::new();
+        let mut orders = Vec::with_capacity(rows.len());
+        let mut slot = 0;
+        let (mut joins, mut solves) = (Vec::new(), Vec::with_capacity(rows.len()));
+        for (place, &row) in rows.iter().enumerate() {
+            let (segments, order) = self.segments(row);
+            let slots = segments.len().min(self.cut.row_slots);
+            for (j, &(partner_tile, start, length)) in segments.iter().enumerate() {
+                let (round, slot) = (j / slots, slot + j % slots);
+                pieces.push(Piece { round, partner_tile, place, start, length, slot });
+            }
+            if slots > 1 {
+                joins.push(Join { slot: slot as u32, slots: slots as u32 });
+            }
+            let in_tile = self.cut.own.locate(row).1;
+            solves.push(Solve { row: in_tile, slot: slot as u32, penalty: penalty(row as usize) });
+            orders.push(order);
+            slot += slots;
+        }
+        pieces.sort_by_key(|p| (p.round, p.partner_tile, Reverse(p.length), p.slot));
+        let own_tile = rows.first().map_or(0, |&row| self.cut.own.locate(row).0);
+        let mut walks: Vec<Walk> = Vec::new();
+        let mut last = None;
+        for piece in &pieces {
+            let walk = (piece.round, piece.partner_tile);
+            let entries = self.cut.binding / size_of::<Entry>();
+            let full = self.chunk.entries.len() + piece.length > entries
+                || (self.chunk.segments.len() + 1) * size_of::<Segment>() > self.cut.binding;
+            if full {
+                self.flush()?;
+            }
+            let begins = last.replace(walk) != Some(walk);
+            if full || begins {
+                walks.push(Walk {
+                    partner_tile: piece.partner_tile,
+                    chunk: self.chunks,
+                    first_segment: self.chunk.segments.len(),
+                    segments: 0,
+                    ratings: 0,
+                    add: piece.round > 0,
+                });
+            }
+            if let Some(walk) = walks.last_mut() {
+                walk.segments += 1;
+                walk.ratings += piece.length;
+            }
+            self.push(rows[piece.place], orders[piece.place].as_deref(), piece);
+        }
+        let ratings = pieces.iter().map(|piece| piece.length).sum();
+        let fits = |arrays: &RowArrays| {
+            (arrays.joins.len() + joins.len()) * size_of::<Join>() <= self.cut.binding
+                && (arrays.solves.len() + solves.len()) * size_of::<Solve>() <= self.cut.binding
+        };
+        if !self.plan.rows.last().is_some_and(fits) {
+            self.plan.rows.push(RowArrays::default());
+        }
+        let at = self.plan.rows.len() - 1;
+        let arrays = &mut self.plan.rows[at];
+        let from = (arrays.joins.len(), arrays.solves.len());
+        arrays.joins.extend(joins);
+        arrays.solves.extend(solves);
+        self.plan.batches.push(Batch {
+            own_tile,
+            walks,
+            rows: at,
+            joins: from.0..arrays.joins.len(),
+            solves: from.1..arrays.solves.len(),
+            ratings,
+        });
+        self.plan.slots = self.plan.slots.max(slot);
+        Ok(())
+    }
+
+    fn push(&mut self, row: u32, order: Option<&[usize]>, piece: &Piece) {
+        let start = self.chunk.entries.len();
+        let first = self.ratings.positions(row as usize).start;
+        for at in piece.start..piece.start + piece.length {
+            let position = order.map_or(first + at, |order| order[at]);
+            let partner = self.cut.partner.locate(self.ratings.partners[position]).1;
+            let value = self.ratings.values[position] - self.cut.mean;
+            self.chunk.entries.push(Entry { partner, second: value.to_bits() });
+            if let Some(&weight) = self.ratings.weights.get(position) {
+                self.chunk.roots.push(weight.sqrt());
+            }
+        }
+        self.chunk.segments.push(Segment {
+            row: self.cut.own.locate(row).1,
+            start: start as u32,
+            length: piece.length as u32,
+            slot: piece.slot as u32,
+        });
+    }
+
+    fn flush(&mut self) -> Result<()> {
+        if self.chunk.segments.is_empty() {
+            return Ok(());
+        }
+        self.chunks += 1;
+        (self.emit)(std::mem::take(&mut self.chunk))
+    }
+}

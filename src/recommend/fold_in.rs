@@ -1,0 +1,343 @@
+//! New users (or items) get their rows from their ratings, the other side as it is.
+
+use super::logistic;
+use super::objective::RowObjective;
+use crate::backend::{Backend, RowProblem};
+use crate::data::{Ids, Ratings, Side, UNKNOWN};
+use crate::model::{Factors, Model, Seen};
+use crate::train::{Loss, RowRatings};
+use crate::{Error, Result};
+use std::ops::ControlFlow;
+
+/// Rows that were solved from ratings, and these.
+#[derive(Clone, Debug, Default)]
+pub struct FoldedIn {
+    /// The ids of the rows.
+    pub ids: Ids,
+    /// (rows, factors), row-major.
+    pub factors: Vec<f32>,
+    /// (rows); zeros for a model without biases.
+    pub bias: Vec<f32>,
+    side: Option<Side>,
+    ratings: Ratings,
+}
+
+/// Calls of coordinate descent, at most; each visits every coordinate several times.
+const CALLS: usize = 200;
+/// A row stands still where no number moves by more than this part of the largest.
+const STILL: f32 = 1e-5;
+
+/// Solves the rows of `ids`, users or items by `side`, from their `ratings`, by the objective the
+/// model was trained by: the row that a further half sweep of alternating least squares would give
+/// them (for logistic loss by Newton's method, for nonnegative factors by coordinate descent, both
+/// to convergence). The gradient solvers' objective is the same sum, so their models take part.
+///
+/// `ratings` are transformed as in training; on the folded side indices count `ids`, on the other
+/// the model's rows. A row without ratings becomes zero. The model stays as it is;
+/// [`FoldedIn::join`] makes the rows a part of it.
+///
+/// # Errors
+/// An index out of range; a rating that the objective has no use for (a negative one for `ials`,
+/// another label than 0 and 1 for logistic loss); a row that its ratings do not determine (without
+/// regularization); a lost device.
+///
+/// ```
+/// # use wgmf::cpu::Cpu;
+/// # use wgmf::data::{Ids, Ratings, Side};
+/// # use wgmf::model::{Factors, Model};
+/// # fn main() -> wgmf::Result<()> {
+/// # let model = Model {
+/// #     factors: Factors {
+/// #         factors: 2,
+/// #         user_factors: vec![1.0, 0.0],
+/// #         item_factors: vec![1.0, 0.0, 0.0, 1.0, 0.9, 0.1],
+/// #         user_bias: vec![0.0],
+/// #         item_bias: vec![0.0; 3],
+/// #         global_mean: 3.0,
+/// #     },
+/// #     users: ["ann"].into_iter().collect(),
+/// #     items: ["x", "y", "z"].into_iter().collect(),
+/// #     user_ratings: vec![1],
+/// #     item_ratings: vec![1, 0, 0],
+/// #     transform: Default::default(),
+/// #     loss: Default::default(),
+/// #     run: Default::default(),
+/// # };
+/// use wgmf::recommend::fold_in;
+///
+/// // Bob, who is new, gives x five stars and y one.
+/// let bob: Ids = ["bob"].into_iter().collect();
+/// let ratings = Ratings {
+///     users: vec![0, 0],
+///     items: vec![0, 1], // x and y in the model
+///     values: vec![5.0, 1.0],
+///     timestamps: vec![],
+/// };
+/// let folded = fold_in(&Cpu::new(), &model, Side::User, &bob, &ratings)?;
+/// assert!(folded.factors[0] > 1.5 && folded.factors[1] < -1.5);
+/// # Ok(())
+/// # }
+/// ```
+pub fn fold_in(
+    backend: &dyn Backend,
+    model: &Model,
+    side: Side,
+    ids: &Ids,
+    ratings: &Ratings,
+) -> Result<FoldedIn> {
+    let objective = RowObjective::of(model);
+    let (own, partners) = match side {
+        Side::User => (&ratings.users, &ratings.items),
+        Side::Item => (&ratings.items, &ratings.users),
+    };
+    let f = &model.factors;
+    let known = match side {
+        Side::User => f.items(),
+        Side::Item => f.users(),
+    };
+    for ((&row, &partner), &rating) in own.iter().zip(partners).zip(&ratings.values) {
+        if row as usize >= ids.len() || partner as usize >= known {
+            return Err(Error::data(format!(
+                "rating of {} {row} lies outside {} new and {known} known rows",
+                side.name(),
+                ids.len()
+            )));
+        }
+        if let Some(objection) = objective.objection(rating) {
+            let id = ids.name(row);
+            return Err(Error::data(format!(
+                "rating {rating} of {} \"{id}\": {objection}",
+                side.name()
+            )));
+        }
+    }
+    let start = start(model, side, ids.len());
+    let (factors, bias) = match objective.loss {
+        Loss::Logistic => logistic::solve(backend, &objective, side, start, ratings, ids)?,
+        Loss::Squared if objective.nonnegative => {
+            nonnegative(backend, &objective, side, start, ratings)?
+        }
+        Loss::Squared => squared(backend, problem(&objective, start, ratings), side)?,
+    };
+    let mut rows = factors.chunks_exact(f.factors.max(1)).zip(&bias);
+    if let Some(row) = rows.position(|(p, b)| !b.is_finite() || p.iter().any(|x| !x.is_finite())) {
+        let id = ids.name(row as u32);
+        return Err(Error::data(format!(
+            "the ratings of {} \"{id}\" do not determine its factors (the model has reg {}); train \
+             with a larger --reg",
+            side.name(),
+            objective.reg
+        )));
+    }
+    Ok(FoldedIn { ids: ids.clone(), factors, bias, side: Some(side), ratings: ratings.clone() })
+}
+
+/// The model's other side beside zeros for `rows` new rows of `side`.
+fn start(model: &Model, side: Side, rows: usize) -> Factors {
+    let f = &model.factors;
+    let (zeros, no_bias) = (vec![0.0; rows * f.factors], vec![0.0; rows]);
+    match side {
+        Side::User => Factors {
+            factors: f.factors,
+            user_factors: zeros,
+            item_factors: f.item_factors.clone(),
+            user_bias: no_bias,
+            item_bias: f.item_bias.clone(),
+            global_mean: f.global_mean,
+        },
+        Side::Item => Factors {
+            factors: f.factors,
+            user_factors: f.user_factors.clone(),
+            item_factors: zeros,
+            user_bias: f.user_bias.clone(),
+            item_bias: no_bias,
+            global_mean: f.global_mean,
+        },
+    }
+}
+
+/// The least-squares problem of `ratings` from `start`.
+fn problem(objective: &RowObjective, start: Factors, ratings: &Ratings) -> RowProblem {
+    let targets = Ratings {
+        users: ratings.users.clone(),
+        items: ratings.items.clone(),
+        values: ratings.values.iter().map(|&rating| objective.target(rating).0).collect(),
+        timestamps: Vec::new(),
+    };
+    let weights: Vec<f32> = match objective.alpha {
+        Some(_) => ratings.values.iter().map(|&rating| objective.target(rating).1).collect(),
+        None => Vec::new(),
+    };
+    RowProblem {
+        ratings: RowRatings::new(&targets, &weights, start.users(), start.items()),
+        test: Ratings::default(),
+        terms: objective.terms(start.factors),
+        start,
+    }
+}
+
+/// Solves a side of a least-squares problem: (rows, factors), (rows).
+pub(super) fn squared(
+    backend: &dyn Backend,
+    problem: RowProblem,
+    side: Side,
+) -> Result<(Vec<f32>, Vec<f32>)> {
+    let mut passes = backend.row_passes(problem)?;
+    passes.solve(side, &mut |_| ControlFlow::Continue(()))?;
+    Ok(rows_of(passes.factors()?, side))
+}
+
+/// Solves nonnegative rows: coordinate descent is called again for those that still move.
+fn nonnegative(
+    backend: &dyn Backend,
+    objective: &RowObjective,
+    side: Side,
+    start: Factors,
+    ratings: &Ratings,
+) -> Result<(Vec<f32>, Vec<f32>)> {
+    let k = start.factors;
+    let (mut factors, bias) = rows_of(start.clone(), side);
+    let mut moving: Vec<usize> = (0..bias.len()).collect();
+    for _ in 0..CALLS {
+        let part = part(side, ratings, &moving, bias.len());
+        let at = |row: usize| row * k..(row + 1) * k;
+        let own: Vec<f32> = moving.iter().flat_map(|&row| &factors[at(row)]).copied().collect();
+        let mut start = start.clone();
+        match side {
+            Side::User => (start.user_factors, start.user_bias) = (own, vec![0.0; moving.len()]),
+            Side::Item => (start.item_factors, start.item_bias) = (own, vec![0.0; moving.len()]),
+        }
+        let (solved, _) = squared(backend, problem(objective, start, &part), side)?;
+        let mut still = Vec::new();
+        for (&row, solved) in moving.iter().zip(solved.chunks_exact(k)) {
+            let old = &mut factors[at(row)];
+            let scale = solved.iter().fold(0.0_f32, |most, x| most.max(x.abs()));
+            let far = |(old, new): (&f32, &f32)| (new - old).abs() > STILL * scale;
+            if old.iter().zip(solved).any(far) {
+                still.push(row);
+            }
+            old.copy_from_slice(solved);
+        }
+        moving = still;
+        if moving.is_empty() {
+            break;
+        }
+    }
+    Ok((factors, bias))
+}
+
+/// The ratings of some `rows` (ascending, of `count`), which are numbered anew.
+fn part(side: Side, ratings: &Ratings, rows: &[usize], count: usize) -> Ratings {
+    let mut new = vec![UNKNOWN; count];
+    for (at, &row) in rows.iter().enumerate() {
+        new[row] = at as u32;
+    }
+    let mut part = ratings.clone();
+    let own = match side {
+        Side::User => &mut part.users,
+        Side::Item => &mut part.items,
+    };
+    own.iter_mut().for_each(|row| *row = new[*row as usize]);
+    let kept: Vec<bool> = own.iter().map(|&row| row != UNKNOWN).collect();
+    part.retain(|at| kept[at]);
+    part
+}
+
+/// A side's factors and biases.
+fn rows_of(factors: Factors, side: Side) -> (Vec<f32>, Vec<f32>) {
+    match side {
+        Side::User => (factors.user_factors, factors.user_bias),
+        Side::Item => (factors.item_factors, factors.item_bias),
+    }
+}
+
+impl FoldedIn {
+    /// Makes the rows a part of the model they were solved for, and their ratings a part of its
+    /// record of training pairs, which is returned. New ids go behind the old ones; the rows of ids
+    /// that the model has are replaced. The counts of ratings grow, and `run.data` says how many
+    /// were folded in (`folded_in_users`) and how many replaced (`updated_users`), or `…_items`.
+    ///
+    /// # Errors
+    /// A record or rows that do not belong to this model; then it stays as it was.
+    pub fn join(&self, model: &mut Model, seen: &Seen) -> Result<Seen> {
+        let Some(side) = self.side else { return Ok(seen.clone()) };
+        let (users, items) = (model.factors.users(), model.factors.items());
+        let k = model.factors.factors;
+        if (seen.users(), seen.items()) != (users, items)
+            || self.factors.len() != self.ids.len() * k
+        {
+            return Err(Error::data("rows that were folded into one model cannot join another"));
+        }
+        let (mut new_ids, mut rows) = (0, Vec::with_capacity(self.ids.len()));
+        let ids = match side {
+            Side::User => &mut model.users,
+            Side::Item => &mut model.items,
+        };
+        let before = ids.len();
+        for id in self.ids.iter() {
+            let row = ids.get(id).unwrap_or_else(|| {
+                new_ids += 1;
+                (before + new_ids - 1) as u32
+            });
+            rows.push(row);
+        }
+        let mut ratings = self.ratings.clone();
+        let own = match side {
+            Side::User => &mut ratings.users,
+            Side::Item => &mut ratings.items,
+        };
+        own.iter_mut().for_each(|row| *row = rows[*row as usize]);
+        let (users, items) = match side {
+            Side::User => (users + new_ids, items),
+            Side::Item => (users, items + new_ids),
+        };
+        let grown = seen.extended(&ratings, users, items)?;
+        // From here on nothing fails.
+        for id in self.ids.iter() {
+            ids.intern(id);
+        }
+        let f = &mut model.factors;
+        let (factors, bias) = match side {
+            Side::User => (&mut f.user_factors, &mut f.user_bias),
+            Side::Item => (&mut f.item_factors, &mut f.item_bias),
+        };
+        factors.resize((before + new_ids) * k, 0.0);
+        bias.resize(before + new_ids, 0.0);
+        for (at, &row) in rows.iter().enumerate() {
+            let row = row as usize;
+            factors[row * k..][..k].copy_from_slice(&self.factors[at * k..][..k]);
+            bias[row] = self.bias[at];
+        }
+        model.user_ratings.resize(users, 0);
+        model.item_ratings.resize(items, 0);
+        for user in 0..users as u32 {
+            let old: &[u32] =
+                if (user as usize) < seen.users() { seen.items_of(user) } else { &[] };
+            let now = grown.items_of(user);
+            if now.len() == old.len() {
+                continue;
+            }
+            model.user_ratings[user as usize] += (now.len() - old.len()) as u32;
+            for item in now.iter().filter(|item| old.binary_search(item).is_err()) {
+                model.item_ratings[*item as usize] += 1;
+            }
+        }
+        note(model, &format!("folded_in_{}s", side.name()), new_ids);
+        note(model, &format!("updated_{}s", side.name()), rows.len() - new_ids);
+        Ok(grown)
+    }
+}
+
+/// Adds to a count in `run.data`.
+fn note(model: &mut Model, key: &str, count: usize) {
+    if count == 0 {
+        return;
+    }
+    if !model.run.data.is_object() {
+        model.run.data = serde_json::json!({});
+    }
+    if let Some(data) = model.run.data.as_object_mut() {
+        let before = data.get(key).and_then(serde_json::Value::as_u64).unwrap_or(0);
+        data.insert(key.to_owned(), (before + count as u64).into());
+    }
+}

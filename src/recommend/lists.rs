@@ -1,0 +1,246 @@
+//! Lists of the best items for users, in bounded memory.
+
+use super::{Catalogue, ExactRanker, Explained, Explainer, Explanation, Scored};
+use crate::backend::Backend;
+use crate::model::{Model, Seen};
+use crate::{Error, Result};
+use rayon::prelude::*;
+use std::borrow::Cow;
+
+/// Bytes of queries, lists and explanations that are in memory at once.
+const AT_ONCE: usize = 64 << 20;
+/// Users at once, at most: more make no backend faster.
+const MOST_USERS: usize = 8192;
+
+/// A recommended item.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Recommendation {
+    /// The item's row.
+    pub item: u32,
+    /// The prediction in the [`unit`](Model::unit) of the model: a rating with the transform
+    /// undone, a probability, or a preference.
+    pub score: f64,
+    /// The score in its parts, where that was asked for.
+    pub explanation: Option<Explanation>,
+}
+
+/// Makes lists of the best items of a catalogue for users of a model.
+pub struct Recommender<'a> {
+    model: &'a Model,
+    catalogue: &'a Catalogue<'a>,
+    ranker: ExactRanker<'a>,
+    seen: Option<&'a Seen>,
+    explain: Option<(&'a Explainer<'a>, &'a Seen)>,
+}
+
+impl<'a> Recommender<'a> {
+    /// Uploads the catalogue's items to the backend. Items that a user has in `seen` are left out
+    /// of his list; nothing is where there is none.
+    ///
+    /// # Errors
+    /// An empty catalogue; items that do not fit the device; a record of another model.
+    pub fn new(
+        backend: &'a dyn Backend,
+        model: &'a Model,
+        catalogue: &'a Catalogue<'a>,
+        seen: Option<&'a Seen>,
+    ) -> Result<Self> {
+        if catalogue.is_empty() {
+            return Err(Error::data("there is no item to recommend"));
+        }
+        let sizes = (model.factors.users(), model.factors.items());
+        if seen.is_some_and(|seen| (seen.users(), seen.items()) != sizes) {
+            return Err(Error::data("the record of seen items is another model's"));
+        }
+        let ranker = ExactRanker::new(backend, catalogue.candidates())?;
+        Ok(Recommender { model, catalogue, ranker, seen, explain: None })
+    }
+
+    /// Solves each user's row again from his training ratings in `seen`, ranks by that row, and
+    /// explains each score.
+    ///
+    /// # Errors
+    /// A record without values, or of another model.
+    pub fn explained(mut self, explainer: &'a Explainer<'a>, seen: &'a Seen) -> Result<Self> {
+        if !seen.has_values() {
+            return Err(Error::data(
+                "the model holds no values of its training ratings (an earlier version trained \
+                 it), so scores cannot be explained; train it again",
+            ));
+        }
+        if (seen.users(), seen.items()) != (self.model.factors.users(), self.model.factors.items())
+        {
+            return Err(Error::data("the record of seen items is another model's"));
+        }
+        self.explain = Some((explainer, seen));
+        Ok(self)
+    }
+
+    /// How many users are served at once for lists of `n`: what they need lies below a fixed
+    /// number of bytes, or it is one user.
+    pub fn users_at_once(&self, n: usize) -> usize {
+        let k = self.model.factors.factors;
+        let entry = size_of::<Scored>() + 2 * size_of::<Recommendation>();
+        let n = n.min(self.catalogue.len());
+        let excluded = match (self.seen, self.catalogue.len() < self.model.factors.items()) {
+            (Some(_), true) => 4 * self.catalogue.len(),
+            _ => 0,
+        };
+        let explained = match self.explain {
+            // A triangle in f64, and with each entry all items of the user (256, say).
+            Some(_) => 8 * (k + 1) * (k + 1) + n * 256 * size_of::<(u32, f64)>(),
+            None => 0,
+        };
+        (AT_ONCE / (4 * k + n * entry + excluded + explained)).clamp(1, MOST_USERS)
+    }
+
+    /// Hands each user's list of the `n` best items to `each`, in order of `users`: best first,
+    /// equal scores by item index; shorter where there are not so many items.
+    ///
+    /// # Errors
+    /// What `each` returns; a user the model does not have; a score that overflows when the
+    /// transform is undone; a lost device.
+    pub fn each(
+        &mut self,
+        users: impl IntoIterator<Item = u32>,
+        n: usize,
+        mut each: impl FnMut(u32, &[Recommendation]) -> Result<()>,
+    ) -> Result<()> {
+        let at_once = self.users_at_once(n);
+        let mut users = users.into_iter();
+        let mut chunk = Vec::with_capacity(at_once);
+        loop {
+            chunk.clear();
+            chunk.extend(users.by_ref().take(at_once));
+            if chunk.is_empty() {
+                return Ok(());
+            }
+            for (&user, list) in chunk.iter().zip(self.chunk(&chunk, n)?) {
+                each(user, &list)?;
+            }
+        }
+    }
+
+    fn chunk(&mut self, users: &[u32], n: usize) -> Result<Vec<Vec<Recommendation>>> {
+        let f = &self.model.factors;
+        if let Some(user) = users.iter().find(|&&user| user as usize >= f.users()) {
+            return Err(Error::data(format!("user {user} is none of {}", f.users())));
+        }
+        let explained: Vec<Explained> = match self.explain {
+            Some((explainer, seen)) => users
+                .par_iter()
+                .map(|&user| {
+                    let values = seen.values_of(user).unwrap_or_default();
+                    explainer.solve(user, seen.items_of(user), values)
+                })
+                .collect::<Result<_>>()?,
+            None => Vec::new(),
+        };
+        let mut queries: Vec<f32> = Vec::with_capacity(users.len() * f.factors);
+        for (at, &user) in users.iter().enumerate() {
+            match explained.get(at) {
+                Some(explained) => queries.extend(explained.factors().iter().map(|&x| x as f32)),
+                None => queries.extend_from_slice(f.user(user)),
+            }
+        }
+        let catalogue = self.catalogue;
+        let seen_rows: Vec<Cow<[u32]>> = match self.seen {
+            Some(seen) => users.iter().map(|&u| catalogue.rows_of(seen.items_of(u))).collect(),
+            None => Vec::new(),
+        };
+        let excluded: Vec<&[u32]> = seen_rows.iter().map(|rows| &**rows).collect();
+        let lists = self.ranker.top(&queries, &excluded, n)?;
+        let model = self.model;
+        let finish = |(at, list): (usize, Vec<Scored>)| -> Result<Vec<Recommendation>> {
+            let base = f64::from(f.global_mean) + f64::from(f.user_bias[users[at] as usize]);
+            let mut list: Vec<Recommendation> = list
+                .into_iter()
+                .map(|scored| {
+                    let item = catalogue.item(scored.row);
+                    let explanation = explained.get(at).map(|explained| explained.score(item));
+                    let score = explanation.as_ref().map_or(base + scored.score, |e| e.score);
+                    Recommendation { item, score, explanation }
+                })
+                .collect();
+            if !explained.is_empty() {
+                // The row that ranked them was rounded.
+                list.sort_by(|a, b| b.score.total_cmp(&a.score).then(a.item.cmp(&b.item)));
+            }
+            for entry in &mut list {
+                entry.score = model.in_unit(entry.score);
+                if !entry.score.is_finite() {
+                    let (user, item) = (model.users.name(users[at]), model.items.name(entry.item));
+                    let message =
+                        format!("the prediction for user \"{user}\", item \"{item}\" overflows");
+                    return Err(Error::data(message));
+                }
+            }
+            Ok(list)
+        };
+        lists.into_par_iter().enumerate().map(finish).collect()
+    }
+}
+
+/// The `n` best items for each of `users` (rows of the model), best first; items that `seen` has
+/// for a user are left out of his list. All lists at once: [`Recommender`] streams them.
+///
+/// # Errors
+/// A user the model does not have; a record of another model; a score that overflows when the
+/// transform is undone; a lost device.
+///
+/// ```
+/// use std::ops::ControlFlow;
+/// use wgmf::cpu::Cpu;
+/// use wgmf::data::{DataOptions, Side, prepare};
+/// use wgmf::model::Model;
+/// use wgmf::recommend::recommend;
+/// use wgmf::train::{Input, Options, train};
+///
+/// # fn main() -> wgmf::Result<()> {
+/// let data = prepare(&["sample/plays.csv".into()], &DataOptions::default(), 0, &())?;
+/// let (users, items) = (data.users.len(), data.items.len());
+/// let settings = Options { epochs: Some(2), ..Options::default() }.resolve(&data.train, users, items)?;
+/// let input = Input::new(&data.users, &data.items, &data.train);
+/// let outcome = train(&Cpu::new(), input, &settings, &mut |_| Ok(ControlFlow::Continue(())))?;
+/// let model = Model {
+///     factors: outcome.factors,
+///     user_ratings: data.train.counts(Side::User, users),
+///     item_ratings: data.train.counts(Side::Item, items),
+///     users: data.users,
+///     items: data.items,
+///     transform: data.transform,
+///     loss: settings.loss,
+///     run: Default::default(),
+/// };
+/// # let home = tempfile::tempdir().unwrap();
+/// # let dir = home.path().join("plays-model");
+/// model.save(&dir, &data.train, false)?;
+///
+/// let model = Model::open(&dir)?;
+/// let seen = model.open_seen(&dir)?;
+/// let lists = recommend(&Cpu::new(), &model, Some(&seen), &[0, 1], 5)?;
+/// assert_eq!(lists[1].len(), 5);
+/// for best in &lists[0] {
+///     assert!(seen.items_of(0).binary_search(&best.item).is_err());
+///     assert!((best.score - model.predict(0, best.item)).abs() < 1e-9);
+///     println!("{}: {:.2}", model.items.name(best.item), best.score);
+/// }
+/// # Ok(())
+/// # }
+/// ```
+pub fn recommend(
+    backend: &dyn Backend,
+    model: &Model,
+    seen: Option<&Seen>,
+    users: &[u32],
+    n: usize,
+) -> Result<Vec<Vec<Recommendation>>> {
+    let catalogue = Catalogue::all(model);
+    let mut lists = Vec::with_capacity(users.len());
+    let mut recommender = Recommender::new(backend, model, &catalogue, seen)?;
+    recommender.each(users.iter().copied(), n, |_, list| {
+        lists.push(list.to_vec());
+        Ok(())
+    })?;
+    Ok(lists)
+}

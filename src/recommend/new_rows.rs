@@ -1,0 +1,136 @@
+//! A file of ratings, sorted into rows that a model can fold in and the rest.
+
+use crate::data::{Ids, Ratings, Side, Table, UNKNOWN, align};
+use crate::model::{Model, Seen};
+use crate::{Error, Result};
+use std::collections::HashSet;
+
+/// Rows to be folded in, and what was left out.
+#[derive(Clone, Debug, Default)]
+pub struct NewRows {
+    /// The ids of the rows, in order of first appearance.
+    pub ids: Ids,
+    /// Their ratings, transformed: on the own side indices count `ids`, on the other the model's
+    /// rows.
+    pub ratings: Ratings,
+    /// Ids of the file that the model has already: kept as they are, or with `update` among `ids`.
+    pub known: Vec<String>,
+    /// Ids that have no rating with an id that the model knows on the other side.
+    pub empty: Vec<String>,
+    /// Ids of the other side that the model does not know; their ratings are left out.
+    pub strangers: Vec<String>,
+}
+
+impl NewRows {
+    /// Sorts a freshly read `table` without duplicates for `model`. With `update` the ids of the
+    /// folded side that the model knows are solved again, from their training ratings in `seen`
+    /// and those of the table, which replace earlier ones of the same pair.
+    ///
+    /// # Errors
+    /// A rating that the model's transform is not defined for; `update` where `seen` has no values.
+    pub fn of(
+        model: &Model,
+        seen: &Seen,
+        side: Side,
+        table: &Table,
+        update: bool,
+    ) -> Result<NewRows> {
+        let aligned = align(table, &model.users, &model.items);
+        model.transform.check(&aligned.values, |row| {
+            let (file, line) = table.origin(row);
+            format!("{file}:{line}: rating {}", aligned.values[row])
+        })?;
+        let (ids, all_own, own_known, partners) = match side {
+            Side::User => (&table.users, &table.ratings.users, &aligned.users, &aligned.items),
+            Side::Item => (&table.items, &table.ratings.items, &aligned.items, &aligned.users),
+        };
+        let partner_ids = match side {
+            Side::User => (&table.items, &model.items),
+            Side::Item => (&table.users, &model.users),
+        };
+        let mut rows = NewRows {
+            strangers: names(partner_ids.0, |id| partner_ids.1.get(id).is_none()),
+            ..NewRows::default()
+        };
+        let model_ids = match side {
+            Side::User => &model.users,
+            Side::Item => &model.items,
+        };
+        rows.known = names(ids, |id| model_ids.get(id).is_some());
+        let usable = |at: usize| partners[at] != UNKNOWN && (update || own_known[at] == UNKNOWN);
+        // A row that is solved again starts from its record.
+        let mut updated: Vec<(u32, u32)> = Vec::new();
+        let mut given = HashSet::new();
+        for at in (0..aligned.len()).filter(|&at| usable(at)) {
+            let before = rows.ids.len() as u32;
+            let row = rows.ids.intern(ids.name(all_own[at]));
+            if own_known[at] != UNKNOWN {
+                if row == before {
+                    updated.push((own_known[at], row));
+                }
+                given.insert((row, partners[at]));
+            }
+            rows.push(side, row, partners[at], model.transform.apply(aligned.values[at]));
+        }
+        rows.empty = names(ids, |id| rows.ids.get(id).is_none() && model_ids.get(id).is_none());
+        rows.add_record(seen, side, &mut updated, &given)?;
+        Ok(rows)
+    }
+
+    /// Adds the training ratings of the rows that the model knows, but for the pairs that are
+    /// `given` anew. `updated`: pairs of the model's row and of ours.
+    fn add_record(
+        &mut self,
+        seen: &Seen,
+        side: Side,
+        updated: &mut [(u32, u32)],
+        given: &HashSet<(u32, u32)>,
+    ) -> Result<()> {
+        if updated.is_empty() {
+            return Ok(());
+        }
+        updated.sort_unstable();
+        let no_values = || {
+            Error::data(
+                "the model holds no values of its training ratings (an earlier version trained \
+                 it), so no row can be solved again; train it again, or leave out --update",
+            )
+        };
+        if side == Side::User {
+            for &mut (user, row) in updated {
+                let values = seen.values_of(user).ok_or_else(no_values)?;
+                for (&item, &value) in seen.items_of(user).iter().zip(values) {
+                    if !given.contains(&(row, item)) {
+                        self.push(side, row, item, value);
+                    }
+                }
+            }
+            return Ok(());
+        }
+        for user in 0..seen.users() as u32 {
+            let values = seen.values_of(user).ok_or_else(no_values)?;
+            for (&item, &value) in seen.items_of(user).iter().zip(values) {
+                let Ok(at) = updated.binary_search_by_key(&item, |pair| pair.0) else { continue };
+                let row = updated[at].1;
+                if !given.contains(&(row, user)) {
+                    self.push(side, row, user, value);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn push(&mut self, side: Side, row: u32, partner: u32, value: f32) {
+        let (user, item) = match side {
+            Side::User => (row, partner),
+            Side::Item => (partner, row),
+        };
+        self.ratings.users.push(user);
+        self.ratings.items.push(item);
+        self.ratings.values.push(value);
+    }
+}
+
+fn names(ids: &Ids, accept: impl Fn(&str) -> bool) -> Vec<String> {
+    ids.iter().filter(|id| accept(id)).map(str::to_owned).collect()
+}

@@ -1,0 +1,123 @@
+//! The objective of one row, whichever solver trained the model.
+
+use crate::backend::RowTerms;
+use crate::model::Model;
+use crate::train::Loss;
+use serde::Deserialize;
+
+/// What a row of a model minimizes given the other side:
+/// `Σ w (v − μ − c − b − p·q)² + α₀ Σ (p·q)² + π (reg ‖p‖² + reg_bias b²)`, or with logistic loss
+/// the cross-entropy in place of the squares.
+///
+/// The gradient solvers' batches add up to it: a row of `n` ratings weighs `n^(ν − 1)` at each.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct RowObjective {
+    /// The loss.
+    pub loss: Loss,
+    /// Whether the values are 1 for every listed pair (`ials`).
+    pub implicit: bool,
+    /// Whether there are biases.
+    pub bias: bool,
+    /// Regularization of the factors.
+    pub reg: f64,
+    /// Regularization of the biases.
+    pub reg_bias: f64,
+    /// `ν`.
+    pub reg_exponent: f64,
+    /// `α₀`.
+    pub unobserved_weight: f64,
+    /// What a rating is multiplied by to become its weight.
+    pub alpha: Option<f64>,
+    /// Whether factors are 0 or above.
+    pub nonnegative: bool,
+}
+
+/// What `run.json` says; a model made by hand may say nothing.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Recorded {
+    bias: Option<bool>,
+    reg: Option<f64>,
+    reg_bias: Option<f64>,
+    reg_exponent: Option<f64>,
+    unobserved_weight: Option<f64>,
+    alpha: Option<f64>,
+    nonnegative: bool,
+}
+
+impl RowObjective {
+    /// The objective a model was trained by, as its record has it. A setting that is not recorded
+    /// is taken for the trainer's default: `reg` 0.06 (`ials`: 0.005), `reg_bias` 0.02,
+    /// `reg_exponent` 1, `unobserved_weight` 0.01 for `ials`; biases are there if any is not zero.
+    pub fn of(model: &Model) -> Self {
+        let recorded = Recorded::deserialize(&model.run.settings).unwrap_or_default();
+        let implicit = model.run.solver == "ials";
+        let f = &model.factors;
+        let any_bias = || f.user_bias.iter().chain(&f.item_bias).any(|&b| b != 0.0);
+        let free = !implicit && !recorded.nonnegative;
+        RowObjective {
+            loss: model.loss,
+            implicit,
+            bias: free && recorded.bias.unwrap_or_else(any_bias),
+            reg: recorded.reg.unwrap_or(if implicit { 0.005 } else { 0.06 }),
+            reg_bias: recorded.reg_bias.unwrap_or(0.02),
+            reg_exponent: recorded.reg_exponent.unwrap_or(1.0),
+            unobserved_weight: match implicit {
+                true => recorded.unobserved_weight.unwrap_or(0.01),
+                false => 0.0,
+            },
+            alpha: recorded.alpha.filter(|_| implicit),
+            nonnegative: recorded.nonnegative,
+        }
+    }
+
+    /// The terms for the row solvers, exact in one block of `factors`. With logistic loss they are
+    /// those of a Newton step: half the second derivative, so the regularization counts double.
+    pub fn terms(&self, factors: usize) -> RowTerms {
+        let twice = match self.loss {
+            Loss::Squared => 1.0,
+            Loss::Logistic => 2.0,
+        };
+        RowTerms {
+            bias: self.bias,
+            reg: (twice * self.reg) as f32,
+            reg_bias: (twice * self.reg_bias) as f32,
+            reg_exponent: self.reg_exponent as f32,
+            unobserved_weight: self.unobserved_weight as f32,
+            block: factors,
+            nonnegative: self.nonnegative,
+        }
+    }
+
+    /// `π = (n + α₀·partners)^ν`.
+    pub fn penalty(&self, ratings: usize, partners: usize) -> f64 {
+        (ratings as f64 + self.unobserved_weight * partners as f64).powf(self.reg_exponent)
+    }
+
+    /// The value that is fitted for a (transformed) rating, and its weight.
+    pub fn target(&self, rating: f32) -> (f32, f32) {
+        match self.implicit {
+            true => (1.0, self.alpha.map_or(1.0, |alpha| (alpha * f64::from(rating)) as f32)),
+            false => (rating, 1.0),
+        }
+    }
+
+    /// What is wrong with a rating under this objective, if anything is.
+    pub fn objection(&self, rating: f32) -> Option<&'static str> {
+        if !rating.is_finite() {
+            return Some("it is not a finite number");
+        }
+        match (self.implicit, self.alpha) {
+            (true, _) if rating < 0.0 => Some(
+                "it is below 0, and a model of ials takes every listed pair for a sign of liking",
+            ),
+            (true, None) if rating == 0.0 => Some(
+                "a model of ials takes every listed pair for a sign of liking; leave out such lines",
+            ),
+            _ if self.loss == Loss::Logistic && rating != 0.0 && rating != 1.0 => {
+                Some("a model of logistic loss needs 0 or 1")
+            }
+            _ => None,
+        }
+    }
+}

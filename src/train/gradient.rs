@@ -1,0 +1,129 @@
+//! The gradient solvers at work: where they start, and the visits of an epoch.
+
+use super::run::{Input, Ready, Start, Watch, Work};
+use super::{Batches, Optimizer, Settings, start};
+use crate::Result;
+use crate::backend::{BETA1, BETA2, Backend, GradientPasses, GradientProblem, State, Terms, Visit};
+use crate::model::{EpochRecord, Factors};
+use rand::SeedableRng;
+use rand::seq::SliceRandom;
+use rand_chacha::ChaCha8Rng;
+use std::time::Instant;
+
+/// What helps where factors overflow.
+pub(super) const REMEDY: &str = "lower --learning-rate (and --reg or --init-scale, if they are \
+                                 large), or bring the ratings to a smaller scale (--transform \
+                                 zscore or log1p)";
+
+/// Lays the ratings out in batches and uploads them, to start at `from` or where `input` says.
+pub(super) fn ready<'a>(
+    backend: &'a dyn Backend,
+    input: &Input,
+    settings: &'a Settings,
+    optimizer: Optimizer,
+    start: Start,
+) -> Result<Ready<'a>> {
+    let mean = start::global_mean(input.ratings, settings)?;
+    let (users, items) = (input.users.len(), input.items.len());
+    let terms = Terms::new(settings, optimizer);
+    let start = match start {
+        Start::Random => begin(start::random(users, items, mean, settings), &terms),
+        Start::Given(init) => begin(Factors { global_mean: mean, ..init }, &terms),
+        Start::Resumed(state) => state,
+    };
+    let clock = Instant::now();
+    let shuffle = settings.shuffle.then_some(settings.seed);
+    let batches = Batches::new(input.ratings, users, items, settings.batch_size, shuffle);
+    let layout_seconds = clock.elapsed().as_secs_f64();
+    let (ratings, batch_count) = (batches.ratings(), batches.len());
+    let test = input.test.cloned().unwrap_or_default();
+    let test_ratings = test.len();
+    let clock = Instant::now();
+    let passes = backend.gradient_passes(GradientProblem { batches, test, start, terms })?;
+    let upload_seconds = clock.elapsed().as_secs_f64();
+    let work =
+        Gradient { passes, settings, optimizer, ratings, batches: batch_count, test_ratings };
+    Ok(Ready { work: Box::new(work), layout_seconds, upload_seconds })
+}
+
+struct Gradient<'a> {
+    passes: Box<dyn GradientPasses + 'a>,
+    settings: &'a Settings,
+    optimizer: Optimizer,
+    ratings: usize,
+    batches: usize,
+    test_ratings: usize,
+}
+
+impl Work for Gradient<'_> {
+    fn epoch(&mut self, record: &mut EpochRecord, watch: &mut Watch) -> Result<usize> {
+        let visits = visits(self.settings, self.optimizer, record.epoch, self.batches);
+        let sums = self.passes.epoch(&visits, watch)?;
+        record.train_error = Some(sums.loss / self.ratings as f64);
+        Ok(sums.ratings)
+    }
+
+    fn test(&mut self, record: &mut EpochRecord) -> Result<()> {
+        if self.test_ratings > 0 {
+            record.test_error = Some(self.passes.test_loss()? / self.test_ratings as f64);
+        }
+        Ok(())
+    }
+
+    fn keep(&mut self) -> Result<()> {
+        self.passes.keep()
+    }
+
+    fn kept(&mut self) -> Result<Factors> {
+        self.passes.kept()
+    }
+
+    fn factors(&mut self) -> Result<Factors> {
+        self.passes.factors()
+    }
+
+    fn state(&mut self) -> Result<State> {
+        self.passes.state()
+    }
+}
+
+/// Parameters with moments of zero.
+pub(crate) fn begin(factors: Factors, terms: &Terms) -> State {
+    let zeros = Factors {
+        factors: factors.factors,
+        user_factors: vec![0.0; factors.user_factors.len()],
+        item_factors: vec![0.0; factors.item_factors.len()],
+        user_bias: vec![0.0; factors.user_bias.len()],
+        item_bias: vec![0.0; factors.item_bias.len()],
+        global_mean: 0.0,
+    };
+    State { moments: vec![zeros; terms.moments()], factors }
+}
+
+/// The batches of an epoch in its own seeded order, each with its step size.
+pub(crate) fn visits(
+    settings: &Settings,
+    optimizer: Optimizer,
+    epoch: usize,
+    batches: usize,
+) -> Vec<Visit> {
+    let mut order: Vec<u32> = (0..batches as u32).collect();
+    if settings.shuffle {
+        let mut random = ChaCha8Rng::seed_from_u64(settings.seed);
+        random.set_stream(epoch as u64);
+        order.shuffle(&mut random);
+    }
+    let rate = settings.learning_rate * settings.learning_rate_decay.powi(epoch as i32 - 1);
+    let steps_before = (epoch - 1) * batches;
+    let visit = |(turn, batch): (usize, u32)| {
+        let rate = match optimizer {
+            Optimizer::Sgd | Optimizer::Adagrad => rate,
+            Optimizer::Adam => {
+                let t = (steps_before + turn + 1) as f64;
+                rate * (1.0 - BETA2.powf(t)).sqrt() / (1.0 - BETA1.powf(t))
+            }
+        };
+        Visit { batch, rate: rate as f32 }
+    };
+    order.into_iter().enumerate().map(visit).collect()
+}

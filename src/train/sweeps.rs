@@ -1,0 +1,179 @@
+//! The row solvers at work: a sweep solves all users given the items, then all items given the
+//! users.
+
+use super::run::{Input, Ready, Start, Watch, Work};
+use super::{RowRatings, Settings, Solver, start};
+use crate::backend::{Backend, RowPasses, RowProblem, RowTerms, State};
+use crate::data::{Ids, Ratings, Side};
+use crate::evaluate::held_out_ranking;
+use crate::model::{EpochRecord, Factors, Seen};
+use crate::{Error, Result};
+use std::time::Instant;
+
+/// What helps where a row's equations have no solution.
+pub(super) const REMEDY: &str =
+    "its equations have no unique solution in 32 bits: raise --reg (above 0) or lower --factors";
+
+/// How many items of a list count in the held-out figures of each epoch.
+pub const HELD_OUT_AT: usize = 20;
+
+/// Lays the ratings out by row and uploads them, to start at `from` or where `input` says.
+pub(super) fn ready<'a>(
+    backend: &'a dyn Backend,
+    input: &Input<'a>,
+    settings: &Settings,
+    start: Start,
+) -> Result<Ready<'a>> {
+    let mean = start::global_mean(input.ratings, settings)?;
+    let (users, items) = (input.users.len(), input.items.len());
+    let start = match start {
+        Start::Random => start::random(users, items, mean, settings),
+        Start::Given(init) => Factors { global_mean: mean, ..init },
+        Start::Resumed(state) => state.factors,
+    };
+    let clock = Instant::now();
+    let ratings = row_ratings(input.ratings, settings, (input.users, input.items))?;
+    let test = input.test.filter(|test| !test.is_empty());
+    let implicit = settings.solver == Solver::Ials;
+    let held_out = match test {
+        Some(test) if implicit => Some((test, Seen::new(input.ratings, users, items)?)),
+        _ => None,
+    };
+    let layout_seconds = clock.elapsed().as_secs_f64();
+    let test = test.filter(|_| !implicit).cloned().unwrap_or_default();
+    let test_ratings = test.len();
+    let clock = Instant::now();
+    let terms = RowTerms::new(settings);
+    let count = input.ratings.len();
+    let passes = backend.row_passes(RowProblem { ratings, test, start, terms })?;
+    let upload_seconds = clock.elapsed().as_secs_f64();
+    let work = Sweeps {
+        passes,
+        backend,
+        ratings: count,
+        rounds: rounds(settings),
+        implicit,
+        test_ratings,
+        held_out,
+    };
+    Ok(Ready { work: Box::new(work), layout_seconds, upload_seconds })
+}
+
+/// What a row solver fits: the ratings themselves or, for ials, 1 for each of them, weighing 1 or
+/// `alpha` times the rating. `names` are of users and items, for errors.
+///
+/// # Errors
+/// For ials a rating below 0, and without `alpha` one of 0: neither is a sign of liking.
+pub fn row_ratings(
+    ratings: &Ratings,
+    settings: &Settings,
+    names: (&Ids, &Ids),
+) -> Result<RowRatings> {
+    let (users, items) = (names.0.len(), names.1.len());
+    if settings.solver != Solver::Ials {
+        return Ok(RowRatings::new(ratings, &[], users, items));
+    }
+    let wrong = |value: f32| value < 0.0 || value == 0.0 && settings.alpha.is_none();
+    if let Some((user, item, value)) = ratings.iter().find(|&(.., value)| wrong(value)) {
+        let what = if value < 0.0 { "is below 0" } else { "is 0" };
+        let hint = match value < 0.0 {
+            true => "or learn from dislikes too with --solver als",
+            false => "or give --alpha, with which it weighs nothing",
+        };
+        return Err(Error::data(format!(
+            "the rating of item \"{}\" by user \"{}\" {what} ({value}), and ials takes every \
+             listed pair for a sign of liking; leave such lines out, {hint}",
+            names.1.name(item),
+            names.0.name(user)
+        )));
+    }
+    let weights = match settings.alpha {
+        Some(alpha) => ratings.values.iter().map(|&r| (alpha * f64::from(r)) as f32).collect(),
+        None => Vec::new(),
+    };
+    let ones = Ratings {
+        users: ratings.users.clone(),
+        items: ratings.items.clone(),
+        values: vec![1.0; ratings.len()],
+        timestamps: Vec::new(),
+    };
+    Ok(RowRatings::new(&ones, &weights, users, items))
+}
+
+/// How often a sweep solves a side before the other's turn: once where that is exact. Blocks go
+/// round twice: once leaves a row too far from its optimum to reach an exact solver's objective.
+pub(crate) fn rounds(settings: &Settings) -> usize {
+    if settings.block < settings.factors && !settings.nonnegative { 2 } else { 1 }
+}
+
+/// The sides of a sweep in order.
+pub(crate) fn turns(rounds: usize) -> impl Iterator<Item = Side> {
+    [Side::User, Side::Item].into_iter().flat_map(move |side| std::iter::repeat_n(side, rounds))
+}
+
+struct Sweeps<'a> {
+    passes: Box<dyn RowPasses + 'a>,
+    backend: &'a dyn Backend,
+    ratings: usize,
+    /// How often a side is solved before the other's turn.
+    rounds: usize,
+    implicit: bool,
+    /// Held-out ratings whose error is measured.
+    test_ratings: usize,
+    /// Held-out pairs that are to be ranked, and what was seen in training.
+    held_out: Option<(&'a Ratings, Seen)>,
+}
+
+impl Work for Sweeps<'_> {
+    fn epoch(&mut self, record: &mut EpochRecord, watch: &mut Watch) -> Result<usize> {
+        let all = self.ratings;
+        let rounds = self.rounds;
+        for (turn, side) in turns(rounds).enumerate() {
+            // Every turn visits all ratings; a sweep counts them once.
+            let so_far = |done: usize| (turn * all + done) / (2 * rounds);
+            let done = self.passes.solve(side, &mut |done| watch(so_far(done)))?;
+            if done < all {
+                return Ok(so_far(done));
+            }
+        }
+        let objective = self.passes.objective()?;
+        record.objective = Some(objective.total());
+        record.squared_error = Some(objective.error);
+        record.regularization = Some(objective.regularization);
+        if self.implicit {
+            record.unobserved = Some(objective.unobserved);
+        } else {
+            record.train_error = Some(objective.error / all as f64);
+        }
+        Ok(all)
+    }
+
+    fn test(&mut self, record: &mut EpochRecord) -> Result<()> {
+        if self.test_ratings > 0 {
+            record.test_error = Some(self.passes.test_loss()? / self.test_ratings as f64);
+        }
+        if let Some((test, seen)) = &self.held_out {
+            let factors = self.passes.factors()?;
+            let ranked = held_out_ranking(self.backend, &factors, seen, test, HELD_OUT_AT)?;
+            record.recall = Some(ranked.recall);
+            record.ndcg = Some(ranked.ndcg);
+        }
+        Ok(())
+    }
+
+    fn keep(&mut self) -> Result<()> {
+        self.passes.keep()
+    }
+
+    fn kept(&mut self) -> Result<Factors> {
+        self.passes.kept()
+    }
+
+    fn factors(&mut self) -> Result<Factors> {
+        self.passes.factors()
+    }
+
+    fn state(&mut self) -> Result<State> {
+        Ok(State { factors: self.passes.factors()?, moments: Vec::new() })
+    }
+}

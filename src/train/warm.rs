@@ -1,0 +1,159 @@
+//! A start from another model: what it knows stays, what is new is folded in.
+
+use super::{RowRatings, Settings, row_ratings};
+use crate::backend::{Backend, RowProblem, RowTerms};
+use crate::data::{Ids, Ratings, Side};
+use crate::model::{Factors, Model};
+use crate::{Error, Result};
+use std::ops::ControlFlow;
+
+/// How many rows of a [`warm_start`] the other model knew.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Known {
+    /// Users whose rows are the other model's.
+    pub users: usize,
+    /// Items whose rows are the other model's.
+    pub items: usize,
+}
+
+/// Where training on `ratings` starts from `model`: ids that it knows keep their rows; new items
+/// get theirs from the ratings of known users, then new users from all their ratings, then the new
+/// items again. Rows are folded in by the objective of `settings`, on `backend`.
+///
+/// # Errors
+/// Another number of factors, another kind of loss or of solver, no id in common, a device that is
+/// too small or lost.
+pub fn warm_start(
+    backend: &dyn Backend,
+    model: &Model,
+    (users, items): (&Ids, &Ids),
+    ratings: &Ratings,
+    settings: &Settings,
+) -> Result<(Factors, Known)> {
+    let k = model.factors.factors;
+    if k != settings.factors {
+        return Err(Error::settings(format!(
+            "--from: that model has {k} factors, the settings ask for {}; give --factors {k}",
+            settings.factors
+        )));
+    }
+    if model.loss != settings.loss
+        || (model.run.solver == "ials") != (settings.solver == super::Solver::Ials)
+    {
+        return Err(Error::settings(format!(
+            "--from: that model was trained by {} and another objective than {} has; start from one \
+             of the same kind",
+            model.run.solver,
+            settings.solver.name()
+        )));
+    }
+    let mut start = Factors {
+        factors: k,
+        user_factors: vec![0.0; users.len() * k],
+        item_factors: vec![0.0; items.len() * k],
+        user_bias: vec![0.0; users.len()],
+        item_bias: vec![0.0; items.len()],
+        global_mean: super::global_mean(ratings, settings)?,
+    };
+    let new_users = copy_known(&mut start, model, Side::User, users);
+    let new_items = copy_known(&mut start, model, Side::Item, items);
+    let count = |new: &[bool]| new.iter().filter(|&&new| !new).count();
+    let known = Known { users: count(&new_users), items: count(&new_items) };
+    if known.users == 0 && known.items == 0 {
+        return Err(Error::data(
+            "--from: the model knows none of these users and items; are the ids of the same kind?",
+        ));
+    }
+    if !settings.bias {
+        start.user_bias.fill(0.0);
+        start.item_bias.fill(0.0);
+    }
+    if settings.nonnegative {
+        let rows = start.user_factors.iter_mut().chain(&mut start.item_factors);
+        rows.for_each(|x| *x = x.max(0.0));
+    }
+    let fold = |start: &mut Factors,
+                side: Side,
+                new: &[bool],
+                partner_new: Option<&[bool]>|
+     -> Result<()> {
+        let mut part = Ratings::default();
+        for (user, item, value) in ratings.iter() {
+            let (own, partner) = match side {
+                Side::User => (user, item),
+                Side::Item => (item, user),
+            };
+            if new[own as usize] && partner_new.is_none_or(|new| !new[partner as usize]) {
+                part.users.push(user);
+                part.items.push(item);
+                part.values.push(value);
+            }
+        }
+        if part.is_empty() {
+            return Ok(());
+        }
+        let rows = row_ratings(&part, settings, (users, items))?;
+        *start = solve_new(backend, rows, start, side, new, settings)?;
+        Ok(())
+    };
+    fold(&mut start, Side::Item, &new_items, Some(&new_users))?;
+    fold(&mut start, Side::User, &new_users, None)?;
+    fold(&mut start, Side::Item, &new_items, None)?;
+    Ok((start, known))
+}
+
+/// Copies the rows that `model` knows of `ids`; which rows it does not know.
+fn copy_known(start: &mut Factors, model: &Model, side: Side, ids: &Ids) -> Vec<bool> {
+    let k = start.factors;
+    let (known, bias, to, to_bias) = match side {
+        Side::User => {
+            (&model.users, &model.factors.user_bias, &mut start.user_factors, &mut start.user_bias)
+        }
+        Side::Item => {
+            (&model.items, &model.factors.item_bias, &mut start.item_factors, &mut start.item_bias)
+        }
+    };
+    let mut new = vec![true; ids.len()];
+    for (row, id) in ids.iter().enumerate() {
+        let Some(old) = known.get(id) else { continue };
+        let from = match side {
+            Side::User => model.factors.user(old),
+            Side::Item => model.factors.item(old),
+        };
+        to[row * k..(row + 1) * k].copy_from_slice(from);
+        to_bias[row] = bias[old as usize];
+        new[row] = false;
+    }
+    new
+}
+
+/// `start` with the new rows of a side solved from `ratings`.
+fn solve_new(
+    backend: &dyn Backend,
+    ratings: RowRatings,
+    start: &Factors,
+    side: Side,
+    new: &[bool],
+    settings: &Settings,
+) -> Result<Factors> {
+    let k = start.factors;
+    let terms = RowTerms { block: k, ..RowTerms::new(settings) };
+    let problem = RowProblem { ratings, test: Ratings::default(), start: start.clone(), terms };
+    let mut passes = backend.row_passes(problem)?;
+    passes.solve(side, &mut |_| ControlFlow::Continue(()))?;
+    let solved = passes.factors()?;
+    let mut folded = start.clone();
+    let (to, to_bias, from, from_bias) = match side {
+        Side::User => {
+            (&mut folded.user_factors, &mut folded.user_bias, solved.user_factors, solved.user_bias)
+        }
+        Side::Item => {
+            (&mut folded.item_factors, &mut folded.item_bias, solved.item_factors, solved.item_bias)
+        }
+    };
+    for row in (0..new.len()).filter(|&row| new[row]) {
+        to[row * k..(row + 1) * k].copy_from_slice(&from[row * k..(row + 1) * k]);
+        to_bias[row] = from_bias[row];
+    }
+    Ok(folded)
+}
