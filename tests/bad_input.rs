@@ -608,6 +608,59 @@ fn benchmarks_that_cannot_be() {
 }
 
 #[test]
+fn rankings_that_cannot_be() {
+    run(&[
+        Case("evaluate good stars.csv --ranking", 1, &["no user has a relevant", "--include-seen"]),
+        Case("evaluate good strangers.csv --ranking", 1, &["no user has a relevant", "unknown"]),
+        Case(
+            "evaluate good stars.csv --ranking --include-seen --relevant-from 9",
+            1,
+            &["no user has a relevant", "--relevant-from"],
+        ),
+        Case("evaluate good stars.csv --ranking --at 0", 2, &["--at", "0"]),
+        Case("evaluate good stars.csv --ranking --at", 2, &["--at"]),
+        Case("evaluate good stars.csv --ranking --at 5,", 2, &["--at"]),
+        Case("evaluate good stars.csv --ranking --at 5,all", 2, &["--at", "all"]),
+        Case("evaluate good stars.csv --ranking --at -1", 2, &["--at", "-1"]),
+        Case("evaluate good stars.csv --at 5", 2, &["--at", "--ranking"]),
+        Case("evaluate good stars.csv --baselines", 2, &["--baselines", "--ranking"]),
+        Case("evaluate good stars.csv --backend cpu", 2, &["--backend", "--ranking"]),
+        Case(
+            "evaluate good stars.csv --ranking --relevant-from nan",
+            2,
+            &["--relevant-from", "nan"],
+        ),
+        Case("evaluate good stars.csv --ranking --relevant-from good", 2, &["--relevant-from"]),
+        Case("evaluate good negative.csv --ranking", 2, &["0 to 5", "-2", "--relevant-from"]),
+        Case(
+            "evaluate good stars.csv --ranking --candidates nowhere",
+            1,
+            &["nowhere: ", "No such"],
+        ),
+        Case(
+            "evaluate good stars.csv --ranking --candidates note.txt",
+            1,
+            &["note.txt: ", "no item"],
+        ),
+        Case("evaluate good stars.csv --ranking --candidates empty.csv", 1, &["empty.csv: "]),
+        Case("evaluate good stars.csv --ranking --candidates folder", 1, &["folder: "]),
+        Case("evaluate good text.csv --ranking", 1, &["text.csv:3: ", "\"good\""]),
+        Case("evaluate good strangers.csv --ranking --strict", 1, &["\"zoe\"", "--strict"]),
+        Case(
+            "evaluate noseen stars.csv --ranking",
+            1,
+            &["noseen: ", "seen.safetensors is missing"],
+        ),
+        Case("evaluate good stars.csv --ranking --adapter voodoo", 1, &["--adapter voodoo: "]),
+        Case(
+            "evaluate good stars.csv --ranking --adapter llvmpipe --backend cpu",
+            2,
+            &["--adapter", "--backend cpu"],
+        ),
+    ]);
+}
+
+#[test]
 fn lists_that_cannot_be_made() {
     run(&[
         Case("recommend good", 2, &["--all", "--users", "--new-users"]),
@@ -753,58 +806,5 @@ fn rows_that_cannot_be_folded_in() {
         Case("recommend liked --new-users dislike.csv", 1, &["-1", "\"gus\"", "ials"]),
         Case("recommend good --new-users new.csv --ratings-format wide", 2, &["wide", "grouped"]),
         Case("recommend good --new-users new.csv --all", 2, &["cannot be used"]),
-    ]);
-}
-
-#[test]
-fn rankings_that_cannot_be() {
-    run(&[
-        Case("evaluate good stars.csv --ranking", 1, &["no user has a relevant", "--include-seen"]),
-        Case("evaluate good strangers.csv --ranking", 1, &["no user has a relevant", "unknown"]),
-        Case(
-            "evaluate good stars.csv --ranking --include-seen --relevant-from 9",
-            1,
-            &["no user has a relevant", "--relevant-from"],
-        ),
-        Case("evaluate good stars.csv --ranking --at 0", 2, &["--at", "0"]),
-        Case("evaluate good stars.csv --ranking --at", 2, &["--at"]),
-        Case("evaluate good stars.csv --ranking --at 5,", 2, &["--at"]),
-        Case("evaluate good stars.csv --ranking --at 5,all", 2, &["--at", "all"]),
-        Case("evaluate good stars.csv --ranking --at -1", 2, &["--at", "-1"]),
-        Case("evaluate good stars.csv --at 5", 2, &["--at", "--ranking"]),
-        Case("evaluate good stars.csv --baselines", 2, &["--baselines", "--ranking"]),
-        Case("evaluate good stars.csv --backend cpu", 2, &["--backend", "--ranking"]),
-        Case(
-            "evaluate good stars.csv --ranking --relevant-from nan",
-            2,
-            &["--relevant-from", "nan"],
-        ),
-        Case("evaluate good stars.csv --ranking --relevant-from good", 2, &["--relevant-from"]),
-        Case("evaluate good negative.csv --ranking", 2, &["0 to 5", "-2", "--relevant-from"]),
-        Case(
-            "evaluate good stars.csv --ranking --candidates nowhere",
-            1,
-            &["nowhere: ", "No such"],
-        ),
-        Case(
-            "evaluate good stars.csv --ranking --candidates note.txt",
-            1,
-            &["note.txt: ", "no item"],
-        ),
-        Case("evaluate good stars.csv --ranking --candidates empty.csv", 1, &["empty.csv: "]),
-        Case("evaluate good stars.csv --ranking --candidates folder", 1, &["folder: "]),
-        Case("evaluate good text.csv --ranking", 1, &["text.csv:3: ", "\"good\""]),
-        Case("evaluate good strangers.csv --ranking --strict", 1, &["\"zoe\"", "--strict"]),
-        Case(
-            "evaluate noseen stars.csv --ranking",
-            1,
-            &["noseen: ", "seen.safetensors is missing"],
-        ),
-        Case("evaluate good stars.csv --ranking --adapter voodoo", 1, &["--adapter voodoo: "]),
-        Case(
-            "evaluate good stars.csv --ranking --adapter llvmpipe --backend cpu",
-            2,
-            &["--adapter", "--backend cpu"],
-        ),
     ]);
 }

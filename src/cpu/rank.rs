@@ -183,8 +183,8 @@ impl<K: Sink> Task<'_, K> {
             let first_row = (panel * PANEL) as u32;
             for (group, first) in groups.chunks_exact(factors).zip((0..count).step_by(Q)) {
                 score::<S, Q, V>(simd, group, self.panels.panel(panel), &mut scores);
-                for query in 0..Q.min(count - first) {
-                    self.sink.take(first + query, first_row, &mut scores[query]);
+                for (query, scores) in (first..count).zip(&mut scores) {
+                    self.sink.take(query, first_row, scores);
                 }
             }
         }
