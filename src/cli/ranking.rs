@@ -217,11 +217,8 @@ fn show(columns: &[Column]) -> io::Result<()> {
         writeln!(out, "{name:<24}{:>14}", thousands(count))?;
     }
     if columns.len() > 1 {
-        write!(out, "{:<24}", "")?;
-        for column in columns {
-            write!(out, "{:>14}{:20}", column.title, "")?;
-        }
-        writeln!(out)?;
+        let titles = columns.iter().map(|column| format!("{:>14}{:20}", column.title, ""));
+        line(&mut out, "", titles)?;
     }
     for (at, own) in metrics.at.iter().enumerate() {
         for (mean, (name, _)) in own.means().iter().enumerate() {
@@ -229,11 +226,9 @@ fn show(columns: &[Column]) -> io::Result<()> {
             estimates(&mut out, &format!("{name}@{}", own.n), row)?;
         }
         for (whole, (name, _)) in own.wholes().iter().enumerate() {
-            write!(out, "{:<24}", format!("{name}@{}", own.n))?;
-            for column in columns {
-                write!(out, "{:>14.6}{:20}", column.metrics.at[at].wholes()[whole].1, "")?;
-            }
-            writeln!(out)?;
+            let wholes = columns.iter().map(|column| column.metrics.at[at].wholes()[whole].1);
+            let wholes = wholes.map(|whole| format!("{whole:>14.6}{:20}", ""));
+            line(&mut out, &format!("{name}@{}", own.n), wholes)?;
         }
     }
     if metrics.auc.is_some() {
@@ -247,9 +242,15 @@ fn estimates(
     name: &str,
     row: impl Iterator<Item = Estimate>,
 ) -> io::Result<()> {
-    write!(out, "{name:<24}")?;
-    for Estimate { mean, low, high } in row {
-        write!(out, "{mean:>14.6}{:<20}", format!(" [{low:.5}, {high:.5}]"))?;
-    }
-    writeln!(out)
+    let row = row.map(|Estimate { mean, low, high }| {
+        let interval = format!(" [{low:.5}, {high:.5}]");
+        format!("{mean:>14.6}{interval:<20}")
+    });
+    line(out, name, row)
+}
+
+/// A name and what each ranking has under it.
+fn line(out: &mut impl Write, name: &str, columns: impl Iterator<Item = String>) -> io::Result<()> {
+    let columns: String = columns.collect();
+    writeln!(out, "{}", format!("{name:<24}{columns}").trim_end())
 }

@@ -225,7 +225,8 @@ pub fn ranking_metrics(
     };
     if relevant.users.is_empty() {
         return Err(Error::data(
-            "no user has a relevant item among the candidates: nothing to rank for",
+            "no user has a relevant item among the candidates: pairs seen in training, unknown ids \
+             and ratings below the threshold do not count; see --include-seen, --relevant-from",
         ));
     }
     let longest = options.at.iter().copied().max().unwrap_or_default();

@@ -5,7 +5,6 @@ use crate::{Error, Result};
 use std::borrow::Cow;
 use wgpu::naga;
 
-<<<<<<< HEAD
 macro_rules! sources {
     ($($name:ident),* $(,)?) => {
         /// WGSL of every kernel. [`Default`] gives what this crate ships; tests plant faults in it.
@@ -53,57 +52,6 @@ sources! {
     score,
     step,
     topk,
-=======
-/// WGSL of every kernel. [`Default`] gives what this crate ships; tests plant faults in it.
-#[derive(Clone, Debug)]
-pub struct Sources {
-    /// residual.wgsl
-    pub residual: Cow<'static, str>,
-    /// gradient.wgsl
-    pub gradient: Cow<'static, str>,
-    /// step.wgsl
-    pub step: Cow<'static, str>,
-    /// error.wgsl
-    pub error: Cow<'static, str>,
-    /// reduce.wgsl
-    pub reduce: Cow<'static, str>,
-    /// copy.wgsl
-    pub copy: Cow<'static, str>,
-    /// gram.wgsl
-    pub gram: Cow<'static, str>,
-    /// join.wgsl
-    pub join: Cow<'static, str>,
-    /// cholesky.wgsl
-    pub cholesky: Cow<'static, str>,
-    /// nonnegative.wgsl
-    pub nonnegative: Cow<'static, str>,
-    /// remainder.wgsl
-    pub remainder: Cow<'static, str>,
-    /// penalty.wgsl
-    pub penalty: Cow<'static, str>,
-    /// multiply_add.wgsl
-    pub multiply_add: Cow<'static, str>,
-}
-
-impl Default for Sources {
-    fn default() -> Self {
-        Self {
-            residual: include_str!("../../shaders/residual.wgsl").into(),
-            gradient: include_str!("../../shaders/gradient.wgsl").into(),
-            step: include_str!("../../shaders/step.wgsl").into(),
-            error: include_str!("../../shaders/error.wgsl").into(),
-            reduce: include_str!("../../shaders/reduce.wgsl").into(),
-            copy: include_str!("../../shaders/copy.wgsl").into(),
-            gram: include_str!("../../shaders/gram.wgsl").into(),
-            join: include_str!("../../shaders/join.wgsl").into(),
-            cholesky: include_str!("../../shaders/cholesky.wgsl").into(),
-            nonnegative: include_str!("../../shaders/nonnegative.wgsl").into(),
-            remainder: include_str!("../../shaders/remainder.wgsl").into(),
-            penalty: include_str!("../../shaders/penalty.wgsl").into(),
-            multiply_add: include_str!("../../shaders/multiply_add.wgsl").into(),
-        }
-    }
->>>>>>> gpurows
 }
 
 /// One compute pipeline; its name is its file's stem and its entry point.
@@ -459,7 +407,6 @@ mod tests {
     }
 
     #[test]
-<<<<<<< HEAD
     fn every_file_is_a_source() {
         let sources = super::Sources::default();
         let mut names: Vec<_> = sources.named().iter().map(|(name, _)| name.to_string()).collect();
@@ -467,43 +414,6 @@ mod tests {
         names.sort();
         files.sort();
         assert_eq!(names, files);
-=======
-    fn sources_are_the_files() {
-        let super::Sources {
-            residual,
-            gradient,
-            step,
-            error,
-            reduce,
-            copy,
-            gram,
-            join,
-            cholesky,
-            nonnegative,
-            remainder,
-            penalty,
-            multiply_add,
-        } = super::Sources::default();
-        let sources = [
-            ("cholesky", cholesky),
-            ("copy", copy),
-            ("error", error),
-            ("gradient", gradient),
-            ("gram", gram),
-            ("join", join),
-            ("nonnegative", nonnegative),
-            ("multiply_add", multiply_add),
-            ("penalty", penalty),
-            ("reduce", reduce),
-            ("remainder", remainder),
-            ("residual", residual),
-            ("step", step),
-        ];
-        for (name, source) in &sources {
-            let file = shaders().into_iter().find(|(stem, _)| stem == name);
-            assert!(file.is_some_and(|(_, text)| text == *source), "{name}.wgsl");
-        }
->>>>>>> gpurows
     }
 
     #[test]
