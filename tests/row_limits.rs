@@ -101,7 +101,7 @@ fn equations_larger_than_a_binding_are_refused() {
         Ok(_) => panic!("accepted"),
         Err(error) => error.to_string(),
     };
-    assert!(said.contains("512 factors") && said.contains("4096 bytes"), "{said}");
+    assert!(said.contains("512 factors") && said.contains("4096"), "{said}");
     assert!(said.contains("--factors") && said.contains("--backend cpu"), "{said}");
     // The device goes on.
     compare(&gpu, &RowCase::new(7, 20, 30, 200)).unwrap();
