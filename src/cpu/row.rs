@@ -3,7 +3,7 @@
 use super::cholesky::{backward, cholesky, forward};
 use super::gram::{Ahead, Panel, combine, dot, gram, store};
 use super::lines::{LANES, Line, Matrix, numbers, numbers_mut, strip, vectors, vectors_mut};
-use super::nonnegative::nonnegative;
+use super::nonnegative::{mirror, nonnegative};
 use crate::backend::RowTerms;
 use crate::train::SideRatings;
 use pulp::Simd;
@@ -40,6 +40,8 @@ pub struct Inputs<'a> {
     pub terms: &'a RowTerms,
     /// Number of factors.
     pub factors: usize,
+    /// All coordinates.
+    pub all: &'a Block,
     /// The coordinates in the order in which they are solved.
     pub blocks: &'a [Block],
 }
@@ -63,9 +65,17 @@ impl Normal {
     /// Starts from what every pair weighs, or from nothing.
     #[inline(always)]
     fn start(&mut self, block: &Block) {
-        let strips = block.strips();
+        self.clear(block.columns.len());
+        if !block.gram.is_empty() {
+            self.sums.copy_from_slice(&block.gram);
+        }
+    }
+
+    /// Starts from zeros.
+    #[inline(always)]
+    fn clear(&mut self, columns: usize) {
+        let strips = columns.div_ceil(LANES);
         self.sums.clear();
-        self.sums.extend_from_slice(&block.gram);
         self.sums.resize(strip(strips), Line::ZERO);
         self.right.clear();
         self.right.resize(strips, Line::ZERO);
@@ -214,8 +224,10 @@ pub struct Scratch {
     targets: Vec<f32>,
     normal: Normal,
     pivots: Pivots,
-    /// (factors, strips): the whole symmetric matrix.
+    /// (strips, factors): the whole symmetric matrix.
     whole: Vec<Line>,
+    /// A block of the whole normal equations.
+    part: Normal,
     gradient: Vec<Line>,
 }
 
@@ -225,6 +237,10 @@ const PANEL: usize = 512;
 /// Lines of what is gathered once for all blocks, or for both passes of one: what a second-level
 /// cache holds.
 const STASH: usize = 1 << 14;
+
+/// Lines of a row up to which the whole normal equations of a row with more ratings than a stash holds
+/// are cheaper than gathering its blocks one by one.
+const WHOLE: usize = 8;
 
 /// The most rows that are read ahead while a stash is worked on.
 const AHEAD: usize = 256;
@@ -312,7 +328,7 @@ impl Inputs<'_> {
     ) -> Normal {
         let mut normal = Normal::default();
         let columns = 0..self.factors;
-        normal.start(&Block { columns: columns.clone(), gram: vec![], cross: vec![] });
+        normal.clear(self.factors);
         self.accumulate::<S, V>(simd, positions, &columns, scratch, &mut normal);
         normal
     }
@@ -357,16 +373,73 @@ impl Inputs<'_> {
             *bias = 0.0;
             return;
         }
-        match self.blocks {
-            [all] => {
-                let mut normal = std::mem::take(&mut scratch.normal);
-                normal.start(all);
-                let n = positions.len();
-                self.accumulate::<S, V>(simd, positions, &all.columns, scratch, &mut normal);
-                self.finish::<S, V>(simd, n, normal, scratch, x, bias);
-            }
-            blocks => self.blocks::<S, V>(simd, positions, blocks, scratch, x, bias),
+        let n = positions.len();
+        let strips = self.partner.strips;
+        if self.blocks.len() > 1 && (n * strips <= STASH || strips > WHOLE) {
+            self.blocks::<S, V>(simd, positions, scratch, x, bias);
+            return;
         }
+        let mut normal = std::mem::take(&mut scratch.normal);
+        normal.start(self.all);
+        self.accumulate::<S, V>(simd, positions, &self.all.columns, scratch, &mut normal);
+        if self.blocks.len() > 1 {
+            self.equations::<S, V>(simd, n, normal, scratch, x, bias);
+        } else {
+            self.finish::<S, V>(simd, n, normal, scratch, x, bias);
+        }
+    }
+
+    /// Solves a row of `n` ratings block after block on its whole normal equations.
+    #[inline(always)]
+    fn equations<S: Simd, const V: usize>(
+        &self,
+        simd: S,
+        n: usize,
+        mut normal: Normal,
+        scratch: &mut Scratch,
+        x: &mut [Line],
+        bias: &mut f32,
+    ) {
+        let penalty = self.penalty(n);
+        let (reg, reg_bias) = (self.terms.reg * penalty, self.terms.reg_bias * penalty);
+        let k = self.factors;
+        normal.regularize(k, reg);
+        let Scratch { whole, pivots, part, .. } = scratch;
+        mirror(k, x.len(), &normal.sums, whole);
+        for (j, block) in self.blocks.iter().enumerate() {
+            let biased = j + 1 == self.blocks.len() && self.terms.bias;
+            let own = block.columns.clone();
+            part.clear(own.len());
+            for (to, column) in own.clone().enumerate() {
+                let line = &whole[column / LANES * k..][..k];
+                let mut moved = 0.0;
+                for (row, x) in numbers(x)[..k].iter().enumerate() {
+                    moved += line[row].0[column % LANES] * x;
+                }
+                let ones = numbers(&normal.ones)[column];
+                let right = numbers(&normal.right)[column] - moved - ones * *bias;
+                numbers_mut(&mut part.right)[to] = right;
+                numbers_mut(&mut part.ones)[to] = ones;
+                for row in 0..own.len().min((to / LANES + 1) * LANES) {
+                    part.sums[strip(to / LANES) + row].0[to % LANES] =
+                        line[own.start + row].0[column % LANES];
+                }
+            }
+            if biased {
+                let product = dot::<S, V>(simd, &normal.ones, x);
+                part.weight = normal.weight;
+                part.target = normal.target - product - (normal.weight + reg_bias) * *bias;
+            }
+            part.regularize(own.len(), 0.0);
+            part.solve::<S, V>(simd, pivots, reg, biased.then_some(reg_bias));
+            for (x, change) in numbers_mut(x)[own].iter_mut().zip(numbers(&part.right)) {
+                *x += change;
+            }
+            if biased {
+                *bias += part.target;
+            }
+        }
+        scratch.normal = normal;
     }
 
     /// Solves a row of `n` ratings whose normal equations were summed in parts.
@@ -381,7 +454,7 @@ impl Inputs<'_> {
         bias: &mut f32,
     ) {
         let mut normal = std::mem::take(&mut scratch.normal);
-        normal.start(&self.blocks[0]);
+        normal.start(self.all);
         for part in parts {
             normal.join(part);
         }
@@ -428,7 +501,6 @@ impl Inputs<'_> {
         &self,
         simd: S,
         positions: Range<usize>,
-        blocks: &[Block],
         scratch: &mut Scratch,
         x: &mut [Line],
         bias: &mut f32,
@@ -438,6 +510,7 @@ impl Inputs<'_> {
         let Scratch { panel, roots, targets, normal, pivots, .. } = scratch;
         let partners = &self.ratings.partners[positions.clone()];
         let strips = self.partner.strips;
+        let blocks = self.blocks;
         let aligned = blocks[0].columns.end.is_multiple_of(LANES);
         let stashed = if aligned && n * strips <= STASH {
             Some(self.gather(positions.clone(), &(0..self.factors), roots, panel))
