@@ -8,6 +8,7 @@ mod gradient;
 mod gram;
 mod lines;
 mod nonnegative;
+mod normal;
 mod objective;
 mod passes;
 mod plan;

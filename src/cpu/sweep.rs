@@ -1,9 +1,10 @@
 //! The row solvers' passes: which thread solves which rows.
 
 use super::lines::{LANES, Line, Matrix, strip};
+use super::normal::{Block, Normal};
 use super::objective::{regularization, side_gram, weighted_error};
 use super::plan::{HotRow, Plan, is_hot};
-use super::row::{Block, Inputs, Normal, Scratch};
+use super::row::{Inputs, Scratch};
 use super::{Cpu, error};
 use crate::Result;
 use crate::backend::{Objective, RowPasses, RowProblem, nothing_kept};
