@@ -10,6 +10,7 @@ mod gram;
 mod lines;
 mod multiply_add;
 mod nonnegative;
+mod normal;
 mod objective;
 mod passes;
 mod plan;

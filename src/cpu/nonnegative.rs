@@ -73,7 +73,7 @@ pub fn nonnegative<S: Simd, const V: usize>(
 
 /// The whole matrix of its upper triangle: strip after strip, a line for each of `factors` rows.
 #[inline(always)]
-fn mirror(factors: usize, strips: usize, sums: &[Line], whole: &mut Vec<Line>) {
+pub fn mirror(factors: usize, strips: usize, sums: &[Line], whole: &mut Vec<Line>) {
     whole.clear();
     whole.resize(strips * factors, Line::ZERO);
     for s in 0..strips {

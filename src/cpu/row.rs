@@ -1,32 +1,13 @@
 //! One row's solution given the other side: all its coordinates at once, or block after block.
 
-use super::cholesky::{backward, cholesky, forward};
-use super::gram::{Ahead, Panel, combine, dot, gram, store};
+use super::gram::{Ahead, Panel, combine, dot, store};
 use super::lines::{LANES, Line, Matrix, numbers, numbers_mut, strip, vectors, vectors_mut};
-use super::nonnegative::nonnegative;
+use super::nonnegative::{mirror, nonnegative};
+use super::normal::{Block, Normal, Pivots, panel_rows};
 use crate::backend::RowTerms;
 use crate::train::SideRatings;
 use pulp::Simd;
 use std::ops::Range;
-
-/// Coordinates that are solved together, and what every pair weighs in their equations.
-pub struct Block {
-    /// Which coordinates.
-    pub columns: Range<usize>,
-    /// `α₀ G` of these coordinates, the upper triangle in strips; empty for explicit ratings.
-    pub gram: Vec<Line>,
-    /// (strips of the block, factors): `α₀ G` of these coordinates with all. Empty for explicit
-    /// ratings, and where the block is all there is.
-    pub cross: Vec<Line>,
-}
-
-impl Block {
-    /// Lines of a row of these coordinates.
-    #[inline(always)]
-    fn strips(&self) -> usize {
-        self.columns.len().div_ceil(LANES)
-    }
-}
 
 /// What the rows of a side need.
 pub struct Inputs<'a> {
@@ -40,168 +21,10 @@ pub struct Inputs<'a> {
     pub terms: &'a RowTerms,
     /// Number of factors.
     pub factors: usize,
+    /// All coordinates.
+    pub all: &'a Block,
     /// The coordinates in the order in which they are solved.
     pub blocks: &'a [Block],
-}
-
-/// Normal equations of `[p, b]`, or of some of their coordinates.
-#[derive(Clone, Default)]
-pub struct Normal {
-    /// `Σ w q qᵀ`, the upper triangle in strips.
-    sums: Vec<Line>,
-    /// (strips): `Σ w t q`; then the solution.
-    right: Vec<Line>,
-    /// (strips): `Σ w q`.
-    ones: Vec<Line>,
-    /// `Σ w`.
-    weight: f32,
-    /// `Σ w t`; then the solution.
-    target: f32,
-}
-
-impl Normal {
-    /// Starts from what every pair weighs, or from nothing.
-    #[inline(always)]
-    fn start(&mut self, block: &Block) {
-        let strips = block.strips();
-        self.sums.clear();
-        self.sums.extend_from_slice(&block.gram);
-        self.sums.resize(strip(strips), Line::ZERO);
-        self.right.clear();
-        self.right.resize(strips, Line::ZERO);
-        self.ones.clear();
-        self.ones.resize(strips, Line::ZERO);
-        self.weight = 0.0;
-        self.target = 0.0;
-    }
-
-    /// Adds rows `√w q` with their `√w t` and `√w`, as many at a time as a cache holds.
-    #[inline(always)]
-    fn add<S: Simd, const V: usize>(
-        &mut self,
-        simd: S,
-        panel: Panel,
-        targets: &[f32],
-        roots: &[f32],
-        biased: bool,
-        mut ahead: Ahead,
-    ) {
-        let strips = self.right.len();
-        let step = panel_rows(strips);
-        let mut from = 0;
-        while from < panel.rows {
-            let rows = from..panel.rows.min(from + step);
-            from = rows.end;
-            let (targets, roots) = (&targets[rows.clone()], &roots[rows.clone()]);
-            let panel = panel.part(0, rows);
-            gram::<S, V>(simd, panel, strips, &mut self.sums, &mut ahead);
-            for s in 0..strips {
-                let lines = panel.strip(s);
-                let sum = combine::<S, V>(simd, lines, targets);
-                let to = &mut vectors_mut::<S, V>(&mut self.right)[s];
-                for v in 0..V {
-                    to[v] = simd.add_f32s(to[v], sum[v]);
-                }
-                if biased {
-                    let sum = combine::<S, V>(simd, lines, roots);
-                    let to = &mut vectors_mut::<S, V>(&mut self.ones)[s];
-                    for v in 0..V {
-                        to[v] = simd.add_f32s(to[v], sum[v]);
-                    }
-                }
-            }
-            if biased {
-                let (mut weight, mut target) = (0.0, 0.0);
-                for (root, t) in roots.iter().zip(targets) {
-                    weight += root * root;
-                    target += root * t;
-                }
-                self.weight += weight;
-                self.target += target;
-            }
-        }
-    }
-
-    /// Adds another part of the same row's ratings.
-    #[inline(always)]
-    fn join(&mut self, other: &Normal) {
-        let pairs = [
-            (&mut self.sums, &other.sums),
-            (&mut self.right, &other.right),
-            (&mut self.ones, &other.ones),
-        ];
-        for (to, from) in pairs {
-            for (to, from) in to.iter_mut().zip(from) {
-                for lane in 0..LANES {
-                    to.0[lane] += from.0[lane];
-                }
-            }
-        }
-        self.weight += other.weight;
-        self.target += other.target;
-    }
-
-    /// Adds the regularization to the diagonal of the first `columns` coordinates; those that pad
-    /// the last line get ones.
-    #[inline(always)]
-    fn regularize(&mut self, columns: usize, reg: f32) {
-        for j in 0..self.right.len() * LANES {
-            let diagonal = &mut self.sums[strip(j / LANES) + j].0[j % LANES];
-            if j < columns {
-                *diagonal += reg;
-            } else {
-                *diagonal = 1.0;
-            }
-        }
-    }
-
-    /// Solves for `right`, and where there is a bias for `target`. Without regularization a pivot
-    /// that is lost in rounding counts as singular: the solution is NaN.
-    #[inline(always)]
-    fn solve<S: Simd, const V: usize>(
-        &mut self,
-        simd: S,
-        pivots: &mut Pivots,
-        reg: f32,
-        reg_bias: Option<f32>,
-    ) {
-        let strips = self.right.len();
-        let floor = 4.0 * f32::EPSILON * ((strips * LANES) as f32).sqrt();
-        pivots.floors.clear();
-        pivots.floors.resize(strips, Line::ZERO);
-        pivots.inverse.clear();
-        pivots.inverse.resize(strips, Line::ZERO);
-        if reg == 0.0 {
-            for j in 0..strips * LANES {
-                let diagonal = self.sums[strip(j / LANES) + j].0[j % LANES];
-                pivots.floors[j / LANES].0[j % LANES] = floor * diagonal;
-            }
-        }
-        cholesky::<S, V>(simd, &mut self.sums, &pivots.floors, &mut pivots.inverse);
-        forward::<S, V>(simd, &self.sums, &pivots.inverse, &mut self.right);
-        if let Some(reg_bias) = reg_bias {
-            forward::<S, V>(simd, &self.sums, &pivots.inverse, &mut self.ones);
-            let pivot = self.weight + reg_bias - dot::<S, V>(simd, &self.ones, &self.ones);
-            let least = if reg_bias == 0.0 { floor * self.weight } else { 0.0 };
-            let rest = self.target - dot::<S, V>(simd, &self.ones, &self.right);
-            self.target = if pivot > least { rest / pivot } else { f32::NAN };
-            for (to, from) in self.right.iter_mut().zip(&self.ones) {
-                for lane in 0..LANES {
-                    to.0[lane] -= self.target * from.0[lane];
-                }
-            }
-        }
-        backward::<S, V>(simd, &self.sums, &pivots.inverse, &mut self.right);
-    }
-}
-
-/// What a factorization keeps of its pivots.
-#[derive(Default)]
-struct Pivots {
-    /// (strips): what each pivot must be above.
-    floors: Vec<Line>,
-    /// (strips): one over the root of each pivot.
-    inverse: Vec<Line>,
 }
 
 /// Memory of one thread, kept from row to row.
@@ -214,26 +37,23 @@ pub struct Scratch {
     targets: Vec<f32>,
     normal: Normal,
     pivots: Pivots,
-    /// (factors, strips): the whole symmetric matrix.
+    /// (strips, factors): the whole symmetric matrix.
     whole: Vec<Line>,
+    /// A block of the whole normal equations.
+    part: Normal,
     gradient: Vec<Line>,
 }
-
-/// Lines of a panel: what a first-level cache holds beside the sums.
-const PANEL: usize = 512;
 
 /// Lines of what is gathered once for all blocks, or for both passes of one: what a second-level
 /// cache holds.
 const STASH: usize = 1 << 14;
 
+/// Lines of a row up to which the whole normal equations of a row with more ratings than a stash holds
+/// are cheaper than gathering its blocks one by one.
+const WHOLE: usize = 8;
+
 /// The most rows that are read ahead while a stash is worked on.
 const AHEAD: usize = 256;
-
-/// Rows of a panel of `strips` strips.
-#[inline(always)]
-fn panel_rows(strips: usize) -> usize {
-    (PANEL / strips).clamp(64, 256)
-}
 
 impl Inputs<'_> {
     /// What a row of `n` ratings weighs its regularization.
@@ -312,7 +132,7 @@ impl Inputs<'_> {
     ) -> Normal {
         let mut normal = Normal::default();
         let columns = 0..self.factors;
-        normal.start(&Block { columns: columns.clone(), gram: vec![], cross: vec![] });
+        normal.clear(self.factors);
         self.accumulate::<S, V>(simd, positions, &columns, scratch, &mut normal);
         normal
     }
@@ -357,16 +177,73 @@ impl Inputs<'_> {
             *bias = 0.0;
             return;
         }
-        match self.blocks {
-            [all] => {
-                let mut normal = std::mem::take(&mut scratch.normal);
-                normal.start(all);
-                let n = positions.len();
-                self.accumulate::<S, V>(simd, positions, &all.columns, scratch, &mut normal);
-                self.finish::<S, V>(simd, n, normal, scratch, x, bias);
-            }
-            blocks => self.blocks::<S, V>(simd, positions, blocks, scratch, x, bias),
+        let n = positions.len();
+        let strips = self.partner.strips;
+        if self.blocks.len() > 1 && (n * strips <= STASH || strips > WHOLE) {
+            self.blocks::<S, V>(simd, positions, scratch, x, bias);
+            return;
         }
+        let mut normal = std::mem::take(&mut scratch.normal);
+        normal.start(self.all);
+        self.accumulate::<S, V>(simd, positions, &self.all.columns, scratch, &mut normal);
+        if self.blocks.len() > 1 {
+            self.equations::<S, V>(simd, n, normal, scratch, x, bias);
+        } else {
+            self.finish::<S, V>(simd, n, normal, scratch, x, bias);
+        }
+    }
+
+    /// Solves a row of `n` ratings block after block on its whole normal equations.
+    #[inline(always)]
+    fn equations<S: Simd, const V: usize>(
+        &self,
+        simd: S,
+        n: usize,
+        mut normal: Normal,
+        scratch: &mut Scratch,
+        x: &mut [Line],
+        bias: &mut f32,
+    ) {
+        let penalty = self.penalty(n);
+        let (reg, reg_bias) = (self.terms.reg * penalty, self.terms.reg_bias * penalty);
+        let k = self.factors;
+        normal.regularize(k, reg);
+        let Scratch { whole, pivots, part, .. } = scratch;
+        mirror(k, x.len(), &normal.sums, whole);
+        for (j, block) in self.blocks.iter().enumerate() {
+            let biased = j + 1 == self.blocks.len() && self.terms.bias;
+            let own = block.columns.clone();
+            part.clear(own.len());
+            for (to, column) in own.clone().enumerate() {
+                let line = &whole[column / LANES * k..][..k];
+                let mut moved = 0.0;
+                for (row, x) in numbers(x)[..k].iter().enumerate() {
+                    moved += line[row].0[column % LANES] * x;
+                }
+                let ones = numbers(&normal.ones)[column];
+                let right = numbers(&normal.right)[column] - moved - ones * *bias;
+                numbers_mut(&mut part.right)[to] = right;
+                numbers_mut(&mut part.ones)[to] = ones;
+                for row in 0..own.len().min((to / LANES + 1) * LANES) {
+                    part.sums[strip(to / LANES) + row].0[to % LANES] =
+                        line[own.start + row].0[column % LANES];
+                }
+            }
+            if biased {
+                let product = dot::<S, V>(simd, &normal.ones, x);
+                part.weight = normal.weight;
+                part.target = normal.target - product - (normal.weight + reg_bias) * *bias;
+            }
+            part.regularize(own.len(), 0.0);
+            part.solve::<S, V>(simd, pivots, reg, biased.then_some(reg_bias));
+            for (x, change) in numbers_mut(x)[own].iter_mut().zip(numbers(&part.right)) {
+                *x += change;
+            }
+            if biased {
+                *bias += part.target;
+            }
+        }
+        scratch.normal = normal;
     }
 
     /// Solves a row of `n` ratings whose normal equations were summed in parts.
@@ -381,7 +258,7 @@ impl Inputs<'_> {
         bias: &mut f32,
     ) {
         let mut normal = std::mem::take(&mut scratch.normal);
-        normal.start(&self.blocks[0]);
+        normal.start(self.all);
         for part in parts {
             normal.join(part);
         }
@@ -428,7 +305,6 @@ impl Inputs<'_> {
         &self,
         simd: S,
         positions: Range<usize>,
-        blocks: &[Block],
         scratch: &mut Scratch,
         x: &mut [Line],
         bias: &mut f32,
@@ -438,6 +314,7 @@ impl Inputs<'_> {
         let Scratch { panel, roots, targets, normal, pivots, .. } = scratch;
         let partners = &self.ratings.partners[positions.clone()];
         let strips = self.partner.strips;
+        let blocks = self.blocks;
         let aligned = blocks[0].columns.end.is_multiple_of(LANES);
         let stashed = if aligned && n * strips <= STASH {
             Some(self.gather(positions.clone(), &(0..self.factors), roots, panel))

@@ -1,9 +1,10 @@
 //! The row solvers' passes: which thread solves which rows.
 
 use super::lines::{LANES, Line, Matrix, strip};
+use super::normal::{Block, Normal};
 use super::objective::{regularization, side_gram, weighted_error};
 use super::plan::{HotRow, Plan, is_hot};
-use super::row::{Block, Inputs, Normal, Scratch};
+use super::row::{Inputs, Scratch};
 use super::{Cpu, error};
 use crate::Result;
 use crate::backend::{Objective, RowPasses, RowProblem, nothing_kept};
@@ -42,36 +43,34 @@ impl Sweep {
         }
     }
 
-    /// The coordinates in blocks, with what every pair weighs in their equations.
-    fn blocks(&self, partner: &Matrix) -> Vec<Block> {
+    /// All coordinates together, and in blocks, with what every pair weighs in their equations.
+    fn blocks(&self, partner: &Matrix) -> (Block, Vec<Block>) {
         let factors = self.problem.start.factors;
         let weight = f64::from(self.problem.terms.unobserved_weight);
         let gram = (weight != 0.0).then(|| side_gram(self.cpu.arch, partner, factors));
-        let size = self.problem.terms.block.clamp(1, factors);
-        let mut blocks = Vec::new();
-        for from in (0..factors).step_by(size) {
-            let columns = from..factors.min(from + size);
-            let strips = columns.len().div_ceil(LANES);
+        let block = |columns: Range<usize>| {
             let mut block = Block { columns: columns.clone(), gram: vec![], cross: vec![] };
-            if let Some(gram) = &gram {
-                block.gram.resize(strip(strips), Line::ZERO);
-                let cross = if columns.len() < factors { strips * factors } else { 0 };
-                block.cross.resize(cross, Line::ZERO);
-                for (j, column) in columns.clone().enumerate() {
-                    for row in 0..factors {
-                        let value = (weight * gram[row * factors + column]) as f32;
-                        if cross > 0 {
-                            block.cross[j / LANES * factors + row].0[j % LANES] = value;
-                        }
-                        if columns.contains(&row) && row - from < (j / LANES + 1) * LANES {
-                            block.gram[strip(j / LANES) + row - from].0[j % LANES] = value;
-                        }
+            let Some(gram) = &gram else { return block };
+            let strips = columns.len().div_ceil(LANES);
+            block.gram.resize(strip(strips), Line::ZERO);
+            let cross = if columns.len() < factors { strips * factors } else { 0 };
+            block.cross.resize(cross, Line::ZERO);
+            for (j, column) in columns.clone().enumerate() {
+                for row in 0..factors {
+                    let value = (weight * gram[row * factors + column]) as f32;
+                    if cross > 0 {
+                        block.cross[j / LANES * factors + row].0[j % LANES] = value;
+                    }
+                    if columns.contains(&row) && row - columns.start < (j / LANES + 1) * LANES {
+                        block.gram[strip(j / LANES) + row - columns.start].0[j % LANES] = value;
                     }
                 }
             }
-            blocks.push(block);
-        }
-        blocks
+            block
+        };
+        let size = self.problem.terms.block.clamp(1, factors);
+        let starts = (0..factors).step_by(size);
+        (block(0..factors), starts.map(|from| block(from..factors.min(from + size))).collect())
     }
 }
 
@@ -85,7 +84,7 @@ impl RowPasses for Sweep {
             Side::User => &self.items,
             Side::Item => &self.users,
         };
-        let blocks = self.blocks(partner);
+        let (all, blocks) = self.blocks(partner);
         let (own, partner, plan) = match side {
             Side::User => (&mut self.users, &self.items, &self.user_plan),
             Side::Item => (&mut self.items, &self.users, &self.item_plan),
@@ -96,6 +95,7 @@ impl RowPasses for Sweep {
             mean: self.problem.start.global_mean,
             terms: &self.problem.terms,
             factors: self.problem.start.factors,
+            all: &all,
             blocks: &blocks,
         };
         let solver = Solver { cpu: self.cpu, inputs: &inputs, scratch: Scratches::new() };

@@ -198,11 +198,15 @@ fn rows_match_the_textbook_at_ragged_sizes() {
 
 #[test]
 fn blocks_match_the_textbook() {
-    let (k, lengths) = (37, [0, 1, 20, 300, 1000]);
-    for block in [1, 3, 8, 16, 32, 36] {
+    // Gathered once; whole equations; a block gathered once and twice.
+    let short = [0, 1, 20, 300, 1000, 6000];
+    let long = [0, 2000, 5000];
+    let cases = [(1, &short[..]), (3, &short), (8, &short), (16, &short), (32, &short)];
+    let cases = cases.map(|(block, lengths)| (37, block, lengths));
+    for (k, block, lengths) in cases.into_iter().chain([(37, 36, &short[..]), (130, 64, &long)]) {
         for (terms, weighted) in [(EXPLICIT, true), (EXPLICIT, false), (IMPLICIT, true)] {
             let terms = RowTerms { block, ..terms };
-            let problem = problem(&lengths, 611, k, terms, weighted);
+            let problem = problem(lengths, 611, k, terms, weighted);
             let mut passes = Sweep::new(Cpu::new(), copy(&problem));
             passes.solve(Side::User, &mut go).unwrap();
             let factors = passes.factors().unwrap();

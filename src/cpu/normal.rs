@@ -1,0 +1,203 @@
+//! Normal equations of a row, or of some of its coordinates: summed, regularized and solved.
+
+use super::cholesky::{backward, cholesky, forward};
+use super::gram::{Ahead, Panel, combine, dot, gram};
+use super::lines::{LANES, Line, strip, vectors_mut};
+use pulp::Simd;
+use std::ops::Range;
+
+/// Coordinates that are solved together, and what every pair weighs in their equations.
+pub struct Block {
+    /// Which coordinates.
+    pub columns: Range<usize>,
+    /// `α₀ G` of these coordinates, the upper triangle in strips; empty for explicit ratings.
+    pub gram: Vec<Line>,
+    /// (strips of the block, factors): `α₀ G` of these coordinates with all. Empty for explicit
+    /// ratings, and where the block is all there is.
+    pub cross: Vec<Line>,
+}
+
+impl Block {
+    /// Lines of a row of these coordinates.
+    #[inline(always)]
+    pub fn strips(&self) -> usize {
+        self.columns.len().div_ceil(LANES)
+    }
+}
+
+/// Normal equations of `[p, b]`, or of some of their coordinates.
+#[derive(Clone, Default)]
+pub struct Normal {
+    /// `Σ w q qᵀ`, the upper triangle in strips.
+    pub sums: Vec<Line>,
+    /// (strips): `Σ w t q`; then the solution.
+    pub right: Vec<Line>,
+    /// (strips): `Σ w q`.
+    pub ones: Vec<Line>,
+    /// `Σ w`.
+    pub weight: f32,
+    /// `Σ w t`; then the solution.
+    pub target: f32,
+}
+
+impl Normal {
+    /// Starts from what every pair weighs, or from nothing.
+    #[inline(always)]
+    pub fn start(&mut self, block: &Block) {
+        self.clear(block.columns.len());
+        if !block.gram.is_empty() {
+            self.sums.copy_from_slice(&block.gram);
+        }
+    }
+
+    /// Starts from zeros.
+    #[inline(always)]
+    pub fn clear(&mut self, columns: usize) {
+        let strips = columns.div_ceil(LANES);
+        self.sums.clear();
+        self.sums.resize(strip(strips), Line::ZERO);
+        self.right.clear();
+        self.right.resize(strips, Line::ZERO);
+        self.ones.clear();
+        self.ones.resize(strips, Line::ZERO);
+        self.weight = 0.0;
+        self.target = 0.0;
+    }
+
+    /// Adds rows `√w q` with their `√w t` and `√w`, as many at a time as a cache holds.
+    #[inline(always)]
+    pub fn add<S: Simd, const V: usize>(
+        &mut self,
+        simd: S,
+        panel: Panel,
+        targets: &[f32],
+        roots: &[f32],
+        biased: bool,
+        mut ahead: Ahead,
+    ) {
+        let strips = self.right.len();
+        let step = panel_rows(strips);
+        let mut from = 0;
+        while from < panel.rows {
+            let rows = from..panel.rows.min(from + step);
+            from = rows.end;
+            let (targets, roots) = (&targets[rows.clone()], &roots[rows.clone()]);
+            let panel = panel.part(0, rows);
+            gram::<S, V>(simd, panel, strips, &mut self.sums, &mut ahead);
+            for s in 0..strips {
+                let lines = panel.strip(s);
+                let sum = combine::<S, V>(simd, lines, targets);
+                let to = &mut vectors_mut::<S, V>(&mut self.right)[s];
+                for v in 0..V {
+                    to[v] = simd.add_f32s(to[v], sum[v]);
+                }
+                if biased {
+                    let sum = combine::<S, V>(simd, lines, roots);
+                    let to = &mut vectors_mut::<S, V>(&mut self.ones)[s];
+                    for v in 0..V {
+                        to[v] = simd.add_f32s(to[v], sum[v]);
+                    }
+                }
+            }
+            if biased {
+                let (mut weight, mut target) = (0.0, 0.0);
+                for (root, t) in roots.iter().zip(targets) {
+                    weight += root * root;
+                    target += root * t;
+                }
+                self.weight += weight;
+                self.target += target;
+            }
+        }
+    }
+
+    /// Adds another part of the same row's ratings.
+    #[inline(always)]
+    pub fn join(&mut self, other: &Normal) {
+        let pairs = [
+            (&mut self.sums, &other.sums),
+            (&mut self.right, &other.right),
+            (&mut self.ones, &other.ones),
+        ];
+        for (to, from) in pairs {
+            for (to, from) in to.iter_mut().zip(from) {
+                for lane in 0..LANES {
+                    to.0[lane] += from.0[lane];
+                }
+            }
+        }
+        self.weight += other.weight;
+        self.target += other.target;
+    }
+
+    /// Adds the regularization to the diagonal of the first `columns` coordinates; those that pad
+    /// the last line get ones.
+    #[inline(always)]
+    pub fn regularize(&mut self, columns: usize, reg: f32) {
+        for j in 0..self.right.len() * LANES {
+            let diagonal = &mut self.sums[strip(j / LANES) + j].0[j % LANES];
+            if j < columns {
+                *diagonal += reg;
+            } else {
+                *diagonal = 1.0;
+            }
+        }
+    }
+
+    /// Solves for `right`, and where there is a bias for `target`. Without regularization a pivot
+    /// that is lost in rounding counts as singular: the solution is NaN.
+    #[inline(always)]
+    pub fn solve<S: Simd, const V: usize>(
+        &mut self,
+        simd: S,
+        pivots: &mut Pivots,
+        reg: f32,
+        reg_bias: Option<f32>,
+    ) {
+        let strips = self.right.len();
+        let floor = 4.0 * f32::EPSILON * ((strips * LANES) as f32).sqrt();
+        pivots.floors.clear();
+        pivots.floors.resize(strips, Line::ZERO);
+        pivots.inverse.clear();
+        pivots.inverse.resize(strips, Line::ZERO);
+        if reg == 0.0 {
+            for j in 0..strips * LANES {
+                let diagonal = self.sums[strip(j / LANES) + j].0[j % LANES];
+                pivots.floors[j / LANES].0[j % LANES] = floor * diagonal;
+            }
+        }
+        cholesky::<S, V>(simd, &mut self.sums, &pivots.floors, &mut pivots.inverse);
+        forward::<S, V>(simd, &self.sums, &pivots.inverse, &mut self.right);
+        if let Some(reg_bias) = reg_bias {
+            forward::<S, V>(simd, &self.sums, &pivots.inverse, &mut self.ones);
+            let pivot = self.weight + reg_bias - dot::<S, V>(simd, &self.ones, &self.ones);
+            let least = if reg_bias == 0.0 { floor * self.weight } else { 0.0 };
+            let rest = self.target - dot::<S, V>(simd, &self.ones, &self.right);
+            self.target = if pivot > least { rest / pivot } else { f32::NAN };
+            for (to, from) in self.right.iter_mut().zip(&self.ones) {
+                for lane in 0..LANES {
+                    to.0[lane] -= self.target * from.0[lane];
+                }
+            }
+        }
+        backward::<S, V>(simd, &self.sums, &pivots.inverse, &mut self.right);
+    }
+}
+
+/// What a factorization keeps of its pivots.
+#[derive(Default)]
+pub struct Pivots {
+    /// (strips): what each pivot must be above.
+    floors: Vec<Line>,
+    /// (strips): one over the root of each pivot.
+    inverse: Vec<Line>,
+}
+
+/// Lines of a panel: what a first-level cache holds beside the sums.
+const PANEL: usize = 512;
+
+/// Rows of a panel of `strips` strips.
+#[inline(always)]
+pub fn panel_rows(strips: usize) -> usize {
+    (PANEL / strips).clamp(64, 256)
+}
