@@ -5,7 +5,8 @@
 //! of Salakhutdinov and Mnih (2007, "Probabilistic matrix factorization").
 //!
 //! [`data`] reads and prepares ratings, [`train`] learns factors from them on a [`backend`] ([`cpu`]
-//! or [`gpu`]), [`model`] saves, opens and exports them, [`evaluate`] measures them.
+//! or [`gpu`]), [`model`] saves, opens and exports them, [`evaluate`] measures them, [`recommend`] makes
+//! lists, finds what is similar, and folds in new users.
 //!
 //! ```
 //! use std::ops::ControlFlow;

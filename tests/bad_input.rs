@@ -56,6 +56,20 @@ fn furnished() -> Place {
     place.write("times.csv", "user,item,rating,timestamp\nann,x,4,1\nbob,x,3,yesterday\n");
     place.write("pairs.csv", "user,item\nann,x\nzoe,x\n");
     place.write("onecolumn.csv", "user\nann\n");
+    place.ok("train stars.csv --model rows --solver als --epochs 2 --factors 3 --progress none");
+    place.ok("train ones.csv --model liked --solver ials --epochs 2 --factors 3 --progress none");
+    place.write("logs.csv", format!("{STARS}gil,x,9\n"));
+    place
+        .ok("train logs.csv --model logs --transform log1p --epochs 1 --factors 3 --progress none");
+    place.write("new.csv", "user,item,rating\ngus,x,5\ngus,w,1\n");
+    place.write("dislike.csv", "user,item,rating\ngus,x,5\ngus,w,-1\n");
+    place.write("zero.csv", "user,item,rating\ngus,x,5\ngus,w,0\n");
+    place.write("strangeitems.csv", "user,item,rating\ngus,q,5\nhal,r,1\n");
+    place.write("strangers.txt", "q\nr\n");
+    place.write("blank.txt", "\n\n");
+    place.write("tabs.tsv", "7\tSeven\n8\tEight\n");
+    place.write("hashes.txt", "x#Ex\ny#Why\n");
+    place.write("nothing.csv", "id,title\nx,\n");
     place.write("note.txt", "not a model");
     let text: String =
         (0..20_000).map(|i| format!("u{},i{},{}\n", i % 97, i % 89, i % 5)).collect();
@@ -84,6 +98,19 @@ fn furnished() -> Place {
     copy("cutfactors", &|name| cut(&format!("{name}/model.safetensors"), |n| n - 5));
     copy("cutids", &|name| cut(&format!("{name}/users.csv"), |n| n / 2));
     copy("cutrun", &|name| cut(&format!("{name}/run.json"), |n| n / 2));
+    copy("noseen", &|name| {
+        fs::remove_file(place.path(&format!("{name}/seen.safetensors"))).unwrap();
+    });
+    copy("cutseen", &|name| cut(&format!("{name}/seen.safetensors"), |n| n - 3));
+    copy("nanseen", &|name| {
+        let file = format!("{name}/seen.safetensors");
+        let mut bytes = place.read(&file);
+        let tensors = safetensors::SafeTensors::deserialize(&bytes).unwrap();
+        let values = tensors.tensor("values").unwrap().data().as_ptr().addr();
+        let at = values - bytes.as_ptr().addr();
+        bytes[at..at + 4].copy_from_slice(&f32::NAN.to_le_bytes());
+        place.write(&file, bytes);
+    });
     copy("noitems", &|name| fs::remove_file(place.path(&format!("{name}/items.csv"))).unwrap());
     copy("future", &|name| {
         let run = String::from_utf8(place.read(&format!("{name}/run.json"))).unwrap();
@@ -577,5 +604,207 @@ fn benchmarks_that_cannot_be() {
         Case("bench --data nowhere.csv --backend cpu", 1, &["nowhere.csv: ", "No such file"]),
         Case("bench --data text.csv --backend cpu", 1, &["text.csv:3: ", "\"good\""]),
         Case("bench --data stars.csv --ratings 9", 2, &["--data", "--ratings"]),
+    ]);
+}
+
+#[test]
+fn rankings_that_cannot_be() {
+    run(&[
+        Case("evaluate good stars.csv --ranking", 1, &["no user has a relevant", "--include-seen"]),
+        Case("evaluate good strangers.csv --ranking", 1, &["no user has a relevant", "unknown"]),
+        Case(
+            "evaluate good stars.csv --ranking --include-seen --relevant-from 9",
+            1,
+            &["no user has a relevant", "--relevant-from"],
+        ),
+        Case("evaluate good stars.csv --ranking --at 0", 2, &["--at", "0"]),
+        Case("evaluate good stars.csv --ranking --at", 2, &["--at"]),
+        Case("evaluate good stars.csv --ranking --at 5,", 2, &["--at"]),
+        Case("evaluate good stars.csv --ranking --at 5,all", 2, &["--at", "all"]),
+        Case("evaluate good stars.csv --ranking --at -1", 2, &["--at", "-1"]),
+        Case("evaluate good stars.csv --at 5", 2, &["--at", "--ranking"]),
+        Case("evaluate good stars.csv --baselines", 2, &["--baselines", "--ranking"]),
+        Case("evaluate good stars.csv --backend cpu", 2, &["--backend", "--ranking"]),
+        Case(
+            "evaluate good stars.csv --ranking --relevant-from nan",
+            2,
+            &["--relevant-from", "nan"],
+        ),
+        Case("evaluate good stars.csv --ranking --relevant-from good", 2, &["--relevant-from"]),
+        Case("evaluate good negative.csv --ranking", 2, &["0 to 5", "-2", "--relevant-from"]),
+        Case(
+            "evaluate good stars.csv --ranking --candidates nowhere",
+            1,
+            &["nowhere: ", "No such"],
+        ),
+        Case(
+            "evaluate good stars.csv --ranking --candidates note.txt",
+            1,
+            &["note.txt: ", "no item"],
+        ),
+        Case("evaluate good stars.csv --ranking --candidates empty.csv", 1, &["empty.csv: "]),
+        Case("evaluate good stars.csv --ranking --candidates folder", 1, &["folder: "]),
+        Case("evaluate good text.csv --ranking", 1, &["text.csv:3: ", "\"good\""]),
+        Case("evaluate good strangers.csv --ranking --strict", 1, &["\"zoe\"", "--strict"]),
+        Case(
+            "evaluate noseen stars.csv --ranking",
+            1,
+            &["noseen: ", "seen.safetensors is missing"],
+        ),
+        Case("evaluate good stars.csv --ranking --adapter voodoo", 1, &["--adapter voodoo: "]),
+        Case(
+            "evaluate good stars.csv --ranking --adapter llvmpipe --backend cpu",
+            2,
+            &["--adapter", "--backend cpu"],
+        ),
+    ]);
+}
+
+#[test]
+fn lists_that_cannot_be_made() {
+    run(&[
+        Case("recommend good", 2, &["--all", "--users", "--new-users"]),
+        Case("recommend good --all --users ann", 2, &["--all", "--users", "cannot be used"]),
+        Case("recommend good --all -n 0", 2, &["-n 0", "1 or more"]),
+        Case("recommend good --all -n -3", 2, &["-3", "-n"]),
+        Case("recommend good --all -n many", 2, &["many", "-n"]),
+        Case("recommend nomodel --all", 1, &["nomodel: ", "No such file"]),
+        Case("recommend stars.csv --all", 1, &["stars.csv: is a file", "wgmf train"]),
+        Case("recommend noseen --all", 1, &["noseen: ", "seen.safetensors is missing", "again"]),
+        Case("recommend cutseen --all", 1, &["cutseen/seen.safetensors: is cut short", "again"]),
+        Case("recommend nanseen --all", 1, &["nanseen/seen.safetensors: ", "not all finite"]),
+        Case(
+            "recommend good --users zoe,yan",
+            1,
+            &["2 of 2 users", "\"zoe\", \"yan\"", "same kind"],
+        ),
+        Case(
+            "recommend good --users zoe,ann --strict",
+            1,
+            &["1 of 2 users", "\"zoe\"", "--strict"],
+        ),
+        Case("recommend good --users-file nowhere.txt", 1, &["nowhere.txt: ", "No such file"]),
+        Case("recommend good --users-file blank.txt", 1, &["blank.txt: is empty", "user ids"]),
+        Case("recommend good --users-file folder", 1, &["folder: is a directory", "user ids"]),
+        Case("recommend good --users-file zeros.csv", 1, &["zeros.csv: is not text"]),
+        Case("recommend good --users-file utf16.csv", 1, &["utf16.csv: is UTF-16"]),
+        Case("recommend good --users-file strangers.txt", 1, &["2 of 2 users", "\"q\", \"r\""]),
+        Case(
+            "recommend good --all --only strangers.txt",
+            1,
+            &["strangers.txt: 2 of 2 ids", "\"q\", \"r\"", "--only needs an item"],
+        ),
+        Case("recommend good --all --only blank.txt", 1, &["blank.txt: is empty", "item ids"]),
+        Case("recommend good --all --exclude stars.csv", 1, &["--exclude leaves out every item"]),
+        Case(
+            "recommend good --all --exclude strangers.txt --strict",
+            1,
+            &["strangers.txt: 2 of 2 ids of --exclude", "--strict"],
+        ),
+        Case(
+            "recommend good --all --only newitems.csv --exclude stars.csv",
+            1,
+            &["newitems.csv: 2 of 2 ids", "--only needs"],
+        ),
+        Case("recommend good --all --explain", 1, &["--explain", "als or ials", "sgd"]),
+        Case("recommend rows --all --explain=0", 2, &["--explain=0", "1 or more"]),
+        Case("recommend rows --all --format xml", 2, &["xml", "jsonl", "table"]),
+        Case("recommend rows --all --output stars.csv", 1, &["stars.csv: exists", "--force"]),
+        Case("recommend rows --all --output folder", 1, &["folder: is a directory"]),
+        Case("recommend rows --all --output no/where.csv", 1, &["no/where.csv: ", "No such file"]),
+        Case("recommend rows --all --force", 2, &["--output"]),
+        Case("recommend rows --all --columns 1,2", 2, &["--new-users"]),
+        Case("recommend rows --all --backend cpu --adapter x", 2, &["--adapter", "--backend cpu"]),
+    ]);
+}
+
+#[test]
+fn titles_that_do_not_fit() {
+    run(&[
+        Case(
+            "recommend good --all --titles tabs.tsv",
+            1,
+            &[
+                "tabs.tsv: has no title of any item of the model",
+                "its first id is \"7\"",
+                "tab-separated",
+                "7\tSeven",
+                "--titles-delimiter",
+            ],
+        ),
+        Case(
+            "recommend good --all --titles hashes.txt",
+            1,
+            &["hashes.txt: ", "x#Ex", "--titles-delimiter or --titles-columns"],
+        ),
+        Case(
+            "recommend good --all --titles hashes.txt --titles-delimiter ;",
+            1,
+            &["hashes.txt: ", "semicolon-separated", "x#Ex"],
+        ),
+        Case("recommend good --all --titles nothing.csv", 1, &["nothing.csv: has no title"]),
+        Case("recommend good --all --titles stars.csv --titles-columns 1", 2, &["two columns"]),
+        Case(
+            "recommend good --all --titles stars.csv --titles-columns item,label",
+            1,
+            &["stars.csv: ", "no column \"label\"", "user, item, rating"],
+        ),
+        Case("recommend good --all --titles-columns 1,2", 2, &["--titles"]),
+        Case("similar good --all --titles blank.txt", 1, &["blank.txt: is empty", "titles"]),
+        Case("similar good --users ann --titles tabs.tsv", 1, &["any user of the model"]),
+    ]);
+}
+
+#[test]
+fn likenesses_that_cannot_be_listed() {
+    run(&[
+        Case("similar good", 2, &["--items", "--users", "--all"]),
+        Case("similar good --items x --users ann", 2, &["cannot be used"]),
+        Case("similar good --all -n 0", 2, &["-n 0", "1 or more"]),
+        Case("similar good --items q", 1, &["1 of 1 items", "\"q\"", "same kind"]),
+        Case("similar good --users x,y", 1, &["2 of 2 users", "\"x\", \"y\""]),
+        Case("similar good --items x,q --strict", 1, &["\"q\"", "--strict"]),
+        Case("similar good --all --metric euclid", 2, &["euclid", "cosine", "inner"]),
+        Case("similar cutfactors --all", 1, &["model.safetensors: is cut short"]),
+    ]);
+}
+
+#[test]
+fn rows_that_cannot_be_folded_in() {
+    run(&[
+        Case("fold-in good new.csv", 2, &["--output"]),
+        Case("fold-in good new.csv --output earlier", 1, &["earlier: already holds", "--force"]),
+        Case("fold-in good new.csv --output folder", 1, &["folder: holds \"mine.txt\""]),
+        Case("fold-in good nowhere.csv --output m", 1, &["nowhere.csv: ", "No such file"]),
+        Case(
+            "fold-in good strangeitems.csv --output m",
+            1,
+            &["2 of 2 items", "\"q\", \"r\"", "no new user is left", "same kind"],
+        ),
+        Case(
+            "fold-in good strangers.csv --output m --items",
+            1,
+            &["\"zoe\", \"yan\"", "every item is in the model already", "--update"],
+        ),
+        Case("fold-in good stars.csv --output m", 1, &["in the model already", "--update"]),
+        Case("fold-in good strangeitems.csv --output m --strict", 1, &["\"q\"", "--strict"]),
+        Case("fold-in liked dislike.csv --output m", 1, &["-1", "\"gus\"", "below 0", "ials"]),
+        Case("fold-in liked zero.csv --output m", 1, &["rating 0", "\"gus\"", "liking"]),
+        Case("fold-in logs dislike.csv --output m", 1, &["dislike.csv:3: rating -1", "log1p"]),
+        Case("fold-in noseen new.csv --output m", 1, &["seen.safetensors is missing"]),
+        Case("fold-in good text.csv --output m", 1, &["text.csv:3: ", "\"good\""]),
+        Case(
+            "fold-in good double.csv --output m --duplicates error",
+            1,
+            &["double.csv:4: ", "--duplicates"],
+        ),
+        Case(
+            "recommend good --new-users strangeitems.csv",
+            1,
+            &["\"q\", \"r\"", "no new user is left"],
+        ),
+        Case("recommend liked --new-users dislike.csv", 1, &["-1", "\"gus\"", "ials"]),
+        Case("recommend good --new-users new.csv --ratings-format wide", 2, &["wide", "grouped"]),
+        Case("recommend good --new-users new.csv --all", 2, &["cannot be used"]),
     ]);
 }

@@ -3,6 +3,7 @@
 use super::info::thousands;
 use super::output::{print_json, stdout, to_stdout};
 use super::progress::Steps;
+use super::ranking;
 use std::io::{self, Write};
 use std::path::PathBuf;
 use wgmf::data::{Duplicates, Ids, ReadOptions, align, read};
@@ -10,12 +11,13 @@ use wgmf::evaluate::{RatingMetrics, rating_metrics, unknown_ids};
 use wgmf::model::{Model, Unit};
 use wgmf::{Error, Result};
 
-/// Measure how far predictions lie from ratings the model has not seen
+/// Measure how far predictions lie from ratings the model has not seen, or how well it ranks
 ///
 /// Ratings of users and items that the model does not know count too: they are predicted by the
 /// means that are known (the item's for a new user, the user's for a new item, else the overall
-/// mean).
+/// mean). With --ranking they count nowhere; their number is given.
 #[derive(clap::Args)]
+#[command(after_long_help = ranking::DEFINITIONS)]
 pub struct Args {
     /// The model directory that wgmf train wrote
     model: PathBuf,
@@ -32,18 +34,22 @@ pub struct Args {
     #[arg(long, value_enum, default_value_t)]
     duplicates: Duplicates,
     #[command(flatten)]
+    ranking: ranking::Args,
+    #[command(flatten)]
     read: ReadOptions,
 }
 
 /// Runs the subcommand.
 pub fn run(args: Args) -> Result<()> {
+    args.ranking.check()?;
     let model = Model::open(&args.model)?;
     let mut table = read(&args.ratings, &args.read, &Steps::new(false))?;
     let merged = table.merge_duplicates(args.duplicates)?;
     if merged > 0 {
         say!("{} duplicates merged", thousands(merged as u64));
     }
-    if !table.has_ratings && model.unit() != Unit::Preference {
+    let needs_ratings = model.unit() != Unit::Preference && !args.ranking.ranking;
+    if !table.has_ratings && needs_ratings {
         say!("no rating column: every rating counts as 1");
     }
     let users = unknown_ids(&table.users, &model.users);
@@ -57,9 +63,16 @@ pub fn run(args: Args) -> Result<()> {
         if args.strict {
             return Err(Error::data(format!("{text} (--strict)")));
         }
-        say!("{text}; scored by the means that are known");
+        let then =
+            if args.ranking.ranking { "left out" } else { "scored by the means that are known" };
+        say!("{text}; {then}");
     }
     let ratings = align(&table, &model.users, &model.items);
+    if args.ranking.ranking {
+        let counts = [users.len() as u64, items.len() as u64];
+        let test = ranking::Test { ratings, has_ratings: table.has_ratings, unknown: counts };
+        return ranking::run(&args.ranking, &args.model, &model, &test, args.json);
+    }
     model.transform.check(&ratings.values, |row| {
         let (file, line) = table.origin(row);
         format!("{file}:{line}: rating {}", ratings.values[row])

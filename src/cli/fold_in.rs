@@ -164,7 +164,7 @@ impl NewRatings<'_> {
             say!("{text}; their ratings are left out");
         }
         if !rows.empty.is_empty() {
-            let what = format!("new {side}s have no rating with a {partner} of the model");
+            let what = format!("{side}s have no rating with a {partner} of the model");
             let what = what.replace("a item", "an item");
             let text = strict(some_of(&rows.empty, own, &what))?;
             say!("{text}; skipped");

@@ -185,7 +185,8 @@ impl Listing {
     }
 
     fn json(&mut self, id: &str, entries: &[Entry]) -> Result<()> {
-        let single = |x: f64| json!(x as f32);
+        // The shortest digits that give the single back.
+        let single = |x: f64| json!(number(x).parse::<f64>().unwrap_or(x));
         for (at, entry) in entries.iter().enumerate() {
             let mut object = Map::new();
             object.insert(self.columns.of.into(), id.into());

@@ -21,6 +21,7 @@ mod listing;
 mod output;
 mod predict;
 mod progress;
+mod ranking;
 mod recommend;
 mod similar;
 mod split;

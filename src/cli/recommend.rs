@@ -2,6 +2,7 @@
 
 use super::fold_in::{self, NewRatings};
 use super::listing::{self, Columns, Entry, Listing, Reason, skip_unknown};
+use super::output::is_closed_pipe;
 use super::progress::Steps;
 use super::{backend, info::thousands};
 use std::path::PathBuf;
@@ -75,19 +76,19 @@ pub struct Args {
 #[group(skip)]
 struct ReadArgs {
     /// Columns of user, item, rating and timestamp, as in training
-    #[arg(long, value_name = "USER,ITEM[,RATING[,TIME]]", requires = "new_users")]
+    #[arg(long, value_name = "USER,ITEM[,RATING[,TIME]]")]
     columns: Option<String>,
     /// What separates the fields, as in training
-    #[arg(long, value_name = "TEXT", requires = "new_users")]
+    #[arg(long, value_name = "TEXT")]
     delimiter: Option<Delimiter>,
     /// Whether the first line names the columns
-    #[arg(long, value_enum, requires = "new_users")]
+    #[arg(long, value_enum)]
     header: Option<Header>,
     /// `triples` has one rating a line; `grouped` has a user followed by its items
-    #[arg(long, value_enum, requires = "new_users")]
+    #[arg(long, value_enum)]
     ratings_format: Option<Format>,
     /// What becomes of several ratings of one pair, as in training
-    #[arg(long, value_enum, requires = "new_users")]
+    #[arg(long, value_enum)]
     duplicates: Option<Duplicates>,
 }
 
@@ -99,6 +100,7 @@ pub fn run(args: Args) -> Result<()> {
     if args.explain == Some(0) {
         return Err(Error::settings("--explain=0: must be 1 or more"));
     }
+    args.read.check(args.new_users.is_some())?;
     let out = args.listing.open()?;
     let steps = Steps::new(args.listing.on_terminal());
     let mut model = Model::open(&args.model)?;
@@ -170,13 +172,13 @@ pub fn run(args: Args) -> Result<()> {
         listing.add(model.users.name(user), "", &entries)
     });
     steps.finish();
-    // What came before a failure is worth having: standard output gets it.
-    if let (Err(error), None) = (&listed, &args.listing.output) {
-        let error = Error::data(error.to_string());
-        listing.finish()?;
+    if let Err(error) = listed {
+        // What came before a failure is worth having: standard output gets it.
+        if args.listing.output.is_none() && !is_closed_pipe(&error) {
+            listing.finish()?;
+        }
         return Err(error);
     }
-    listed?;
     let (lists, entries) = listing.finish()?;
     if let Some(file) = &args.listing.output {
         let (lists, entries) = (thousands(lists), thousands(entries));
@@ -278,6 +280,24 @@ impl Args {
 }
 
 impl ReadArgs {
+    /// Whether the flags have something to act on. (The parser lets a flag that requires another
+    /// pass where that other one is excluded.)
+    fn check(&self, new_users: bool) -> Result<()> {
+        let given = [
+            ("columns", self.columns.is_some()),
+            ("delimiter", self.delimiter.is_some()),
+            ("header", self.header.is_some()),
+            ("ratings-format", self.ratings_format.is_some()),
+            ("duplicates", self.duplicates.is_some()),
+        ];
+        match given.into_iter().find(|(_, given)| *given && !new_users) {
+            Some((flag, _)) => Err(Error::settings(format!(
+                "--{flag} says how the file of --new-users is read; leave it out"
+            ))),
+            None => Ok(()),
+        }
+    }
+
     fn options(&self) -> ReadOptions {
         ReadOptions {
             columns: self.columns.clone(),

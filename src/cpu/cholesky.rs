@@ -5,7 +5,7 @@
 //! [`gram`](super::gram), then its diagonal block is factored and its other blocks are solved for.
 #![expect(clippy::needless_range_loop, reason = "vectors are walked side by side")]
 
-use super::gram::{block_row, combine, store};
+use super::gram::{Ahead, block_row, combine, store};
 use super::lines::{LANES, Line, strip, vectors, vectors_mut};
 use pulp::Simd;
 
@@ -21,7 +21,7 @@ pub fn cholesky<S: Simd, const V: usize>(
     let strips = inverse.len();
     for block in 0..strips {
         if block > 0 {
-            block_row::<S, V>(simd, None, block, LANES * block, strips, a);
+            block_row::<S, V>(simd, None, block, strips, a, &mut Ahead::none());
         }
         let (above, below) = a.split_at_mut(strip(block + 1));
         let Some(diagonal) = above.last_chunk_mut::<LANES>() else { return };

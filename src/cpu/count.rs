@@ -3,31 +3,52 @@
 use super::score::{Line, PANEL};
 use crate::backend::{Counted, Interval, WITHIN};
 
-/// Adds what the scores of a panel, whose rows start at `first_row`, put above and within
-/// `interval`; panels come in ascending order.
-#[inline(always)]
-pub fn count(interval: &Interval, first_row: u32, scores: &Line, counted: &mut Counted) {
-    let (mut above, mut from) = (0_u32, 0_u32);
-    for lane in 0..PANEL {
-        above += u32::from(scores.0[lane] > interval.high);
-        from += u32::from(scores.0[lane] >= interval.low);
+/// What an interval has seen so far.
+#[derive(Clone, Copy, Debug)]
+#[repr(C, align(64))]
+pub struct Tally {
+    /// Scores above, in each place of a panel.
+    above: [u32; PANEL],
+    within: u32,
+    rows: [u32; WITHIN],
+}
+
+impl Tally {
+    /// Nothing.
+    pub fn new() -> Self {
+        Self { above: [0; PANEL], within: 0, rows: [0; WITHIN] }
     }
-    counted.above += above;
-    if from != above {
-        within(interval, first_row, scores, counted);
+
+    /// The sums.
+    pub fn finish(&self) -> Counted {
+        Counted { above: self.above.iter().sum(), within: self.within, rows: self.rows }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn name(&mut self, interval: &Interval, first_row: u32, scores: &Line) {
+        for (row, &score) in (first_row..).zip(&scores.0) {
+            if score >= interval.low && score <= interval.high {
+                if let Some(place) = self.rows.get_mut(self.within as usize) {
+                    *place = row;
+                }
+                self.within += 1;
+            }
+        }
     }
 }
 
-#[cold]
-#[inline(never)]
-fn within(interval: &Interval, first_row: u32, scores: &Line, counted: &mut Counted) {
-    for (row, &score) in (first_row..).zip(&scores.0) {
-        if score >= interval.low && score <= interval.high {
-            let at = counted.within as usize;
-            if at < WITHIN {
-                counted.rows[at] = row;
-            }
-            counted.within += 1;
-        }
+/// Adds what the scores of a panel, whose rows start at `first_row`, put above and within
+/// `interval`; panels come in ascending order.
+#[inline(always)]
+pub fn count(interval: &Interval, first_row: u32, scores: &Line, tally: &mut Tally) {
+    let mut within = 0_u32;
+    for lane in 0..PANEL {
+        let above = u32::from(scores.0[lane] > interval.high);
+        tally.above[lane] += above;
+        within |= u32::from(scores.0[lane] >= interval.low) ^ above;
+    }
+    if within != 0 {
+        tally.name(interval, first_row, scores);
     }
 }

@@ -7,8 +7,9 @@
 //! the same on every processor that has fused products.
 #![expect(clippy::needless_range_loop, reason = "tiles and vectors are walked side by side")]
 
-use super::lines::{LANES, Line, strip, vectors, vectors_mut};
+use super::lines::{LANES, Line, Matrix, strip, vectors, vectors_mut};
 use pulp::Simd;
+use std::ops::Range;
 
 /// Rows in strips of 16 columns.
 #[derive(Clone, Copy)]
@@ -27,26 +28,76 @@ impl<'a> Panel<'a> {
     pub fn strip(&self, s: usize) -> &'a [Line] {
         &self.lines[s * self.stride..][..self.rows]
     }
+
+    /// Some of its rows, from strip `first` on.
+    #[inline(always)]
+    pub fn part(&self, first: usize, rows: Range<usize>) -> Self {
+        let lines = &self.lines[first * self.stride + rows.start..];
+        Self { lines, stride: self.stride, rows: rows.len() }
+    }
+}
+
+/// Rows that are gathered next. They are read, a few at a tile, while products are summed, so that
+/// the memory's latency is hidden: gathering them later finds them in a cache.
+pub struct Ahead<'a> {
+    side: Option<&'a Matrix>,
+    rows: &'a [u32],
+    /// Rows read at a tile.
+    step: usize,
+}
+
+impl<'a> Ahead<'a> {
+    /// Nothing comes next.
+    #[inline(always)]
+    pub fn none() -> Self {
+        Self { side: None, rows: &[], step: 0 }
+    }
+
+    /// `rows` of `side`, while the products of a panel of `strips` strips are summed.
+    #[inline(always)]
+    pub fn new(side: &'a Matrix, rows: &'a [u32], strips: usize) -> Self {
+        // About as many tiles as there are: two of half a strip's rows and up to three strips.
+        let tiles = strips * (strips + 5) / 3;
+        Self { side: Some(side), rows, step: rows.len().div_ceil(tiles) }
+    }
+
+    #[inline(always)]
+    fn touch(&mut self) {
+        let Some(side) = self.side else { return };
+        let (now, later) = self.rows.split_at(self.step.min(self.rows.len()));
+        self.rows = later;
+        for &row in now {
+            for line in side.row(row) {
+                std::hint::black_box(line.0[0]);
+            }
+        }
+    }
 }
 
 /// `sums += Σ y yᵀ` over the rows of a panel of `strips` strips.
 #[inline(always)]
-pub fn gram<S: Simd, const V: usize>(simd: S, panel: Panel, strips: usize, sums: &mut [Line]) {
+pub fn gram<S: Simd, const V: usize>(
+    simd: S,
+    panel: Panel,
+    strips: usize,
+    sums: &mut [Line],
+    ahead: &mut Ahead,
+) {
     for block in 0..strips {
-        block_row::<S, V>(simd, Some(panel), block, panel.rows, strips, sums);
+        block_row::<S, V>(simd, Some(panel), block, strips, sums, ahead);
     }
 }
 
-/// The 16 rows of `sums` from `16·block` on, `rows` products long: adds those of a panel, or
-/// subtracts those of the first rows of `sums` itself, which is the step of a Cholesky factorization.
+/// The 16 rows of `sums` from `16·block` on: adds the products of a panel's rows, or subtracts those of
+/// the rows of `sums` above, which is the step of a Cholesky factorization.
 #[inline(always)]
 pub fn block_row<S: Simd, const V: usize>(
     simd: S,
     panel: Option<Panel>,
     block: usize,
-    rows: usize,
     strips: usize,
     sums: &mut [Line],
+    ahead: &mut Ahead,
 ) {
     let mut s = block;
     while s < strips {
@@ -54,20 +105,20 @@ pub fn block_row<S: Simd, const V: usize>(
         let left = strips - s;
         if V > 1 {
             for part in 0..4 {
-                tile::<S, V, 4, 1>(simd, panel, block, part, s, rows, sums);
+                tile::<S, V, 4, 1>(simd, panel, block, part, s, sums, ahead);
             }
             s += 1;
         } else if left == 1 {
-            tile::<S, V, 16, 1>(simd, panel, block, 0, s, rows, sums);
+            tile::<S, V, 16, 1>(simd, panel, block, 0, s, sums, ahead);
             s += 1;
         } else if left == 2 || left == 4 {
             for part in 0..2 {
-                tile::<S, V, 8, 2>(simd, panel, block, part, s, rows, sums);
+                tile::<S, V, 8, 2>(simd, panel, block, part, s, sums, ahead);
             }
             s += 2;
         } else {
             for part in 0..2 {
-                tile::<S, V, 8, 3>(simd, panel, block, part, s, rows, sums);
+                tile::<S, V, 8, 3>(simd, panel, block, part, s, sums, ahead);
             }
             s += 3;
         }
@@ -82,9 +133,11 @@ fn tile<S: Simd, const V: usize, const R: usize, const N: usize>(
     block: usize,
     part: usize,
     first: usize,
-    rows: usize,
     sums: &mut [Line],
+    ahead: &mut Ahead,
 ) {
+    ahead.touch();
+    let rows = panel.map_or(LANES * block, |panel| panel.rows);
     let mut right: [&[[S::f32s; V]]; N] = [&[]; N];
     let left = match panel {
         Some(panel) => {

@@ -1,7 +1,7 @@
 //! What the parts of the row solvers' objective need: Gram matrices of a side, squared errors and
 //! regularization, summed in fixed blocks.
 
-use super::gram::{Panel, dot, gram};
+use super::gram::{Ahead, Panel, dot, gram};
 use super::lines::{LANES, Line, Matrix, numbers, strip};
 use crate::backend::RowTerms;
 use crate::train::SideRatings;
@@ -80,7 +80,7 @@ impl GramTask<'_> {
             }
             let panel = Panel { lines: &lines, stride, rows: to - from };
             sums.fill(Line::ZERO);
-            gram::<S, V>(simd, panel, strips, &mut sums);
+            gram::<S, V>(simd, panel, strips, &mut sums, &mut Ahead::none());
             for (total, &sum) in total.iter_mut().zip(numbers(&sums)) {
                 *total += f64::from(sum);
             }

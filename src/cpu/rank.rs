@@ -1,7 +1,7 @@
 //! The ranker: which thread scores which queries.
 
 use super::Cpu;
-use super::count::count;
+use super::count::{Tally, count};
 use super::score::{Line, PANEL, Panels, score};
 use super::topk::{Best, topk};
 use crate::Result;
@@ -73,7 +73,7 @@ impl Ranker for Ranking {
                 let to = order.partition_point(|at| query(at) < task.end);
                 let asked: Vec<Interval> =
                     order[from..to].iter().map(|&at| intervals[at as usize]).collect();
-                let mut counted = vec![Counted::default(); asked.len()];
+                let mut tallies = vec![Tally::new(); asked.len()];
                 let mut starts = vec![0; task.len() + 1];
                 for interval in &asked {
                     starts[interval.query as usize - task.start + 1] += 1;
@@ -85,10 +85,10 @@ impl Ranker for Ranking {
                     .clone()
                     .map(|query| excluded.get(query).copied().unwrap_or_default())
                     .collect();
-                let sink = CountSink { intervals: &asked, starts, excluded, counted: &mut counted };
+                let sink = CountSink { intervals: &asked, starts, excluded, tallies: &mut tallies };
                 let queries = &queries[task.start * factors..task.end * factors];
                 self.cpu.arch.dispatch(Task { panels, queries, sink });
-                counted
+                tallies.iter().map(Tally::finish).collect()
             })
             .collect();
         let mut results = vec![Counted::default(); intervals.len()];
@@ -122,7 +122,7 @@ struct CountSink<'a> {
     starts: Vec<usize>,
     /// (queries): excluded rows that are still to come.
     excluded: Vec<&'a [u32]>,
-    counted: &'a mut [Counted],
+    tallies: &'a mut [Tally],
 }
 
 impl Sink for CountSink<'_> {
@@ -138,7 +138,7 @@ impl Sink for CountSink<'_> {
         }
         self.excluded[query] = excluded;
         for at in self.starts[query]..self.starts[query + 1] {
-            count(&self.intervals[at], first_row, scores, &mut self.counted[at]);
+            count(&self.intervals[at], first_row, scores, &mut self.tallies[at]);
         }
     }
 }
@@ -183,8 +183,8 @@ impl<K: Sink> Task<'_, K> {
             let first_row = (panel * PANEL) as u32;
             for (group, first) in groups.chunks_exact(factors).zip((0..count).step_by(Q)) {
                 score::<S, Q, V>(simd, group, self.panels.panel(panel), &mut scores);
-                for query in 0..Q.min(count - first) {
-                    self.sink.take(first + query, first_row, &mut scores[query]);
+                for (query, scores) in (first..count).zip(&mut scores) {
+                    self.sink.take(query, first_row, scores);
                 }
             }
         }

@@ -1,7 +1,7 @@
 //! One row's solution given the other side: all its coordinates at once, or block after block.
 
 use super::cholesky::{backward, cholesky, forward};
-use super::gram::{Panel, combine, dot, gram};
+use super::gram::{Ahead, Panel, combine, dot, gram, store};
 use super::lines::{LANES, Line, Matrix, numbers, numbers_mut, strip, vectors, vectors_mut};
 use super::nonnegative::nonnegative;
 use crate::backend::RowTerms;
@@ -75,7 +75,7 @@ impl Normal {
         self.target = 0.0;
     }
 
-    /// Adds rows `√w q` with their `√w t` and `√w`.
+    /// Adds rows `√w q` with their `√w t` and `√w`, as many at a time as a cache holds.
     #[inline(always)]
     fn add<S: Simd, const V: usize>(
         &mut self,
@@ -84,32 +84,41 @@ impl Normal {
         targets: &[f32],
         roots: &[f32],
         biased: bool,
+        mut ahead: Ahead,
     ) {
         let strips = self.right.len();
-        gram::<S, V>(simd, panel, strips, &mut self.sums);
-        for s in 0..strips {
-            let lines = panel.strip(s);
-            let sum = combine::<S, V>(simd, lines, targets);
-            let to = &mut vectors_mut::<S, V>(&mut self.right)[s];
-            for v in 0..V {
-                to[v] = simd.add_f32s(to[v], sum[v]);
-            }
-            if biased {
-                let sum = combine::<S, V>(simd, lines, roots);
-                let to = &mut vectors_mut::<S, V>(&mut self.ones)[s];
+        let step = panel_rows(strips);
+        let mut from = 0;
+        while from < panel.rows {
+            let rows = from..panel.rows.min(from + step);
+            from = rows.end;
+            let (targets, roots) = (&targets[rows.clone()], &roots[rows.clone()]);
+            let panel = panel.part(0, rows);
+            gram::<S, V>(simd, panel, strips, &mut self.sums, &mut ahead);
+            for s in 0..strips {
+                let lines = panel.strip(s);
+                let sum = combine::<S, V>(simd, lines, targets);
+                let to = &mut vectors_mut::<S, V>(&mut self.right)[s];
                 for v in 0..V {
                     to[v] = simd.add_f32s(to[v], sum[v]);
                 }
+                if biased {
+                    let sum = combine::<S, V>(simd, lines, roots);
+                    let to = &mut vectors_mut::<S, V>(&mut self.ones)[s];
+                    for v in 0..V {
+                        to[v] = simd.add_f32s(to[v], sum[v]);
+                    }
+                }
             }
-        }
-        if biased {
-            let (mut weight, mut target) = (0.0, 0.0);
-            for (root, t) in roots.iter().zip(targets) {
-                weight += root * root;
-                target += root * t;
+            if biased {
+                let (mut weight, mut target) = (0.0, 0.0);
+                for (root, t) in roots.iter().zip(targets) {
+                    weight += root * root;
+                    target += root * t;
+                }
+                self.weight += weight;
+                self.target += target;
             }
-            self.weight += weight;
-            self.target += target;
         }
     }
 
@@ -213,6 +222,13 @@ pub struct Scratch {
 /// Lines of a panel: what a first-level cache holds beside the sums.
 const PANEL: usize = 512;
 
+/// Lines of what is gathered once for all blocks, or for both passes of one: what a second-level
+/// cache holds.
+const STASH: usize = 1 << 14;
+
+/// The most rows that are read ahead while a stash is worked on.
+const AHEAD: usize = 256;
+
 /// Rows of a panel of `strips` strips.
 #[inline(always)]
 fn panel_rows(strips: usize) -> usize {
@@ -250,8 +266,8 @@ impl Inputs<'_> {
     ) -> Panel<'a> {
         let strips = columns.len().div_ceil(LANES);
         let rows = positions.len();
-        // One more than there may be rows, so that a row's lines do not fall on one cache set.
-        let stride = panel_rows(strips) + 1;
+        // Odd, so that a row's lines do not fall on one cache set.
+        let stride = rows | 1;
         if lines.len() < stride * strips {
             lines.resize(stride * strips, Line::ZERO);
         }
@@ -317,7 +333,11 @@ impl Inputs<'_> {
             at = chunk.end;
             self.targets(chunk.clone(), scratch);
             let panel = self.gather(chunk, columns, &scratch.roots, &mut scratch.panel);
-            normal.add::<S, V>(simd, panel, &scratch.targets, &scratch.roots, self.terms.bias);
+            let next = &self.ratings.partners[at..];
+            let ahead =
+                Ahead::new(self.partner, &next[..step.min(next.len())], self.partner.strips);
+            let (targets, roots) = (&scratch.targets, &scratch.roots);
+            normal.add::<S, V>(simd, panel, targets, roots, self.terms.bias, ahead);
         }
     }
 
@@ -345,14 +365,7 @@ impl Inputs<'_> {
                 self.accumulate::<S, V>(simd, positions, &all.columns, scratch, &mut normal);
                 self.finish::<S, V>(simd, n, normal, scratch, x, bias);
             }
-            blocks => {
-                self.residuals::<S, V>(simd, positions.clone(), scratch, x, *bias);
-                for (j, block) in blocks.iter().enumerate() {
-                    let last = j + 1 == blocks.len() && self.terms.bias;
-                    let bias = if last { Some(&mut *bias) } else { None };
-                    self.block::<S, V>(simd, positions.clone(), block, scratch, x, bias);
-                }
-            }
+            blocks => self.blocks::<S, V>(simd, positions, blocks, scratch, x, bias),
         }
     }
 
@@ -409,98 +422,151 @@ impl Inputs<'_> {
         scratch.normal = normal;
     }
 
-    /// Leaves `√w` and `√w (v − r̂)` of a row's ratings in the scratch.
+    /// Solves a row block after block.
     #[inline(always)]
-    fn residuals<S: Simd, const V: usize>(
+    fn blocks<S: Simd, const V: usize>(
         &self,
         simd: S,
         positions: Range<usize>,
+        blocks: &[Block],
         scratch: &mut Scratch,
-        x: &[Line],
-        bias: f32,
+        x: &mut [Line],
+        bias: &mut f32,
     ) {
         self.targets(positions.clone(), scratch);
-        let pairs = scratch.targets.iter_mut().zip(&scratch.roots);
-        for ((target, root), &partner) in pairs.zip(&self.ratings.partners[positions]) {
-            *target -= root * (bias + dot::<S, V>(simd, x, self.partner.row(partner)));
+        let n = positions.len();
+        let Scratch { panel, roots, targets, normal, pivots, .. } = scratch;
+        let partners = &self.ratings.partners[positions.clone()];
+        let strips = self.partner.strips;
+        let aligned = blocks[0].columns.end.is_multiple_of(LANES);
+        let stashed = if aligned && n * strips <= STASH {
+            Some(self.gather(positions.clone(), &(0..self.factors), roots, panel))
+        } else {
+            None
+        };
+        for t in 0..n {
+            let product = match &stashed {
+                Some(panel) => panel_dot::<S, V>(simd, *panel, t, x),
+                None => roots[t] * dot::<S, V>(simd, x, self.partner.row(partners[t])),
+            };
+            targets[t] -= roots[t] * *bias + product;
+        }
+        if let Some(whole) = stashed {
+            let next = &self.ratings.partners[positions.end..];
+            let next = &next[..next.len().min(AHEAD)];
+            for (j, block) in blocks.iter().enumerate() {
+                let biased = j + 1 == blocks.len() && self.terms.bias;
+                let panel = whole.part(block.columns.start / LANES, 0..n);
+                let ahead = match j {
+                    0 => Ahead::new(self.partner, next, block.strips()),
+                    _ => Ahead::none(),
+                };
+                normal.start(block);
+                normal.add::<S, V>(simd, panel, targets, roots, biased, ahead);
+                let shift = self.step::<S, V>(simd, n, block, normal, pivots, x, biased, bias);
+                settle::<S, V>(simd, panel, &normal.right, shift, roots, targets);
+            }
+            return;
+        }
+        for (j, block) in blocks.iter().enumerate() {
+            let biased = j + 1 == blocks.len() && self.terms.bias;
+            let step = STASH / block.strips();
+            normal.start(block);
+            let mut held = Panel { lines: &[], stride: 0, rows: 0 };
+            let mut from = 0;
+            while from < n {
+                let to = n.min(from + step);
+                let chunk = positions.start + from..positions.start + to;
+                held = self.gather(chunk, &block.columns, &roots[from..to], panel);
+                let (targets, roots) = (&targets[from..to], &roots[from..to]);
+                normal.add::<S, V>(simd, held, targets, roots, biased, Ahead::none());
+                from = to;
+            }
+            if n <= step {
+                let shift = self.step::<S, V>(simd, n, block, normal, pivots, x, biased, bias);
+                settle::<S, V>(simd, held, &normal.right, shift, roots, targets);
+                continue;
+            }
+            let shift = self.step::<S, V>(simd, n, block, normal, pivots, x, biased, bias);
+            let mut from = 0;
+            while from < n {
+                let to = n.min(from + step);
+                let chunk = positions.start + from..positions.start + to;
+                let held = self.gather(chunk, &block.columns, &roots[from..to], panel);
+                let (targets, roots) = (&mut targets[from..to], &roots[from..to]);
+                settle::<S, V>(simd, held, &normal.right, shift, roots, targets);
+                from = to;
+            }
         }
     }
 
-    /// Solves some coordinates of a row against its residuals, and updates these.
+    /// Solves a block's equations for the change of its coordinates, which is left in their right
+    /// side, and moves `x` and `bias` by it. Returns the change of the bias.
+    #[expect(clippy::too_many_arguments, reason = "parts of one scratch, some of them borrowed")]
     #[inline(always)]
-    fn block<S: Simd, const V: usize>(
+    fn step<S: Simd, const V: usize>(
         &self,
         simd: S,
-        positions: Range<usize>,
+        n: usize,
         block: &Block,
-        scratch: &mut Scratch,
+        normal: &mut Normal,
+        pivots: &mut Pivots,
         x: &mut [Line],
-        bias: Option<&mut f32>,
-    ) {
-        let mut normal = std::mem::take(&mut scratch.normal);
-        normal.start(block);
-        let n = positions.len();
-        let strips = block.strips();
-        let step = panel_rows(strips);
-        let biased = bias.is_some();
-        let mut panel = Panel { lines: &[], stride: 0, rows: 0 };
-        let mut from = 0;
-        while from < n {
-            let to = n.min(from + step);
-            let chunk = positions.start + from..positions.start + to;
-            let roots = &scratch.roots[from..to];
-            panel = self.gather(chunk, &block.columns, roots, &mut scratch.panel);
-            normal.add::<S, V>(simd, panel, &scratch.targets[from..to], roots, biased);
-            from = to;
-        }
+        biased: bool,
+        bias: &mut f32,
+    ) -> f32 {
         let penalty = self.penalty(n);
         let (reg, reg_bias) = (self.terms.reg * penalty, self.terms.reg_bias * penalty);
         let own = block.columns.clone();
         for (to, x) in numbers_mut(&mut normal.right).iter_mut().zip(&numbers(x)[own.clone()]) {
             *to -= reg * x;
         }
-        for s in 0..strips.min(block.cross.len()) {
-            let lines = &block.cross[s * self.factors..][..self.factors];
-            let sum = combine::<S, V>(simd, lines, numbers(x));
-            let to = &mut vectors_mut::<S, V>(&mut normal.right)[s];
-            for v in 0..V {
-                to[v] = simd.sub_f32s(to[v], sum[v]);
+        if !block.cross.is_empty() {
+            for s in 0..block.strips() {
+                let lines = &block.cross[s * self.factors..][..self.factors];
+                let sum = combine::<S, V>(simd, lines, numbers(x));
+                let to = &mut vectors_mut::<S, V>(&mut normal.right)[s];
+                for v in 0..V {
+                    to[v] = simd.sub_f32s(to[v], sum[v]);
+                }
             }
         }
-        if let Some(bias) = &bias {
-            normal.target -= reg_bias * **bias;
-        }
+        normal.target -= reg_bias * *bias;
         normal.regularize(own.len(), reg);
-        normal.solve::<S, V>(simd, &mut scratch.pivots, reg, biased.then_some(reg_bias));
+        normal.solve::<S, V>(simd, pivots, reg, biased.then_some(reg_bias));
         for (x, change) in numbers_mut(x)[own].iter_mut().zip(numbers(&normal.right)) {
             *x += change;
         }
         let shift = if biased { normal.target } else { 0.0 };
-        if let Some(bias) = bias {
-            *bias += shift;
+        *bias += shift;
+        shift
+    }
+}
+
+/// `line_t · x` over the strips of a panel.
+#[inline(always)]
+fn panel_dot<S: Simd, const V: usize>(simd: S, panel: Panel, t: usize, x: &[Line]) -> f32 {
+    let mut sum = [simd.splat_f32s(0.0); V];
+    for (s, x) in vectors::<S, V>(x).iter().enumerate() {
+        let line = vectors::<S, V>(std::slice::from_ref(&panel.lines[s * panel.stride + t]))[0];
+        for v in 0..V {
+            sum[v] = simd.mul_add_e_f32s(x[v], line[v], sum[v]);
         }
-        // What fits one panel is still there.
-        let mut from = 0;
-        while from < n {
-            let to = n.min(from + step);
-            let roots = &scratch.roots[from..to];
-            if n > step {
-                let chunk = positions.start + from..positions.start + to;
-                panel = self.gather(chunk, &block.columns, roots, &mut scratch.panel);
-            }
-            for (t, target) in scratch.targets[from..to].iter_mut().enumerate() {
-                let mut sum = [simd.splat_f32s(0.0); V];
-                for s in 0..strips {
-                    let change = vectors::<S, V>(&normal.right[s..=s])[0];
-                    let line = vectors::<S, V>(&panel.strip(s)[t..=t])[0];
-                    for v in 0..V {
-                        sum[v] = simd.mul_add_e_f32s(change[v], line[v], sum[v]);
-                    }
-                }
-                *target -= roots[t] * shift + super::gram::store::<S, V>(sum).fold();
-            }
-            from = to;
-        }
-        scratch.normal = normal;
+    }
+    store::<S, V>(sum).fold()
+}
+
+/// Takes what the coordinates of a panel now predict more from the residuals.
+#[inline(always)]
+fn settle<S: Simd, const V: usize>(
+    simd: S,
+    panel: Panel,
+    change: &[Line],
+    shift: f32,
+    roots: &[f32],
+    residuals: &mut [f32],
+) {
+    for (t, (residual, root)) in residuals.iter_mut().zip(roots).enumerate() {
+        *residual -= root * shift + panel_dot::<S, V>(simd, panel, t, change);
     }
 }

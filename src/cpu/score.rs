@@ -67,8 +67,8 @@ pub fn score<S: Simd, const Q: usize, const V: usize>(
 ) {
     let bias = S::as_simd_f32s(&bias.0).0;
     let mut sums = [[simd.splat_f32s(0.0); V]; Q];
-    for query in 0..Q {
-        sums[query].copy_from_slice(&bias[..V]);
+    for sums in &mut sums {
+        sums.copy_from_slice(&bias[..V]);
     }
     for (query, line) in queries.iter().zip(panel) {
         let line = &S::as_simd_f32s(&line.0).0[..V];

@@ -1,6 +1,6 @@
 //! What a training loop asks of a ranking: two numbers.
 
-use super::relevant::Relevant;
+use super::judged::Judged;
 use super::sum::sum;
 use crate::Result;
 use crate::backend::{Backend, Candidates};
@@ -41,7 +41,7 @@ pub fn held_out_ranking(
     n: usize,
 ) -> Result<HeldOut> {
     let relevant =
-        Relevant::new(test, |user, item, _| seen.items_of(user).binary_search(&item).is_err());
+        Judged::new(test, |user, item| seen.items_of(user).binary_search(&item).is_err());
     let users = relevant.users.len();
     if users == 0 {
         return Ok(HeldOut::default());

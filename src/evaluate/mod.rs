@@ -1,11 +1,15 @@
 //! How good a model's predictions and rankings are on ratings it has not seen.
 
 mod auc;
+mod bootstrap;
 mod held_out;
+mod judged;
+mod ranking;
 mod rating;
-mod relevant;
 mod sum;
 
 pub use auc::auc;
+pub use bootstrap::Estimate;
 pub use held_out::{HeldOut, held_out_ranking};
+pub use ranking::{RankBy, RankingAt, RankingMetrics, RankingOptions, Relevance, ranking_metrics};
 pub use rating::{RatingMetrics, rating_metrics, unknown_ids};

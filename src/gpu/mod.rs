@@ -10,6 +10,7 @@ mod multiply_add;
 mod params;
 mod passes;
 mod probe;
+mod rank;
 mod reduce;
 mod rows;
 mod store;
@@ -79,7 +80,7 @@ impl Backend for Gpu {
         Ok(Box::new(rows::Passes::new(&self.device, &self.sources, problem)?))
     }
 
-    fn ranker(&self, _candidates: Candidates) -> Result<Box<dyn Ranker + '_>> {
-        Err(crate::Error::device("ranking is not built yet"))
+    fn ranker(&self, candidates: Candidates) -> Result<Box<dyn Ranker + '_>> {
+        Ok(Box::new(rank::Ranking::new(&self.device, &self.sources, &candidates)?))
     }
 }

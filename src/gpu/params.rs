@@ -188,6 +188,63 @@ pub struct TestRating {
     pub value: f32,
 }
 
+/// `Params` of score.wgsl.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, Pod, Zeroable)]
+pub struct ScoreParams {
+    pub queries: u32,
+    pub columns: u32,
+}
+
+/// `Params` of mask.wgsl.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, Pod, Zeroable)]
+pub struct MaskParams {
+    pub places: u32,
+}
+
+/// `Params` of topk.wgsl.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, Pod, Zeroable)]
+pub struct TopkParams {
+    pub columns: u32,
+    pub first_row: u32,
+    pub n: u32,
+}
+
+/// `Entry` of topk.wgsl.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Pod, Zeroable)]
+pub struct TopkEntry {
+    pub score: f32,
+    pub row: u32,
+}
+
+/// `Params` of count.wgsl.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, Pod, Zeroable)]
+pub struct CountParams {
+    pub columns: u32,
+    pub first_row: u32,
+}
+
+/// `Interval` of count.wgsl.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Pod, Zeroable)]
+pub struct CountInterval {
+    pub query: u32,
+    pub high: f32,
+    pub low: f32,
+}
+
+/// `Counted` of count.wgsl.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
+pub struct CountedParams {
+    pub above: u32,
+    pub within: u32,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -329,6 +386,14 @@ mod tests {
                 "Params",
                 layout!(PenaltyParams { first_row, rows, own_bias, reg, reg_bias }),
             ),
+            ("score", "Params", layout!(ScoreParams { queries, columns })),
+            ("mask", "Params", layout!(MaskParams { places })),
+            ("topk", "Params", layout!(TopkParams { columns, first_row, n })),
+            ("topk", "Entry", layout!(TopkEntry { score, row })),
+            ("topk", "Entry", layout!(TopkEntry { score, row })),
+            ("count", "Params", layout!(CountParams { columns, first_row })),
+            ("count", "Interval", layout!(CountInterval { query, high, low })),
+            ("count", "Counted", layout!(CountedParams { above, within })),
         ]
     }
 
@@ -361,24 +426,8 @@ mod tests {
     }
 
     fn sources() -> Vec<(&'static str, String)> {
-        let s = super::super::Sources::default();
-        [
-            ("residual", s.residual),
-            ("gradient", s.gradient),
-            ("step", s.step),
-            ("error", s.error),
-            ("reduce", s.reduce),
-            ("copy", s.copy),
-            ("gram", s.gram),
-            ("join", s.join),
-            ("cholesky", s.cholesky),
-            ("nonnegative", s.nonnegative),
-            ("remainder", s.remainder),
-            ("penalty", s.penalty),
-            ("multiply_add", s.multiply_add),
-        ]
-        .map(|(name, source)| (name, source.into_owned()))
-        .into()
+        let sources = super::super::Sources::default();
+        sources.named().into_iter().map(|(name, text)| (name, text.to_owned())).collect()
     }
 
     #[test]

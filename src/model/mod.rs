@@ -1,15 +1,35 @@
 //! What training leaves: factors, the model directory, predictions, export formats.
 //!
-//! ```no_run
+//! ```
 //! use wgmf::data::UNKNOWN;
 //! use wgmf::model::{Format, Model, export};
 //!
-//! let model = Model::open("ml-model")?;
+//! # fn main() -> wgmf::Result<()> {
+//! # let home = tempfile::tempdir().unwrap();
+//! # let (dir, npy) = (home.path().join("ml-model"), home.path().join("ml-model-npy"));
+//! # let factors = wgmf::model::Factors {
+//! #     factors: 1,
+//! #     user_factors: vec![1.0],
+//! #     item_factors: vec![0.5],
+//! #     user_bias: vec![0.25],
+//! #     item_bias: vec![-0.5],
+//! #     global_mean: 3.5,
+//! # };
+//! # let (users, items) = (["42"].into_iter().collect(), ["1193"].into_iter().collect());
+//! # let (transform, loss, run) = Default::default();
+//! # let made = Model {
+//! #     factors, users, items, user_ratings: vec![1], item_ratings: vec![1], transform, loss, run,
+//! # };
+//! # made.save(&dir, &Default::default(), false)?;
+//! let model = Model::open(&dir)?;
 //! let user = model.users.get("42").unwrap_or(UNKNOWN);
 //! let item = model.items.get("1193").unwrap_or(UNKNOWN);
-//! println!("{:.2}", model.predict(user, item));
-//! export(&model, Format::Npy, "ml-model-npy", false, &())?;
-//! # Ok::<(), wgmf::Error>(())
+//! assert_eq!(model.predict(user, item), 3.5 + 0.25 - 0.5 + 1.0 * 0.5);
+//! // Who is not known is predicted by the means that are.
+//! assert_eq!(model.predict(UNKNOWN, item), 3.5 - 0.5);
+//! export(&model, Format::Npy, &npy, false, &())?;
+//! # Ok(())
+//! # }
 //! ```
 
 mod checkpoint;

@@ -216,8 +216,7 @@ fn cholesky(matrix: &mut [f64], width: usize) -> bool {
             }
             if i == j {
                 let least = 1e-13 * matrix[i * width + i];
-                // Not "sum <= least": a NaN is no pivot either.
-                if !(sum > least) {
+                if sum.is_nan() || sum <= least {
                     return false;
                 }
                 matrix[i * width + i] = sum.sqrt();

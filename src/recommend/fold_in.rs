@@ -3,7 +3,7 @@
 use super::logistic;
 use super::objective::RowObjective;
 use crate::backend::{Backend, RowProblem};
-use crate::data::{Ids, Ratings, Side};
+use crate::data::{Ids, Ratings, Side, UNKNOWN};
 use crate::model::{Factors, Model, Seen};
 use crate::train::{Loss, RowRatings};
 use crate::{Error, Result};
@@ -22,8 +22,10 @@ pub struct FoldedIn {
     ratings: Ratings,
 }
 
-/// Sweeps of a solver that does not reach its minimum at once, at most.
-const SWEEPS: usize = 200;
+/// Calls of coordinate descent, at most; each visits every coordinate several times.
+const CALLS: usize = 200;
+/// A row stands still where no number moves by more than this part of the largest.
+const STILL: f32 = 1e-5;
 
 /// Solves the rows of `ids`, users or items by `side`, from their `ratings`, by the objective the
 /// model was trained by: the row that a further half sweep of alternating least squares would give
@@ -110,25 +112,12 @@ pub fn fold_in(
         }
     }
     let start = start(model, side, ids.len());
-    let (users, items) = (start.users(), start.items());
     let (factors, bias) = match objective.loss {
-        Loss::Squared => {
-            let mut targets = ratings.clone();
-            targets.timestamps.clear();
-            targets.values.iter_mut().for_each(|value| *value = objective.target(*value).0);
-            let weights: Vec<f32> = match objective.alpha {
-                Some(_) => ratings.values.iter().map(|&v| objective.target(v).1).collect(),
-                None => Vec::new(),
-            };
-            let problem = RowProblem {
-                ratings: RowRatings::new(&targets, &weights, users, items),
-                test: Ratings::default(),
-                start,
-                terms: objective.terms(f.factors),
-            };
-            squared(backend, problem, side)?
-        }
         Loss::Logistic => logistic::solve(backend, &objective, side, start, ratings, ids)?,
+        Loss::Squared if objective.nonnegative => {
+            nonnegative(backend, &objective, side, start, ratings)?
+        }
+        Loss::Squared => squared(backend, problem(&objective, start, ratings), side)?,
     };
     let mut rows = factors.chunks_exact(f.factors.max(1)).zip(&bias);
     if let Some(row) = rows.position(|(p, b)| !b.is_finite() || p.iter().any(|x| !x.is_finite())) {
@@ -167,31 +156,91 @@ fn start(model: &Model, side: Side, rows: usize) -> Factors {
     }
 }
 
+/// The least-squares problem of `ratings` from `start`.
+fn problem(objective: &RowObjective, start: Factors, ratings: &Ratings) -> RowProblem {
+    let targets = Ratings {
+        users: ratings.users.clone(),
+        items: ratings.items.clone(),
+        values: ratings.values.iter().map(|&rating| objective.target(rating).0).collect(),
+        timestamps: Vec::new(),
+    };
+    let weights: Vec<f32> = match objective.alpha {
+        Some(_) => ratings.values.iter().map(|&rating| objective.target(rating).1).collect(),
+        None => Vec::new(),
+    };
+    RowProblem {
+        ratings: RowRatings::new(&targets, &weights, start.users(), start.items()),
+        test: Ratings::default(),
+        terms: objective.terms(start.factors),
+        start,
+    }
+}
+
 /// Solves a side of a least-squares problem: (rows, factors), (rows).
 pub(super) fn squared(
     backend: &dyn Backend,
     problem: RowProblem,
     side: Side,
 ) -> Result<(Vec<f32>, Vec<f32>)> {
-    let nonnegative = problem.terms.nonnegative;
     let mut passes = backend.row_passes(problem)?;
-    let mut go_on = |_| ControlFlow::Continue(());
-    passes.solve(side, &mut go_on)?;
-    let mut solved = rows_of(passes.factors()?, side);
-    // Coordinate descent gets there step by step.
-    for _ in 0..if nonnegative { SWEEPS } else { 0 } {
-        passes.solve(side, &mut go_on)?;
-        let next = rows_of(passes.factors()?, side);
-        let scale = next.0.iter().fold(0.0_f32, |most, x| most.max(x.abs()));
-        let moved =
-            next.0.iter().zip(&solved.0).fold(0.0_f32, |most, (a, b)| most.max((a - b).abs()));
-        solved = next;
-        // Not "moved > …": a NaN ends it too.
-        if !(moved > 1e-6 * scale) {
+    passes.solve(side, &mut |_| ControlFlow::Continue(()))?;
+    Ok(rows_of(passes.factors()?, side))
+}
+
+/// Solves nonnegative rows: coordinate descent is called again for those that still move.
+fn nonnegative(
+    backend: &dyn Backend,
+    objective: &RowObjective,
+    side: Side,
+    start: Factors,
+    ratings: &Ratings,
+) -> Result<(Vec<f32>, Vec<f32>)> {
+    let k = start.factors;
+    let (mut factors, bias) = rows_of(start.clone(), side);
+    let mut moving: Vec<usize> = (0..bias.len()).collect();
+    for _ in 0..CALLS {
+        let part = part(side, ratings, &moving, bias.len());
+        let at = |row: usize| row * k..(row + 1) * k;
+        let own: Vec<f32> = moving.iter().flat_map(|&row| &factors[at(row)]).copied().collect();
+        let mut start = start.clone();
+        match side {
+            Side::User => (start.user_factors, start.user_bias) = (own, vec![0.0; moving.len()]),
+            Side::Item => (start.item_factors, start.item_bias) = (own, vec![0.0; moving.len()]),
+        }
+        let (solved, _) = squared(backend, problem(objective, start, &part), side)?;
+        let mut still = Vec::new();
+        for (&row, solved) in moving.iter().zip(solved.chunks_exact(k)) {
+            let old = &mut factors[at(row)];
+            let scale = solved.iter().fold(0.0_f32, |most, x| most.max(x.abs()));
+            let far = |(old, new): (&f32, &f32)| (new - old).abs() > STILL * scale;
+            if old.iter().zip(solved).any(far) {
+                still.push(row);
+            }
+            old.copy_from_slice(solved);
+        }
+        moving = still;
+        if moving.is_empty() {
             break;
         }
     }
-    Ok(solved)
+    Ok((factors, bias))
+}
+
+/// The ratings of some `rows` (ascending, of `count`), which are numbered anew.
+fn part(side: Side, ratings: &Ratings, rows: &[usize], count: usize) -> Ratings {
+    let mut new = vec![UNKNOWN; count];
+    for (at, &row) in rows.iter().enumerate() {
+        new[row] = at as u32;
+    }
+    let mut part = ratings.clone();
+    let own = match side {
+        Side::User => &mut part.users,
+        Side::Item => &mut part.items,
+    };
+    own.iter_mut().for_each(|row| *row = new[*row as usize]);
+    let kept: Vec<bool> = own.iter().map(|&row| row != UNKNOWN).collect();
+    part.retain(|at| kept[at]);
+    part
 }
 
 /// A side's factors and biases.

@@ -105,8 +105,7 @@ pub(super) fn solve(
             for (rating, slope) in row.ratings.iter_mut().zip(&slopes) {
                 rating.score += t * slope;
             }
-            // A NaN ends it too, and is found by the caller.
-            row.done = t == 0.0 || !(moved > LAST_STEP * scale);
+            row.done = t == 0.0 || moved <= LAST_STEP * scale;
         });
     }
     if let Some(row) = rows.iter().position(|row| !row.done) {

@@ -332,10 +332,10 @@ impl Options {
             (Loss::Squared, spread) if spread > 0.0 => spread,
             _ => 1.0,
         };
-        // 1 without outliers; they upset a step that is proportional to the residual.
         if let Some(solver @ (Solver::Als | Solver::Ials)) = self.solver {
-            return Ok(self.rows(solver, spread));
+            return Ok(self.rows(solver, spread, n as f64, (users as f64, items as f64)));
         }
+        // 1 without outliers; they upset a step that is proportional to the residual.
         let outlying = (farthest(ratings) / spread / OUTLIER).max(1.0);
         let default_solver = if n <= SMALL && outlying == 1.0 { Solver::Sgd } else { Solver::Adam };
         let solver = self.solver.unwrap_or(default_solver);
@@ -399,19 +399,24 @@ impl Options {
         })
     }
 
-    /// The settings of a row solver, for ratings of this standard deviation.
-    fn rows(&self, solver: Solver, spread: f64) -> Settings {
+    /// The settings of a row solver, for `n` ratings of this standard deviation. It reaches the
+    /// optimum, so it wants more regularization than the gradient solvers, whose falling steps stop
+    /// short of it. All pairs together weigh about 15 times the listed ones.
+    fn rows(&self, solver: Solver, spread: f64, n: f64, (users, items): (f64, f64)) -> Settings {
         let implicit = solver == Solver::Ials;
         let free = !implicit && !self.nonnegative;
         let factors = self.factors.unwrap_or(if implicit { 64 } else { 32 });
-        let reg = if implicit { 0.005 } else { 0.06 * spread };
+        let a_row = n / (users + items).max(1.0);
+        let explicit_reg = (0.68 * a_row.powf(-0.53)).clamp(0.03, 0.15) * spread;
+        let unobserved_weight = (15.0 * n / (users * items).max(1.0)).clamp(1e-3, 1.0);
+        let reg = if implicit { 0.005 } else { explicit_reg };
         Settings {
             factors,
             bias: free && !self.no_bias,
             mean: free && !self.no_mean,
             loss: Loss::Squared,
             solver,
-            epochs: self.epochs.unwrap_or(15),
+            epochs: self.epochs.unwrap_or(if implicit { 10 } else { 15 }),
             batch_size: 0,
             learning_rate: 0.0,
             learning_rate_bias: 0.0,
@@ -419,12 +424,12 @@ impl Options {
             momentum: 0.0,
             reg: rounded(self.reg.unwrap_or(reg)),
             reg_bias: match free && !self.no_bias {
-                true => self.reg_bias.unwrap_or(0.02),
+                true => self.reg_bias.unwrap_or(0.05),
                 false => 0.0,
             },
             reg_exponent: self.reg_exponent.unwrap_or(1.0),
             unobserved_weight: match implicit {
-                true => self.unobserved_weight.unwrap_or(0.01),
+                true => rounded(self.unobserved_weight.unwrap_or(unobserved_weight)),
                 false => 0.0,
             },
             alpha: self.alpha,

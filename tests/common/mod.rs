@@ -68,10 +68,15 @@ pub fn gap(got: f64, want: f64, floor: f64) -> f64 {
 /// The largest [`gap`] of two arrays, with the root mean square of `want` as the floor; where that
 /// is tiny the comparison would mean nothing, and fails.
 pub fn largest_gap(got: &[f32], want: &[f64]) -> f64 {
+    largest_gap_over(got, want, 0.0)
+}
+
+/// The same, with another floor where that is higher.
+pub fn largest_gap_over(got: &[f32], want: &[f64], floor: f64) -> f64 {
     assert_eq!(got.len(), want.len(), "arrays of different lengths");
     let rms = (want.iter().map(|x| x * x).sum::<f64>() / want.len() as f64).sqrt();
     assert!(rms > 1e-6, "the expected values are all but zero: rms {rms}");
-    let gaps = got.iter().zip(want).map(|(&got, &want)| gap(f64::from(got), want, rms));
+    let gaps = got.iter().zip(want).map(|(&got, &want)| gap(f64::from(got), want, rms.max(floor)));
     gaps.fold(0.0, f64::max)
 }
 

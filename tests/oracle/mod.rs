@@ -3,6 +3,9 @@
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
 pub mod case;
+pub mod ranking;
+pub mod row_case;
+pub mod rows;
 
 use std::collections::BTreeMap;
 use wgmf::backend::Terms;

@@ -25,6 +25,14 @@ assert matrix.shape == (len(want["users"]["ids"]), len(want["items"]["ids"]))
 # Every training pair is there once, so rows and columns add up to the counts.
 assert list(matrix.sum(axis=1).A1) == want["users"]["ratings"]
 assert list(matrix.sum(axis=0).A1) == want["items"]["ratings"]
+rated = scipy.sparse.csr_matrix(
+    (seen["values"], seen["indices"], seen["indptr"]), tuple(seen["shape"])
+)
+rated.check_format()
+assert seen["values"].dtype == np.float32
+# The fixture rates 1 to 5 by user and item.
+pairs = rated.tocoo()
+assert list(pairs.data) == list(1 + (pairs.row + pairs.col) % 5)
 
 with open(f"{directory}/run.json", encoding="utf-8") as file:
     run = json.load(file)

@@ -413,3 +413,26 @@ fn a_watcher_stops_a_sweep_and_held_out_errors_are_summed() {
     let got = passes.test_loss().unwrap();
     assert!((got - want).abs() < 1e-5 * want, "{got} is not {want}");
 }
+
+#[cfg(target_arch = "x86_64")]
+#[test]
+fn the_width_of_vectors_changes_no_bit() {
+    let Some(narrow) = pulp::x86::V3::try_new() else {
+        println!("skipped: this processor has no AVX2");
+        return;
+    };
+    for (k, block) in [(7, 7), (33, 33), (130, 130), (64, 32), (33, 5)] {
+        for (terms, weighted) in [(EXPLICIT, true), (IMPLICIT, false)] {
+            let terms = RowTerms { block, ..terms };
+            let problem = problem(&[1, k, 400, 17_000], 211, k, terms, weighted);
+            let run = |arch: pulp::Arch| {
+                let mut passes = Sweep::new(Cpu { arch }, copy(&problem));
+                passes.solve(Side::User, &mut go).unwrap();
+                passes.solve(Side::Item, &mut go).unwrap();
+                (passes.factors().unwrap(), passes.objective().unwrap())
+            };
+            let (widest, narrow) = (run(pulp::Arch::new()), run(pulp::Arch::V3(narrow)));
+            assert!(widest == narrow, "k {k}, {terms:?}");
+        }
+    }
+}

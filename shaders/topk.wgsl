@@ -1,0 +1,192 @@
+// The n best candidates of each query, kept beside the tile of scores.
+//
+// A workgroup owns a query. It walks the query's scores in blocks, in each gathers those that beat
+// the n-th best so far, ranks them among themselves and merges them into the list: all by the total
+// order of (score descending, row ascending), so that no order of events can show. Only candidates
+// after the query's ceiling count: longer lists are made of several of these. Twin: src/cpu/topk.rs.
+//
+// scores: (queries, columns), row-major; lists: (queries, n), best first.
+
+const WORKGROUP: u32 = 64u;
+const BLOCK: u32 = 1024u;    // columns walked between merges
+const SURVIVORS: u32 = 256u; // that are merged at once
+const LOWEST: f32 = -3.4028234663852886e38; // an excluded candidate, see mask.wgsl
+
+struct Params {
+    columns: u32,   // of the tile
+    first_row: u32, // of the tile
+    n: u32,         // length of a list, at most 1024
+}
+
+struct Entry {
+    score: f32,
+    row: u32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> scores: array<f32>;
+@group(0) @binding(2) var<storage, read> ceilings: array<Entry>;      // (queries)
+@group(0) @binding(3) var<storage, read_write> lists: array<Entry>;
+@group(0) @binding(4) var<storage, read_write> lengths: array<u32>;   // (queries)
+
+var<workgroup> list_scores: array<f32, 1024>;
+var<workgroup> list_rows: array<u32, 1024>;
+var<workgroup> found_scores: array<f32, 256>;
+var<workgroup> found_rows: array<u32, 256>;
+var<workgroup> sorted_scores: array<f32, 256>;
+var<workgroup> sorted_rows: array<u32, 256>;
+var<workgroup> places: array<u32, 256>; // of the sorted in the merged list
+var<workgroup> counts: array<u32, 64>;
+var<workgroup> total: u32;
+var<workgroup> length: u32;
+
+fn beats(score: f32, row: u32, other_score: f32, other_row: u32) -> bool {
+    return score > other_score || (score == other_score && row < other_row);
+}
+
+// How many of the sorted survivors beat an entry.
+fn sorted_before(score: f32, row: u32, count: u32) -> u32 {
+    var low = 0u;
+    var high = count;
+    while low < high {
+        let middle = (low + high) / 2u;
+        if beats(sorted_scores[middle], sorted_rows[middle], score, row) {
+            low = middle + 1u;
+        } else {
+            high = middle;
+        }
+    }
+    return low;
+}
+
+// How many of the list beat an entry.
+fn listed_before(score: f32, row: u32, count: u32) -> u32 {
+    var low = 0u;
+    var high = count;
+    while low < high {
+        let middle = (low + high) / 2u;
+        if beats(list_scores[middle], list_rows[middle], score, row) {
+            low = middle + 1u;
+        } else {
+            high = middle;
+        }
+    }
+    return low;
+}
+
+@compute @workgroup_size(64)
+fn topk(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(local_invocation_index) invocation: u32,
+) {
+    let query = group.x;
+    let n = params.n;
+    let first = query * params.columns;
+    let ceiling = ceilings[query];
+    if invocation == 0u {
+        length = lengths[query];
+    }
+    let loaded = workgroupUniformLoad(&length);
+    for (var at = invocation; at < loaded; at += WORKGROUP) {
+        list_scores[at] = lists[query * n + at].score;
+        list_rows[at] = lists[query * n + at].row;
+    }
+    for (var block = 0u; block < params.columns; block += BLOCK) {
+        let end = min(block + BLOCK, params.columns);
+        var listed = workgroupUniformLoad(&length);
+        // What a candidate of this block has to beat.
+        var worst_score = LOWEST;
+        var worst_row = 0u;
+        if listed == n {
+            worst_score = list_scores[n - 1u];
+            worst_row = list_rows[n - 1u];
+        }
+        var own = 0u;
+        for (var column = block + invocation; column < end; column += WORKGROUP) {
+            let score = scores[first + column];
+            let row = params.first_row + column;
+            if beats(score, row, worst_score, worst_row)
+                && beats(ceiling.score, ceiling.row, score, row) {
+                own += 1u;
+            }
+        }
+        counts[invocation] = own;
+        workgroupBarrier();
+        var before = 0u;
+        for (var lane = 0u; lane < invocation; lane += 1u) {
+            before += counts[lane];
+        }
+        if invocation == WORKGROUP - 1u {
+            total = before + own;
+        }
+        let found = workgroupUniformLoad(&total);
+        for (var start = 0u; start < found; start += SURVIVORS) {
+            let count = min(SURVIVORS, found - start);
+            var slot = before;
+            for (var column = block + invocation; column < end; column += WORKGROUP) {
+                let score = scores[first + column];
+                let row = params.first_row + column;
+                if beats(score, row, worst_score, worst_row)
+                    && beats(ceiling.score, ceiling.row, score, row) {
+                    if slot >= start && slot - start < SURVIVORS {
+                        found_scores[slot - start] = score;
+                        found_rows[slot - start] = row;
+                    }
+                    slot += 1u;
+                }
+            }
+            workgroupBarrier();
+            for (var at = invocation; at < count; at += WORKGROUP) {
+                let score = found_scores[at];
+                let row = found_rows[at];
+                var rank = 0u;
+                for (var other = 0u; other < count; other += 1u) {
+                    if beats(found_scores[other], found_rows[other], score, row) {
+                        rank += 1u;
+                    }
+                }
+                sorted_scores[rank] = score;
+                sorted_rows[rank] = row;
+            }
+            workgroupBarrier();
+            for (var at = invocation; at < count; at += WORKGROUP) {
+                places[at] = at + listed_before(sorted_scores[at], sorted_rows[at], listed);
+            }
+            workgroupBarrier();
+            // What is listed moves back by those that beat it: from the end, so that nothing is
+            // overwritten before it has moved.
+            for (var chunk = (listed + WORKGROUP - 1u) / WORKGROUP; chunk > 0u; chunk -= 1u) {
+                let place = (chunk - 1u) * WORKGROUP + invocation;
+                let at = min(place, listed - 1u);
+                let score = list_scores[at];
+                let row = list_rows[at];
+                let to = at + sorted_before(score, row, count);
+                workgroupBarrier();
+                if place < listed && to < n {
+                    list_scores[to] = score;
+                    list_rows[to] = row;
+                }
+                workgroupBarrier();
+            }
+            for (var at = invocation; at < count; at += WORKGROUP) {
+                if places[at] < n {
+                    list_scores[places[at]] = sorted_scores[at];
+                    list_rows[places[at]] = sorted_rows[at];
+                }
+            }
+            listed = min(n, listed + count);
+            workgroupBarrier();
+        }
+        if invocation == 0u {
+            length = listed;
+        }
+    }
+    let listed = workgroupUniformLoad(&length);
+    for (var at = invocation; at < listed; at += WORKGROUP) {
+        lists[query * n + at].score = list_scores[at];
+        lists[query * n + at].row = list_rows[at];
+    }
+    if invocation == 0u {
+        lengths[query] = listed;
+    }
+}

@@ -1,0 +1,256 @@
+//! `wgmf evaluate --ranking`.
+
+use super::backend;
+use super::info::thousands;
+use super::output::{print_json, stdout, to_stdout};
+use serde::Serialize;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use wgmf::data::{IdList, Ratings, Side};
+use wgmf::evaluate::{
+    Estimate, RankBy, RankingMetrics, RankingOptions, Relevance, ranking_metrics,
+};
+use wgmf::model::{Model, Unit};
+use wgmf::{Error, Result};
+
+/// What the numbers are, for `--help`.
+pub const DEFINITIONS: &str = "\
+Ranking metrics (--ranking):
+  All candidates are ranked, exactly, equal scores by item index; none is sampled. R is the set of a
+  user's relevant items among the candidates he has not seen, rel_j is 1 where the j-th item of his
+  list is in R, else 0. Means are over the users whose R is not empty, with a 95 % interval: the
+  percentiles of the means of 1000 bootstrap samples of the users, drawn with a fixed seed (Efron and
+  Tibshirani 1993).
+    precision@n    sum of rel_j / n
+    recall@n       sum of rel_j / |R| (as LightGCN, He et al. 2020)
+    recall_min@n   sum of rel_j / min(n, |R|) (as Liang et al. 2018 and Rendle et al. 2021)
+    ndcg@n         sum of rel_j / log2(j + 1), over its largest possible value (Järvelin and
+                   Kekäläinen 2002, discount of Burges et al. 2005)
+    ndcg_graded@n  the same with the item's test rating as gain, relevant or not (linear, as
+                   Järvelin and Kekäläinen and trec_eval; negative ratings gain 0)
+    map@n          sum of rel_j * precision@j / min(n, |R|)
+    mrr@n          1 / rank of the first relevant item, 0 without one (Voorhees 1999)
+    hit_rate@n     1 where the list has a relevant item, else 0
+    popularity@n   mean number of training ratings of the list's items
+    auc            probability that a relevant candidate scores above another, ties half; over all
+                   candidates (Rendle et al. 2009)
+    coverage@n     share of the candidates that are in some list (no interval)
+    gini@n         Gini coefficient of how often each candidate is in a list: 0 all equally, 1 one
+                   alone (no interval)
+  With --json each mean is a number under its name, its interval under name_low and name_high, such
+  as recall@20, recall@20_low, recall@20_high; with --baselines these numbers lie under \"model\",
+  \"popularity\" and, for a model with item biases, \"item_bias\".";
+
+/// The flags.
+#[derive(clap::Args)]
+#[command(next_help_heading = "Ranking")]
+#[group(skip)]
+pub struct Args {
+    /// Measure lists instead of predictions: precision, recall, NDCG, ...; --help defines them
+    #[arg(long)]
+    pub ranking: bool,
+    /// Lengths of the lists
+    #[arg(
+        long,
+        value_name = "N,N,...",
+        value_delimiter = ',',
+        default_value = "5,10,20,100",
+        value_parser = clap::value_parser!(u32).range(1..)
+    )]
+    at: Vec<u32>,
+    /// Items to rank: all of the model's, or those listed in a file, one id a line or the item
+    /// column of a table
+    #[arg(long, value_name = "all|FILE", default_value = "all")]
+    candidates: PathBuf,
+    /// The least rating that makes a test pair relevant. Default: 4 where the test ratings lie
+    /// within 0 to 5; label 1 for --loss logistic; every pair for ials and for files without
+    /// ratings
+    #[arg(long, value_name = "RATING", value_parser = finite)]
+    relevant_from: Option<f32>,
+    /// Rank the items of a user's training pairs too
+    #[arg(long)]
+    include_seen: bool,
+    /// Measure ranking by popularity (training ratings) and by item biases alone beside the model
+    #[arg(long)]
+    baselines: bool,
+    #[command(flatten)]
+    backend: backend::Args,
+}
+
+fn finite(text: &str) -> Result<f32, String> {
+    let number: f32 = text.parse().map_err(|_| "not a number".to_owned())?;
+    if number.is_finite() { Ok(number) } else { Err("not a finite number".to_owned()) }
+}
+
+/// What a model is held against.
+pub struct Test {
+    /// Indices of the model or unknown.
+    pub ratings: Ratings,
+    /// Whether the files had ratings.
+    pub has_ratings: bool,
+    /// Unknown users and items.
+    pub unknown: [u64; 2],
+}
+
+/// A ranking that was measured.
+struct Column {
+    key: &'static str,
+    title: &'static str,
+    metrics: RankingMetrics,
+}
+
+impl Args {
+    /// Refuses flags of rankings without `--ranking`.
+    pub fn check(&self) -> Result<()> {
+        let plain = Path::new("all") == self.candidates && self.relevant_from.is_none();
+        let plain = plain && !self.include_seen && !self.baselines;
+        let plain = plain && self.backend.backend == backend::Kind::Auto;
+        let plain = plain && self.backend.adapter.is_none() && self.at == [5, 10, 20, 100];
+        if self.ranking || plain {
+            return Ok(());
+        }
+        Err(Error::settings(
+            "--at, --candidates, --relevant-from, --include-seen, --baselines, --backend and \
+             --adapter are for rankings; add --ranking",
+        ))
+    }
+}
+
+/// Measures and prints.
+pub fn run(args: &Args, dir: &Path, model: &Model, test: &Test, json: bool) -> Result<()> {
+    let relevance = relevance(args, model, test)?;
+    let candidates = match args.candidates == Path::new("all") {
+        true => None,
+        false => Some(candidates(&args.candidates, model)?),
+    };
+    let mut at: Vec<usize> = args.at.iter().map(|&n| n as usize).collect();
+    at.sort_unstable();
+    at.dedup();
+    let include_seen = args.include_seen;
+    let options = RankingOptions { at, relevance, candidates, include_seen };
+    let (backend, why) = args.backend.open()?;
+    say!("on {} ({why})", backend.device().name);
+    let seen = model.open_seen(dir)?;
+    let mut rankings = vec![("model", "model", RankBy::Model)];
+    if args.baselines {
+        rankings.push(("popularity", "popularity", RankBy::Popularity));
+        if model.factors.item_bias.iter().any(|&bias| bias != 0.0) {
+            rankings.push(("item_bias", "item bias", RankBy::ItemBias));
+        }
+    }
+    let mut columns = Vec::new();
+    for (key, title, by) in rankings {
+        let mut metrics = ranking_metrics(&*backend, model, &seen, &test.ratings, by, &options)?;
+        [metrics.unknown_users, metrics.unknown_items] = test.unknown;
+        columns.push(Column { key, title, metrics });
+    }
+    match (&columns[..], json) {
+        ([column], true) => print_json(&column.metrics),
+        (columns, true) => print_json(&Together(columns)),
+        (columns, false) => to_stdout(show(columns)),
+    }
+}
+
+/// Rankings side by side in JSON.
+struct Together<'a>(&'a [Column]);
+
+impl Serialize for Together<'_> {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|column| (column.key, &column.metrics)))
+    }
+}
+
+/// What counts as relevant, which is said.
+fn relevance(args: &Args, model: &Model, test: &Test) -> Result<Relevance> {
+    if let Some(least) = args.relevant_from {
+        return Ok(Relevance::From(least));
+    }
+    if !test.has_ratings || model.unit() == Unit::Preference {
+        say!("relevant: every test pair");
+        return Ok(Relevance::All);
+    }
+    if model.unit() == Unit::Probability {
+        say!("relevant: test pairs with label 1");
+        return Ok(Relevance::Positive);
+    }
+    let outside = |&&value: &&f32| !(0.0..=5.0).contains(&value);
+    if let Some(value) = test.ratings.values.iter().find(outside) {
+        return Err(Error::settings(format!(
+            "the test ratings are no stars of 0 to 5 (one is {value}): say with --relevant-from \
+             from which rating on a pair counts as relevant"
+        )));
+    }
+    say!("relevant: test pairs rated 4 or more (--relevant-from 4)");
+    Ok(Relevance::From(4.0))
+}
+
+fn candidates(file: &Path, model: &Model) -> Result<Vec<u32>> {
+    const NAMED: usize = 5;
+    let list = IdList::read(file, &model.items, Side::Item)?;
+    if list.rows.is_empty() {
+        let message =
+            "lists no item that the model knows; candidates are its own items, one id a line";
+        return Err(Error::file(file, message));
+    }
+    if !list.unknown.is_empty() {
+        let names = list.unknown.iter().take(NAMED).map(|id| format!("\"{id}\""));
+        let names = names.collect::<Vec<_>>().join(", ");
+        let more = if list.unknown.len() > NAMED { ", ..." } else { "" };
+        let (few, all) = (thousands(list.unknown.len() as u64), thousands(list.len() as u64));
+        say!("{few} of {all} candidates are not in the model: {names}{more}; skipped");
+    }
+    Ok(list.rows)
+}
+
+fn show(columns: &[Column]) -> io::Result<()> {
+    let mut out = stdout();
+    let Some(Column { metrics, .. }) = columns.first() else { return Ok(()) };
+    for (name, count) in [
+        ("users", metrics.users),
+        ("users without relevant", metrics.users_without_relevant),
+        ("candidates", metrics.candidates),
+        ("relevant pairs", metrics.relevant),
+        ("unknown users", metrics.unknown_users),
+        ("unknown items", metrics.unknown_items),
+        ("ratings of these", metrics.unknown_ratings),
+    ] {
+        writeln!(out, "{name:<24}{:>14}", thousands(count))?;
+    }
+    if columns.len() > 1 {
+        let titles = columns.iter().map(|column| format!("{:>14}{:20}", column.title, ""));
+        line(&mut out, "", titles)?;
+    }
+    for (at, own) in metrics.at.iter().enumerate() {
+        for (mean, (name, _)) in own.means().iter().enumerate() {
+            let row = columns.iter().map(|column| column.metrics.at[at].means()[mean].1);
+            estimates(&mut out, &format!("{name}@{}", own.n), row)?;
+        }
+        for (whole, (name, _)) in own.wholes().iter().enumerate() {
+            let wholes = columns.iter().map(|column| column.metrics.at[at].wholes()[whole].1);
+            let wholes = wholes.map(|whole| format!("{whole:>14.6}{:20}", ""));
+            line(&mut out, &format!("{name}@{}", own.n), wholes)?;
+        }
+    }
+    if metrics.auc.is_some() {
+        estimates(&mut out, "auc", columns.iter().filter_map(|column| column.metrics.auc))?;
+    }
+    out.flush()
+}
+
+fn estimates(
+    out: &mut impl Write,
+    name: &str,
+    row: impl Iterator<Item = Estimate>,
+) -> io::Result<()> {
+    let row = row.map(|Estimate { mean, low, high }| {
+        let interval = format!(" [{low:.5}, {high:.5}]");
+        format!("{mean:>14.6}{interval:<20}")
+    });
+    line(out, name, row)
+}
+
+/// A name and what each ranking has under it.
+fn line(out: &mut impl Write, name: &str, columns: impl Iterator<Item = String>) -> io::Result<()> {
+    let columns: String = columns.collect();
+    writeln!(out, "{}", format!("{name:<24}{columns}").trim_end())
+}

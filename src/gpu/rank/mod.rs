@@ -1,0 +1,374 @@
+//! The ranker: candidates lie on the device; queries come in tiles, each scored against a tile of
+//! candidates at a time.
+
+mod plan;
+
+use super::buffers::{Slot, Uniforms, whole};
+use super::device::Device;
+use super::kernels::{Dispatch, Kernel, Sources, dispatch};
+use super::params::{
+    CountInterval, CountParams, CountedParams, MaskParams, ScoreParams, TopkEntry, TopkParams,
+};
+use super::tiles::WORKGROUP;
+use crate::Result;
+use crate::backend::{Candidates, Counted, Interval, Ranked, Ranker, WITHIN};
+use plan::{Limits, Plan};
+use std::cell::OnceCell;
+
+/// Candidates that lie on a device.
+pub struct Ranking<'a> {
+    device: &'a Device,
+    sources: &'a Sources,
+    limits: Limits,
+    plan: Plan,
+    factors: usize,
+    tiles: Vec<Tile>,
+    /// (queries of a tile, candidates of a tile).
+    scores: wgpu::Buffer,
+    score: Kernel,
+    mask: OnceCell<Kernel>,
+    topk: OnceCell<Kernel>,
+    count: OnceCell<Kernel>,
+}
+
+/// Some consecutive candidates.
+struct Tile {
+    first_row: usize,
+    columns: usize,
+    rows: wgpu::Buffer,
+    bias: wgpu::Buffer,
+}
+
+/// Queries of a tile, on the device.
+struct Queries<'q> {
+    count: usize,
+    numbers: wgpu::Buffer,
+    /// For each query; nothing is excluded where it is empty.
+    excluded: &'q [&'q [u32]],
+}
+
+impl<'a> Ranking<'a> {
+    /// Uploads candidates.
+    ///
+    /// # Errors
+    /// If they do not fit the device, or it is lost.
+    pub fn new(
+        device: &'a Device,
+        sources: &'a Sources,
+        candidates: &Candidates,
+    ) -> Result<Ranking<'a>> {
+        let factors = candidates.factors;
+        let limits = Limits {
+            binding: device.limits.max_storage_buffer_binding_size as usize,
+            workgroups: device.limits.max_compute_workgroups_per_dimension as usize,
+        };
+        let plan = Plan::new(candidates.bias.len(), factors, limits)?;
+        let mut tiles = Vec::new();
+        for (rows, bias) in
+            candidates.rows.chunks(plan.columns * factors).zip(candidates.bias.chunks(plan.columns))
+        {
+            let columns = bias.len();
+            tiles.push(Tile {
+                first_row: tiles.len() * plan.columns,
+                columns,
+                rows: device.upload("candidates", &padded(rows, factors, plan.width)),
+                bias: device.upload("candidate biases", bias),
+            });
+            device.check()?;
+        }
+        let scores = device.storage("scores", (plan.queries * plan.columns * 4) as u64);
+        let width = [("WIDTH", plan.width as f64)];
+        let score = Kernel::new(device, "score", &sources.score, &width)?;
+        device.check()?;
+        let (mask, topk, count) = (OnceCell::new(), OnceCell::new(), OnceCell::new());
+        Ok(Self { device, sources, limits, plan, factors, tiles, scores, score, mask, topk, count })
+    }
+
+    /// A kernel, compiled when it is first needed.
+    fn kernel<'k>(
+        &self,
+        cell: &'k OnceCell<Kernel>,
+        name: &'static str,
+        source: &str,
+    ) -> Result<&'k Kernel> {
+        if let Some(kernel) = cell.get() {
+            return Ok(kernel);
+        }
+        let kernel = Kernel::new(self.device, name, source, &[])?;
+        Ok(cell.get_or_init(|| kernel))
+    }
+
+    fn queries<'q>(&self, queries: &[f32], excluded: &'q [&'q [u32]]) -> Queries<'q> {
+        let numbers = padded(queries, self.factors, self.plan.width);
+        let numbers = self.device.upload("queries", &numbers);
+        Queries { count: queries.len() / self.factors, numbers, excluded }
+    }
+
+    /// Scores the queries against every tile of candidates, and lets `use_scores` record what is
+    /// done with each tile's scores; then submits all.
+    fn score_tiles(
+        &self,
+        queries: &Queries,
+        use_scores: &mut dyn FnMut(&mut wgpu::ComputePass, usize) -> Result<()>,
+    ) -> Result<()> {
+        let mut uniforms = Uniforms::new(self.device);
+        let slots: Vec<Slot> = self
+            .tiles
+            .iter()
+            .map(|tile| {
+                let columns = tile.columns as u32;
+                uniforms.push(&ScoreParams { queries: queries.count as u32, columns })
+            })
+            .collect();
+        let params = uniforms.finish(self.device);
+        // Where each query's excluded rows go on.
+        let mut next = vec![0; queries.excluded.len()];
+        for (at, (tile, slot)) in self.tiles.iter().zip(slots).enumerate() {
+            let group = self.score.bind(
+                self.device,
+                &[
+                    slot.of(&params),
+                    whole(&queries.numbers),
+                    whole(&tile.rows),
+                    whole(&tile.bias),
+                    whole(&self.scores),
+                ],
+            );
+            let workgroups = Plan::score_workgroups(queries.count, tile.columns);
+            let masks = self.masks(tile, queries.excluded, &mut next)?;
+            let mut encoder = self.device.device.create_command_encoder(&Default::default());
+            {
+                let mut pass = encoder.begin_compute_pass(&Default::default());
+                dispatch(&mut pass, &self.score, &[Dispatch { group, workgroups }]);
+                if let Some(mask) = self.mask.get() {
+                    dispatch(&mut pass, mask, &masks);
+                }
+                use_scores(&mut pass, at)?;
+            }
+            self.device.queue.submit([encoder.finish()]);
+        }
+        self.device.check()
+    }
+
+    /// Takes excluded candidates of a tile out of the scores.
+    fn masks(&self, tile: &Tile, excluded: &[&[u32]], next: &mut [usize]) -> Result<Vec<Dispatch>> {
+        let end = (tile.first_row + tile.columns) as u32;
+        let mut places: Vec<u32> = Vec::new();
+        for (query, (rows, next)) in excluded.iter().zip(next).enumerate() {
+            let first = (query * tile.columns) as u32;
+            while let Some(&row) = rows.get(*next).filter(|&&row| row < end) {
+                places.push(first + row - tile.first_row as u32);
+                *next += 1;
+            }
+        }
+        if places.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mask = self.kernel(&self.mask, "mask", &self.sources.mask)?;
+        let dispatches = places.chunks(self.plan.places).map(|places| {
+            let mut uniforms = Uniforms::new(self.device);
+            let slot = uniforms.push(&MaskParams { places: places.len() as u32 });
+            let params = uniforms.finish(self.device);
+            let workgroups = places.len().div_ceil(WORKGROUP) as u32;
+            let places = self.device.upload("excluded", places);
+            let buffers = [slot.of(&params), whole(&places), whole(&self.scores)];
+            Dispatch { group: mask.bind(self.device, &buffers), workgroups }
+        });
+        Ok(dispatches.collect())
+    }
+
+    /// The best `n`, at most a list of the plan, after each query's ceiling.
+    fn lists(
+        &self,
+        queries: &Queries,
+        ceilings: &[TopkEntry],
+        n: usize,
+    ) -> Result<Vec<Vec<Ranked>>> {
+        let device = self.device;
+        let topk = self.kernel(&self.topk, "topk", &self.sources.topk)?;
+        let ceilings = device.upload("ceilings", ceilings);
+        let entry = size_of::<TopkEntry>();
+        let lists = device.storage("lists", (queries.count * n * entry) as u64);
+        let lengths = device.storage("lengths", (queries.count * 4) as u64);
+        let mut uniforms = Uniforms::new(device);
+        let slots: Vec<Slot> = self
+            .tiles
+            .iter()
+            .map(|tile| {
+                uniforms.push(&TopkParams {
+                    columns: tile.columns as u32,
+                    first_row: tile.first_row as u32,
+                    n: n as u32,
+                })
+            })
+            .collect();
+        let params = uniforms.finish(device);
+        self.score_tiles(queries, &mut |pass, tile| {
+            let group = topk.bind(
+                device,
+                &[
+                    slots[tile].of(&params),
+                    whole(&self.scores),
+                    whole(&ceilings),
+                    whole(&lists),
+                    whole(&lengths),
+                ],
+            );
+            dispatch(pass, topk, &[Dispatch { group, workgroups: queries.count as u32 }]);
+            Ok(())
+        })?;
+        let lengths: Vec<u32> = device.read(&lengths, 0, queries.count)?;
+        let entries: Vec<TopkEntry> = device.read(&lists, 0, queries.count * n)?;
+        let list = |(entries, &length): (&[TopkEntry], &u32)| {
+            let entries = &entries[..n.min(length as usize)];
+            entries.iter().map(|entry| Ranked { row: entry.row, score: entry.score }).collect()
+        };
+        Ok(entries.chunks_exact(n).zip(&lengths).map(list).collect())
+    }
+}
+
+impl Ranker for Ranking<'_> {
+    /// Lists longer than 1024 (or than a binding holds) come in pieces of that, each after a
+    /// scoring of its own.
+    fn top(&mut self, queries: &[f32], excluded: &[&[u32]], n: usize) -> Result<Vec<Vec<Ranked>>> {
+        let candidates: usize = self.tiles.iter().map(|tile| tile.columns).sum();
+        let n = n.min(candidates);
+        let mut all = Vec::with_capacity(queries.len() / self.factors);
+        if n == 0 {
+            all.resize(queries.len() / self.factors, Vec::new());
+            return Ok(all);
+        }
+        let piece = n.min(self.plan.list);
+        let tile = self.plan.queries_with_lists(piece, self.limits);
+        for numbers in queries.chunks(tile * self.factors) {
+            let first = all.len();
+            let count = numbers.len() / self.factors;
+            let excluded = if excluded.is_empty() { &[] } else { &excluded[first..first + count] };
+            let on_device = self.queries(numbers, excluded);
+            let mut lists: Vec<Vec<Ranked>> = vec![Vec::with_capacity(n); count];
+            let mut left = n;
+            while left > 0 {
+                let ceiling = |list: &Vec<Ranked>| match list.last() {
+                    Some(last) => TopkEntry { score: last.score, row: last.row },
+                    // No score is as high.
+                    None => TopkEntry { score: f32::MAX, row: 0 },
+                };
+                let ceilings: Vec<TopkEntry> = lists.iter().map(ceiling).collect();
+                let length = piece.min(left);
+                let pieces = self.lists(&on_device, &ceilings, length)?;
+                let whole = pieces.iter().any(|piece| piece.len() == length);
+                for (list, piece) in lists.iter_mut().zip(pieces) {
+                    list.extend(piece);
+                }
+                left = if whole { left - length } else { 0 };
+            }
+            all.extend(lists);
+        }
+        Ok(all)
+    }
+
+    fn count(
+        &mut self,
+        queries: &[f32],
+        excluded: &[&[u32]],
+        intervals: &[Interval],
+    ) -> Result<Vec<Counted>> {
+        let device = self.device;
+        let mut results = vec![Counted::default(); intervals.len()];
+        // Positions of the intervals, query after query.
+        let mut order: Vec<u32> = (0..intervals.len() as u32).collect();
+        order.sort_by_key(|&at| intervals[at as usize].query);
+        let count = self.kernel(&self.count, "count", &self.sources.count)?;
+        let query_of = |at: &u32| intervals[*at as usize].query as usize;
+        let mut first = 0;
+        for numbers in queries.chunks(self.plan.queries * self.factors) {
+            let end = first + numbers.len() / self.factors;
+            let from = order.partition_point(|at| query_of(at) < first);
+            let to = order.partition_point(|at| query_of(at) < end);
+            if from < to {
+                let excluded = if excluded.is_empty() { &[] } else { &excluded[first..end] };
+                let on_device = self.queries(numbers, excluded);
+                let pieces: Vec<Piece> = order[from..to]
+                    .chunks(self.plan.intervals)
+                    .map(|asked| Piece::new(device, asked, intervals, first))
+                    .collect();
+                self.score_tiles(&on_device, &mut |pass, tile| {
+                    let Tile { columns, first_row, .. } = self.tiles[tile];
+                    let mut uniforms = Uniforms::new(device);
+                    let slot = uniforms.push(&CountParams {
+                        columns: columns as u32,
+                        first_row: first_row as u32,
+                    });
+                    let params = uniforms.finish(device);
+                    for piece in &pieces {
+                        let buffers = [
+                            slot.of(&params),
+                            whole(&self.scores),
+                            whole(&piece.intervals),
+                            whole(&piece.counted),
+                            whole(&piece.named),
+                        ];
+                        let group = count.bind(device, &buffers);
+                        let workgroups = piece.asked.len() as u32;
+                        dispatch(pass, count, &[Dispatch { group, workgroups }]);
+                    }
+                    Ok(())
+                })?;
+                for piece in pieces {
+                    piece.read(device, &mut results)?;
+                }
+            }
+            first = end;
+        }
+        Ok(results)
+    }
+}
+
+/// Some intervals of a tile of queries, and what is counted for them.
+struct Piece<'o> {
+    /// Positions among all intervals.
+    asked: &'o [u32],
+    intervals: wgpu::Buffer,
+    counted: wgpu::Buffer,
+    named: wgpu::Buffer,
+}
+
+impl<'o> Piece<'o> {
+    fn new(device: &Device, asked: &'o [u32], all: &[Interval], first_query: usize) -> Self {
+        let local = |&at: &u32| {
+            let Interval { query, high, low } = all[at as usize];
+            CountInterval { query: query - first_query as u32, high, low }
+        };
+        let local: Vec<CountInterval> = asked.iter().map(local).collect();
+        let counted = (asked.len() * size_of::<CountedParams>()) as u64;
+        Self {
+            asked,
+            intervals: device.upload("intervals", &local),
+            counted: device.storage("counted", counted),
+            named: device.storage("rows within", (asked.len() * WITHIN * 4) as u64),
+        }
+    }
+
+    fn read(&self, device: &Device, results: &mut [Counted]) -> Result<()> {
+        let counted: Vec<CountedParams> = device.read(&self.counted, 0, self.asked.len())?;
+        let named: Vec<[u32; WITHIN]> = device.read(&self.named, 0, self.asked.len())?;
+        for ((&at, counted), mut rows) in self.asked.iter().zip(counted).zip(named) {
+            let CountedParams { above, within } = counted;
+            rows[..WITHIN.min(within as usize)].sort_unstable();
+            results[at as usize] = Counted { above, within, rows };
+        }
+        Ok(())
+    }
+}
+
+/// Rows of `factors` numbers with zeros up to `width` vec4s.
+fn padded(rows: &[f32], factors: usize, width: usize) -> Vec<f32> {
+    if factors == width * 4 {
+        return rows.to_vec();
+    }
+    let mut padded = vec![0.0; rows.len() / factors * width * 4];
+    for (to, from) in padded.chunks_exact_mut(width * 4).zip(rows.chunks_exact(factors)) {
+        to[..factors].copy_from_slice(from);
+    }
+    padded
+}
