@@ -453,8 +453,8 @@ mod tests {
                 let join = joins.iter().find(|join| join.slot == solve.slot);
                 let slots = join.map_or(1, |join| join.slots as usize);
                 assert!(slots <= cut.row_slots);
-                for slot in slot..slot + slots {
-                    assert_eq!(std::mem::replace(&mut owner[slot], row), usize::MAX);
+                for owner in &mut owner[slot..slot + slots] {
+                    assert_eq!(std::mem::replace(owner, row), usize::MAX);
                 }
             }
             let mut written = vec![false; plan.slots];
