@@ -100,11 +100,15 @@ pub fn row_ratings(
     Ok(RowRatings::new(&ones, &weights, users, items))
 }
 
-/// How often a sweep solves a side before the other's turn: once where that is exact. Blocks go
-/// round twice: once leaves a row too far from its optimum to reach an exact solver's objective.
+/// How often a sweep solves a side before the other's turn: once where that is exact. Small blocks
+/// go round twice: once leaves a row too far from its optimum to reach an exact solver's objective.
 pub(crate) fn rounds(settings: &Settings) -> usize {
-    if settings.block < settings.factors && !settings.nonnegative { 2 } else { 1 }
+    let small = settings.block < SMALL_BLOCK.min(settings.factors);
+    if small && !settings.nonnegative { 2 } else { 1 }
 }
+
+/// Blocks below this go round twice.
+const SMALL_BLOCK: usize = 16;
 
 /// The sides of a sweep in order.
 pub(crate) fn turns(rounds: usize) -> impl Iterator<Item = Side> {

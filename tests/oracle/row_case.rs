@@ -353,10 +353,8 @@ impl Check {
         if !case.terms.bias && got_bias != old_bias {
             return Err("biases moved in a model without".to_owned());
         }
-        if case.terms.nonnegative {
-            if got.iter().any(|&x| x < 0.0) {
-                return Err("a factor is below zero".to_owned());
-            }
+        if case.terms.nonnegative && got.iter().any(|&x| x < 0.0) {
+            return Err("a factor is below zero".to_owned());
         }
         let tolerance = if case.terms.nonnegative { AT_REST } else { self.tolerance };
         let mut want = Model::from(before);
@@ -374,7 +372,7 @@ impl Check {
         let gap = largest_gap_over(got, &want_factors, floor);
         self.worst = self.worst.max(gap);
         // NaN is far.
-        if !(gap < tolerance) {
+        if gap.is_nan() || gap >= tolerance {
             return Err(format!("factors off by {gap:.2e}"));
         }
         if case.terms.bias {
