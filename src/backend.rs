@@ -290,6 +290,13 @@ impl RowTerms {
         }
     }
 
+    /// Whether a row with `n` ratings, solved exactly, is refined once by its ratings' residuals: where
+    /// it is regularized so weakly that the sums of its normal equations lose digits in 32 bits.
+    pub fn refines(&self, row_ratings: usize) -> bool {
+        let explicit = self.unobserved_weight == 0.0 && !self.nonnegative;
+        explicit && row_ratings as f32 > WEAK * self.reg * self.penalty(row_ratings, 0)
+    }
+
     /// `(n + α₀·partners)^ν`: what a row with `n` ratings, of `partners` possible, weighs its
     /// regularization.
     pub fn penalty(&self, row_ratings: usize, partners: usize) -> f32 {
@@ -297,6 +304,9 @@ impl RowTerms {
         n.powf(f64::from(self.reg_exponent)) as f32
     }
 }
+
+/// Ratings of a row over their regularization, above which it is weak.
+const WEAK: f32 = 100.0;
 
 /// The objective in its parts, summed in f64.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]

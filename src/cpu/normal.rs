@@ -38,6 +38,8 @@ pub struct Normal {
     pub weight: f32,
     /// `Σ w t`; then the solution.
     pub target: f32,
+    /// The last pivot, that of the bias, once solved.
+    pivot: f32,
 }
 
 impl Normal {
@@ -62,6 +64,7 @@ impl Normal {
         self.ones.resize(strips, Line::ZERO);
         self.weight = 0.0;
         self.target = 0.0;
+        self.pivot = 0.0;
     }
 
     /// Adds rows `√w q` with their `√w t` and `√w`, as many at a time as a cache holds.
@@ -172,15 +175,47 @@ impl Normal {
             forward::<S, V>(simd, &self.sums, &pivots.inverse, &mut self.ones);
             let pivot = self.weight + reg_bias - dot::<S, V>(simd, &self.ones, &self.ones);
             let least = if reg_bias == 0.0 { floor * self.weight } else { 0.0 };
-            let rest = self.target - dot::<S, V>(simd, &self.ones, &self.right);
-            self.target = if pivot > least { rest / pivot } else { f32::NAN };
-            for (to, from) in self.right.iter_mut().zip(&self.ones) {
-                for lane in 0..LANES {
-                    to.0[lane] -= self.target * from.0[lane];
-                }
-            }
+            self.pivot = if pivot > least { pivot } else { f32::NAN };
+            let (right, target) = (&mut self.right, &mut self.target);
+            border::<S, V>(simd, &self.ones, self.pivot, right, target);
         }
         backward::<S, V>(simd, &self.sums, &pivots.inverse, &mut self.right);
+    }
+
+    /// Solves the equations of `other`'s right side and target by the factorization of these, which
+    /// are solved already; the solution is left in `other`.
+    #[inline(always)]
+    pub fn solve_again<S: Simd, const V: usize>(
+        &self,
+        simd: S,
+        pivots: &Pivots,
+        biased: bool,
+        other: &mut Normal,
+    ) {
+        forward::<S, V>(simd, &self.sums, &pivots.inverse, &mut other.right);
+        if biased {
+            let (right, target) = (&mut other.right, &mut other.target);
+            border::<S, V>(simd, &self.ones, self.pivot, right, target);
+        }
+        backward::<S, V>(simd, &self.sums, &pivots.inverse, &mut other.right);
+    }
+}
+
+/// Solves for the bias, the last coordinate, and takes its part from the right side of the others:
+/// `ones` and `right` have been through the forward substitution.
+#[inline(always)]
+fn border<S: Simd, const V: usize>(
+    simd: S,
+    ones: &[Line],
+    pivot: f32,
+    right: &mut [Line],
+    target: &mut f32,
+) {
+    *target = (*target - dot::<S, V>(simd, ones, right)) / pivot;
+    for (to, from) in right.iter_mut().zip(ones) {
+        for lane in 0..LANES {
+            to.0[lane] -= *target * from.0[lane];
+        }
     }
 }
 

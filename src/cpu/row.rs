@@ -185,11 +185,11 @@ impl Inputs<'_> {
         }
         let mut normal = std::mem::take(&mut scratch.normal);
         normal.start(self.all);
-        self.accumulate::<S, V>(simd, positions, &self.all.columns, scratch, &mut normal);
+        self.accumulate::<S, V>(simd, positions.clone(), &self.all.columns, scratch, &mut normal);
         if self.blocks.len() > 1 {
             self.equations::<S, V>(simd, n, normal, scratch, x, bias);
         } else {
-            self.finish::<S, V>(simd, n, normal, scratch, x, bias);
+            self.finish::<S, V>(simd, positions, normal, scratch, x, bias);
         }
     }
 
@@ -246,12 +246,12 @@ impl Inputs<'_> {
         scratch.normal = normal;
     }
 
-    /// Solves a row of `n` ratings whose normal equations were summed in parts.
+    /// Solves a row whose normal equations were summed in parts.
     #[inline(always)]
     pub fn joined<S: Simd, const V: usize>(
         &self,
         simd: S,
-        n: usize,
+        positions: Range<usize>,
         parts: &[Normal],
         scratch: &mut Scratch,
         x: &mut [Line],
@@ -262,19 +262,20 @@ impl Inputs<'_> {
         for part in parts {
             normal.join(part);
         }
-        self.finish::<S, V>(simd, n, normal, scratch, x, bias);
+        self.finish::<S, V>(simd, positions, normal, scratch, x, bias);
     }
 
     #[inline(always)]
     fn finish<S: Simd, const V: usize>(
         &self,
         simd: S,
-        n: usize,
+        positions: Range<usize>,
         mut normal: Normal,
         scratch: &mut Scratch,
         x: &mut [Line],
         bias: &mut f32,
     ) {
+        let n = positions.len();
         let penalty = self.penalty(n);
         let reg = self.terms.reg * penalty;
         normal.regularize(self.factors, reg);
@@ -295,8 +296,61 @@ impl Inputs<'_> {
             if self.terms.bias {
                 *bias = normal.target;
             }
+            if self.terms.refines(n) {
+                self.refine::<S, V>(simd, positions, &normal, scratch, x, bias);
+            }
         }
         scratch.normal = normal;
+    }
+
+    /// One step of iterative refinement: solves for what the residuals of the ratings still ask for,
+    /// by the factorization that is there.
+    #[inline(always)]
+    fn refine<S: Simd, const V: usize>(
+        &self,
+        simd: S,
+        positions: Range<usize>,
+        normal: &Normal,
+        scratch: &mut Scratch,
+        x: &mut [Line],
+        bias: &mut f32,
+    ) {
+        let penalty = self.penalty(positions.len());
+        let (reg, reg_bias) = (self.terms.reg * penalty, self.terms.reg_bias * penalty);
+        let mut rest = std::mem::take(&mut scratch.part);
+        rest.clear(self.factors);
+        let step = panel_rows(self.partner.strips);
+        let mut at = positions.start;
+        while at < positions.end {
+            let chunk = at..positions.end.min(at + step);
+            at = chunk.end;
+            self.targets(chunk.clone(), scratch);
+            let Scratch { panel, roots, targets, .. } = &mut *scratch;
+            let panel = self.gather(chunk, &(0..self.factors), roots, panel);
+            for (t, target) in targets.iter_mut().enumerate() {
+                *target -= roots[t] * *bias + panel_dot::<S, V>(simd, panel, t, x);
+                rest.target += roots[t] * *target;
+            }
+            for s in 0..rest.right.len() {
+                let sum = combine::<S, V>(simd, panel.strip(s), targets);
+                let to = &mut vectors_mut::<S, V>(&mut rest.right)[s];
+                for v in 0..V {
+                    to[v] = simd.add_f32s(to[v], sum[v]);
+                }
+            }
+        }
+        for (to, x) in numbers_mut(&mut rest.right)[..self.factors].iter_mut().zip(numbers(x)) {
+            *to -= reg * x;
+        }
+        rest.target -= reg_bias * *bias;
+        normal.solve_again::<S, V>(simd, &scratch.pivots, self.terms.bias, &mut rest);
+        for (x, change) in numbers_mut(x)[..self.factors].iter_mut().zip(numbers(&rest.right)) {
+            *x += change;
+        }
+        if self.terms.bias {
+            *bias += rest.target;
+        }
+        scratch.part = rest;
     }
 
     /// Solves a row block after block.

@@ -236,21 +236,28 @@ impl Solver<'_> {
             let (parts, tail) = rest.split_at(hot.segments.len());
             rest = tail;
             let x = own.row(hot.row as u32).to_vec();
-            let n = self.inputs.ratings.positions(hot.row).len();
-            tasks.push((n, parts, x, own.bias[hot.row]));
+            let positions = self.inputs.ratings.positions(hot.row);
+            tasks.push((positions, parts, x, own.bias[hot.row]));
         }
-        tasks.par_iter_mut().with_max_len(1).for_each(|(n, parts, x, bias)| {
+        tasks.par_iter_mut().with_max_len(1).for_each(|(positions, parts, x, bias)| {
             let mut scratch = self.scratch.own();
             let inputs = self.inputs;
-            let n = *n;
-            self.cpu.arch.dispatch(JoinTask { inputs, n, parts, x, bias, scratch: &mut scratch });
+            let positions = positions.clone();
+            self.cpu.arch.dispatch(JoinTask {
+                inputs,
+                positions,
+                parts,
+                x,
+                bias,
+                scratch: &mut scratch,
+            });
         });
         let mut ratings = 0;
-        for (hot, (n, _, x, bias)) in batch.iter().zip(tasks) {
+        for (hot, (positions, _, x, bias)) in batch.iter().zip(tasks) {
             let strips = own.strips;
             own.lines[hot.row * strips..][..strips].copy_from_slice(&x);
             own.bias[hot.row] = bias;
-            ratings += n;
+            ratings += positions.len();
         }
         ratings
     }
@@ -320,7 +327,7 @@ impl WithSimd for PartTask<'_> {
 
 struct JoinTask<'a> {
     inputs: &'a Inputs<'a>,
-    n: usize,
+    positions: Range<usize>,
     parts: &'a [Normal],
     x: &'a mut [Line],
     bias: &'a mut f32,
@@ -332,12 +339,12 @@ impl WithSimd for JoinTask<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let JoinTask { inputs, n, parts, x, bias, scratch } = self;
+        let JoinTask { inputs, positions, parts, x, bias, scratch } = self;
         match S::F32_LANES {
-            16 => inputs.joined::<S, 1>(simd, n, parts, scratch, x, bias),
-            8 => inputs.joined::<S, 2>(simd, n, parts, scratch, x, bias),
-            4 => inputs.joined::<S, 4>(simd, n, parts, scratch, x, bias),
-            _ => inputs.joined::<S, 16>(simd, n, parts, scratch, x, bias),
+            16 => inputs.joined::<S, 1>(simd, positions, parts, scratch, x, bias),
+            8 => inputs.joined::<S, 2>(simd, positions, parts, scratch, x, bias),
+            4 => inputs.joined::<S, 4>(simd, positions, parts, scratch, x, bias),
+            _ => inputs.joined::<S, 16>(simd, positions, parts, scratch, x, bias),
         }
     }
 }
