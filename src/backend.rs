@@ -292,9 +292,9 @@ impl RowTerms {
 
     /// Whether a row with `n` ratings, solved exactly, is refined once by its ratings' residuals: where
     /// it is regularized so weakly that the sums of its normal equations lose digits in 32 bits.
-    pub fn refines(&self, row_ratings: usize) -> bool {
-        let explicit = self.unobserved_weight == 0.0 && !self.nonnegative;
-        explicit && row_ratings as f32 > WEAK * self.reg * self.penalty(row_ratings, 0)
+    pub fn refines(&self, row_ratings: usize, partners: usize) -> bool {
+        let regularization = self.reg * self.penalty(row_ratings, partners);
+        !self.nonnegative && row_ratings as f32 > WEAK * regularization
     }
 
     /// `(n + α₀·partners)^ν`: what a row with `n` ratings, of `partners` possible, weighs its
@@ -306,7 +306,7 @@ impl RowTerms {
 }
 
 /// Ratings of a row over their regularization, above which it is weak.
-const WEAK: f32 = 100.0;
+const WEAK: f32 = 18.0;
 
 /// The objective in its parts, summed in f64.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]

@@ -296,7 +296,7 @@ impl Inputs<'_> {
             if self.terms.bias {
                 *bias = normal.target;
             }
-            if self.terms.refines(n) {
+            if self.terms.refines(n, self.partner.rows()) {
                 self.refine::<S, V>(simd, positions, &normal, scratch, x, bias);
             }
         }
@@ -341,6 +341,17 @@ impl Inputs<'_> {
         }
         for (to, x) in numbers_mut(&mut rest.right)[..self.factors].iter_mut().zip(numbers(x)) {
             *to -= reg * x;
+        }
+        if !self.all.gram.is_empty() {
+            let whole = &mut scratch.whole;
+            mirror(self.factors, x.len(), &self.all.gram, whole);
+            for (s, lines) in whole.chunks_exact(self.factors).enumerate() {
+                let sum = combine::<S, V>(simd, lines, numbers(x));
+                let to = &mut vectors_mut::<S, V>(&mut rest.right)[s];
+                for v in 0..V {
+                    to[v] = simd.sub_f32s(to[v], sum[v]);
+                }
+            }
         }
         rest.target -= reg_bias * *bias;
         normal.solve_again::<S, V>(simd, &scratch.pivots, self.terms.bias, &mut rest);
