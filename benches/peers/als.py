@@ -139,7 +139,8 @@ def planted(options):
                 name, settings, how = system
                 say(f"planted, k {factors}, repeat {repeat + 1} of {options.repeats}: {name} {settings}")
                 if name == "wgmf":
-                    command = [options.wgmf, "train", train, "--model", work / "model", "--force", "--solver", "ials"]
+                    command = [options.wgmf, "train", train, "--columns", "1,2,-", "--model", work / "model", "--force"]
+                    command += ["--solver", "ials"]
                     command += ["--factors", factors, "--epochs", options.epochs, "--unobserved-weight", weight]
                     command += ["--reg", reg, "--reg-exponent", 0, "--block", how, "--progress", "json"]
                     command += ["--threads", options.threads, "--backend", options.backend]
