@@ -16,8 +16,8 @@ override RESIDENT: bool = true;    // whether L lies in workgroup memory
 override STORE: u32 = 128u;        // vec4s of workgroup memory that a team has
 override WIDTH: u32 = 8u;          // vec4 columns of a row of factors
 override UNOBSERVED: bool = false; // whether pairs without a rating count
-override BLOCK: bool = false;      // whether a part of the factors is solved for, from remainders
-override DELTAS: u32 = 2u;         // vec4 columns of a row of `deltas`
+override BLOCK: bool = false;      // whether a change is solved for, from remainders
+override DELTAS: u32 = 2u;         // vec4 columns of a row of `deltas`; 0 where they are of no use
 
 const WORKGROUP: u32 = 64u;
 
@@ -395,7 +395,7 @@ fn cholesky(
             let to = row_start + params.first_column + at;
             if BLOCK {
                 own[to] += z;
-                deltas[solve.row * DELTAS * 4u + at] = z;
+                if DELTAS > 0u { deltas[solve.row * DELTAS * 4u + at] = z; }
             } else {
                 own[to] = z;
             }
