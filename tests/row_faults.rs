@@ -132,8 +132,6 @@ const FAULTS: &[Fault] = &[
         ("t = remainders[at];", "t = entries[at].value + 0.0 * remainders[at];"), blocks),
     fault("gram", "a change fits the ratings and not what is left of them",
         ("t = remainders[at];", "t = entries[at].value + 0.0 * remainders[at];"), weak),
-    fault("gram", "the target past a segment's end counts",
-        ("select(0.0, t, at < length)", "t"), plain),
     fault("gram", "a tile's column is its row",
         ("let column = 2u * min(j, ACROSS - 1u);", "let column = 2u * min(i, ACROSS - 1u);"), plain),
     fault("gram", "a term is lost",

@@ -38,6 +38,8 @@ fn hold(binding_bytes: u64, workgroups: u32, cases: Vec<RowCase>) {
         if case.terms.nonnegative {
             continue;
         }
+        // What is rounded in the first sweep grows in the second where rows are regularized weakly.
+        let tolerance = if case.terms.reg < 0.01 { 1e-3 } else { 1e-4 };
         for (got, want) in [
             (&got.user_factors, &want.user_factors),
             (&got.item_factors, &want.item_factors),
@@ -48,7 +50,7 @@ fn hold(binding_bytes: u64, workgroups: u32, cases: Vec<RowCase>) {
                 .zip(want)
                 .map(|(&got, &want)| common::gap(f64::from(got), f64::from(want), 0.1));
             let gap = gaps.fold(0.0, f64::max);
-            assert!(gap < 1e-4, "{}: off by {gap:.1e}", case.name);
+            assert!(gap < tolerance, "{}: off by {gap:.1e}", case.name);
         }
     }
 }

@@ -8,7 +8,9 @@ use super::bind::{BatchCommands, Predictor, Test};
 use super::device::Device;
 use super::kernels::{Dispatch, Kernel, Sources, dispatch};
 use super::reduce::Reductions;
-use super::store::{ArrayBuffers, Biases, ChunkBuffers, Kernels, SideBuffers, Visits, fits};
+use super::store::{
+    ArrayBuffers, Biases, ChunkBuffers, Kernels, SideBuffers, Visits, fits, keep, logical,
+};
 use super::tiles::{self, Plan, Team, Tiles};
 use crate::backend::{
     EpochSums, GradientPasses, GradientProblem, Probe, State, Terms, Visit, nothing_kept,
@@ -159,42 +161,18 @@ impl<'a> Passes<'a> {
         self.device.queue.submit([encoder.finish()])
     }
 
-    /// Reads a matrix back and takes the padding away.
-    pub(super) fn matrix(&self, buffers: &[wgpu::Buffer], tiles: &Tiles) -> Result<Vec<f32>> {
-        let (factors, padded) = (self.like.factors, self.plan.team.width * 4);
-        let rows = tiles.rows - 1;
-        let mut matrix = Vec::with_capacity(rows * factors);
-        for (tile, buffer) in buffers.iter().enumerate() {
-            let range = tiles.range(tile);
-            let values: Vec<f32> = self.device.read(buffer, 0, range.len() * padded)?;
-            for (row, values) in range.zip(values.chunks_exact(padded)) {
-                if row < rows {
-                    matrix.extend_from_slice(&values[..factors]);
-                }
-            }
-        }
-        Ok(matrix)
-    }
-
     /// Joins matrices and biases into the form that does not depend on the backend.
     pub(super) fn logical(
         &self,
         pick: impl Fn(&SideBuffers) -> &[wgpu::Buffer],
         biases: Vec<f32>,
     ) -> Result<Factors> {
-        let matrix = |side| {
+        let of = |side| {
             let (buffers, tiles) = self.side(side);
-            self.matrix(pick(buffers), tiles)
+            (pick(buffers), tiles)
         };
-        let first_item = self.biases.first_item;
-        Ok(Factors {
-            factors: self.like.factors,
-            user_factors: matrix(Side::User)?,
-            item_factors: matrix(Side::Item)?,
-            user_bias: biases[..first_item - 1].to_vec(),
-            item_bias: biases[first_item..biases.len() - 1].to_vec(),
-            global_mean: self.like.global_mean,
-        })
+        let matrices = [of(Side::User), of(Side::Item)];
+        logical(self.device, &self.like, self.plan.team, matrices, &self.biases, &biases)
     }
 }
 
@@ -252,24 +230,8 @@ impl GradientPasses for Passes<'_> {
     }
 
     fn keep(&mut self) -> Result<()> {
-        let device = self.device;
-        let mut encoder = device.device.create_command_encoder(&Default::default());
-        let mut copy = |from: &wgpu::Buffer, to: &wgpu::Buffer| {
-            encoder.copy_buffer_to_buffer(from, 0, to, 0, from.size());
-        };
-        for side in [&mut self.lead, &mut self.follow] {
-            if side.kept.is_empty() {
-                side.kept =
-                    side.factors.iter().map(|tile| device.storage("kept", tile.size())).collect();
-            }
-            side.factors.iter().zip(&side.kept).for_each(|(from, to)| copy(from, to));
-        }
-        let values = &self.biases.values;
-        let kept =
-            self.biases.kept.get_or_insert_with(|| device.storage("kept biases", values.size()));
-        copy(values, kept);
-        device.queue.submit([encoder.finish()]);
-        device.check()
+        keep(self.device, [&mut self.lead, &mut self.follow], &mut self.biases);
+        self.device.check()
     }
 
     fn kept(&mut self) -> Result<Factors> {

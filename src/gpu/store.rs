@@ -222,3 +222,65 @@ pub(super) fn fits(device: &Device, batches: &Batches, factors: usize) -> Result
         ))
     })
 }
+
+/// Remembers the parameters as they are now.
+pub(super) fn keep(device: &Device, sides: [&mut SideBuffers; 2], biases: &mut Biases) {
+    let mut encoder = device.device.create_command_encoder(&Default::default());
+    let mut copy = |from: &wgpu::Buffer, to: &wgpu::Buffer| {
+        encoder.copy_buffer_to_buffer(from, 0, to, 0, from.size());
+    };
+    for side in sides {
+        if side.kept.is_empty() {
+            side.kept =
+                side.factors.iter().map(|tile| device.storage("kept", tile.size())).collect();
+        }
+        side.factors.iter().zip(&side.kept).for_each(|(from, to)| copy(from, to));
+    }
+    let values = &biases.values;
+    let kept = biases.kept.get_or_insert_with(|| device.storage("kept biases", values.size()));
+    copy(values, kept);
+    device.queue.submit([encoder.finish()]);
+}
+
+/// Reads matrices back, users' and items', and joins them and the biases' `values` into the form that
+/// does not depend on the backend. `like` has the shape and `μ`.
+pub(super) fn logical(
+    device: &Device,
+    like: &Factors,
+    team: Team,
+    [users, items]: [(&[wgpu::Buffer], &Tiles); 2],
+    biases: &Biases,
+    values: &[f32],
+) -> Result<Factors> {
+    let first_item = biases.first_item;
+    Ok(Factors {
+        factors: like.factors,
+        user_factors: matrix(device, users, team, like.factors)?,
+        item_factors: matrix(device, items, team, like.factors)?,
+        user_bias: values[..first_item - 1].to_vec(),
+        item_bias: values[first_item..values.len() - 1].to_vec(),
+        global_mean: like.global_mean,
+    })
+}
+
+/// Reads a matrix back and takes the padding away.
+fn matrix(
+    device: &Device,
+    (buffers, tiles): (&[wgpu::Buffer], &Tiles),
+    team: Team,
+    factors: usize,
+) -> Result<Vec<f32>> {
+    let padded = team.width * 4;
+    let rows = tiles.rows - 1;
+    let mut matrix = Vec::with_capacity(rows * factors);
+    for (tile, buffer) in buffers.iter().enumerate() {
+        let range = tiles.range(tile);
+        let values: Vec<f32> = device.read(buffer, 0, range.len() * padded)?;
+        for (row, values) in range.zip(values.chunks_exact(padded)) {
+            if row < rows {
+                matrix.extend_from_slice(&values[..factors]);
+            }
+        }
+    }
+    Ok(matrix)
+}

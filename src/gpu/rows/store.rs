@@ -5,7 +5,7 @@ use super::super::device::Device;
 use super::super::kernels::{Dispatch, Kernel, Sources};
 use super::super::params::PenaltyParams;
 use super::super::reduce::Reductions;
-use super::super::store::{Biases, SideBuffers};
+use super::super::store::{Biases, SideBuffers, keep, logical};
 use super::super::tiles::{Limits, Team, Tiles, WORKGROUP};
 use super::shape::{Block, Shape};
 use super::tiles::{Batch, Chunk, Cut, DISPATCH_PRODUCTS, Plan};
@@ -64,22 +64,8 @@ impl Model {
 
     /// Remembers the parameters.
     pub fn keep(&mut self, device: &Device) {
-        let mut encoder = device.device.create_command_encoder(&Default::default());
-        let mut copy = |from: &wgpu::Buffer, to: &wgpu::Buffer| {
-            encoder.copy_buffer_to_buffer(from, 0, to, 0, from.size());
-        };
-        for side in &mut self.sides {
-            if side.kept.is_empty() {
-                side.kept =
-                    side.factors.iter().map(|tile| device.storage("kept", tile.size())).collect();
-            }
-            side.factors.iter().zip(&side.kept).for_each(|(from, to)| copy(from, to));
-        }
-        let values = &self.biases.values;
-        let kept =
-            self.biases.kept.get_or_insert_with(|| device.storage("kept biases", values.size()));
-        copy(values, kept);
-        device.queue.submit([encoder.finish()]);
+        let [users, items] = &mut self.sides;
+        keep(device, [users, items], &mut self.biases);
     }
 
     /// The parameters kept.
@@ -99,32 +85,9 @@ impl Model {
         pick: impl Fn(&SideBuffers) -> &[wgpu::Buffer],
         biases: &wgpu::Buffer,
     ) -> Result<Factors> {
-        let (factors, padded) = (self.like.factors, self.team.width * 4);
-        let matrix = |side: usize| -> Result<Vec<f32>> {
-            let tiles = self.tiles[side];
-            let rows = tiles.rows - 1;
-            let mut matrix = Vec::with_capacity(rows * factors);
-            for (tile, buffer) in pick(&self.sides[side]).iter().enumerate() {
-                let range = tiles.range(tile);
-                let values: Vec<f32> = device.read(buffer, 0, range.len() * padded)?;
-                for (row, values) in range.zip(values.chunks_exact(padded)) {
-                    if row < rows {
-                        matrix.extend_from_slice(&values[..factors]);
-                    }
-                }
-            }
-            Ok(matrix)
-        };
+        let of = |side: usize| (pick(&self.sides[side]), &self.tiles[side]);
         let biases: Vec<f32> = device.read(biases, 0, self.biases.rows)?;
-        let first_item = self.biases.first_item;
-        Ok(Factors {
-            factors,
-            user_factors: matrix(0)?,
-            item_factors: matrix(1)?,
-            user_bias: biases[..first_item - 1].to_vec(),
-            item_bias: biases[first_item..biases.len() - 1].to_vec(),
-            global_mean: self.like.global_mean,
-        })
+        logical(device, &self.like, self.team, [of(0), of(1)], &self.biases, &biases)
     }
 }
 

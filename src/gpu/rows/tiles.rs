@@ -437,7 +437,7 @@ mod tests {
             .cut(
                 ratings,
                 |row| row as f32,
-                |row| row % 3 == 0 || row > 20,
+                |row| row.is_multiple_of(3) || row > 20,
                 |chunk| {
                     chunks.push(chunk);
                     Ok(())
@@ -463,7 +463,7 @@ mod tests {
             for solve in &rows.solves[batch.solves.clone()] {
                 let row = first_row + solve.row as usize;
                 assert_eq!(solve.penalty, row as f32);
-                assert_eq!(row % 3 == 0 || row > 20, batch.refines);
+                assert_eq!(row.is_multiple_of(3) || row > 20, batch.refines);
                 assert!(!std::mem::replace(&mut solved[row], true), "row {row} is solved twice");
                 let slot = solve.slot as usize;
                 let join = joins.iter().find(|join| join.slot == solve.slot);
