@@ -38,8 +38,6 @@ fn hold(binding_bytes: u64, workgroups: u32, cases: Vec<RowCase>) {
         if case.terms.nonnegative {
             continue;
         }
-        // What is rounded in the first sweep grows in the second where rows are regularized weakly.
-        let tolerance = if case.terms.reg < 0.01 { 1e-3 } else { 1e-4 };
         for (got, want) in [
             (&got.user_factors, &want.user_factors),
             (&got.item_factors, &want.item_factors),
@@ -50,9 +48,16 @@ fn hold(binding_bytes: u64, workgroups: u32, cases: Vec<RowCase>) {
                 .zip(want)
                 .map(|(&got, &want)| common::gap(f64::from(got), f64::from(want), 0.1));
             let gap = gaps.fold(0.0, f64::max);
-            assert!(gap < tolerance, "{}: off by {gap:.1e}", case.name);
+            assert!(gap < 1e-4, "{}: off by {gap:.1e}", case.name);
         }
     }
+}
+
+/// So little regularization that rows are refined, and so much that two sweeps keep their digits.
+fn refined(mut case: RowCase) -> RowCase {
+    case.terms.reg *= 0.2;
+    case.terms.reg_bias *= 0.2;
+    case.named("refined")
 }
 
 /// Every kind of solve.
@@ -62,8 +67,8 @@ fn kinds(case: RowCase) -> Vec<RowCase> {
         case.clone().no_bias().block(3),
         case.clone().implicit(0.1).weighted(),
         case.clone().implicit(0.1).block(5),
-        case.clone().weak(),
-        case.clone().weak().implicit(0.01).weighted(),
+        refined(case.clone()),
+        refined(case.clone()).implicit(0.01).weighted(),
         case.nonnegative(),
     ]
 }
@@ -78,7 +83,8 @@ fn gram_matches_the_oracle_at_many_tiles() {
 #[test]
 fn gram_matches_the_oracle_at_hot_rows_cut_by_tiles() {
     let case = RowCase::hot(16, 10, 300, 2500).sweeps(1);
-    hold(16_384, 65_535, vec![case.clone(), case.turned().implicit(0.05).weighted()]);
+    let weak = refined(case.clone());
+    hold(16_384, 65_535, vec![case.clone(), weak, case.turned().implicit(0.05).weighted()]);
 }
 
 #[test]
