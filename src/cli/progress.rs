@@ -215,8 +215,8 @@ impl Epochs {
                     ("squared_error", record.squared_error),
                     ("unobserved", record.unobserved),
                     ("regularization", record.regularization),
-                    ("recall@20", record.recall),
-                    ("ndcg@20", record.ndcg),
+                    ("test_recall@20", record.recall),
+                    ("test_ndcg@20", record.ndcg),
                 ] {
                     if let Some(figure) = figure {
                         event.insert(key.into(), figure.into());

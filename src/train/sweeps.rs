@@ -14,6 +14,9 @@ use std::time::Instant;
 pub(super) const REMEDY: &str =
     "its equations have no unique solution in 32 bits: raise --reg (above 0) or lower --factors";
 
+/// The most that a pair may weigh.
+const HEAVIEST: f32 = 1e12;
+
 /// How many items of a list count in the held-out figures of each epoch.
 pub const HELD_OUT_AT: usize = 20;
 
@@ -87,10 +90,17 @@ pub fn row_ratings(
             names.0.name(user)
         )));
     }
-    let weights = match settings.alpha {
+    let weights: Vec<f32> = match settings.alpha {
         Some(alpha) => ratings.values.iter().map(|&r| (alpha * f64::from(r)) as f32).collect(),
         None => Vec::new(),
     };
+    if let Some(at) = weights.iter().position(|&weight| weight > HEAVIEST) {
+        return Err(Error::data(format!(
+            "the rating {} times --alpha weighs {:e}, too much for sums of 32 bits; lower --alpha, or \
+             add --transform log1p",
+            ratings.values[at], weights[at]
+        )));
+    }
     let ones = Ratings {
         users: ratings.users.clone(),
         items: ratings.items.clone(),
