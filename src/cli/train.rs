@@ -368,7 +368,7 @@ fn show(
     match outcome.stop {
         Stop::Finished => writeln!(out, "{epochs} epochs done")?,
         Stop::Patience => {
-            writeln!(out, "stopped after epoch {epochs}: no better held-out error since {epoch}")?;
+            writeln!(out, "stopped after epoch {epochs}: no better held-out figure since {epoch}")?;
         }
         Stop::Interrupted => {
             let at = format!("stopped by Ctrl-C after {epochs} complete epochs");

@@ -5,7 +5,7 @@ use super::objective::RowObjective;
 use crate::backend::{Backend, RowProblem};
 use crate::data::{Ids, Ratings, Side, UNKNOWN};
 use crate::model::{Factors, Model, Seen};
-use crate::train::{Loss, RowRatings};
+use crate::train::Loss;
 use crate::{Error, Result};
 use std::ops::ControlFlow;
 
@@ -85,7 +85,7 @@ pub fn fold_in(
     ids: &Ids,
     ratings: &Ratings,
 ) -> Result<FoldedIn> {
-    let objective = RowObjective::of(model);
+    let objective = RowObjective::of(model)?;
     let (own, partners) = match side {
         Side::User => (&ratings.users, &ratings.items),
         Side::Item => (&ratings.items, &ratings.users),
@@ -158,18 +158,8 @@ fn start(model: &Model, side: Side, rows: usize) -> Factors {
 
 /// The least-squares problem of `ratings` from `start`.
 fn problem(objective: &RowObjective, start: Factors, ratings: &Ratings) -> RowProblem {
-    let targets = Ratings {
-        users: ratings.users.clone(),
-        items: ratings.items.clone(),
-        values: ratings.values.iter().map(|&rating| objective.target(rating).0).collect(),
-        timestamps: Vec::new(),
-    };
-    let weights: Vec<f32> = match objective.alpha {
-        Some(_) => ratings.values.iter().map(|&rating| objective.target(rating).1).collect(),
-        None => Vec::new(),
-    };
     RowProblem {
-        ratings: RowRatings::new(&targets, &weights, start.users(), start.items()),
+        ratings: objective.target.lay_out(ratings, start.users(), start.items()),
         test: Ratings::default(),
         terms: objective.terms(start.factors),
         start,
