@@ -192,7 +192,7 @@ impl Epochs {
         };
         let train = record.train_error.map(figure);
         let test = record.test_error.map(figure);
-        let rate = self.ratings as f64 / record.seconds;
+        let rate = self.ratings as f64 / record.pass_seconds;
         let (name, key) = match self.loss {
             Loss::Squared => ("RMSE", "rmse"),
             Loss::Logistic => ("log loss", "log_loss"),

@@ -196,7 +196,8 @@ pub fn train<'a>(
         if let Some(error) = failed {
             return Err(error);
         }
-        pass_seconds += clock.elapsed().as_secs_f64();
+        record.pass_seconds = clock.elapsed().as_secs_f64();
+        pass_seconds += record.pass_seconds;
         visited += ratings;
         if ratings < input.ratings.len() {
             stop = Stop::Interrupted;
