@@ -121,7 +121,7 @@ pub struct Options {
     #[arg(long, value_name = "X")]
     pub alpha: Option<f64>,
     /// als, ials: coordinates solved together; the number of factors is exact, less is faster
-    /// where factors are many (iALS++, Rendle et al. 2021)
+    /// where factors are many (iALS++, Rendle et al. 2021). Default: 64 at most
     #[arg(long, value_name = "D")]
     pub block: Option<usize>,
     /// als, ials: factors of 0 or above, for parts-based factors; without biases and mean
@@ -419,7 +419,10 @@ impl Options {
         let explicit_reg = (0.68 * a_row.powf(-0.53)).clamp(0.03, 0.15) * spread;
         let unobserved_weight = (15.0 * n / (users * items).max(1.0)).clamp(1e-3, 1.0);
         let reg = if implicit { 0.005 } else { explicit_reg };
-        let block = self.block.unwrap_or(factors);
+        let block = self.block.unwrap_or(match self.nonnegative {
+            true => factors,
+            false => factors.min(BLOCK),
+        });
         check_block(block, factors)?;
         Ok(Settings {
             factors,
@@ -459,6 +462,10 @@ impl Options {
         self.momentum.unwrap_or(0.0)
     }
 }
+
+/// Coordinates that are solved together where nothing is said: with more, a lower objective takes
+/// longer.
+const BLOCK: usize = 64;
 
 fn check_block(block: usize, factors: usize) -> Result<()> {
     if block <= factors {
