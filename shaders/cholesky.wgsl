@@ -16,8 +16,8 @@ override RESIDENT: bool = true;    // whether L lies in workgroup memory
 override STORE: u32 = 128u;        // vec4s of workgroup memory that a team has
 override WIDTH: u32 = 8u;          // vec4 columns of a row of factors
 override UNOBSERVED: bool = false; // whether pairs without a rating count
-override BLOCK: bool = false;      // whether a part of the factors is solved for, from remainders
-override DELTAS: u32 = 2u;         // vec4 columns of a row of `deltas`
+override BLOCK: bool = false;      // whether a change is solved for, from remainders
+override DELTAS: u32 = 2u;         // vec4 columns of a row of `deltas`; 0 where they are of no use
 
 const WORKGROUP: u32 = 64u;
 
@@ -70,14 +70,6 @@ fn whole_column(row: u32, column: u32) -> vec4<f32> {
     return vec4(whole[at][part], whole[at + 2u][part], whole[at + 4u][part], whole[at + 6u][part]);
 }
 
-// The part of its diagonal that a pivot must be above.
-fn floor_of(row: u32) -> f32 {
-    if row < COORDINATES {
-        return params.floor;
-    }
-    return select(0.0, params.floor_bias, BIAS && row == COORDINATES);
-}
-
 // Writes a part of L to where it lies.
 fn keep(in_matrices: u32, in_store: u32, value: vec4<f32>, mine: bool) {
     if RESIDENT {
@@ -120,6 +112,25 @@ fn added(row: u32, column: u32, penalty: f32) -> vec4<f32> {
     return sum + select(vec4<f32>(), vec4(diagonal), index == vec4(row));
 }
 
+// What a pivot must be above: a part of its diagonal as it was.
+fn floor_of(matrix: u32, row: u32, penalty: f32) -> f32 {
+    var part = select(0.0, params.floor_bias, BIAS && row == COORDINATES);
+    if row < COORDINATES { part = params.floor; }
+    let whole = matrices[matrix + start_of(row) + column_of(row / 4u)]
+        + added(row, row / 4u, penalty);
+    return part * whole[row % 4u];
+}
+
+// Those of a panel; zeros where all is regularized.
+fn floors_of(matrix: u32, panel: u32, penalty: f32) -> vec4<f32> {
+    if params.floor == 0.0 && params.floor_bias == 0.0 {
+        return vec4<f32>();
+    }
+    let row = 4u * panel;
+    return vec4(floor_of(matrix, row, penalty), floor_of(matrix, row + 1u, penalty),
+        floor_of(matrix, row + 2u, penalty), floor_of(matrix, row + 3u, penalty));
+}
+
 @compute @workgroup_size(64)
 fn cholesky(
     @builtin(workgroup_id) group: vec3<u32>,
@@ -140,7 +151,8 @@ fn cholesky(
     let rest = block + 6u;
 
     if BLOCK {
-        // The gradient of what is added, at the factors as they are, joins the right-hand side.
+        // The gradient of what is added, at the factors as they are, joins the right-hand side. A lane
+        // finds a number of it at a time, and adds whole vec4s.
         for (var at = lane; at < TARGET; at += LANES) {
             var sum = 0.0;
             if at < COORDINATES {
@@ -157,8 +169,14 @@ fn cholesky(
             } else if BIAS && at == COORDINATES {
                 sum = params.reg_bias * solve.penalty * biases[params.own_bias + solve.row];
             }
-            if mine {
-                matrices[matrix + start_of(TARGET) + column_of(at / 4u)][at % 4u] -= sum;
+            store[block + at] = vec4(sum, 0.0, 0.0, 0.0);
+        }
+        workgroupBarrier();
+        if mine {
+            for (var four = lane; four < panels; four += LANES) {
+                let at = block + 4u * four;
+                let sums = vec4(store[at].x, store[at + 1u].x, store[at + 2u].x, store[at + 3u].x);
+                matrices[matrix + start_of(TARGET) + column_of(four)] -= sums;
             }
         }
         storageBarrier();
@@ -175,6 +193,13 @@ fn cholesky(
         let to = column_of(panel);
         let pivot_start = start_of(4u * panel);
         let next_start = start_of(4u * panel + 4u);
+        // One lane writes the floors, before any lane writes to the diagonal.
+        if lane == 0u && !second {
+            store[block + 4u + panel % 2u] = floors_of(matrix, panel, solve.penalty);
+            if first {
+                store[block + 5u - panel % 2u] = floors_of(matrix, panel + 1u, solve.penalty);
+            }
+        }
         if !RESIDENT {
             // The rows that all lanes need: four or, of a pair, eight numbers' columns each.
             let pivots = select(4u, 8u, first);
@@ -211,13 +236,6 @@ fn cholesky(
                 s1 = matrices[matrix + start + next] + added(row, panel + 1u, solve.penalty);
                 t1 = matrices[matrix + other_start + next]
                     + added(other, panel + 1u, solve.penalty);
-            }
-            // The floors of the pivots come from the diagonal as it was.
-            if !second && row < 4u * panel + 4u {
-                store[block + 4u + panel % 2u][row % 4u] = floor_of(row) * s0[row % 4u];
-            }
-            if first && row >= 4u * panel + 4u && row < 4u * panel + 8u {
-                store[block + 5u][row % 4u] = floor_of(row) * s1[row % 4u];
             }
             for (var left = begin; left < panel; left += 1u) {
                 let offset = column_of(left);
@@ -395,7 +413,7 @@ fn cholesky(
             let to = row_start + params.first_column + at;
             if BLOCK {
                 own[to] += z;
-                deltas[solve.row * DELTAS * 4u + at] = z;
+                if DELTAS > 0u { deltas[solve.row * DELTAS * 4u + at] = z; }
             } else {
                 own[to] = z;
             }

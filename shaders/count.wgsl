@@ -51,6 +51,8 @@ fn count(
     }
     aboves[invocation] = above;
     withins[invocation] = within;
+    // `counted` is read by all, and then written.
+    storageBarrier();
     workgroupBarrier();
     if invocation == 0u {
         var all_above = earlier_above;

@@ -44,6 +44,15 @@ fn flat() -> RowCase {
     plain().reg_exponent(0.5)
 }
 
+/// Rows that are refined.
+fn weak() -> RowCase {
+    RowCase::new(20, 37, 23, 700).weak().sweeps(1)
+}
+
+fn weak_implicit() -> RowCase {
+    weak().implicit(0.02).weighted()
+}
+
 /// L lies in workgroup memory, and a team has more lanes than a processor's vector.
 fn middle() -> RowCase {
     RowCase::new(45, 17, 13, 200).sweeps(1)
@@ -98,9 +107,9 @@ fn wide_nonnegative() -> RowCase {
 const FAULTS: &[Fault] = &[
     // gram.wgsl
     fault("gram", "the first rating beyond a segment counts",
-        ("if at < length {", "if at <= length {"), plain),
+        ("z0, at0 < length", "z0, at0 <= length"), plain),
     fault("gram", "the last rating of a segment is lost",
-        ("if at < length {", "if at + 1u < length {"), plain),
+        ("z3, at3 < length", "z3, at3 + 1u < length"), plain),
     fault("gram", "a rating between two stages is lost",
         ("done += STAGED)", "done += STAGED + 1u)"), hot),
     fault("gram", "the bias has no column",
@@ -120,7 +129,11 @@ const FAULTS: &[Fault] = &[
     fault("gram", "every block is the first",
         ("params.first_column / 4u + column", "column"), blocks),
     fault("gram", "blocks fit the ratings and not what is left of them",
-        ("z.x = remainders[at];", "z.x = entry.value + 0.0 * remainders[at];"), blocks),
+        ("t = remainders[at];", "t = entries[at].value + 0.0 * remainders[at];"), blocks),
+    fault("gram", "a change fits the ratings and not what is left of them",
+        ("t = remainders[at];", "t = entries[at].value + 0.0 * remainders[at];"), weak),
+    fault("gram", "the target past a segment's end counts",
+        ("select(0.0, t, at < length)", "t"), plain),
     fault("gram", "a tile's column is its row",
         ("let column = 2u * min(j, ACROSS - 1u);", "let column = 2u * min(i, ACROSS - 1u);"), plain),
     fault("gram", "a term is lost",
@@ -166,7 +179,7 @@ const FAULTS: &[Fault] = &[
     fault("cholesky", "every block's pairs are the first's",
         ("let first = params.first_column;", "let first = 0u;"), implicit_blocks),
     fault("cholesky", "the right-hand side stays as it was",
-        ("[at % 4u] -= sum;", "[at % 4u] -= 0.0 * sum;"), blocks),
+        ("-= sums;", "-= 0.0 * sums;"), blocks),
     fault("cholesky", "a block's slope leaves out the unobserved",
         ("sum += dot(whole_column(column, four), x);", ""), implicit_blocks),
     fault("cholesky", "a block's slope leaves out the regularization",
@@ -188,9 +201,27 @@ const FAULTS: &[Fault] = &[
     fault("cholesky", "the nearest panel to the left is forgotten",
         ("left < panel;", "left + 1u < panel;"), plain),
     fault("cholesky", "pivots swapped",
-        ("dot(x, store[pivots + 4u]), dot(x, store[pivots + 6u])", "dot(x, store[pivots + 6u]), dot(x, store[pivots + 4u])"), middle),
+        ("+ pivot_start + offset;\n                    p0 = store[pivots];\n                    p1 = store[pivots + 2u];", "+ pivot_start + offset;\n                    p1 = store[pivots];\n                    p0 = store[pivots + 2u];"), middle),
+    fault("cholesky", "pivots of a pair's second panel swapped",
+        ("+ next_start + offset;\n                        p0 = store[pivots];\n                        p1 = store[pivots + 2u];", "+ next_start + offset;\n                        p1 = store[pivots];\n                        p0 = store[pivots + 2u];"), middle),
     fault("cholesky", "pivots swapped outside of workgroup memory",
-        ("dot(x, store[pivots + 2u]), dot(x, store[pivots + 3u])", "dot(x, store[pivots + 3u]), dot(x, store[pivots + 2u])"), wide),
+        ("* (left - begin);\n                    p0 = store[pivots];\n                    p1 = store[pivots + 1u];", "* (left - begin);\n                    p1 = store[pivots];\n                    p0 = store[pivots + 1u];"), wide),
+    fault("cholesky", "pivots of a pair's second panel swapped outside of workgroup memory",
+        ("+ 8u * left + 4u;\n                        p0 = store[pivots];\n                        p1 = store[pivots + 1u];", "+ 8u * left + 4u;\n                        p1 = store[pivots];\n                        p0 = store[pivots + 1u];"), wide),
+    fault("cholesky", "the second of two rows is left as it was",
+        ("t0 -= vec4(dot(y, p0)", "t0 -= 0.0 * vec4(dot(y, p0)"), middle),
+    fault("cholesky", "the second of two rows is left as it was in a pair's second panel",
+        ("t1 -= vec4(dot(y, p0)", "t1 -= 0.0 * vec4(dot(y, p0)"), middle),
+    fault("cholesky", "rows are not refined",
+        ("own[to] += z;", "own[to] += 0.0 * z;"), weak),
+    fault("cholesky", "a change takes the place of the factors",
+        ("own[to] += z;", "own[to] = z;"), weak),
+    fault("cholesky", "a change of the bias takes its place",
+        ("biases[to] += z;", "biases[to] = z;"), weak),
+    fault("cholesky", "a change leaves out the regularization",
+        ("sum += params.reg * solve.penalty * own[row_start + column];", ""), weak),
+    fault("cholesky", "a change leaves out the unobserved",
+        ("sum += dot(whole_column(column, four), x);", ""), weak_implicit),
     fault("cholesky", "a term of L is lost",
         ("(sum.z - x0 * l20 - x1 * l21) * r2", "(sum.z - x0 * l20) * r2"), plain),
     fault("cholesky", "a diagonal is not inverted",
@@ -249,6 +280,8 @@ const FAULTS: &[Fault] = &[
     // remainder.wgsl
     fault("remainder", "what is left is not kept",
         ("if KEEP || UPDATE {", "if UPDATE {"), blocks),
+    fault("remainder", "what a change is to explain is not kept",
+        ("if KEEP || UPDATE {", "if UPDATE {"), weak),
     fault("remainder", "what is left is not updated",
         ("e = remainders[here] - inner;", "e = remainders[here];"), blocks),
     fault("remainder", "what moved has the wrong sign",

@@ -60,6 +60,8 @@ fn kinds(case: RowCase) -> Vec<RowCase> {
         case.clone().no_bias().block(3),
         case.clone().implicit(0.1).weighted(),
         case.clone().implicit(0.1).block(5),
+        case.clone().weak(),
+        case.clone().weak().implicit(0.01).weighted(),
         case.nonnegative(),
     ]
 }

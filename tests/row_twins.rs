@@ -57,6 +57,7 @@ on_both! {
     gram_matches_the_oracle_at_implicit_ratings: |b: &dyn Backend| hold(b, implicit());
     cholesky_matches_the_oracle_at_large_widths: |b: &dyn Backend| hold(b, large_widths());
     cholesky_matches_the_oracle_at_every_reg_exponent: |b: &dyn Backend| hold(b, reg_exponents());
+    cholesky_matches_the_oracle_at_weak_rows: |b: &dyn Backend| hold(b, weak_rows());
     blocks_match_the_oracle_at_every_block: |b: &dyn Backend| hold(b, blocks());
     nonnegative_rows_match_the_oracle_at_every_width: |b: &dyn Backend| hold(b, nonnegative());
     error_matches_the_oracle_at_odd_test_sets: |b: &dyn Backend| hold(b, test_sets());
@@ -189,6 +190,32 @@ fn reg_exponents() -> Vec<RowCase> {
         cases.push(case.clone().block(3));
         cases.push(case.clone().implicit(0.3));
         cases.push(case.nonnegative());
+    }
+    cases
+}
+
+/// Rows that are refined: all, or some.
+fn weak_rows() -> Vec<RowCase> {
+    let mut cases = Vec::new();
+    for k in [1, 2, 5, 8, 15, 16, 31, 32, 33, 48, 65] {
+        let case = RowCase::new(k, 37, 29, 900).weak();
+        cases.push(case.clone());
+        cases.push(case.clone().no_bias());
+        cases.push(case.clone().implicit(0.01));
+        cases.push(case.turned().implicit(0.03).weighted());
+    }
+    for k in [100, 130, 257] {
+        let case = RowCase::new(k, 11, 9, 400).weak().sweeps(1);
+        cases.extend([case.clone(), case.implicit(0.02)]);
+    }
+    cases.push(RowCase::hot(12, 9, 60, 2500).weak());
+    cases.push(RowCase::hot(70, 5, 90, 2500).weak().implicit(0.01).weighted().sweeps(1));
+    // Hot rows are refined and others are not, or the other way round.
+    for exponent in [0.0, 0.5, 1.25] {
+        let skewed = (0..1500_u32).map(|n| (n * n % 70, n % 7 * (n % 5))).collect();
+        let mut case = RowCase::of_pairs(11, 70, 25, skewed).reg_exponent(exponent);
+        case.terms.reg *= 0.5;
+        cases.extend([case.clone(), case.implicit(0.02)]);
     }
     cases
 }

@@ -283,9 +283,10 @@ mod tests {
         let mut objections = Vec::new();
         let flags = naga::valid::ValidationFlags::all();
         let portable = naga::valid::Capabilities::empty();
-        if let Err(error) = naga::valid::Validator::new(flags, portable).validate(&module) {
-            objections.push(error.emit_to_string(source));
-        }
+        let info = match naga::valid::Validator::new(flags, portable).validate(&module) {
+            Ok(info) => info,
+            Err(error) => return vec![error.emit_to_string(source)],
+        };
         let mut object = |objection: &str| objections.push(format!("{stem}.wgsl: {objection}"));
         match &module.entry_points[..] {
             [entry] => {
@@ -326,8 +327,27 @@ mod tests {
                 object("parameters other than u32 and f32 scalars");
             }
         }
-        let entries = module.entry_points.iter().map(|entry| &entry.function);
-        for function in entries.chain(module.functions.iter().map(|(_, f)| f)) {
+        let entries = module
+            .entry_points
+            .iter()
+            .enumerate()
+            .map(|(at, entry)| (&entry.function, info.get_entry_point(at)));
+        let functions = module.functions.iter().map(|(handle, f)| (f, &info[handle]));
+        for (function, info) in entries.chain(functions) {
+            let is_shared_component = |statement: &Statement| match statement {
+                Statement::Store { pointer, .. } => matches!(
+                    info[*pointer].ty.inner_with(&module.types),
+                    naga::TypeInner::ValuePointer {
+                        size: None,
+                        space: AddressSpace::WorkGroup | AddressSpace::Storage { .. },
+                        ..
+                    }
+                ),
+                _ => false,
+            };
+            if any(&function.body, &is_shared_component) {
+                object("a component of a shared vector is written, and with it maybe the whole");
+            }
             if function.local_variables.iter().any(|(_, v)| holds_array(&module, v.ty)) {
                 object("an array in registers, which drivers spill");
             }
@@ -379,6 +399,24 @@ mod tests {
                 shader("var<workgroup> m: array<f32, 9999>;", 64, sound),
             ),
             ("scalars", "planted", shader(params, 64, sound)),
+            (
+                "component of a shared vector",
+                "planted",
+                shader(
+                    "var<workgroup> v: array<vec4<f32>, 16>;",
+                    64,
+                    "v[lane / 4u][lane % 4u] -= 1.0; workgroupBarrier();",
+                ),
+            ),
+            (
+                "component of a shared vector",
+                "planted",
+                shader(
+                    "@group(0) @binding(0) var<storage, read_write> v: array<vec4<f32>>;",
+                    64,
+                    "v[lane].y = 1.0; workgroupBarrier();",
+                ),
+            ),
             (
                 "in registers",
                 "planted",

@@ -160,6 +160,14 @@ impl RowCase {
         self
     }
 
+    /// So little regularization that exact rows are refined.
+    pub fn weak(mut self) -> Self {
+        self.terms.reg *= 0.01;
+        self.terms.reg_bias *= 0.01;
+        self.name += ", weak";
+        self
+    }
+
     pub fn reg_exponent(mut self, exponent: f32) -> Self {
         // As much in all for a row of thirty ratings.
         self.terms.reg *= 30.0_f32.powf(1.0 - exponent);

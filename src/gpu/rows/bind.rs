@@ -8,7 +8,7 @@ use super::super::params::{
 };
 use super::super::tiles::{Limits, WORKGROUP};
 use super::shape::{Block, Shape};
-use super::store::{Kernels, Model, REMAINDER_LANES, Scratch, Walked, most_segments, place};
+use super::store::{Kernels, Model, REMAINDER_LANES, Scratch, Turn, Walked, most_segments, place};
 use super::tiles::{Batch, Walk};
 use crate::backend::RowTerms;
 use crate::data::Side;
@@ -16,12 +16,9 @@ use crate::data::Side;
 /// A pipeline of [`Kernels`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stage {
-    /// Of the block of this number.
-    Gram(usize),
-    /// Of the block of this number.
-    Join(usize),
-    /// Of the block of this number.
-    Solve(usize),
+    Gram(Turn),
+    Join(Turn),
+    Solve(Turn),
     /// The remainders of the factors as they are.
     Remainder,
     /// After a block.
@@ -84,12 +81,42 @@ impl Binder<'_> {
                     );
                 }
                 for (number, block) in self.blocks.iter().enumerate() {
-                    self.block(
+                    self.turn(
                         &mut planned,
                         &mut uniforms,
                         (side, walked, batch),
                         scratch,
-                        (number, *block),
+                        (Turn::Block(number), *block),
+                        partner_whole,
+                    );
+                    if number + 1 < self.blocks.len() {
+                        self.remainders(
+                            &mut planned,
+                            &mut uniforms,
+                            side,
+                            walked,
+                            batch,
+                            scratch,
+                            Some(*block),
+                        );
+                    }
+                }
+                if let (true, [all]) = (batch.refines, self.blocks) {
+                    self.remainders(
+                        &mut planned,
+                        &mut uniforms,
+                        side,
+                        walked,
+                        batch,
+                        scratch,
+                        None,
+                    );
+                    self.turn(
+                        &mut planned,
+                        &mut uniforms,
+                        (side, walked, batch),
+                        scratch,
+                        (Turn::Refine, *all),
                         partner_whole,
                     );
                 }
@@ -106,21 +133,23 @@ impl Binder<'_> {
                     .blocks
                     .iter()
                     .map(|block| super::store::products(batch, block.shape))
-                    .sum(),
+                    .sum::<usize>()
+                    * (1 + usize::from(batch.refines)),
             })
             .collect()
     }
 
-    fn block<'b>(
+    /// What solves for one block, or refines.
+    fn turn<'b>(
         &'b self,
         planned: &mut Vec<Planned<'b>>,
         uniforms: &mut Uniforms,
         (side, walked, batch): (Side, &'b Walked, &'b Batch),
         scratch: &'b Scratch,
-        (number, block): (usize, Block),
+        (turn, block): (Turn, Block),
         partner_whole: &'b wgpu::Buffer,
     ) {
-        let Some(kernels) = self.kernels.of(block.shape) else { return };
+        let Some(kernels) = self.kernels.of(turn, self.blocks) else { return };
         let partner = side.partner();
         let rows = &walked.rows[batch.rows];
         for walk in &batch.walks {
@@ -136,7 +165,7 @@ impl Binder<'_> {
                 &scratch.matrices,
             ];
             let partner_bias = self.model.bias(partner, walk.partner_tile);
-            let stage = Stage::Gram(number);
+            let stage = Stage::Gram(turn);
             let at = (block.first, partner_bias);
             gram(
                 planned,
@@ -152,23 +181,13 @@ impl Binder<'_> {
         join(
             planned,
             uniforms,
-            (Stage::Join(number), &kernels.join),
+            (Stage::Join(turn), &kernels.join),
             batch,
             block.shape,
             &[&rows.joins, &scratch.matrices],
             self.limits,
         );
-        self.solve(
-            planned,
-            uniforms,
-            (side, walked, batch),
-            scratch,
-            (number, block),
-            partner_whole,
-        );
-        if number + 1 < self.blocks.len() {
-            self.remainders(planned, uniforms, side, walked, batch, scratch, Some(block));
-        }
+        self.solve(planned, uniforms, (side, walked, batch), scratch, (turn, block), partner_whole);
     }
 
     fn solve<'b>(
@@ -177,10 +196,10 @@ impl Binder<'_> {
         uniforms: &mut Uniforms,
         (side, walked, batch): (Side, &'b Walked, &'b Batch),
         scratch: &'b Scratch,
-        (number, block): (usize, Block),
+        (turn, block): (Turn, Block),
         partner_whole: &'b wgpu::Buffer,
     ) {
-        let Some(kernels) = self.kernels.of(block.shape) else { return };
+        let Some(kernels) = self.kernels.of(turn, self.blocks) else { return };
         let terms = self.terms;
         let teams = if terms.nonnegative { 1 } else { block.shape.cholesky().teams() };
         let own = &self.model.sides[place(side)].factors[batch.own_tile];
@@ -217,7 +236,7 @@ impl Binder<'_> {
                 (slot, vec![solves, &scratch.matrices, partner_whole, own, biases, deltas])
             };
             planned.push(Planned {
-                stage: Stage::Solve(number),
+                stage: Stage::Solve(turn),
                 kernel: &kernels.solve,
                 slot,
                 buffers,
@@ -317,11 +336,11 @@ impl Binder<'_> {
                     matrices,
                 ];
                 let at = (0, self.model.bias(side, walk.partner_tile));
-                let stage = (Stage::Gram(0), gram_kernel);
+                let stage = (Stage::Gram(Turn::Block(0)), gram_kernel);
                 gram(&mut grams, &mut uniforms, stage, walk, shape, at, &buffers, self.limits);
             }
             let buffers = [&walked.rows[batch.rows].joins, matrices];
-            let stage = (Stage::Join(0), join_kernel);
+            let stage = (Stage::Join(Turn::Block(0)), join_kernel);
             join(&mut joins, &mut uniforms, stage, batch, shape, &buffers, self.limits);
         }
         let params = uniforms.finish(self.device);

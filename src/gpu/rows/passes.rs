@@ -2,7 +2,8 @@
 //!
 //! For each batch of rows: `gram` over its ratings, `join` where a row has several slots, then
 //! `cholesky` or `nonnegative`. With blocks smaller than a row, `remainder` first, and after each
-//! block again. Many batches go into one submission; two submissions are in flight at most.
+//! block again. Rows that are regularized weakly are refined: `remainder` and all that follows it once
+//! more, for the change that is still missing. Many batches go into one submission; two submissions are in flight at most.
 
 use super::super::bind::{Predictor, Test};
 use super::super::device::Device;
@@ -12,7 +13,8 @@ use super::super::tiles::Tiles;
 use super::bind::{Binder, Commands, Stage};
 use super::shape::{Block, Shape, blocks};
 use super::store::{
-    Kernels, Model, Penalties, SIDES, Scratch, Walked, delta_columns, fits, limits, listed, place,
+    Kernels, Model, Penalties, SIDES, Scratch, Turn, Walked, delta_columns, fits, limits, listed,
+    place,
 };
 use super::tiles::{Batch, Cut, DISPATCH_PRODUCTS};
 use crate::backend::{Objective, RowPasses, RowProblem, RowTerms};
@@ -78,17 +80,27 @@ impl<'a> Passes<'a> {
             let of = ratings.side(side);
             (0..of.rows()).map(|row| of.positions(row).len()).collect::<Vec<_>>()
         });
-        let kernels = Kernels::new(device, sources, model.team, &terms, &blocks, weighted)?;
+        // Rows that are solved block after block are not refined.
+        let refines = |side: Side, row: usize| {
+            let n = counts[place(side)][row];
+            blocks.len() == 1 && n > 0 && terms.refines(n, rows[place(side.partner())])
+        };
+        let refined =
+            SIDES.iter().any(|&side| (0..rows[place(side)]).any(|row| refines(side, row)));
+        let kernels =
+            Kernels::new(device, sources, model.team, &terms, &blocks, (weighted, refined))?;
         let walk = |side: Side| -> Result<Walked> {
             let (own, partner) = (model.tiles[place(side)], model.tiles[place(side.partner())]);
             let cut = Cut::rows(largest, own, partner, limits, mean)?;
             let (counts, partners) = (&counts[place(side)], rows[place(side.partner())]);
             let penalty = |row: usize| terms.penalty(counts[row], partners);
-            Walked::new(device, &cut, ratings.side(side), penalty)
+            Walked::new(device, &cut, ratings.side(side), penalty, |row| refines(side, row))
         };
         let walked = [walk(Side::User)?, walk(Side::Item)?];
         drop(ratings);
-        let of_batch = |batch: &Batch| blocks.len() * (2 * batch.walks.len() + 2);
+        let of_batch = |batch: &Batch| {
+            (blocks.len() + usize::from(batch.refines)) * (2 * batch.walks.len() + 2)
+        };
         let dispatches: usize =
             walked.iter().flat_map(|side| &side.plan.batches).map(of_batch).sum();
         if dispatches > MOST_DISPATCHES {
@@ -104,8 +116,9 @@ impl<'a> Passes<'a> {
         let slots = walked.iter().map(|side| side.plan.slots).max().unwrap_or(0);
         let tile_rows = model.tiles.iter().map(|tiles| tiles.rows_per_tile).max().unwrap_or(0);
         let several = blocks.len() > 1;
+        let kept = several || refined;
         let remainders = |side: &Walked| -> Vec<wgpu::Buffer> {
-            let kept = side.chunks.iter().filter(|_| several);
+            let kept = side.chunks.iter().filter(|_| kept);
             kept.map(|chunk| storage("remainders", chunk.len, 4)).collect()
         };
         let [users, items] = &walked;
@@ -120,7 +133,7 @@ impl<'a> Passes<'a> {
                 delta_columns(&blocks) * 16,
             ),
             remainders: [remainders(users), remainders(items)],
-            sums: sums.chain([storage("errors", if several { most } else { 0 }, 8)]).collect(),
+            sums: sums.chain([storage("errors", if kept { most } else { 0 }, 8)]).collect(),
             unused: std::array::from_fn(|_| device.storage("unused", 0)),
         };
         fits(device, rows[0] + rows[1], model.like.factors, total)?;
@@ -140,7 +153,7 @@ impl<'a> Passes<'a> {
                     let tiles: Tiles = model.tiles[place(side)];
                     let cut = Cut::whole(full, tiles, limits)?;
                     let listed = listed(rows[place(side)]);
-                    let walked = Walked::new(device, &cut, &listed, |_| 0.0)?;
+                    let walked = Walked::new(device, &cut, &listed, |_| 0.0, |_| false)?;
                     let matrices =
                         storage("Gram matrix", walked.plan.slots.max(1), full.matrix_bytes());
                     let unused = &scratch.unused[0];
@@ -212,11 +225,11 @@ impl<'a> Passes<'a> {
     }
 
     fn kernel(&self, stage: Stage) -> Option<&Kernel> {
-        let block = |number: usize| self.kernels.of(self.blocks[number].shape);
+        let of = |turn: Turn| self.kernels.of(turn, &self.blocks);
         match stage {
-            Stage::Gram(number) => block(number).map(|kernels| &kernels.gram),
-            Stage::Join(number) => block(number).map(|kernels| &kernels.join),
-            Stage::Solve(number) => block(number).map(|kernels| &kernels.solve),
+            Stage::Gram(turn) => of(turn).map(|kernels| &kernels.gram),
+            Stage::Join(turn) => of(turn).map(|kernels| &kernels.join),
+            Stage::Solve(turn) => of(turn).map(|kernels| &kernels.solve),
             Stage::Remainder => Some(&self.kernels.remainder),
             Stage::Update => self.kernels.update.as_ref(),
         }

@@ -168,6 +168,8 @@ mod tests {
                 let cholesky = shape.cholesky();
                 assert!(cholesky.lanes.is_power_of_two() && cholesky.lanes <= WORKGROUP);
                 assert!(cholesky.store * cholesky.teams() <= STORE);
+                // `cholesky` spreads a block's gradient out, a vec4 a number.
+                assert!(!shape.fits() || shape.target() <= cholesky.store);
                 let panels = shape.target() / 4;
                 if cholesky.resident {
                     assert!(6 + shape.matrix_columns() + panels <= cholesky.store, "{shape:?}");

@@ -154,9 +154,10 @@ impl Walked {
         cut: &Cut,
         ratings: &SideRatings,
         penalty: impl Fn(usize) -> f32,
+        refines: impl Fn(usize) -> bool,
     ) -> Result<Self> {
         let mut chunks = Vec::new();
-        let plan = cut.cut(ratings, penalty, |chunk: Chunk| {
+        let plan = cut.cut(ratings, penalty, refines, |chunk: Chunk| {
             chunks.push(ChunkBuffers {
                 segments: device.upload("segments", &chunk.segments),
                 entries: device.upload("entries", &chunk.entries),
@@ -184,6 +185,15 @@ pub fn listed(rows: usize) -> SideRatings {
     }
 }
 
+/// What a batch solves for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Turn {
+    /// The block of this number.
+    Block(usize),
+    /// The change of whole rows that were solved exactly: one step of iterative refinement.
+    Refine,
+}
+
 /// Pipelines for blocks of one shape.
 pub struct BlockKernels {
     pub shape: Shape,
@@ -196,9 +206,11 @@ pub struct BlockKernels {
 pub struct Kernels {
     /// One of each shape of block.
     pub blocks: Vec<BlockKernels>,
+    /// For the change of whole rows, where some are refined.
+    pub refine: Option<BlockKernels>,
     /// The Gram matrix of a side, where pairs without a rating count.
     pub whole: Option<(Kernel, Kernel)>,
-    /// The remainders of the factors as they are, kept where blocks need them.
+    /// The remainders of the factors as they are, kept where a solve starts from them.
     pub remainder: Kernel,
     /// Their update after a block.
     pub update: Option<Kernel>,
@@ -221,7 +233,7 @@ impl Kernels {
         team: Team,
         terms: &RowTerms,
         blocks: &[Block],
-        weighted: bool,
+        (weighted, refines): (bool, bool),
     ) -> Result<Self> {
         let make =
             |name, source: &str, constants: &[_]| Kernel::new(device, name, source, constants);
@@ -250,7 +262,7 @@ impl Kernels {
         };
         let join =
             |shape: Shape| make("join", &sources.join, &[("SIZE", shape.matrix_columns() as f64)]);
-        let solve = |shape: Shape| {
+        let solve = |shape: Shape, change: bool| {
             let coordinates = ("COORDINATES", shape.coordinates as f64);
             let target = ("TARGET", shape.target() as f64);
             let tiles = ("TILES", shape.tiles() as f64);
@@ -269,22 +281,29 @@ impl Kernels {
                 ("STORE", team.store as f64),
                 width,
                 unobserved,
-                ("BLOCK", flag(several)),
-                ("DELTAS", delta_columns(blocks) as f64),
+                ("BLOCK", flag(change)),
+                ("DELTAS", if several { delta_columns(blocks) as f64 } else { 0.0 }),
             ];
             make("cholesky", &sources.cholesky, &constants)
+        };
+        let kernels = |shape: Shape, change: bool| -> Result<BlockKernels> {
+            Ok(BlockKernels {
+                shape,
+                gram: gram(shape, weighted, change, aligned)?,
+                join: join(shape)?,
+                solve: solve(shape, change)?,
+            })
         };
         let mut shapes: Vec<BlockKernels> = Vec::new();
         for block in blocks {
             if shapes.iter().all(|known| known.shape != block.shape) {
-                shapes.push(BlockKernels {
-                    shape: block.shape,
-                    gram: gram(block.shape, weighted, several, aligned)?,
-                    join: join(block.shape)?,
-                    solve: solve(block.shape)?,
-                });
+                shapes.push(kernels(block.shape, several)?);
             }
         }
+        let refine = match blocks {
+            [all] if refines => Some(kernels(all.shape, true)?),
+            _ => None,
+        };
         let full =
             Shape { coordinates: blocks.iter().map(|b| b.shape.coordinates).sum(), bias: false };
         let whole = if terms.unobserved_weight > 0.0 {
@@ -306,8 +325,9 @@ impl Kernels {
         };
         Ok(Self {
             blocks: shapes,
+            remainder: remainder(team.width, several || refine.is_some(), false)?,
+            refine,
             whole,
-            remainder: remainder(team.width, several, false)?,
             update: several.then(|| remainder(delta_columns(blocks), false, true)).transpose()?,
             penalty: make("penalty", &sources.penalty, &[width])?,
             error: make("error", &sources.error, &[width, ("LOGISTIC", 0.0)])?,
@@ -315,9 +335,15 @@ impl Kernels {
         })
     }
 
-    /// The pipelines of a shape, which is one of the blocks'.
-    pub fn of(&self, shape: Shape) -> Option<&BlockKernels> {
-        self.blocks.iter().find(|known| known.shape == shape)
+    /// The pipelines of a turn.
+    pub fn of(&self, turn: Turn, blocks: &[Block]) -> Option<&BlockKernels> {
+        match turn {
+            Turn::Block(number) => {
+                let shape = blocks.get(number)?.shape;
+                self.blocks.iter().find(|known| known.shape == shape)
+            }
+            Turn::Refine => self.refine.as_ref(),
+        }
     }
 }
 

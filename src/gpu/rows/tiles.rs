@@ -58,6 +58,8 @@ pub struct Batch {
     pub joins: Range<usize>,
     pub solves: Range<usize>,
     pub ratings: usize,
+    /// Whether its rows are refined, all of them or none.
+    pub refines: bool,
 }
 
 /// What the kernels that own a row read.
@@ -158,8 +160,8 @@ impl Cut {
         SEGMENT.min(self.binding / size_of::<Entry>())
     }
 
-    /// Cuts `ratings`; `penalty` is a row's weight of the regularization, and `emit` gets each chunk
-    /// when it is full.
+    /// Cuts `ratings`; `penalty` is a row's weight of the regularization, `refines` says whether a row
+    /// is refined, and `emit` gets each chunk when it is full.
     ///
     /// # Errors
     /// Those of `emit`.
@@ -167,6 +169,7 @@ impl Cut {
         &self,
         ratings: &SideRatings,
         penalty: impl Fn(usize) -> f32,
+        refines: impl Fn(usize) -> bool,
         emit: impl FnMut(Chunk) -> Result<()>,
     ) -> Result<Plan> {
         let mut cutter = Cutter {
@@ -177,7 +180,7 @@ impl Cut {
             chunk: Chunk::default(),
             chunks: 0,
         };
-        cutter.run(penalty)?;
+        cutter.run(penalty, refines)?;
         Ok(cutter.plan)
     }
 }
@@ -211,7 +214,11 @@ struct Cutter<'a, E> {
 }
 
 impl<E: FnMut(Chunk) -> Result<()>> Cutter<'_, E> {
-    fn run(&mut self, penalty: impl Fn(usize) -> f32) -> Result<()> {
+    fn run(
+        &mut self,
+        penalty: impl Fn(usize) -> f32,
+        refines: impl Fn(usize) -> bool,
+    ) -> Result<()> {
         let (ratings, own) = (self.ratings, self.cut.own);
         let length = |row: &u32| ratings.positions(*row as usize).len();
         let tile = |row: &u32| own.locate(*row).0;
@@ -223,17 +230,18 @@ impl<E: FnMut(Chunk) -> Result<()>> Cutter<'_, E> {
             let mut rest = &same_tile[..with];
             while !rest.is_empty() {
                 let (mut count, mut slots, mut sum) = (0, 0, 0);
+                let refined = refines(rest[0] as usize);
                 while count < rest.len() && count < most_rows {
                     slots += self.slots(rest[count]);
                     sum += length(&rest[count]);
                     let full = slots > self.cut.slots || sum > self.cut.batch_ratings;
-                    if full && count > 0 {
+                    if count > 0 && (full || refines(rest[count] as usize) != refined) {
                         break;
                     }
                     count += 1;
                 }
                 let (batch, later) = rest.split_at(count);
-                self.batch(batch, &penalty)?;
+                self.batch(batch, &penalty, refined)?;
                 rest = later;
             }
             self.without(&same_tile[with..]);
@@ -288,7 +296,12 @@ impl<E: FnMut(Chunk) -> Result<()>> Cutter<'_, E> {
         segments.min(self.cut.row_slots)
     }
 
-    fn batch(&mut self, rows: &[u32], penalty: &impl Fn(usize) -> f32) -> Result<()> {
+    fn batch(
+        &mut self,
+        rows: &[u32],
+        penalty: &impl Fn(usize) -> f32,
+        refines: bool,
+    ) -> Result<()> {
         let mut pieces = Vec::new();
         let mut orders = Vec::with_capacity(rows.len());
         let mut slot = 0;
@@ -357,6 +370,7 @@ impl<E: FnMut(Chunk) -> Result<()>> Cutter<'_, E> {
             joins: from.0..arrays.joins.len(),
             solves: from.1..arrays.solves.len(),
             ratings,
+            refines,
         });
         self.plan.slots = self.plan.slots.max(slot);
         Ok(())
@@ -423,6 +437,7 @@ mod tests {
             .cut(
                 ratings,
                 |row| row as f32,
+                |row| row % 3 == 0 || row > 20,
                 |chunk| {
                     chunks.push(chunk);
                     Ok(())
@@ -448,6 +463,7 @@ mod tests {
             for solve in &rows.solves[batch.solves.clone()] {
                 let row = first_row + solve.row as usize;
                 assert_eq!(solve.penalty, row as f32);
+                assert_eq!(row % 3 == 0 || row > 20, batch.refines);
                 assert!(!std::mem::replace(&mut solved[row], true), "row {row} is solved twice");
                 let slot = solve.slot as usize;
                 let join = joins.iter().find(|join| join.slot == solve.slot);
