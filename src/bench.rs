@@ -3,7 +3,7 @@
 use crate::backend::{Backend, GradientProblem, RowProblem, RowTerms, Terms};
 use crate::data::{Ids, Ratings};
 use crate::train::{
-    Batches, Settings, begin, global_mean, random, rounds, row_ratings, turns, visits,
+    Batches, Settings, Solver, begin, global_mean, random, rounds, row_ratings, turns, visits,
 };
 use crate::{Error, Result};
 use serde::Serialize;
@@ -30,7 +30,7 @@ pub struct Measurement {
     /// The device in words.
     pub device: String,
     /// The solver.
-    pub solver: crate::train::Solver,
+    pub solver: Solver,
     /// Number of factors.
     pub factors: usize,
     /// Ratings per update.
@@ -134,7 +134,7 @@ pub struct SweepMeasurement {
     /// The device in words.
     pub device: String,
     /// The solver.
-    pub solver: crate::train::Solver,
+    pub solver: Solver,
     /// Number of factors.
     pub factors: usize,
     /// Coordinates solved together.
@@ -193,7 +193,15 @@ pub fn measure_sweeps(
     let (users, items) = (workload.users.len(), workload.items.len());
     let start = random(users, items, mean, settings);
     let clock = Instant::now();
-    let ratings = row_ratings(&workload.train, settings, (&workload.users, &workload.items))?;
+    let names = (&workload.users, &workload.items);
+    let ratings = match settings.solver {
+        // Only which pairs there are matters, and planted ratings may lie below zero.
+        Solver::Ials => {
+            let values = vec![1.0; workload.train.len()];
+            row_ratings(&Ratings { values, ..workload.train.clone() }, settings, names)?
+        }
+        _ => row_ratings(&workload.train, settings, names)?,
+    };
     let layout_seconds = clock.elapsed().as_secs_f64();
     let clock = Instant::now();
     let (test, terms) = (workload.test.clone(), RowTerms::new(settings));

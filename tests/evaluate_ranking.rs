@@ -188,7 +188,10 @@ impl Case {
 
     /// The same by `tests/readers/ranking.py`, where Python is there.
     fn numpy(&self) -> Option<BTreeMap<String, f64>> {
-        let python = python()?;
+        Some(self.python(&python()?, &[]))
+    }
+
+    fn python(&self, python: &Path, flags: &[&str]) -> BTreeMap<String, f64> {
         let f = &self.model.factors;
         let wide = |x: &[f32]| x.iter().map(|&x| f64::from(x)).collect::<Vec<_>>();
         let known = |&(u, i, _): &(u32, u32, f32)| u != UNKNOWN && i != UNKNOWN;
@@ -212,10 +215,11 @@ impl Case {
             .env("PYTHONDONTWRITEBYTECODE", "1")
             .arg(script)
             .arg(path)
+            .args(flags)
             .output()
             .unwrap();
         assert!(output.status.success(), "{}", stderr(&output));
-        Some(serde_json::from_slice(&output.stdout).unwrap())
+        serde_json::from_slice(&output.stdout).unwrap()
     }
 
     fn check(&self, backend: &dyn Backend) {
@@ -274,6 +278,20 @@ fn metrics_are_those_of_their_definitions() {
     case.check(&cpu);
     case.options.candidates = Some(vec![5]);
     case.check(&cpu);
+}
+
+#[test]
+fn metrics_are_those_of_ranx() {
+    let Some(python) = python() else { return };
+    let present = Command::new(&python).args(["-c", "import ranx"]).output().unwrap();
+    if !present.status.success() {
+        println!("skipped: ranx is not installed");
+        return;
+    }
+    let mut case = Case::new(61, 43, 7, 12);
+    case.options.at = vec![5, 10, 20];
+    let got = flat(&case.metrics(&Cpu::new()));
+    assert_eq!(objections(&got, &case.python(&python, &["--ranx"])), Vec::<String>::new());
 }
 
 #[test]

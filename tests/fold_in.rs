@@ -600,7 +600,7 @@ fn items_update_strict_and_json() {
     assert_eq!(output.status.code(), Some(1));
     assert!(stderr(&output).contains("--update"), "{}", stderr(&output));
     let text = place.ok("fold-in m ann.csv --output m3 --update --backend cpu");
-    assert!(text.starts_with("0 users folded in, 1 solved again from 4 ratings"), "{text}");
+    assert!(text.starts_with("0 users folded in, 1 user solved again from 4 ratings"), "{text}");
     let (old, new) =
         (Model::open(place.path("m")).unwrap(), Model::open(place.path("m3")).unwrap());
     let seen = new.open_seen(place.path("m3")).unwrap();

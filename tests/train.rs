@@ -361,7 +361,7 @@ fn patience_keeps_the_best_epoch() {
     let errors: Vec<f64> = history.iter().map(|epoch| number(epoch, "test_error")).collect();
     let least = errors.iter().copied().fold(f64::INFINITY, f64::min);
     assert_eq!(errors[best - 1], least);
-    let want = format!("stopped after epoch {}: no better held-out error since {best}", best + 3);
+    let want = format!("stopped after epoch {}: no better held-out figure since {best}", best + 3);
     assert!(printed.contains(&want), "{printed}");
     let rmse = evaluated(&place, "best", "parts/test.csv");
     assert!((rmse / least.sqrt() - 1.0).abs() < 1e-5, "{rmse} and {least}");
@@ -667,7 +667,7 @@ fn ctrl_c_once_ends_with_a_model() {
         let done = running.rest().pop().unwrap();
         let output = running.child.wait_with_output().unwrap();
         assert!(output.status.success(), "{}", stderr(&output));
-        assert!(stderr(&output).contains("stopping after this batch"), "{}", stderr(&output));
+        assert!(stderr(&output).contains("stopping after this step"), "{}", stderr(&output));
         assert_eq!(done["stop"], "interrupted");
         assert!(done["epochs"].as_u64().unwrap() >= 4);
         assert_eq!(place.names(name), MODEL_FILES);

@@ -122,7 +122,7 @@ pub fn run(args: Args) -> Result<()> {
                 let settings = options.resolve(&workload.train, users, items)?;
                 let warmed_up = |epoch| {
                     if epoch == 1 {
-                        say!("  {solver:?} k = {factors}: warmed up");
+                        say!("  {} k = {factors}: warmed up", solver.name());
                     }
                 };
                 if !gradient {
@@ -299,7 +299,7 @@ fn show_gradient(out: &mut impl Write, report: &Report) -> std::io::Result<()> {
         "GPU − CPU"
     )?;
     for m in &report.measurements {
-        let solver = format!("{:?}", m.solver).to_lowercase();
+        let solver = m.solver.name();
         write!(
             out,
             "{:<8}{:<9}{:>5}{:>9}{:>8.2}s{:>8.2}s{:>11.4}{:>9.2}{:>9.2}{:>7.0}%{:>9.4}",

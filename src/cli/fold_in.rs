@@ -3,12 +3,12 @@
 use super::listing::some_of;
 use super::output::{print_json, stdout, to_stdout};
 use super::progress::Steps;
-use super::{backend, info::thousands};
+use super::{backend, info::counted};
 use std::io::Write;
 use std::path::PathBuf;
 use std::time::Instant;
 use wgmf::backend::Backend;
-use wgmf::data::{Duplicates, ReadOptions, Side, Table, read};
+use wgmf::data::{Duplicates, ReadOptions, Side, Table, UNKNOWN, align, read};
 use wgmf::model::{Model, Seen, Unit, check_output};
 use wgmf::recommend::{FoldedIn, NewRows, fold_in};
 use wgmf::{Error, Result};
@@ -98,12 +98,11 @@ pub fn run(args: Args) -> Result<()> {
         }));
     }
     let mut out = stdout();
-    let count = |count: usize| thousands(count as u64);
-    let mut text = format!("{} {side}s folded in", count(added));
+    let mut text = format!("{} folded in", counted(added, side));
     if updated > 0 {
-        text += &format!(", {} solved again", count(updated));
+        text += &format!(", {} solved again", counted(updated, side));
     }
-    text += &format!(" from {} ratings in {seconds:.3} s", count(rows.ratings.len()));
+    text += &format!(" from {} in {seconds:.3} s", counted(rows.ratings.len(), "rating"));
     let written = writeln!(out, "{text}\nmodel: {}", args.output.display());
     to_stdout(written.and_then(|()| out.flush()))
 }
@@ -130,6 +129,13 @@ pub fn users_of(
     if !rows.ids.is_empty() || rows.known.is_empty() {
         new.join(backend, model, seen, &rows)?;
     }
+    // What they have rated in this file is left out of their lists too.
+    let mut rated = align(&table, &model.users, &model.items);
+    let known = |at: usize| rated.users[at] != UNKNOWN && rated.items[at] != UNKNOWN;
+    let known: Vec<bool> = (0..rated.len()).map(known).collect();
+    rated.retain(|at| known[at]);
+    rated.values.iter_mut().for_each(|value| *value = model.transform.apply(*value));
+    *seen = seen.extended(&rated, model.factors.users(), model.factors.items())?;
     Ok(table.users.iter().filter_map(|id| model.users.get(id)).collect())
 }
 
@@ -138,7 +144,7 @@ impl NewRatings<'_> {
         let mut table = read(self.files, &self.read, steps)?;
         let merged = table.merge_duplicates(self.duplicates)?;
         if merged > 0 {
-            say!("{} duplicates merged", thousands(merged as u64));
+            say!("{} merged", counted(merged, "duplicate"));
         }
         if !table.has_ratings && model.unit() != Unit::Preference {
             say!("no rating column: every rating counts as 1");
@@ -194,8 +200,8 @@ impl NewRatings<'_> {
             return Err(Error::data(match rows.known.is_empty() {
                 true => nothing_new.replace("a item", "an item"),
                 false => format!(
-                    "every {side} is in the model already; add --update to solve them again from \
-                     these ratings too"
+                    "no new {side} is left to fold in: the others are in the model already; add \
+                     --update to solve them again from these ratings too"
                 ),
             }));
         }

@@ -181,6 +181,12 @@ fn one_line(value: &Value) -> String {
     }
 }
 
+/// A count and what is counted: `1 user`, `20,000 users`.
+pub(super) fn counted(count: usize, noun: &str) -> String {
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{} {noun}{plural}", thousands(count as u64))
+}
+
 /// A count with commas: `20,000,263`.
 pub(super) fn thousands(count: u64) -> String {
     let digits = count.to_string();

@@ -21,7 +21,7 @@ pub fn listen() -> Result<()> {
         }
         match SAVING.load(Ordering::Relaxed) {
             true => say!("\nthe model is being saved; Ctrl-C again stops at once"),
-            false => say!("\nstopping after this batch; Ctrl-C again stops at once"),
+            false => say!("\nstopping after this step; Ctrl-C again stops at once"),
         }
     };
     ctrlc::set_handler(pressed).map_err(|e| Error::data(format!("cannot handle Ctrl-C: {e}")))

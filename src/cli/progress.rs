@@ -192,7 +192,7 @@ impl Epochs {
         };
         let train = record.train_error.map(figure);
         let test = record.test_error.map(figure);
-        let rate = self.ratings as f64 / record.seconds;
+        let rate = self.ratings as f64 / record.pass_seconds;
         let (name, key) = match self.loss {
             Loss::Squared => ("RMSE", "rmse"),
             Loss::Logistic => ("log loss", "log_loss"),
@@ -215,8 +215,8 @@ impl Epochs {
                     ("squared_error", record.squared_error),
                     ("unobserved", record.unobserved),
                     ("regularization", record.regularization),
-                    ("recall@20", record.recall),
-                    ("ndcg@20", record.ndcg),
+                    ("test_recall@20", record.recall),
+                    ("test_ndcg@20", record.ndcg),
                 ] {
                     if let Some(figure) = figure {
                         event.insert(key.into(), figure.into());

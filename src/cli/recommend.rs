@@ -145,7 +145,9 @@ pub fn run(args: Args) -> Result<()> {
             thousands(catalogue.len() as u64)
         );
     }
-    let explainer = args.explain.map(|_| Explainer::new(&model)).transpose()?;
+    // A list explains no more than there are items.
+    let explain = args.explain.map(|parts| parts.min(model.factors.items()));
+    let explainer = explain.map(|_| Explainer::new(&model)).transpose()?;
     let left_out = Some(&seen).filter(|_| !args.include_seen);
     let mut recommender = Recommender::new(&*backend, &model, &catalogue, left_out)?;
     if let Some(explainer) = &explainer {
@@ -160,14 +162,14 @@ pub fn run(args: Args) -> Result<()> {
             Unit::Preference => "preference",
         },
         titles: titles.is_some(),
-        parts: args.explain,
+        parts: explain,
         own_unit: scale(&model).is_none(),
     };
     let mut listing = Listing::new(&args.listing, out, columns)?;
     steps.start("recommending", Some(users.len() as u64), "users");
     let listed = recommender.each(users.iter().copied(), args.n, |user, list| {
         steps.advance(1);
-        let entry = |best| entry(&model, titles.as_ref(), best, args.explain.unwrap_or(0));
+        let entry = |best| entry(&model, titles.as_ref(), best, explain.unwrap_or(0));
         let entries: Vec<Entry> = list.iter().map(entry).collect();
         listing.add(model.users.name(user), "", &entries)
     });

@@ -42,7 +42,8 @@ pub struct Args {
     /// item_bias.npy in this directory; rows in order of first appearance
     #[arg(long, value_name = "DIR", help_heading = "Run")]
     init: Option<PathBuf>,
-    /// Start from another model: ids it knows keep their rows, new ones are folded in
+    /// Start from another model: ids it knows keep their rows, new ones are folded in. The
+    /// ratings are all of them, old and new
     #[arg(long, value_name = "MODEL", help_heading = "Run", conflicts_with = "init")]
     from: Option<PathBuf>,
     /// Write a checkpoint beside the model after every N epochs
@@ -254,6 +255,15 @@ fn warm_start(
         known.items,
         items.len()
     );
+    let lost = (model.users.len() - known.users, model.items.len() - known.items);
+    if lost != (0, 0) {
+        say!(
+            "note: {} users and {} items of the other model have no training ratings here and are \
+             left out; give all ratings, old and new (wgmf fold-in adds new ones to a model as it is)",
+            lost.0,
+            lost.1
+        );
+    }
     Ok(start)
 }
 
@@ -368,7 +378,7 @@ fn show(
     match outcome.stop {
         Stop::Finished => writeln!(out, "{epochs} epochs done")?,
         Stop::Patience => {
-            writeln!(out, "stopped after epoch {epochs}: no better held-out error since {epoch}")?;
+            writeln!(out, "stopped after epoch {epochs}: no better held-out figure since {epoch}")?;
         }
         Stop::Interrupted => {
             let at = format!("stopped by Ctrl-C after {epochs} complete epochs");

@@ -68,8 +68,7 @@ impl TextTable {
         super::layout::shorten(lines.find(|line| !line.trim_ascii().is_empty()).unwrap_or(&[]))
     }
 
-    /// The reading that finds the most ids of `known` in the column of ids, how many it finds, and
-    /// how many records there are; the first candidate where none finds any. `single` also takes
+    /// The reading that finds the most ids of `known` in the column of ids; the first candidate where none finds any. `single` also takes
     /// a line for one field.
     pub fn recognise(
         &self,
@@ -189,12 +188,17 @@ impl Reading {
     }
 }
 
-/// UTF-8, or else Latin-1, in which any bytes are text.
+/// UTF-8, and bytes that are not as Latin-1, in which any byte is text.
 pub fn decode(field: &[u8]) -> Cow<'_, str> {
-    match std::str::from_utf8(field) {
-        Ok(text) => Cow::Borrowed(text),
-        Err(_) => Cow::Owned(field.iter().map(|&byte| char::from(byte)).collect()),
+    if let Ok(text) = std::str::from_utf8(field) {
+        return Cow::Borrowed(text);
     }
+    let mut text = String::with_capacity(field.len());
+    for chunk in field.utf8_chunks() {
+        text.push_str(chunk.valid());
+        text.extend(chunk.invalid().iter().map(|&byte| char::from(byte)));
+    }
+    Cow::Owned(text)
 }
 
 /// Hands each record that is not blank to `each`, with its number from 0.

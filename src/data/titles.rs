@@ -50,7 +50,7 @@ pub struct Titles {
 impl Titles {
     /// Reads the titles of `ids`, which are those of one `side` of a model. MovieLens' `movies.csv`,
     /// `movies.dat` and `u.item`, Last.fm's `artists.dat` and the like are recognised by the reading
-    /// that finds the most known ids. Text that is not UTF-8 is taken for Latin-1, line by line. Of
+    /// that finds the most known ids. Bytes that are not UTF-8 are taken for Latin-1. Of
     /// several titles of an id the first counts.
     ///
     /// # Errors

@@ -4,6 +4,7 @@ mod auc;
 mod bootstrap;
 mod held_out;
 mod judged;
+mod one_order;
 mod ranking;
 mod rating;
 mod sum;

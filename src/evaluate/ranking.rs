@@ -3,6 +3,7 @@
 use super::bootstrap::{Estimate, estimates};
 use super::held_out::discount;
 use super::judged::Judged;
+use super::one_order::OneOrder;
 use crate::backend::{Backend, Candidates};
 use crate::data::{Ratings, UNKNOWN};
 use crate::model::{Model, Seen};
@@ -233,7 +234,10 @@ pub fn ranking_metrics(
     let width = options.at.len() * MEANS + 1;
     let mut values = Vec::with_capacity(relevant.users.len() * width);
     let mut counts = vec![vec![0_u64; field.items.len()]; options.at.len()];
-    let mut ranker = ExactRanker::new(backend, field.candidates())?;
+    let mut lister = match by {
+        RankBy::Model => Lister::Model(ExactRanker::new(backend, field.candidates())?),
+        RankBy::Popularity | RankBy::ItemBias => Lister::Alike(OneOrder::new(&field.bias)),
+    };
     let mut first = 0;
     for batch in relevant.users.chunks(USERS) {
         let queries = field.queries(batch);
@@ -248,8 +252,18 @@ pub fn ranking_metrics(
             (first..first + batch.len()).map(|at| field.positions(relevant.items(at))).collect();
         let excluded: Vec<&[u32]> = excluded.iter().map(Vec::as_slice).collect();
         let rows: Vec<&[u32]> = relevant_rows.iter().map(Vec::as_slice).collect();
-        let lists = ranker.top(&queries, &excluded, longest)?;
-        let ranks = ranker.ranks(&queries, &excluded, &rows)?;
+        let (lists, ranks) = match &mut lister {
+            Lister::Model(ranker) => (
+                ranker.top(&queries, &excluded, longest)?,
+                ranker.ranks(&queries, &excluded, &rows)?,
+            ),
+            Lister::Alike(order) => {
+                let lists = excluded.par_iter().map(|excluded| order.top(excluded, longest));
+                let pairs = excluded.par_iter().zip(&rows);
+                let ranks = pairs.map(|(excluded, rows)| order.ranks(excluded, rows));
+                (lists.collect(), ranks.collect())
+            }
+        };
         for (counts, &n) in counts.iter_mut().zip(&options.at) {
             for scored in lists.iter().flat_map(|list| list.iter().take(n)) {
                 counts[scored.row as usize] += 1;
@@ -298,6 +312,14 @@ fn ranking_at(((&n, means), counts): ((&usize, &[Estimate]), &mut Vec<u64>)) -> 
     }
 }
 
+/// What makes lists and ranks.
+enum Lister<'a> {
+    /// Every user has an order of his own.
+    Model(ExactRanker<'a>),
+    /// All have the same.
+    Alike(OneOrder),
+}
+
 /// What the candidates are and how they are scored.
 struct Field<'a> {
     model: &'a Model,
@@ -306,8 +328,7 @@ struct Field<'a> {
     items: Vec<u32>,
     /// (items): where an item is among the candidates; empty where all are.
     positions: Vec<u32>,
-    factors: usize,
-    /// (candidates, factors).
+    /// (candidates, factors); empty where every user ranks alike.
     rows: Vec<f32>,
     /// (candidates).
     bias: Vec<f32>,
@@ -333,30 +354,30 @@ impl<'a> Field<'a> {
             }
         }
         let f = &model.factors;
-        let (factors, rows) = match by {
-            RankBy::Model => {
-                (f.factors, items.iter().flat_map(|&item| f.item(item)).copied().collect())
-            }
-            _ => (1, vec![0.0; items.len()]),
+        let rows = match by {
+            RankBy::Model => items.iter().flat_map(|&item| f.item(item)).copied().collect(),
+            RankBy::Popularity | RankBy::ItemBias => Vec::new(),
         };
         let bias = |&item: &u32| match by {
             RankBy::Popularity => model.item_ratings[item as usize] as f32,
             _ => f.item_bias[item as usize],
         };
         let bias = items.iter().map(bias).collect();
-        Ok(Self { model, by, items, positions, factors, rows, bias })
+        Ok(Self { model, by, items, positions, rows, bias })
     }
 
     fn candidates(&self) -> Candidates<'_> {
-        Candidates { factors: self.factors, rows: &self.rows, bias: &self.bias }
+        let factors = self.model.factors.factors;
+        Candidates { factors, rows: &self.rows, bias: &self.bias }
     }
 
+    /// The users' factors; nothing where every user ranks alike.
     fn queries(&self, users: &[u32]) -> Vec<f32> {
         match self.by {
             RankBy::Model => {
                 users.iter().flat_map(|&user| self.model.factors.user(user)).copied().collect()
             }
-            _ => vec![0.0; users.len()],
+            RankBy::Popularity | RankBy::ItemBias => Vec::new(),
         }
     }
 

@@ -73,7 +73,10 @@ pub struct EpochRecord {
     /// NDCG of the held-out items in lists of 20 (ials), mean over users.
     #[serde(default, rename = "ndcg@20", skip_serializing_if = "absent")]
     pub ndcg: Option<f64>,
-    /// Seconds this epoch took, its errors included.
+    /// Seconds of the epoch's passes alone.
+    #[serde(default, skip_serializing_if = "not_finite")]
+    pub pass_seconds: f64,
+    /// Seconds this epoch took, its errors and lists included.
     #[serde(default, skip_serializing_if = "not_finite")]
     pub seconds: f64,
 }

@@ -57,7 +57,7 @@ impl<'a> Explainer<'a> {
                  ratings; this one is of {solver}"
             )));
         }
-        let objective = RowObjective::of(model);
+        let objective = RowObjective::of(model)?;
         let (k, f) = (model.factors.factors, &model.factors);
         let mut gram = Vec::new();
         if objective.unobserved_weight > 0.0 {
@@ -97,7 +97,7 @@ impl<'a> Explainer<'a> {
         }
         let (mut right, mut pulls) = (vec![0.0; width], Vec::with_capacity(items.len()));
         for (&item, &rating) in items.iter().zip(values) {
-            let (value, weight) = objective.target(rating);
+            let (value, weight) = (objective.target.value(rating), objective.target.weight(rating));
             let base = f64::from(f.global_mean) + f64::from(f.item_bias[item as usize]);
             let (weight, target) = (f64::from(weight), f64::from(value) - base);
             let side = |j: usize| self.coordinate(item, j);

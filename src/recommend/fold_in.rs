@@ -5,7 +5,7 @@ use super::objective::RowObjective;
 use crate::backend::{Backend, RowProblem};
 use crate::data::{Ids, Ratings, Side, UNKNOWN};
 use crate::model::{Factors, Model, Seen};
-use crate::train::{Loss, RowRatings};
+use crate::train::Loss;
 use crate::{Error, Result};
 use std::ops::ControlFlow;
 
@@ -29,8 +29,8 @@ const STILL: f32 = 1e-5;
 
 /// Solves the rows of `ids`, users or items by `side`, from their `ratings`, by the objective the
 /// model was trained by: the row that a further half sweep of alternating least squares would give
-/// them (for logistic loss by Newton's method, for nonnegative factors by coordinate descent, both
-/// to convergence). The gradient solvers' objective is the same sum, so their models take part.
+/// them (for logistic loss by Newton's method to convergence, for nonnegative factors by coordinate
+/// descent until no number moves by more than 1e-5 of the row's largest, or 200 calls of it). The gradient solvers' objective is the same sum, so their models take part.
 ///
 /// `ratings` are transformed as in training; on the folded side indices count `ids`, on the other
 /// the model's rows. A row without ratings becomes zero. The model stays as it is;
@@ -85,7 +85,7 @@ pub fn fold_in(
     ids: &Ids,
     ratings: &Ratings,
 ) -> Result<FoldedIn> {
-    let objective = RowObjective::of(model);
+    let objective = RowObjective::of(model)?;
     let (own, partners) = match side {
         Side::User => (&ratings.users, &ratings.items),
         Side::Item => (&ratings.items, &ratings.users),
@@ -158,18 +158,8 @@ fn start(model: &Model, side: Side, rows: usize) -> Factors {
 
 /// The least-squares problem of `ratings` from `start`.
 fn problem(objective: &RowObjective, start: Factors, ratings: &Ratings) -> RowProblem {
-    let targets = Ratings {
-        users: ratings.users.clone(),
-        items: ratings.items.clone(),
-        values: ratings.values.iter().map(|&rating| objective.target(rating).0).collect(),
-        timestamps: Vec::new(),
-    };
-    let weights: Vec<f32> = match objective.alpha {
-        Some(_) => ratings.values.iter().map(|&rating| objective.target(rating).1).collect(),
-        None => Vec::new(),
-    };
     RowProblem {
-        ratings: RowRatings::new(&targets, &weights, start.users(), start.items()),
+        ratings: objective.target.lay_out(ratings, start.users(), start.items()),
         test: Ratings::default(),
         terms: objective.terms(start.factors),
         start,
@@ -198,8 +188,8 @@ fn nonnegative(
     let k = start.factors;
     let (mut factors, bias) = rows_of(start.clone(), side);
     let mut moving: Vec<usize> = (0..bias.len()).collect();
+    let mut theirs = ratings.clone();
     for _ in 0..CALLS {
-        let part = part(side, ratings, &moving, bias.len());
         let at = |row: usize| row * k..(row + 1) * k;
         let own: Vec<f32> = moving.iter().flat_map(|&row| &factors[at(row)]).copied().collect();
         let mut start = start.clone();
@@ -207,20 +197,23 @@ fn nonnegative(
             Side::User => (start.user_factors, start.user_bias) = (own, vec![0.0; moving.len()]),
             Side::Item => (start.item_factors, start.item_bias) = (own, vec![0.0; moving.len()]),
         }
-        let (solved, _) = squared(backend, problem(objective, start, &part), side)?;
+        let (solved, _) = squared(backend, problem(objective, start, &theirs), side)?;
         let mut still = Vec::new();
-        for (&row, solved) in moving.iter().zip(solved.chunks_exact(k)) {
+        for ((place, &row), solved) in moving.iter().enumerate().zip(solved.chunks_exact(k)) {
             let old = &mut factors[at(row)];
             let scale = solved.iter().fold(0.0_f32, |most, x| most.max(x.abs()));
             let far = |(old, new): (&f32, &f32)| (new - old).abs() > STILL * scale;
             if old.iter().zip(solved).any(far) {
-                still.push(row);
+                still.push(place);
             }
             old.copy_from_slice(solved);
         }
-        moving = still;
-        if moving.is_empty() {
+        if still.is_empty() {
             break;
+        }
+        if still.len() < moving.len() {
+            theirs = part(side, &theirs, &still, moving.len());
+            moving = still.iter().map(|&place| moving[place]).collect();
         }
     }
     Ok((factors, bias))

@@ -2,7 +2,8 @@
 
 use crate::backend::RowTerms;
 use crate::model::Model;
-use crate::train::Loss;
+use crate::train::{Loss, Target};
+use crate::{Error, Result};
 use serde::Deserialize;
 
 /// What a row of a model minimizes given the other side:
@@ -14,8 +15,8 @@ use serde::Deserialize;
 pub(crate) struct RowObjective {
     /// The loss.
     pub loss: Loss,
-    /// Whether the values are 1 for every listed pair (`ials`).
-    pub implicit: bool,
+    /// What is fitted for a rating.
+    pub target: Target,
     /// Whether there are biases.
     pub bias: bool,
     /// Regularization of the factors.
@@ -26,8 +27,6 @@ pub(crate) struct RowObjective {
     pub reg_exponent: f64,
     /// `α₀`.
     pub unobserved_weight: f64,
-    /// What a rating is multiplied by to become its weight.
-    pub alpha: Option<f64>,
     /// Whether factors are 0 or above.
     pub nonnegative: bool,
 }
@@ -49,15 +48,26 @@ impl RowObjective {
     /// The objective a model was trained by, as its record has it. A setting that is not recorded
     /// is taken for the trainer's default: `reg` 0.06 (`ials`: 0.005), `reg_bias` 0.02,
     /// `reg_exponent` 1, `unobserved_weight` 0.01 for `ials`; biases are there if any is not zero.
-    pub fn of(model: &Model) -> Self {
-        let recorded = Recorded::deserialize(&model.run.settings).unwrap_or_default();
+    ///
+    /// # Errors
+    /// A setting that is recorded, but is no number.
+    pub fn of(model: &Model) -> Result<Self> {
+        let recorded = match &model.run.settings {
+            serde_json::Value::Null => Recorded::default(),
+            settings => Recorded::deserialize(settings).map_err(|e| {
+                Error::data(format!("the settings in the model's run.json are damaged: {e}"))
+            })?,
+        };
         let implicit = model.run.solver == "ials";
         let f = &model.factors;
         let any_bias = || f.user_bias.iter().chain(&f.item_bias).any(|&b| b != 0.0);
         let free = !implicit && !recorded.nonnegative;
-        RowObjective {
+        Ok(RowObjective {
             loss: model.loss,
-            implicit,
+            target: match implicit {
+                true => Target::Listed { alpha: recorded.alpha },
+                false => Target::Rating,
+            },
             bias: free && recorded.bias.unwrap_or_else(any_bias),
             reg: recorded.reg.unwrap_or(if implicit { 0.005 } else { 0.06 }),
             reg_bias: recorded.reg_bias.unwrap_or(0.02),
@@ -66,9 +76,8 @@ impl RowObjective {
                 true => recorded.unobserved_weight.unwrap_or(0.01),
                 false => 0.0,
             },
-            alpha: recorded.alpha.filter(|_| implicit),
             nonnegative: recorded.nonnegative,
-        }
+        })
     }
 
     /// The terms for the row solvers, exact in one block of `factors`. With logistic loss they are
@@ -94,30 +103,11 @@ impl RowObjective {
         (ratings as f64 + self.unobserved_weight * partners as f64).powf(self.reg_exponent)
     }
 
-    /// The value that is fitted for a (transformed) rating, and its weight.
-    pub fn target(&self, rating: f32) -> (f32, f32) {
-        match self.implicit {
-            true => (1.0, self.alpha.map_or(1.0, |alpha| (alpha * f64::from(rating)) as f32)),
-            false => (rating, 1.0),
-        }
-    }
-
     /// What is wrong with a rating under this objective, if anything is.
     pub fn objection(&self, rating: f32) -> Option<&'static str> {
-        if !rating.is_finite() {
-            return Some("it is not a finite number");
-        }
-        match (self.implicit, self.alpha) {
-            (true, _) if rating < 0.0 => Some(
-                "it is below 0, and a model of ials takes every listed pair for a sign of liking",
-            ),
-            (true, None) if rating == 0.0 => Some(
-                "a model of ials takes every listed pair for a sign of liking; leave out such lines",
-            ),
-            _ if self.loss == Loss::Logistic && rating != 0.0 && rating != 1.0 => {
-                Some("a model of logistic loss needs 0 or 1")
-            }
-            _ => None,
-        }
+        self.target.objection(rating).or_else(|| {
+            (self.loss == Loss::Logistic && rating != 0.0 && rating != 1.0)
+                .then_some("a model of logistic loss needs 0 or 1")
+        })
     }
 }

@@ -15,7 +15,7 @@ pub(super) const REMEDY: &str = "lower --learning-rate (and --reg or --init-scal
                                  large), or bring the ratings to a smaller scale (--transform \
                                  zscore or log1p)";
 
-/// Lays the ratings out in batches and uploads them, to start at `from` or where `input` says.
+/// Lays the ratings out in batches and uploads them, to begin at `start`.
 pub(super) fn ready<'a>(
     backend: &'a dyn Backend,
     input: &Input,

@@ -8,6 +8,7 @@ mod run;
 mod settings;
 mod start;
 mod sweeps;
+mod target;
 mod warm;
 
 pub use batches::{Batches, SideIndex};
@@ -17,6 +18,7 @@ pub use rows::{RowRatings, SideRatings};
 pub use run::{Checkpoint, Event, Input, Outcome, Stop, best_epoch, train};
 pub use settings::{Optimizer, Options, Settings, Solver};
 pub use start::{global_mean, random};
-pub use sweeps::{HELD_OUT_AT, row_ratings};
+pub use sweeps::HELD_OUT_AT;
 pub(crate) use sweeps::{rounds, turns};
+pub use target::{Target, row_ratings};
 pub use warm::{Known, warm_start};

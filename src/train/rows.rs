@@ -12,7 +12,7 @@ pub struct SideRatings {
     pub partners: Vec<u32>,
     /// (ratings): the value `v` that is fitted.
     pub values: Vec<f32>,
-    /// (ratings): the weight `w` of each rating, above 0; empty where all weigh 1.
+    /// (ratings): the weight `w` of each rating, 0 or above; empty where all weigh 1.
     pub weights: Vec<f32>,
 }
 

@@ -49,12 +49,12 @@ pub struct Checkpoint {
 pub enum Event<'a> {
     /// The ratings are laid out and uploaded; epochs begin.
     Ready {
-        /// Seconds to cut and index the batches.
+        /// Seconds to lay the ratings out: in batches, or by row.
         layout_seconds: f64,
         /// Seconds to move everything to the device.
         upload_seconds: f64,
     },
-    /// Part of an epoch is done. Breaking off here ends the run after the batch.
+    /// Part of an epoch is done. Breaking off here ends the run there.
     Progress {
         /// The epoch, from 1.
         epoch: usize,
@@ -85,7 +85,7 @@ pub struct Outcome {
     pub factors: Factors,
     /// All complete epochs, in order.
     pub history: Vec<EpochRecord>,
-    /// The epoch whose parameters these are: with `--patience` the one of the lowest held-out
+    /// The epoch whose parameters these are: with `--patience` the one of the best held-out
     /// error, else the last.
     pub epoch: usize,
     /// Why it ended.
@@ -196,7 +196,8 @@ pub fn train<'a>(
         if let Some(error) = failed {
             return Err(error);
         }
-        pass_seconds += clock.elapsed().as_secs_f64();
+        record.pass_seconds = clock.elapsed().as_secs_f64();
+        pass_seconds += record.pass_seconds;
         visited += ratings;
         if ratings < input.ratings.len() {
             stop = Stop::Interrupted;

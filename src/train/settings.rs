@@ -121,7 +121,7 @@ pub struct Options {
     #[arg(long, value_name = "X")]
     pub alpha: Option<f64>,
     /// als, ials: coordinates solved together; the number of factors is exact, less is faster
-    /// where factors are many (iALS++, Rendle et al. 2021)
+    /// where factors are many (iALS++, Rendle et al. 2021). Default: 64 at most
     #[arg(long, value_name = "D")]
     pub block: Option<usize>,
     /// als, ials: factors of 0 or above, for parts-based factors; without biases and mean
@@ -225,7 +225,7 @@ impl Options {
         within("momentum", self.momentum, |x| (0.0..1.0).contains(&x), "at least 0 and below 1")?;
         within("reg", self.reg, not_negative, "a finite number, 0 or more")?;
         within("reg-bias", self.reg_bias, not_negative, "a finite number, 0 or more")?;
-        within("reg-exponent", self.reg_exponent, not_negative, "a finite number, 0 or more")?;
+        within("reg-exponent", self.reg_exponent, |x| (0.0..=4.0).contains(&x), "0 to 4")?;
         within("init-scale", self.init_scale, not_negative, "a finite number, 0 or more")?;
         within("unobserved-weight", self.unobserved_weight, positive, what)?;
         within("alpha", self.alpha, positive, what)?;
@@ -280,13 +280,17 @@ impl Options {
         ];
         if let Some((flag, _)) = gradient.into_iter().find(|(_, given)| *given) {
             let why = format!(
-                "has no effect with --solver {name}, which solves whole rows; leave it out, or                  use sgd, adagrad or adam"
+                "has no effect with --solver {name}, which solves whole rows; leave it out, or \
+                 use sgd, adagrad or adam"
             );
             return wrong(flag, &why);
         }
         if self.loss == Some(Loss::Logistic) {
             let why = format!("logistic needs sgd, adagrad or adam; {name} minimizes squares");
             return wrong("loss", &why);
+        }
+        if self.init_scale == Some(0.0) {
+            return wrong("init-scale", "0: rows that start at zero stay there; give more");
         }
         let biased = solver == Solver::Als && !self.nonnegative && !self.no_bias;
         if !biased && self.reg_bias.is_some_and(|x| x > 0.0) {
@@ -300,11 +304,8 @@ impl Options {
                 return wrong("alpha", "belongs to --solver ials");
             }
         }
-        if let (Some(block), Some(factors)) = (self.block, self.factors)
-            && block > factors
-        {
-            let why = format!("{block}: there are only {factors} factors to solve together");
-            return wrong("block", &why);
+        if let (Some(block), Some(factors)) = (self.block, self.factors) {
+            check_block(block, factors)?;
         }
         if self.nonnegative && self.block.is_some() {
             let why = "solves one coordinate at a time; leave out --block";
@@ -333,7 +334,7 @@ impl Options {
             _ => 1.0,
         };
         if let Some(solver @ (Solver::Als | Solver::Ials)) = self.solver {
-            return Ok(self.rows(solver, spread, n as f64, (users as f64, items as f64)));
+            return self.rows(solver, spread, n as f64, (users as f64, items as f64));
         }
         // 1 without outliers; they upset a step that is proportional to the residual.
         let outlying = (farthest(ratings) / spread / OUTLIER).max(1.0);
@@ -402,15 +403,28 @@ impl Options {
     /// The settings of a row solver, for `n` ratings of this standard deviation. It reaches the
     /// optimum, so it wants more regularization than the gradient solvers, whose falling steps stop
     /// short of it. All pairs together weigh about 15 times the listed ones.
-    fn rows(&self, solver: Solver, spread: f64, n: f64, (users, items): (f64, f64)) -> Settings {
+    fn rows(
+        &self,
+        solver: Solver,
+        spread: f64,
+        n: f64,
+        (users, items): (f64, f64),
+    ) -> Result<Settings> {
         let implicit = solver == Solver::Ials;
+        // Whatever the ratings are, ials fits ones.
+        let spread = if implicit { 1.0 } else { spread };
         let free = !implicit && !self.nonnegative;
         let factors = self.factors.unwrap_or(if implicit { 64 } else { 32 });
         let a_row = n / (users + items).max(1.0);
         let explicit_reg = (0.68 * a_row.powf(-0.53)).clamp(0.03, 0.15) * spread;
         let unobserved_weight = (15.0 * n / (users * items).max(1.0)).clamp(1e-3, 1.0);
         let reg = if implicit { 0.005 } else { explicit_reg };
-        Settings {
+        let block = self.block.unwrap_or(match self.nonnegative {
+            true => factors,
+            false => factors.min(BLOCK),
+        });
+        check_block(block, factors)?;
+        Ok(Settings {
             factors,
             bias: free && !self.no_bias,
             mean: free && !self.no_mean,
@@ -433,7 +447,7 @@ impl Options {
                 false => 0.0,
             },
             alpha: self.alpha,
-            block: self.block.unwrap_or(factors).min(factors),
+            block,
             nonnegative: self.nonnegative,
             init_scale: rounded(
                 self.init_scale.unwrap_or(0.1 * spread.sqrt() / (factors as f64).sqrt()),
@@ -441,12 +455,25 @@ impl Options {
             patience: self.patience,
             seed: self.seed,
             shuffle: false,
-        }
+        })
     }
 
     fn momentum(&self) -> f64 {
         self.momentum.unwrap_or(0.0)
     }
+}
+
+/// Coordinates that are solved together where nothing is said: with more, a lower objective takes
+/// longer.
+const BLOCK: usize = 64;
+
+fn check_block(block: usize, factors: usize) -> Result<()> {
+    if block <= factors {
+        return Ok(());
+    }
+    Err(Error::settings(format!(
+        "--block {block}: there are only {factors} factors to solve together"
+    )))
 }
 
 /// Ratings up to which a set counts as small.

@@ -2,9 +2,9 @@
 //! users.
 
 use super::run::{Input, Ready, Start, Watch, Work};
-use super::{RowRatings, Settings, Solver, start};
+use super::{Settings, Solver, row_ratings, start};
 use crate::backend::{Backend, RowPasses, RowProblem, RowTerms, State};
-use crate::data::{Ids, Ratings, Side};
+use crate::data::{Ratings, Side, UNKNOWN};
 use crate::evaluate::held_out_ranking;
 use crate::model::{EpochRecord, Factors, Seen};
 use crate::{Error, Result};
@@ -17,7 +17,7 @@ pub(super) const REMEDY: &str =
 /// How many items of a list count in the held-out figures of each epoch.
 pub const HELD_OUT_AT: usize = 20;
 
-/// Lays the ratings out by row and uploads them, to start at `from` or where `input` says.
+/// Lays the ratings out by row and uploads them, to begin at `start`.
 pub(super) fn ready<'a>(
     backend: &'a dyn Backend,
     input: &Input<'a>,
@@ -39,6 +39,17 @@ pub(super) fn ready<'a>(
         Some(test) if implicit => Some((test, Seen::new(input.ratings, users, items)?)),
         _ => None,
     };
+    if let Some((test, seen)) = &held_out {
+        let counts = |(user, item, _): (u32, u32, f32)| {
+            user != UNKNOWN && item != UNKNOWN && seen.items_of(user).binary_search(&item).is_err()
+        };
+        if !test.iter().any(counts) {
+            return Err(Error::data(
+                "no held-out pair can be ranked: each is a training pair, or its user or item has \
+                 none; hold out other pairs",
+            ));
+        }
+    }
     let layout_seconds = clock.elapsed().as_secs_f64();
     let test = test.filter(|_| !implicit).cloned().unwrap_or_default();
     let test_ratings = test.len();
@@ -57,47 +68,6 @@ pub(super) fn ready<'a>(
         held_out,
     };
     Ok(Ready { work: Box::new(work), layout_seconds, upload_seconds })
-}
-
-/// What a row solver fits: the ratings themselves or, for ials, 1 for each of them, weighing 1 or
-/// `alpha` times the rating. `names` are of users and items, for errors.
-///
-/// # Errors
-/// For ials a rating below 0, and without `alpha` one of 0: neither is a sign of liking.
-pub fn row_ratings(
-    ratings: &Ratings,
-    settings: &Settings,
-    names: (&Ids, &Ids),
-) -> Result<RowRatings> {
-    let (users, items) = (names.0.len(), names.1.len());
-    if settings.solver != Solver::Ials {
-        return Ok(RowRatings::new(ratings, &[], users, items));
-    }
-    let wrong = |value: f32| value < 0.0 || value == 0.0 && settings.alpha.is_none();
-    if let Some((user, item, value)) = ratings.iter().find(|&(.., value)| wrong(value)) {
-        let what = if value < 0.0 { "is below 0" } else { "is 0" };
-        let hint = match value < 0.0 {
-            true => "or learn from dislikes too with --solver als",
-            false => "or give --alpha, with which it weighs nothing",
-        };
-        return Err(Error::data(format!(
-            "the rating of item \"{}\" by user \"{}\" {what} ({value}), and ials takes every \
-             listed pair for a sign of liking; leave such lines out, {hint}",
-            names.1.name(item),
-            names.0.name(user)
-        )));
-    }
-    let weights = match settings.alpha {
-        Some(alpha) => ratings.values.iter().map(|&r| (alpha * f64::from(r)) as f32).collect(),
-        None => Vec::new(),
-    };
-    let ones = Ratings {
-        users: ratings.users.clone(),
-        items: ratings.items.clone(),
-        values: vec![1.0; ratings.len()],
-        timestamps: Vec::new(),
-    };
-    Ok(RowRatings::new(&ones, &weights, users, items))
 }
 
 /// How often a sweep solves a side before the other's turn: once where that is exact. Small blocks

@@ -1,6 +1,6 @@
 //! A start from another model: what it knows stays, what is new is folded in.
 
-use super::{RowRatings, Settings, row_ratings};
+use super::{Loss, RowRatings, Settings, row_ratings};
 use crate::backend::{Backend, RowProblem, RowTerms};
 use crate::data::{Ids, Ratings, Side};
 use crate::model::{Factors, Model};
@@ -31,6 +31,12 @@ pub fn warm_start(
     settings: &Settings,
 ) -> Result<(Factors, Known)> {
     let k = model.factors.factors;
+    if settings.loss == Loss::Logistic {
+        return Err(Error::settings(
+            "--from folds new ids in by least squares, which --loss logistic is not; train anew, or \
+             add them with wgmf fold-in",
+        ));
+    }
     if k != settings.factors {
         return Err(Error::settings(format!(
             "--from: that model has {k} factors, the settings ask for {}; give --factors {k}",

@@ -1,4 +1,7 @@
-"""Ranking metrics in plain NumPy: reads what the test wrote, prints each metric as JSON."""
+"""Ranking metrics in plain NumPy: reads what the test wrote, prints each metric as JSON.
+
+With --ranx the lists are made here and measured by ranx (https://github.com/AmenRa/ranx).
+"""
 
 import json
 import sys
@@ -27,6 +30,7 @@ lengths = case["at"]
 sums = {}
 shown = {n: np.zeros(len(q)) for n in lengths}
 users = 0
+qrels, run = {}, {}
 for user in sorted(ratings):
     open_items = candidates.copy()
     open_items[case["seen"][user]] = False
@@ -41,6 +45,9 @@ for user in sorted(ratings):
     users += 1
     items = np.flatnonzero(open_items)
     order = items[np.lexsort((items, -scores[user, items]))]
+    qrels[str(user)] = {str(item): 1 for item in items[relevant[items]]}
+    # Scores by rank: ties are broken already.
+    run[str(user)] = {str(item): float(len(order) - rank) for rank, item in enumerate(order)}
     values = {}
     for n in lengths:
         top = order[:n]
@@ -69,6 +76,14 @@ for user in sorted(ratings):
         values["auc"] = wins / (len(up) * len(down))
     for key, value in values.items():
         sums.setdefault(key, []).append(value)
+
+if "--ranx" in sys.argv:
+    import ranx
+
+    names = [f"{name}@{n}" for name in ("precision", "recall", "ndcg", "mrr", "hit_rate") for n in lengths]
+    measured = ranx.evaluate(ranx.Qrels(qrels), ranx.Run(run), names)
+    print(json.dumps({name: float(value) for name, value in measured.items()}))
+    sys.exit()
 
 metrics = {key: float(np.mean(values)) for key, values in sums.items()}
 metrics["users"] = users
