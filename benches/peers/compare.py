@@ -326,6 +326,7 @@ def movielens_100k(options):
     systems = [
         wgmf_system(options),
         wgmf_system(options, "--factors 128 --reg 0.09 --reg-bias 0.05"),
+        wgmf_system(options, "--solver als --factors 64 --reg 0.45 --reg-bias 0.2 --reg-exponent 0.7 --epochs 6"),
         *libmf_systems(options, 64, 0.1, 0.05, 120),
         surprise_system(options),
     ]
@@ -342,6 +343,7 @@ def movielens_1m(options):
     systems = [
         wgmf_system(options),
         wgmf_system(options, "--factors 128"),
+        wgmf_system(options, "--solver als --factors 64 --reg 0.4 --reg-bias 0.2 --reg-exponent 0.7 --epochs 6"),
         *libmf_systems(options, 32, 0.05, 0.05, 60),
         *libmf_systems(options, 128, 0.05, 0.05, 40),
         surprise_system(options),

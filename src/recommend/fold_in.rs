@@ -186,7 +186,10 @@ fn nonnegative(
     ratings: &Ratings,
 ) -> Result<(Vec<f32>, Vec<f32>)> {
     let k = start.factors;
-    let (mut factors, bias) = rows_of(start.clone(), side);
+    // Without bounds, then cut at zero: nearer than zeros, and soon had.
+    let free = RowObjective { nonnegative: false, ..*objective };
+    let (mut factors, bias) = squared(backend, problem(&free, start.clone(), ratings), side)?;
+    factors.iter_mut().for_each(|x| *x = if x.is_finite() { x.max(0.0) } else { 0.0 });
     let mut moving: Vec<usize> = (0..bias.len()).collect();
     let mut theirs = ratings.clone();
     for _ in 0..CALLS {
