@@ -121,7 +121,7 @@ pub struct Options {
     #[arg(long, value_name = "X")]
     pub alpha: Option<f64>,
     /// als, ials: coordinates solved together; the number of factors is exact, less is faster
-    /// where factors are many (iALS++, Rendle et al. 2021). Default: 64 at most
+    /// where factors are many (iALS++, Rendle et al. 2021). Default: exact, in long sweeps 64 at most
     #[arg(long, value_name = "D")]
     pub block: Option<usize>,
     /// als, ials: factors of 0 or above, for parts-based factors; without biases and mean
@@ -419,7 +419,9 @@ impl Options {
         let explicit_reg = (0.68 * a_row.powf(-0.53)).clamp(0.03, 0.15) * spread;
         let unobserved_weight = (15.0 * n / (users * items).max(1.0)).clamp(1e-3, 1.0);
         let reg = if implicit { 0.005 } else { explicit_reg };
-        let block = self.block.unwrap_or(match self.nonnegative {
+        let k = factors as f64;
+        let exact_sweep = n * k * k + (users + items) * k * k * k / 6.0;
+        let block = self.block.unwrap_or(match self.nonnegative || exact_sweep < LONG_SWEEP {
             true => factors,
             false => factors.min(BLOCK),
         });
@@ -463,9 +465,12 @@ impl Options {
     }
 }
 
-/// Coordinates that are solved together where nothing is said: with more, a lower objective takes
-/// longer.
+/// Coordinates that are solved together in long sweeps where nothing is said: with more, the same
+/// objective takes longer.
 const BLOCK: usize = 64;
+
+/// Multiply-adds of an exact sweep from which it is long: some tenths of a second.
+const LONG_SWEEP: f64 = 5e10;
 
 fn check_block(block: usize, factors: usize) -> Result<()> {
     if block <= factors {
