@@ -333,29 +333,28 @@ impl Options {
             (Loss::Squared, spread) if spread > 0.0 => spread,
             _ => 1.0,
         };
-        if let Some(solver @ (Solver::Als | Solver::Ials)) = self.solver {
-            return self.rows(solver, spread, n as f64, (users as f64, items as f64));
-        }
         // 1 without outliers; they upset a step that is proportional to the residual.
         let outlying = (farthest(ratings) / spread / OUTLIER).max(1.0);
         let default_solver = if n <= SMALL && outlying == 1.0 { Solver::Sgd } else { Solver::Adam };
         let solver = self.solver.unwrap_or(default_solver);
-        let batch_size = self.batch_size.unwrap_or_else(|| default_batch_size(solver, n));
+        let Some(optimizer) = solver.optimizer() else {
+            return self.rows(solver, spread, n as f64, (users as f64, items as f64));
+        };
+        let batch_size = self.batch_size.unwrap_or_else(|| default_batch_size(optimizer, n));
         let batch_size = batch_size.min(n.max(1));
         // Of factors and of biases. With r → s·r and p, q → √s·p, √s·q and b, c → s·b, s·c the
         // objective only changes by a factor, and so must every step.
-        let (rate, rate_bias) = match solver {
-            Solver::Als | Solver::Ials => unreachable!("a row solver has no step"),
+        let (rate, rate_bias) = match optimizer {
             // A fixed step a rating (the mean over the batch is undone), as far as the row with the
             // most ratings in a batch bears it, and the rating that lies farthest out.
-            Solver::Sgd => {
+            Optimizer::Sgd => {
                 let step = (1.4 / 64.0 * batch_size as f64)
                     .min(0.6 / hottest_share(ratings, users, items));
                 let step = step / outlying * (1.0 - self.momentum());
                 (step / spread, step)
             }
-            Solver::Adagrad => (0.05 * spread.sqrt(), 0.05 * spread),
-            Solver::Adam => {
+            Optimizer::Adagrad => (0.05 * spread.sqrt(), 0.05 * spread),
+            Optimizer::Adam => {
                 let step = 0.003 * (batch_size as f64 / 256.0).powf(0.15);
                 (step * spread.sqrt(), step * spread)
             }
@@ -371,14 +370,14 @@ impl Options {
             mean: !self.no_mean,
             loss,
             solver,
-            epochs: self.epochs.unwrap_or(if solver == Solver::Sgd { 40 } else { 20 }),
+            epochs: self.epochs.unwrap_or(if optimizer == Optimizer::Sgd { 40 } else { 20 }),
             batch_size,
             learning_rate: rounded(learning_rate),
             learning_rate_bias: rounded(learning_rate_bias),
-            learning_rate_decay: self.learning_rate_decay.unwrap_or(match solver {
-                Solver::Sgd => 0.93,
-                Solver::Adagrad => 1.0,
-                _ => 0.85,
+            learning_rate_decay: self.learning_rate_decay.unwrap_or(match optimizer {
+                Optimizer::Sgd => 0.93,
+                Optimizer::Adagrad => 1.0,
+                Optimizer::Adam => 0.85,
             }),
             momentum: self.momentum(),
             reg: rounded(reg),
@@ -485,10 +484,12 @@ fn check_block(block: usize, factors: usize) -> Result<()> {
 const SMALL: usize = 2_000_000;
 
 /// A few hundred to a few thousand updates an epoch.
-fn default_batch_size(solver: Solver, ratings: usize) -> usize {
-    match solver {
-        Solver::Sgd => 64,
-        _ => (ratings / 256 + 1).next_power_of_two().clamp(256, 32_768),
+fn default_batch_size(optimizer: Optimizer, ratings: usize) -> usize {
+    match optimizer {
+        Optimizer::Sgd => 64,
+        Optimizer::Adagrad | Optimizer::Adam => {
+            (ratings / 256 + 1).next_power_of_two().clamp(256, 32_768)
+        }
     }
 }
 
