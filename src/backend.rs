@@ -6,6 +6,10 @@ use crate::train::{Batches, Loss, Optimizer, RowRatings, Settings};
 use crate::{Error, Result};
 use std::ops::ControlFlow;
 
+mod gibbs;
+
+pub use gibbs::{Conditional, GibbsPasses, GibbsProblem, Moments};
+
 /// A device that can run the passes of every solver.
 pub trait Backend {
     /// What it is.
@@ -36,6 +40,12 @@ pub trait Backend {
     /// # Errors
     /// If the problem does not fit the device, or the device is lost.
     fn row_passes(&self, problem: RowProblem) -> Result<Box<dyn RowPasses + '_>>;
+
+    /// Uploads a problem of the Gibbs sampler and readies its passes.
+    ///
+    /// # Errors
+    /// If the problem does not fit the device, or the device is lost.
+    fn gibbs_passes(&self, problem: GibbsProblem) -> Result<Box<dyn GibbsPasses + '_>>;
 
     /// Uploads items to be ranked.
     ///

@@ -8,8 +8,8 @@ use oracle::case::{Case, Draw, compare};
 use std::ops::ControlFlow;
 use wgmf::Result;
 use wgmf::backend::{
-    Backend, Candidates, Device, EpochSums, GradientPasses, GradientProblem, Probe, Ranker,
-    RowPasses, RowProblem, State, Visit,
+    Backend, Candidates, Device, EpochSums, GibbsPasses, GibbsProblem, GradientPasses,
+    GradientProblem, Probe, Ranker, RowPasses, RowProblem, State, Visit,
 };
 use wgmf::cpu::Cpu;
 use wgmf::gpu::{Gpu, Sources};
@@ -410,6 +410,10 @@ impl Backend for Distorted {
 
     fn row_passes(&self, problem: RowProblem) -> Result<Box<dyn RowPasses + '_>> {
         self.0.row_passes(problem)
+    }
+
+    fn gibbs_passes(&self, problem: GibbsProblem) -> Result<Box<dyn GibbsPasses + '_>> {
+        self.0.gibbs_passes(problem)
     }
 
     fn ranker(&self, candidates: Candidates) -> Result<Box<dyn Ranker + '_>> {

@@ -12,8 +12,8 @@ use std::io::{BufRead, BufReader, Read};
 use std::process::Stdio;
 use wgmf::Result;
 use wgmf::backend::{
-    Backend, Candidates, Counted, Device, GradientPasses, GradientProblem, Interval, Ranked,
-    Ranker, RowPasses, RowProblem,
+    Backend, Candidates, Counted, Device, GibbsPasses, GibbsProblem, GradientPasses,
+    GradientProblem, Interval, Ranked, Ranker, RowPasses, RowProblem,
 };
 use wgmf::cpu::Cpu;
 use wgmf::data::{Side, Titles};
@@ -108,6 +108,10 @@ impl Backend for Noting {
     fn row_passes(&self, problem: RowProblem) -> Result<Box<dyn RowPasses + '_>> {
         self.cpu.row_passes(problem)
     }
+    fn gibbs_passes(&self, problem: GibbsProblem) -> Result<Box<dyn GibbsPasses + '_>> {
+        self.cpu.gibbs_passes(problem)
+    }
+
     fn ranker(&self, candidates: Candidates) -> Result<Box<dyn Ranker + '_>> {
         let factors = candidates.factors;
         Ok(Box::new(NotingRanker { inner: self.cpu.ranker(candidates)?, of: self, factors }))

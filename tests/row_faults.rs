@@ -8,8 +8,8 @@ use oracle::row_case::{RowCase, compare};
 use std::ops::ControlFlow;
 use wgmf::Result;
 use wgmf::backend::{
-    Backend, Candidates, Device, GradientPasses, GradientProblem, Objective, Ranker, RowPasses,
-    RowProblem,
+    Backend, Candidates, Device, GibbsPasses, GibbsProblem, GradientPasses, GradientProblem,
+    Objective, Ranker, RowPasses, RowProblem,
 };
 use wgmf::cpu::Cpu;
 use wgmf::data::Side;
@@ -517,6 +517,10 @@ impl Backend for Distorted {
             _ => {}
         }
         Ok(Box::new(DistortedPasses(self.0.row_passes(problem)?, self.1, count)))
+    }
+
+    fn gibbs_passes(&self, problem: GibbsProblem) -> Result<Box<dyn GibbsPasses + '_>> {
+        self.0.gibbs_passes(problem)
     }
 
     fn ranker(&self, candidates: Candidates) -> Result<Box<dyn Ranker + '_>> {

@@ -5,6 +5,7 @@ mod cholesky;
 mod copy;
 mod count;
 mod error;
+mod gibbs;
 mod gradient;
 mod gram;
 mod lines;
@@ -26,7 +27,8 @@ mod vector;
 
 use crate::Result;
 use crate::backend::{
-    Backend, Candidates, Device, GradientPasses, GradientProblem, Ranker, RowPasses, RowProblem,
+    Backend, Candidates, Device, GibbsPasses, GibbsProblem, GradientPasses, GradientProblem,
+    Ranker, RowPasses, RowProblem,
 };
 
 /// The CPU as a device: all threads of the current rayon pool.
@@ -77,6 +79,10 @@ impl Backend for Cpu {
 
     fn row_passes(&self, problem: RowProblem) -> Result<Box<dyn RowPasses + '_>> {
         Ok(Box::new(sweep::Sweep::new(*self, problem)))
+    }
+
+    fn gibbs_passes(&self, problem: GibbsProblem) -> Result<Box<dyn GibbsPasses + '_>> {
+        Ok(Box::new(gibbs::Gibbs::new(*self, problem)))
     }
 
     fn ranker(&self, candidates: Candidates) -> Result<Box<dyn Ranker + '_>> {

@@ -6,18 +6,62 @@ use super::lines::{LANES, Line, strip, vectors_mut};
 use pulp::Simd;
 use std::ops::Range;
 
-/// Coordinates that are solved together, and what every pair weighs in their equations.
+/// Coordinates that are solved together, and what each row's equations of them start from: what every
+/// pair weighs, or a prior.
+#[derive(Default)]
 pub struct Block {
     /// Which coordinates.
     pub columns: Range<usize>,
-    /// `α₀ G` of these coordinates, the upper triangle in strips; empty for explicit ratings.
+    /// `α₀ G` of these coordinates, or of a prior `Λ/τ`, the upper triangle in strips; else empty.
     pub gram: Vec<Line>,
-    /// (strips of the block, factors): `α₀ G` of these coordinates with all. Empty for explicit
-    /// ratings, and where the block is all there is.
+    /// (strips of the block, factors): the same of these coordinates with all. Empty where there is
+    /// none, and where the block is all there is.
     pub cross: Vec<Line>,
+    /// What a prior adds besides.
+    pub prior: Option<PriorPart>,
+}
+
+/// What a prior `N(m + ζ s, Λ⁻¹)` of a row `[x, b]` adds to the equations of a block beside `Λ/τ`.
+#[derive(Default)]
+pub struct PriorPart {
+    /// (strips): `Λm/τ` of these coordinates.
+    pub right: Vec<Line>,
+    /// (strips): `Λs/τ` of these coordinates.
+    pub slope: Vec<Line>,
+    /// (strips): `Λ/τ` of these coordinates with the bias.
+    pub ones: Vec<Line>,
+    /// `Λ/τ` of the bias.
+    pub weight: f32,
+    /// `Λm/τ` of the bias.
+    pub target: f32,
+    /// `Λs/τ` of the bias.
+    pub target_slope: f32,
 }
 
 impl Block {
+    /// Some of a row's coordinates, whose equations start from the symmetric `matrix`: (factors,
+    /// factors), row-major.
+    pub fn new(columns: Range<usize>, factors: usize, matrix: Option<&[f64]>) -> Self {
+        let mut block = Self { columns: columns.clone(), ..Self::default() };
+        let Some(matrix) = matrix else { return block };
+        let strips = columns.len().div_ceil(LANES);
+        block.gram.resize(strip(strips), Line::ZERO);
+        let cross = if columns.len() < factors { strips * factors } else { 0 };
+        block.cross.resize(cross, Line::ZERO);
+        for (j, column) in columns.clone().enumerate() {
+            for row in 0..factors {
+                let value = matrix[row * factors + column] as f32;
+                if cross > 0 {
+                    block.cross[j / LANES * factors + row].0[j % LANES] = value;
+                }
+                if columns.contains(&row) && row - columns.start < (j / LANES + 1) * LANES {
+                    block.gram[strip(j / LANES) + row - columns.start].0[j % LANES] = value;
+                }
+            }
+        }
+        block
+    }
+
     /// Lines of a row of these coordinates.
     #[inline(always)]
     pub fn strips(&self) -> usize {
@@ -43,12 +87,22 @@ pub struct Normal {
 }
 
 impl Normal {
-    /// Starts from what every pair weighs, or from nothing.
+    /// Starts from what every pair weighs, from the prior of a row of this popularity, or from nothing.
     #[inline(always)]
-    pub fn start(&mut self, block: &Block) {
+    pub fn start(&mut self, block: &Block, popularity: f32) {
         self.clear(block.columns.len());
         if !block.gram.is_empty() {
             self.sums.copy_from_slice(&block.gram);
+        }
+        if let Some(prior) = &block.prior {
+            for ((to, mean), slope) in self.right.iter_mut().zip(&prior.right).zip(&prior.slope) {
+                for lane in 0..LANES {
+                    to.0[lane] = mean.0[lane] + popularity * slope.0[lane];
+                }
+            }
+            self.ones.copy_from_slice(&prior.ones);
+            self.weight = prior.weight;
+            self.target = prior.target + popularity * prior.target_slope;
         }
     }
 
@@ -157,29 +211,81 @@ impl Normal {
         reg: f32,
         reg_bias: Option<f32>,
     ) {
-        let strips = self.right.len();
-        let floor = 4.0 * f32::EPSILON * ((strips * LANES) as f32).sqrt();
-        pivots.floors.clear();
-        pivots.floors.resize(strips, Line::ZERO);
-        pivots.inverse.clear();
-        pivots.inverse.resize(strips, Line::ZERO);
-        if reg == 0.0 {
-            for j in 0..strips * LANES {
-                let diagonal = self.sums[strip(j / LANES) + j].0[j % LANES];
-                pivots.floors[j / LANES].0[j % LANES] = floor * diagonal;
+        self.floors(pivots, reg == 0.0);
+        let least = match reg_bias {
+            Some(0.0) => pivots.part * self.weight,
+            _ => 0.0,
+        };
+        self.factor::<S, V>(simd, pivots, reg_bias, least);
+        if reg_bias.is_some() {
+            let (right, target) = (&mut self.right, &mut self.target);
+            border::<S, V>(simd, &self.ones, self.pivot, right, target);
+        }
+        backward::<S, V>(simd, &self.sums, &pivots.inverse, &mut self.right);
+    }
+
+    /// Draws from the Gaussian whose mean is the solution and whose precision is the matrix over
+    /// `deviation²`: as [`solve`](Self::solve) with `deviation` times the standard normal numbers
+    /// `normals` (and `normal` for the bias) added halfway, after the forward substitution.
+    #[inline(always)]
+    pub fn draw<S: Simd, const V: usize>(
+        &mut self,
+        simd: S,
+        pivots: &mut Pivots,
+        biased: bool,
+        deviation: f32,
+        (normals, normal): (&[Line], f32),
+    ) {
+        self.floors(pivots, false);
+        self.factor::<S, V>(simd, pivots, biased.then_some(0.0), 0.0);
+        if biased {
+            let rest = self.target - dot::<S, V>(simd, &self.ones, &self.right);
+            self.target = (rest / self.pivot.sqrt() + deviation * normal) / self.pivot.sqrt();
+        }
+        let bias = if biased { self.target } else { 0.0 };
+        for ((to, ones), normals) in self.right.iter_mut().zip(&self.ones).zip(normals) {
+            for lane in 0..LANES {
+                to.0[lane] += deviation * normals.0[lane] - bias * ones.0[lane];
             }
         }
+        backward::<S, V>(simd, &self.sums, &pivots.inverse, &mut self.right);
+    }
+
+    /// What each pivot must be above: a part of its diagonal where nothing is added to it.
+    #[inline(always)]
+    fn floors(&self, pivots: &mut Pivots, bare: bool) {
+        let strips = self.right.len();
+        pivots.part = 4.0 * f32::EPSILON * ((strips * LANES) as f32).sqrt();
+        pivots.floors.clear();
+        pivots.floors.resize(strips, Line::ZERO);
+        if bare {
+            for j in 0..strips * LANES {
+                let diagonal = self.sums[strip(j / LANES) + j].0[j % LANES];
+                pivots.floors[j / LANES].0[j % LANES] = pivots.part * diagonal;
+            }
+        }
+    }
+
+    /// Factors the matrix and takes `right` through the forward substitution; with a bias, which is
+    /// regularized by `reg_bias`, `ones` too, and finds its pivot, which must be above `least`.
+    #[inline(always)]
+    fn factor<S: Simd, const V: usize>(
+        &mut self,
+        simd: S,
+        pivots: &mut Pivots,
+        reg_bias: Option<f32>,
+        least: f32,
+    ) {
+        let strips = self.right.len();
+        pivots.inverse.clear();
+        pivots.inverse.resize(strips, Line::ZERO);
         cholesky::<S, V>(simd, &mut self.sums, &pivots.floors, &mut pivots.inverse);
         forward::<S, V>(simd, &self.sums, &pivots.inverse, &mut self.right);
         if let Some(reg_bias) = reg_bias {
             forward::<S, V>(simd, &self.sums, &pivots.inverse, &mut self.ones);
             let pivot = self.weight + reg_bias - dot::<S, V>(simd, &self.ones, &self.ones);
-            let least = if reg_bias == 0.0 { floor * self.weight } else { 0.0 };
             self.pivot = if pivot > least { pivot } else { f32::NAN };
-            let (right, target) = (&mut self.right, &mut self.target);
-            border::<S, V>(simd, &self.ones, self.pivot, right, target);
         }
-        backward::<S, V>(simd, &self.sums, &pivots.inverse, &mut self.right);
     }
 
     /// Solves the equations of `other`'s right side and target by the factorization of these, which
@@ -222,6 +328,8 @@ fn border<S: Simd, const V: usize>(
 /// What a factorization keeps of its pivots.
 #[derive(Default)]
 pub struct Pivots {
+    /// What a pivot must be of its diagonal where nothing is added to it.
+    part: f32,
     /// (strips): what each pivot must be above.
     floors: Vec<Line>,
     /// (strips): one over the root of each pivot.

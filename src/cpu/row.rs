@@ -5,6 +5,7 @@ use super::lines::{LANES, Line, Matrix, numbers, numbers_mut, strip, vectors, ve
 use super::nonnegative::{mirror, nonnegative};
 use super::normal::{Block, Normal, Pivots, panel_rows};
 use crate::backend::RowTerms;
+use crate::random::Stream;
 use crate::train::SideRatings;
 use pulp::Simd;
 use std::ops::Range;
@@ -25,6 +26,52 @@ pub struct Inputs<'a> {
     pub all: &'a Block,
     /// The coordinates in the order in which they are solved.
     pub blocks: &'a [Block],
+    /// What is drawn instead of solved for.
+    pub draw: Option<Draw<'a>>,
+}
+
+/// How a row is drawn from the Gaussian around its solution.
+#[derive(Clone, Copy)]
+pub struct Draw<'a> {
+    /// (rows): each row's popularity.
+    pub popularity: &'a [f32],
+    /// `1/√τ`: what is left of the equations' scale.
+    pub deviation: f32,
+    /// The standard normal numbers.
+    pub stream: Stream,
+}
+
+impl Draw<'_> {
+    /// Draws the coordinates `columns` of a row, and with `bias` its number that one, from their
+    /// summed normal equations.
+    #[inline(always)]
+    fn draw<S: Simd, const V: usize>(
+        self,
+        simd: S,
+        row: usize,
+        columns: Range<usize>,
+        bias: Option<usize>,
+        normal: &mut Normal,
+        (pivots, normals): (&mut Pivots, &mut Vec<Line>),
+    ) {
+        normals.clear();
+        normals.resize(normal.right.len(), Line::ZERO);
+        let to = numbers_mut(normals);
+        for four in columns.start / 4..columns.end.div_ceil(4) {
+            let drawn = self.stream.normals(row as u32, four as u32);
+            for (j, z) in drawn.into_iter().enumerate() {
+                let column = 4 * four + j;
+                if columns.contains(&column) {
+                    to[column - columns.start] = z;
+                }
+            }
+        }
+        let z = match bias {
+            Some(column) => self.stream.normals(row as u32, column as u32 / 4)[column % 4],
+            None => 0.0,
+        };
+        normal.draw::<S, V>(simd, pivots, bias.is_some(), self.deviation, (normals, z));
+    }
 }
 
 /// Memory of one thread, kept from row to row.
@@ -37,6 +84,7 @@ pub struct Scratch {
     targets: Vec<f32>,
     normal: Normal,
     pivots: Pivots,
+    normals: Vec<Line>,
     /// (strips, factors): the whole symmetric matrix.
     whole: Vec<Line>,
     /// A block of the whole normal equations.
@@ -60,6 +108,15 @@ impl Inputs<'_> {
     #[inline(always)]
     fn penalty(&self, n: usize) -> f32 {
         self.terms.penalty(n, self.partner.rows())
+    }
+
+    /// Of a row that is drawn.
+    #[inline(always)]
+    fn popularity(&self, row: usize) -> f32 {
+        match &self.draw {
+            Some(draw) => draw.popularity[row],
+            None => 0.0,
+        }
     }
 
     /// `√w` and `√w (v − μ − c)` of the ratings at `positions`.
@@ -172,7 +229,7 @@ impl Inputs<'_> {
         bias: &mut f32,
     ) {
         let positions = self.ratings.positions(row);
-        if positions.is_empty() {
+        if positions.is_empty() && self.draw.is_none() {
             x.fill(Line::ZERO);
             *bias = 0.0;
             return;
@@ -180,35 +237,35 @@ impl Inputs<'_> {
         let n = positions.len();
         let strips = self.partner.strips;
         if self.blocks.len() > 1 && (n * strips <= STASH || strips > WHOLE) {
-            self.blocks::<S, V>(simd, positions, scratch, x, bias);
+            self.blocks::<S, V>(simd, row, scratch, x, bias);
             return;
         }
         let mut normal = std::mem::take(&mut scratch.normal);
-        normal.start(self.all);
+        normal.start(self.all, self.popularity(row));
         self.accumulate::<S, V>(simd, positions.clone(), &self.all.columns, scratch, &mut normal);
         if self.blocks.len() > 1 {
-            self.equations::<S, V>(simd, n, normal, scratch, x, bias);
+            self.equations::<S, V>(simd, row, normal, scratch, x, bias);
         } else {
-            self.finish::<S, V>(simd, positions, normal, scratch, x, bias);
+            self.finish::<S, V>(simd, row, normal, scratch, x, bias);
         }
     }
 
-    /// Solves a row of `n` ratings block after block on its whole normal equations.
+    /// Solves a row block after block on its whole normal equations.
     #[inline(always)]
     fn equations<S: Simd, const V: usize>(
         &self,
         simd: S,
-        n: usize,
+        row: usize,
         mut normal: Normal,
         scratch: &mut Scratch,
         x: &mut [Line],
         bias: &mut f32,
     ) {
-        let penalty = self.penalty(n);
+        let penalty = self.penalty(self.ratings.positions(row).len());
         let (reg, reg_bias) = (self.terms.reg * penalty, self.terms.reg_bias * penalty);
         let k = self.factors;
         normal.regularize(k, reg);
-        let Scratch { whole, pivots, part, .. } = scratch;
+        let Scratch { whole, pivots, part, normals, .. } = scratch;
         mirror(k, x.len(), &normal.sums, whole);
         for (j, block) in self.blocks.iter().enumerate() {
             let biased = j + 1 == self.blocks.len() && self.terms.bias;
@@ -217,16 +274,16 @@ impl Inputs<'_> {
             for (to, column) in own.clone().enumerate() {
                 let line = &whole[column / LANES * k..][..k];
                 let mut moved = 0.0;
-                for (row, x) in numbers(x)[..k].iter().enumerate() {
-                    moved += line[row].0[column % LANES] * x;
+                for (j, x) in numbers(x)[..k].iter().enumerate() {
+                    moved += line[j].0[column % LANES] * x;
                 }
                 let ones = numbers(&normal.ones)[column];
                 let right = numbers(&normal.right)[column] - moved - ones * *bias;
                 numbers_mut(&mut part.right)[to] = right;
                 numbers_mut(&mut part.ones)[to] = ones;
-                for row in 0..own.len().min((to / LANES + 1) * LANES) {
-                    part.sums[strip(to / LANES) + row].0[to % LANES] =
-                        line[own.start + row].0[column % LANES];
+                for j in 0..own.len().min((to / LANES + 1) * LANES) {
+                    part.sums[strip(to / LANES) + j].0[to % LANES] =
+                        line[own.start + j].0[column % LANES];
                 }
             }
             if biased {
@@ -235,7 +292,13 @@ impl Inputs<'_> {
                 part.target = normal.target - product - (normal.weight + reg_bias) * *bias;
             }
             part.regularize(own.len(), 0.0);
-            part.solve::<S, V>(simd, pivots, reg, biased.then_some(reg_bias));
+            match self.draw {
+                Some(draw) => {
+                    let (own, bias) = (own.clone(), biased.then_some(k));
+                    draw.draw::<S, V>(simd, row, own, bias, part, (pivots, normals));
+                }
+                None => part.solve::<S, V>(simd, pivots, reg, biased.then_some(reg_bias)),
+            }
             for (x, change) in numbers_mut(x)[own].iter_mut().zip(numbers(&part.right)) {
                 *x += change;
             }
@@ -251,35 +314,45 @@ impl Inputs<'_> {
     pub fn joined<S: Simd, const V: usize>(
         &self,
         simd: S,
-        positions: Range<usize>,
+        row: usize,
         parts: &[Normal],
         scratch: &mut Scratch,
         x: &mut [Line],
         bias: &mut f32,
     ) {
         let mut normal = std::mem::take(&mut scratch.normal);
-        normal.start(self.all);
+        normal.start(self.all, self.popularity(row));
         for part in parts {
             normal.join(part);
         }
-        self.finish::<S, V>(simd, positions, normal, scratch, x, bias);
+        self.finish::<S, V>(simd, row, normal, scratch, x, bias);
     }
 
     #[inline(always)]
     fn finish<S: Simd, const V: usize>(
         &self,
         simd: S,
-        positions: Range<usize>,
+        row: usize,
         mut normal: Normal,
         scratch: &mut Scratch,
         x: &mut [Line],
         bias: &mut f32,
     ) {
+        let positions = self.ratings.positions(row);
         let n = positions.len();
         let penalty = self.penalty(n);
         let reg = self.terms.reg * penalty;
         normal.regularize(self.factors, reg);
-        if self.terms.nonnegative {
+        if let Some(draw) = self.draw {
+            let bias_column = self.terms.bias.then_some(self.factors);
+            let Scratch { pivots, normals, .. } = &mut *scratch;
+            let columns = 0..self.factors;
+            draw.draw::<S, V>(simd, row, columns, bias_column, &mut normal, (pivots, normals));
+            x.copy_from_slice(&normal.right);
+            if self.terms.bias {
+                *bias = normal.target;
+            }
+        } else if self.terms.nonnegative {
             nonnegative::<S, V>(
                 simd,
                 self.factors,
@@ -369,17 +442,20 @@ impl Inputs<'_> {
     fn blocks<S: Simd, const V: usize>(
         &self,
         simd: S,
-        positions: Range<usize>,
+        row: usize,
         scratch: &mut Scratch,
         x: &mut [Line],
         bias: &mut f32,
     ) {
+        let positions = self.ratings.positions(row);
         self.targets(positions.clone(), scratch);
         let n = positions.len();
-        let Scratch { panel, roots, targets, normal, pivots, .. } = scratch;
+        let Scratch { panel, roots, targets, normal, pivots, normals, .. } = scratch;
+        let mut tools = (pivots, normals);
         let partners = &self.ratings.partners[positions.clone()];
         let strips = self.partner.strips;
         let blocks = self.blocks;
+        let popularity = self.popularity(row);
         let aligned = blocks[0].columns.end.is_multiple_of(LANES);
         let stashed = if aligned && n * strips <= STASH {
             Some(self.gather(positions.clone(), &(0..self.factors), roots, panel))
@@ -403,9 +479,10 @@ impl Inputs<'_> {
                     0 => Ahead::new(self.partner, next, block.strips()),
                     _ => Ahead::none(),
                 };
-                normal.start(block);
+                normal.start(block, popularity);
                 normal.add::<S, V>(simd, panel, targets, roots, biased, ahead);
-                let shift = self.step::<S, V>(simd, n, block, normal, pivots, x, biased, bias);
+                let shift =
+                    self.step::<S, V>(simd, row, block, normal, &mut tools, x, biased, bias);
                 settle::<S, V>(simd, panel, &normal.right, shift, roots, targets);
             }
             return;
@@ -413,7 +490,7 @@ impl Inputs<'_> {
         for (j, block) in blocks.iter().enumerate() {
             let biased = j + 1 == blocks.len() && self.terms.bias;
             let step = STASH / block.strips();
-            normal.start(block);
+            normal.start(block, popularity);
             let mut held = Panel { lines: &[], stride: 0, rows: 0 };
             let mut from = 0;
             while from < n {
@@ -425,11 +502,12 @@ impl Inputs<'_> {
                 from = to;
             }
             if n <= step {
-                let shift = self.step::<S, V>(simd, n, block, normal, pivots, x, biased, bias);
+                let shift =
+                    self.step::<S, V>(simd, row, block, normal, &mut tools, x, biased, bias);
                 settle::<S, V>(simd, held, &normal.right, shift, roots, targets);
                 continue;
             }
-            let shift = self.step::<S, V>(simd, n, block, normal, pivots, x, biased, bias);
+            let shift = self.step::<S, V>(simd, row, block, normal, &mut tools, x, biased, bias);
             let mut from = 0;
             while from < n {
                 let to = n.min(from + step);
@@ -449,15 +527,15 @@ impl Inputs<'_> {
     fn step<S: Simd, const V: usize>(
         &self,
         simd: S,
-        n: usize,
+        row: usize,
         block: &Block,
         normal: &mut Normal,
-        pivots: &mut Pivots,
+        (pivots, normals): &mut (&mut Pivots, &mut Vec<Line>),
         x: &mut [Line],
         biased: bool,
         bias: &mut f32,
     ) -> f32 {
-        let penalty = self.penalty(n);
+        let penalty = self.penalty(self.ratings.positions(row).len());
         let (reg, reg_bias) = (self.terms.reg * penalty, self.terms.reg_bias * penalty);
         let own = block.columns.clone();
         for (to, x) in numbers_mut(&mut normal.right).iter_mut().zip(&numbers(x)[own.clone()]) {
@@ -474,8 +552,22 @@ impl Inputs<'_> {
             }
         }
         normal.target -= reg_bias * *bias;
+        if let (Some(prior), Some(all)) = (&block.prior, &self.all.prior) {
+            for (to, ones) in normal.right.iter_mut().zip(&prior.ones) {
+                for lane in 0..LANES {
+                    to.0[lane] -= *bias * ones.0[lane];
+                }
+            }
+            normal.target -= all.weight * *bias + dot::<S, V>(simd, &all.ones, x);
+        }
         normal.regularize(own.len(), reg);
-        normal.solve::<S, V>(simd, pivots, reg, biased.then_some(reg_bias));
+        match self.draw {
+            Some(draw) => {
+                let (own, bias) = (own.clone(), biased.then_some(self.factors));
+                draw.draw::<S, V>(simd, row, own, bias, normal, (pivots, normals));
+            }
+            None => normal.solve::<S, V>(simd, pivots, reg, biased.then_some(reg_bias)),
+        }
         for (x, change) in numbers_mut(x)[own].iter_mut().zip(numbers(&normal.right)) {
             *x += change;
         }

@@ -1,6 +1,6 @@
 //! The row solvers' passes: which thread solves which rows.
 
-use super::lines::{LANES, Line, Matrix, strip};
+use super::lines::{Line, Matrix};
 use super::normal::{Block, Normal};
 use super::objective::{regularization, side_gram, weighted_error};
 use super::plan::{HotRow, Plan, is_hot};
@@ -48,30 +48,21 @@ impl Sweep {
         let factors = self.problem.start.factors;
         let weight = f64::from(self.problem.terms.unobserved_weight);
         let gram = (weight != 0.0).then(|| side_gram(self.cpu.arch, partner, factors));
-        let block = |columns: Range<usize>| {
-            let mut block = Block { columns: columns.clone(), gram: vec![], cross: vec![] };
-            let Some(gram) = &gram else { return block };
-            let strips = columns.len().div_ceil(LANES);
-            block.gram.resize(strip(strips), Line::ZERO);
-            let cross = if columns.len() < factors { strips * factors } else { 0 };
-            block.cross.resize(cross, Line::ZERO);
-            for (j, column) in columns.clone().enumerate() {
-                for row in 0..factors {
-                    let value = (weight * gram[row * factors + column]) as f32;
-                    if cross > 0 {
-                        block.cross[j / LANES * factors + row].0[j % LANES] = value;
-                    }
-                    if columns.contains(&row) && row - columns.start < (j / LANES + 1) * LANES {
-                        block.gram[strip(j / LANES) + row - columns.start].0[j % LANES] = value;
-                    }
-                }
+        let every_pair = gram.map(|mut gram| {
+            for value in &mut gram {
+                *value *= weight;
             }
-            block
-        };
-        let size = self.problem.terms.block.clamp(1, factors);
-        let starts = (0..factors).step_by(size);
-        (block(0..factors), starts.map(|from| block(from..factors.min(from + size))).collect())
+            gram
+        });
+        let block = |columns| Block::new(columns, factors, every_pair.as_deref());
+        (block(0..factors), cut(factors, self.problem.terms.block).map(block).collect())
     }
+}
+
+/// The blocks of `size` coordinates in turn.
+pub fn cut(factors: usize, size: usize) -> impl Iterator<Item = Range<usize>> {
+    let size = size.clamp(1, factors);
+    (0..factors).step_by(size).map(move |from| from..factors.min(from + size))
 }
 
 impl RowPasses for Sweep {
@@ -97,23 +88,9 @@ impl RowPasses for Sweep {
             factors: self.problem.start.factors,
             all: &all,
             blocks: &blocks,
+            draw: None,
         };
-        let solver = Solver { cpu: self.cpu, inputs: &inputs, scratch: Scratches::new() };
-        let mut done = 0;
-        for batch in &plan.hot {
-            done += solver.hot(batch, own);
-            if watch(done).is_break() {
-                return Ok(done);
-            }
-        }
-        let in_parts = blocks.len() == 1;
-        for wave in &plan.waves {
-            done += solver.wave(wave, own, in_parts);
-            if watch(done).is_break() {
-                break;
-            }
-        }
-        Ok(done)
+        Ok(solve_side(self.cpu, &inputs, plan, own, watch))
     }
 
     fn objective(&mut self) -> Result<Objective> {
@@ -163,6 +140,32 @@ impl RowPasses for Sweep {
             global_mean: start.global_mean,
         })
     }
+}
+
+/// Solves (or draws) all rows of a side in the order of its plan. Returns the ratings done.
+pub fn solve_side(
+    cpu: Cpu,
+    inputs: &Inputs,
+    plan: &Plan,
+    own: &mut Matrix,
+    watch: &mut dyn FnMut(usize) -> ControlFlow<()>,
+) -> usize {
+    let solver = Solver { cpu, inputs, scratch: Scratches::new() };
+    let mut done = 0;
+    for batch in &plan.hot {
+        done += solver.hot(batch, own);
+        if watch(done).is_break() {
+            return done;
+        }
+    }
+    let in_parts = inputs.blocks.len() == 1;
+    for wave in &plan.waves {
+        done += solver.wave(wave, own, in_parts);
+        if watch(done).is_break() {
+            break;
+        }
+    }
+    done
 }
 
 /// Memory for each thread of the pool.
@@ -236,16 +239,13 @@ impl Solver<'_> {
             let (parts, tail) = rest.split_at(hot.segments.len());
             rest = tail;
             let x = own.row(hot.row as u32).to_vec();
-            let positions = self.inputs.ratings.positions(hot.row);
-            tasks.push((positions, parts, x, own.bias[hot.row]));
+            tasks.push((hot.row, parts, x, own.bias[hot.row]));
         }
-        tasks.par_iter_mut().with_max_len(1).for_each(|(positions, parts, x, bias)| {
+        tasks.par_iter_mut().with_max_len(1).for_each(|(row, parts, x, bias)| {
             let mut scratch = self.scratch.own();
-            let inputs = self.inputs;
-            let positions = positions.clone();
             self.cpu.arch.dispatch(JoinTask {
-                inputs,
-                positions,
+                inputs: self.inputs,
+                row: *row,
                 parts,
                 x,
                 bias,
@@ -253,11 +253,11 @@ impl Solver<'_> {
             });
         });
         let mut ratings = 0;
-        for (hot, (positions, _, x, bias)) in batch.iter().zip(tasks) {
+        for (row, _, x, bias) in tasks {
             let strips = own.strips;
-            own.lines[hot.row * strips..][..strips].copy_from_slice(&x);
-            own.bias[hot.row] = bias;
-            ratings += positions.len();
+            own.lines[row * strips..][..strips].copy_from_slice(&x);
+            own.bias[row] = bias;
+            ratings += self.inputs.ratings.positions(row).len();
         }
         ratings
     }
@@ -327,7 +327,7 @@ impl WithSimd for PartTask<'_> {
 
 struct JoinTask<'a> {
     inputs: &'a Inputs<'a>,
-    positions: Range<usize>,
+    row: usize,
     parts: &'a [Normal],
     x: &'a mut [Line],
     bias: &'a mut f32,
@@ -339,12 +339,12 @@ impl WithSimd for JoinTask<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let JoinTask { inputs, positions, parts, x, bias, scratch } = self;
+        let JoinTask { inputs, row, parts, x, bias, scratch } = self;
         match S::F32_LANES {
-            16 => inputs.joined::<S, 1>(simd, positions, parts, scratch, x, bias),
-            8 => inputs.joined::<S, 2>(simd, positions, parts, scratch, x, bias),
-            4 => inputs.joined::<S, 4>(simd, positions, parts, scratch, x, bias),
-            _ => inputs.joined::<S, 16>(simd, positions, parts, scratch, x, bias),
+            16 => inputs.joined::<S, 1>(simd, row, parts, scratch, x, bias),
+            8 => inputs.joined::<S, 2>(simd, row, parts, scratch, x, bias),
+            4 => inputs.joined::<S, 4>(simd, row, parts, scratch, x, bias),
+            _ => inputs.joined::<S, 16>(simd, row, parts, scratch, x, bias),
         }
     }
 }

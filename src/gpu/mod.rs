@@ -21,8 +21,8 @@ pub use kernels::Sources;
 
 use crate::Result;
 use crate::backend::{
-    Backend, Candidates, Device as DeviceName, GradientPasses, GradientProblem, Ranker, RowPasses,
-    RowProblem,
+    Backend, Candidates, Device as DeviceName, GibbsPasses, GibbsProblem, GradientPasses,
+    GradientProblem, Ranker, RowPasses, RowProblem,
 };
 
 /// An open GPU.
@@ -78,6 +78,10 @@ impl Backend for Gpu {
 
     fn row_passes(&self, problem: RowProblem) -> Result<Box<dyn RowPasses + '_>> {
         Ok(Box::new(rows::Passes::new(&self.device, &self.sources, problem)?))
+    }
+
+    fn gibbs_passes(&self, _: GibbsProblem) -> Result<Box<dyn GibbsPasses + '_>> {
+        Err(crate::Error::device("not built yet"))
     }
 
     fn ranker(&self, candidates: Candidates) -> Result<Box<dyn Ranker + '_>> {

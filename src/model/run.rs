@@ -55,6 +55,10 @@ pub struct EpochRecord {
     /// The same over the held-out ratings.
     #[serde(default, skip_serializing_if = "absent")]
     pub test_error: Option<f64>,
+    /// A sampler's error over the held-out ratings in this sweep alone, mean over its chains;
+    /// `test_error` then is that of the predictions averaged over the sweeps after burn-in.
+    #[serde(default, skip_serializing_if = "absent")]
+    pub sample_error: Option<f64>,
     /// The row solvers' objective, regularization and all.
     #[serde(default, skip_serializing_if = "absent")]
     pub objective: Option<f64>,
@@ -87,6 +91,7 @@ impl EpochRecord {
         [
             self.train_error,
             self.test_error,
+            self.sample_error,
             self.objective,
             self.squared_error,
             self.unobserved,

@@ -1,6 +1,7 @@
 //! Which of a user's own items carry a score.
 
 use super::objective::RowObjective;
+use crate::dense::{cholesky, solve};
 use crate::model::Model;
 use crate::train::Loss;
 use crate::{Error, Result};
@@ -202,46 +203,6 @@ fn add_outer(matrix: &mut [f64], width: usize, weight: f64, y: impl Fn(usize) ->
         for (j, sum) in matrix[i * width..][..=i].iter_mut().enumerate() {
             *sum += scaled * y(j);
         }
-    }
-}
-
-/// Makes of a symmetric matrix, of which the lower triangle is read, its Cholesky factor; false if
-/// it is not positive definite to rounding.
-fn cholesky(matrix: &mut [f64], width: usize) -> bool {
-    for i in 0..width {
-        for j in 0..=i {
-            let mut sum = matrix[i * width + j];
-            for l in 0..j {
-                sum -= matrix[i * width + l] * matrix[j * width + l];
-            }
-            if i == j {
-                let least = 1e-13 * matrix[i * width + i];
-                if sum.is_nan() || sum <= least {
-                    return false;
-                }
-                matrix[i * width + i] = sum.sqrt();
-            } else {
-                matrix[i * width + j] = sum / matrix[j * width + j];
-            }
-        }
-    }
-    true
-}
-
-/// `x = (L Lᵀ)⁻¹ x`.
-fn solve(triangle: &[f64], x: &mut [f64]) {
-    let width = x.len();
-    for i in 0..width {
-        for j in 0..i {
-            x[i] -= triangle[i * width + j] * x[j];
-        }
-        x[i] /= triangle[i * width + i];
-    }
-    for i in (0..width).rev() {
-        for j in i + 1..width {
-            x[i] -= triangle[j * width + i] * x[j];
-        }
-        x[i] /= triangle[i * width + i];
     }
 }
 

@@ -1,7 +1,10 @@
 //! Training: settings, batches, the epoch loop, stopping, progress events. Knows no device.
 
 mod batches;
+mod gibbs;
 mod gradient;
+mod hyper;
+mod likelihood;
 mod loss;
 mod rows;
 mod run;
@@ -13,10 +16,11 @@ mod warm;
 
 pub use batches::{Batches, SideIndex};
 pub(crate) use gradient::{begin, visits};
+pub use likelihood::Likelihood;
 pub use loss::Loss;
 pub use rows::{RowRatings, SideRatings};
 pub use run::{Checkpoint, Event, Input, Outcome, Stop, best_epoch, train};
-pub use settings::{Optimizer, Options, Settings, Solver};
+pub use settings::{Optimizer, Options, SamplePrecision, Settings, Solver};
 pub use start::{global_mean, random};
 pub use sweeps::HELD_OUT_AT;
 pub(crate) use sweeps::{rounds, turns};

@@ -1,9 +1,9 @@
 //! The epoch loop of every solver: errors, stopping, events.
 
-use super::{Settings, gradient, sweeps};
+use super::{Settings, Solver, gibbs, gradient, sweeps};
 use crate::backend::{Backend, State};
 use crate::data::{Ids, Ratings, Side};
-use crate::model::{EpochRecord, Factors};
+use crate::model::{EpochRecord, Factors, Samples};
 use crate::{Error, ErrorKind, Result};
 use std::ops::ControlFlow;
 use std::time::Instant;
@@ -83,6 +83,8 @@ pub enum Stop {
 pub struct Outcome {
     /// The parameters of [`epoch`](Self::epoch).
     pub factors: Factors,
+    /// Samples of the posterior, of a solver that draws them.
+    pub samples: Option<Samples>,
     /// All complete epochs, in order.
     pub history: Vec<EpochRecord>,
     /// The epoch whose parameters these are: with `--patience` the one of the best held-out
@@ -114,6 +116,11 @@ pub(super) trait Work {
 
     /// Parameters and moments as they are now.
     fn state(&mut self) -> Result<State>;
+
+    /// What a sampler keeps of the posterior; nothing of other solvers.
+    fn samples(&mut self) -> Result<Option<Samples>> {
+        Ok(None)
+    }
 }
 
 /// What hears how many ratings of an epoch are done, and may break off.
@@ -166,9 +173,10 @@ pub fn train<'a>(
         (None, Some(init)) => Start::Given(init),
         (None, None) => Start::Random,
     };
-    let ready = match settings.solver.optimizer() {
-        Some(optimizer) => gradient::ready(backend, &input, settings, optimizer, start)?,
-        None => sweeps::ready(backend, &input, settings, start)?,
+    let ready = match (settings.solver, settings.solver.optimizer()) {
+        (_, Some(optimizer)) => gradient::ready(backend, &input, settings, optimizer, start)?,
+        (Solver::Bayes, None) => gibbs::ready(backend, &input, settings, start)?,
+        (_, None) => sweeps::ready(backend, &input, settings, start)?,
     };
     let Ready { mut work, layout_seconds, upload_seconds } = ready;
     let ready = Event::Ready { layout_seconds, upload_seconds };
@@ -177,9 +185,10 @@ pub fn train<'a>(
     let mut visited = 0;
     let mut pass_seconds = 0.0;
     let names = (input.users, input.items);
-    let remedy = match settings.solver.optimizer() {
-        Some(_) => gradient::REMEDY,
-        None => sweeps::REMEDY,
+    let remedy = match (settings.solver, settings.solver.optimizer()) {
+        (_, Some(_)) => gradient::REMEDY,
+        (Solver::Bayes, None) => gibbs::REMEDY,
+        (_, None) => sweeps::REMEDY,
     };
     let non_finite = |factors: &Factors, epoch| non_finite(factors, epoch, names, remedy);
     while stop == Stop::Finished && history.len() < settings.epochs {
@@ -251,6 +260,7 @@ pub fn train<'a>(
     }
     Ok(Outcome {
         factors,
+        samples: work.samples()?,
         epoch: best_epoch.unwrap_or(last),
         history,
         stop,

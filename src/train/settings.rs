@@ -1,6 +1,6 @@
 //! What a user may set, and what training does with it.
 
-use super::Loss;
+use super::{Likelihood, Loss};
 use crate::data::{Ratings, Side};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
@@ -21,6 +21,9 @@ pub enum Solver {
     /// Implicit alternating least squares (Hu, Koren and Volinsky 2008; Rendle et al. 2021), for
     /// what users chose: every listed pair counts as 1, all others weakly as 0.
     Ials,
+    /// Bayesian factorization by Gibbs sampling (Salakhutdinov and Mnih 2008): the most accurate, with
+    /// an uncertainty for every prediction, and nothing to tune.
+    Bayes,
 }
 
 /// How a gradient moves the parameters.
@@ -41,7 +44,7 @@ impl Solver {
             Solver::Sgd => Some(Optimizer::Sgd),
             Solver::Adagrad => Some(Optimizer::Adagrad),
             Solver::Adam => Some(Optimizer::Adam),
-            Solver::Als | Solver::Ials => None,
+            Solver::Als | Solver::Ials | Solver::Bayes => None,
         }
     }
 
@@ -53,8 +56,19 @@ impl Solver {
             Solver::Adam => "adam",
             Solver::Als => "als",
             Solver::Ials => "ials",
+            Solver::Bayes => "bayes",
         }
     }
+}
+
+/// How the numbers of kept samples are stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SamplePrecision {
+    /// 16 bits for factors: half the size, no change in the fourth digit of a prediction.
+    F16,
+    /// 32 bits.
+    F32,
 }
 
 impl From<Optimizer> for Solver {
@@ -127,6 +141,28 @@ pub struct Options {
     /// als, ials: factors of 0 or above, for parts-based factors; without biases and mean
     #[arg(long)]
     pub nonnegative: bool,
+    /// bayes: sweeps after burn-in, over which predictions are averaged (300)
+    #[arg(long, value_name = "N")]
+    pub samples: Option<usize>,
+    /// bayes: sweeps before that, until the sampler has settled (50)
+    #[arg(long, value_name = "N")]
+    pub burn_in: Option<usize>,
+    /// bayes: samples kept in the model, thinned evenly (40)
+    #[arg(long, value_name = "N")]
+    pub keep: Option<usize>,
+    /// bayes: independent chains run side by side, whose agreement tells whether they have settled
+    #[arg(long, value_name = "N")]
+    pub chains: Option<usize>,
+    /// bayes: how ratings come about: with Gaussian noise, or as levels of a latent value (two
+    /// with probit, any number with ordinal)
+    #[arg(long, value_enum)]
+    pub likelihood: Option<Likelihood>,
+    /// bayes: bound predictions to the range of the training ratings
+    #[arg(long)]
+    pub clip: bool,
+    /// bayes: how samples are stored (f16, unless ratings are too large or too small for it)
+    #[arg(long, value_enum)]
+    pub sample_precision: Option<SamplePrecision>,
     /// Standard deviation of the factors at the start
     #[arg(long, value_name = "X")]
     pub init_scale: Option<f64>,
@@ -189,6 +225,27 @@ pub struct Settings {
     /// Whether the row solvers keep factors at 0 or above.
     #[serde(default, skip_serializing_if = "is_default")]
     pub nonnegative: bool,
+    /// Sweeps of the sampler after burn-in; 0 for the other solvers.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub samples: usize,
+    /// Sweeps of the sampler before that.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub burn_in: usize,
+    /// Samples kept in the model, of all chains together; 0 for the other solvers.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub keep: usize,
+    /// Independent chains of the sampler; 0 for the other solvers.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub chains: usize,
+    /// How a rating comes from `r̂`, to the sampler.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub likelihood: Likelihood,
+    /// Whether predictions are bounded to the range of the training ratings.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub clip: bool,
+    /// How samples are stored; nothing for the other solvers.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub sample_precision: Option<SamplePrecision>,
     /// Standard deviation of the factors at the start.
     pub init_scale: f64,
     /// Epochs without improvement before stopping; `None` never stops early.
@@ -237,6 +294,9 @@ impl Options {
             ("batch-size", self.batch_size),
             ("patience", self.patience),
             ("block", self.block),
+            ("samples", self.samples),
+            ("keep", self.keep),
+            ("chains", self.chains),
         ] {
             if value == Some(0) {
                 return Err(Error::settings(format!("--{flag} 0: must be 1 or more")));
@@ -261,14 +321,20 @@ impl Options {
             let given = [
                 ("unobserved-weight", self.unobserved_weight.is_some(), "ials"),
                 ("alpha", self.alpha.is_some(), "ials"),
-                ("block", self.block.is_some(), "als or ials"),
+                ("block", self.block.is_some(), "als, ials or bayes"),
                 ("nonnegative", self.nonnegative, "als or ials"),
             ];
-            return match given.into_iter().find(|(_, given, _)| *given) {
+            let bayes = self.of_bayes().map(|(flag, given)| (flag, given, "bayes"));
+            return match given.into_iter().chain(bayes).find(|(_, given, _)| *given) {
                 Some((flag, _, of)) => wrong(flag, &format!("belongs to --solver {of}")),
                 None => Ok(()),
             };
         };
+        if solver == Solver::Bayes {
+            self.check_bayes()?;
+        } else if let Some((flag, _)) = self.of_bayes().into_iter().find(|(_, given)| *given) {
+            return wrong(flag, "belongs to --solver bayes");
+        }
         let name = solver.name();
         let gradient = [
             ("batch-size", self.batch_size.is_some()),
@@ -292,11 +358,11 @@ impl Options {
         if self.init_scale == Some(0.0) {
             return wrong("init-scale", "0: rows that start at zero stay there; give more");
         }
-        let biased = solver == Solver::Als && !self.nonnegative && !self.no_bias;
+        let biased = solver != Solver::Ials && !self.nonnegative && !self.no_bias;
         if !biased && self.reg_bias.is_some_and(|x| x > 0.0) {
             return wrong("reg-bias", "has no effect on a model without biases; leave it out");
         }
-        if solver == Solver::Als {
+        if solver != Solver::Ials {
             if self.unobserved_weight.is_some() {
                 return wrong("unobserved-weight", "belongs to --solver ials");
             }
@@ -312,6 +378,102 @@ impl Options {
             return wrong("nonnegative", why);
         }
         Ok(())
+    }
+
+    /// The flags that only the sampler has, and whether they are given.
+    fn of_bayes(&self) -> [(&'static str, bool); 7] {
+        [
+            ("samples", self.samples.is_some()),
+            ("burn-in", self.burn_in.is_some()),
+            ("keep", self.keep.is_some()),
+            ("chains", self.chains.is_some()),
+            ("likelihood", self.likelihood.is_some()),
+            ("clip", self.clip),
+            ("sample-precision", self.sample_precision.is_some()),
+        ]
+    }
+
+    /// Whether the sampler's flags go together.
+    fn check_bayes(&self) -> Result<()> {
+        let wrong = |flag: &str, why: &str| Err(Error::settings(format!("--{flag} {why}")));
+        for (flag, given) in [
+            ("reg", self.reg.is_some()),
+            ("reg-bias", self.reg_bias.is_some()),
+            ("reg-exponent", self.reg_exponent.is_some()),
+        ] {
+            if given {
+                return wrong(
+                    flag,
+                    "has no effect with --solver bayes, which draws it from the data",
+                );
+            }
+        }
+        if self.epochs.is_some() {
+            return wrong(
+                "epochs",
+                "has no effect with --solver bayes; use --samples and --burn-in",
+            );
+        }
+        if self.nonnegative {
+            return wrong("nonnegative", "belongs to --solver als or ials");
+        }
+        let (samples, chains) = (self.samples.unwrap_or(SAMPLES), self.chains.unwrap_or(1));
+        if let Some(keep) = self.keep {
+            let most = samples.saturating_mul(chains);
+            if keep > most {
+                let why = format!("{keep}: there are only {most} samples to keep; raise --samples");
+                return wrong("keep", &why);
+            }
+            if keep < chains {
+                let why = format!("{keep}: each of the {chains} chains keeps one at least");
+                return wrong("keep", &why);
+            }
+        }
+        Ok(())
+    }
+
+    /// The settings of the sampler, for ratings of this standard deviation.
+    fn bayes(&self, spread: f64) -> Result<Settings> {
+        let factors = self.factors.unwrap_or(32);
+        let block = self.block.unwrap_or(factors);
+        check_block(block, factors)?;
+        let (samples, burn_in) = (self.samples.unwrap_or(SAMPLES), self.burn_in.unwrap_or(BURN_IN));
+        let chains = self.chains.unwrap_or(1);
+        let fits = (1e-4..1e4).contains(&spread);
+        let precision = if fits { SamplePrecision::F16 } else { SamplePrecision::F32 };
+        Ok(Settings {
+            factors,
+            bias: !self.no_bias,
+            mean: !self.no_mean,
+            loss: Loss::Squared,
+            solver: Solver::Bayes,
+            epochs: samples.saturating_add(burn_in),
+            batch_size: 0,
+            learning_rate: 0.0,
+            learning_rate_bias: 0.0,
+            learning_rate_decay: 0.0,
+            momentum: 0.0,
+            reg: 0.0,
+            reg_bias: 0.0,
+            reg_exponent: 0.0,
+            unobserved_weight: 0.0,
+            alpha: None,
+            block,
+            nonnegative: false,
+            samples,
+            burn_in,
+            keep: self.keep.unwrap_or(KEEP).min(samples.saturating_mul(chains)).max(chains),
+            chains,
+            likelihood: self.likelihood.unwrap_or_default(),
+            clip: self.clip,
+            sample_precision: Some(self.sample_precision.unwrap_or(precision)),
+            init_scale: rounded(
+                self.init_scale.unwrap_or(0.1 * spread.sqrt() / (factors as f64).sqrt()),
+            ),
+            patience: self.patience,
+            seed: self.seed,
+            shuffle: false,
+        })
     }
 
     /// Completes the settings for a training set of `ratings`.
@@ -337,6 +499,9 @@ impl Options {
         let outlying = (farthest(ratings) / spread / OUTLIER).max(1.0);
         let default_solver = if n <= SMALL && outlying == 1.0 { Solver::Sgd } else { Solver::Adam };
         let solver = self.solver.unwrap_or(default_solver);
+        if solver == Solver::Bayes {
+            return self.bayes(spread);
+        }
         let Some(optimizer) = solver.optimizer() else {
             return self.rows(solver, spread, n as f64, (users as f64, items as f64));
         };
@@ -396,6 +561,13 @@ impl Options {
             patience: self.patience,
             seed: self.seed,
             shuffle: !self.no_shuffle,
+            samples: 0,
+            burn_in: 0,
+            keep: 0,
+            chains: 0,
+            likelihood: Likelihood::Gaussian,
+            clip: false,
+            sample_precision: None,
         })
     }
 
@@ -456,6 +628,13 @@ impl Options {
             patience: self.patience,
             seed: self.seed,
             shuffle: false,
+            samples: 0,
+            burn_in: 0,
+            keep: 0,
+            chains: 0,
+            likelihood: Likelihood::Gaussian,
+            clip: false,
+            sample_precision: None,
         })
     }
 
@@ -479,6 +658,11 @@ fn check_block(block: usize, factors: usize) -> Result<()> {
         "--block {block}: there are only {factors} factors to solve together"
     )))
 }
+
+/// The sampler's sweeps after burn-in, before it, and the samples kept, where nothing is said.
+const SAMPLES: usize = 300;
+const BURN_IN: usize = 50;
+const KEEP: usize = 40;
 
 /// Ratings up to which a set counts as small.
 const SMALL: usize = 2_000_000;

@@ -1,0 +1,297 @@
+//! The Gibbs sampler's passes: rows are drawn by what solves them.
+
+use super::Cpu;
+use super::gram::dot;
+use super::lines::{LANES, Line, Matrix, numbers, numbers_mut};
+use super::normal::{Block, PriorPart};
+use super::objective::{side_gram, weighted_error};
+use super::plan::Plan;
+use super::row::{Draw, Inputs};
+use super::sweep::{cut, solve_side};
+use crate::Result;
+use crate::backend::{Conditional, GibbsPasses, GibbsProblem, Moments, RowTerms};
+use crate::data::{Ratings, Side, UNKNOWN};
+use crate::model::Factors;
+use crate::train::{RowRatings, SideRatings};
+use pulp::{Arch, Simd, WithSimd};
+use rayon::prelude::*;
+use std::ops::{ControlFlow, Range};
+
+/// Rows, or pairs, that one task takes.
+const BLOCK: usize = 1 << 12;
+
+/// A problem of the Gibbs sampler in the CPU backend.
+pub struct Gibbs {
+    cpu: Cpu,
+    ratings: RowRatings,
+    test: Ratings,
+    mean: f32,
+    factors: usize,
+    popularity: [Vec<f32>; 2],
+    terms: RowTerms,
+    plans: [Plan; 2],
+    /// Users and items of each chain.
+    chains: Vec<[Matrix; 2]>,
+}
+
+impl Gibbs {
+    /// Lays a problem out.
+    pub fn new(cpu: Cpu, problem: GibbsProblem) -> Self {
+        let GibbsProblem { ratings, test, starts, popularity, bias, block, .. } = problem;
+        let (factors, mean) = starts.first().map_or((1, 0.0), |s| (s.factors, s.global_mean));
+        let terms = RowTerms {
+            bias,
+            reg: 0.0,
+            reg_bias: 0.0,
+            reg_exponent: 0.0,
+            unobserved_weight: 0.0,
+            block,
+            nonnegative: false,
+        };
+        let plan = |side| Plan::new(ratings.side(side), factors, &terms);
+        let matrices = |start: &Factors| [Side::User, Side::Item].map(|s| Matrix::new(start, s));
+        Self {
+            cpu,
+            plans: [plan(Side::User), plan(Side::Item)],
+            chains: starts.iter().map(matrices).collect(),
+            ratings,
+            test,
+            mean,
+            factors,
+            popularity,
+            terms,
+        }
+    }
+}
+
+fn place(side: Side) -> usize {
+    match side {
+        Side::User => 0,
+        Side::Item => 1,
+    }
+}
+
+/// What a row's equations over `τ` start from: all coordinates together, and in blocks.
+fn blocks(conditional: &Conditional, factors: usize, size: usize) -> (Block, Vec<Block>) {
+    let Conditional { prior, noise_precision, .. } = conditional;
+    let wide = factors + 1;
+    let scaled: Vec<f64> = prior.precision.iter().map(|x| x / noise_precision).collect();
+    let of_row = |row: usize| &scaled[row * wide..][..wide];
+    let times = |x: &[f64]| -> Vec<f64> {
+        (0..wide).map(|row| of_row(row).iter().zip(x).map(|(a, x)| a * x).sum()).collect()
+    };
+    let (shifted, sloped) = (times(&prior.mean), times(&prior.slope));
+    let matrix: Vec<f64> =
+        (0..factors).flat_map(|row| of_row(row)[..factors].iter().copied()).collect();
+    let block = |columns: Range<usize>| {
+        let lines = |value: &dyn Fn(usize) -> f64| {
+            let mut lines = vec![Line::ZERO; columns.len().div_ceil(LANES)];
+            for (to, column) in numbers_mut(&mut lines).iter_mut().zip(columns.clone()) {
+                *to = value(column) as f32;
+            }
+            lines
+        };
+        let part = PriorPart {
+            right: lines(&|column| shifted[column]),
+            slope: lines(&|column| sloped[column]),
+            ones: lines(&|column| of_row(factors)[column]),
+            weight: of_row(factors)[factors] as f32,
+            target: shifted[factors] as f32,
+            target_slope: sloped[factors] as f32,
+        };
+        Block { prior: Some(part), ..Block::new(columns, factors, Some(&matrix)) }
+    };
+    (block(0..factors), cut(factors, size).map(block).collect())
+}
+
+impl GibbsPasses for Gibbs {
+    fn draw(
+        &mut self,
+        chain: usize,
+        side: Side,
+        conditional: &Conditional,
+        watch: &mut dyn FnMut(usize) -> ControlFlow<()>,
+    ) -> Result<usize> {
+        let (all, blocks) = blocks(conditional, self.factors, self.terms.block);
+        let [users, items] = &mut self.chains[chain];
+        let (own, partner) = match side {
+            Side::User => (users, &*items),
+            Side::Item => (items, &*users),
+        };
+        let popularity = &self.popularity[place(side)];
+        let unknown = own.rows();
+        let mean = conditional.prior.mean_of(f64::from(popularity[unknown]));
+        let row = &mut own.lines[unknown * own.strips..];
+        for (to, &mean) in numbers_mut(row).iter_mut().zip(&mean[..self.factors]) {
+            *to = mean as f32;
+        }
+        own.bias[unknown] = mean[self.factors] as f32;
+        let inputs = Inputs {
+            ratings: self.ratings.side(side),
+            partner,
+            mean: self.mean,
+            terms: &self.terms,
+            factors: self.factors,
+            all: &all,
+            blocks: &blocks,
+            draw: Some(Draw {
+                deviation: conditional.noise_precision.sqrt().recip() as f32,
+                stream: conditional.rows,
+                popularity,
+            }),
+        };
+        Ok(solve_side(self.cpu, &inputs, &self.plans[place(side)], own, watch))
+    }
+
+    fn moments(&mut self, chain: usize, side: Side) -> Result<Moments> {
+        let rows = &self.chains[chain][place(side)];
+        Ok(moments(self.cpu.arch, rows, self.factors, &self.popularity[place(side)]))
+    }
+
+    fn squared_error(&mut self, chain: usize) -> Result<f64> {
+        let [users, items] = &self.chains[chain];
+        Ok(weighted_error(self.cpu.arch, &self.ratings.users, users, items, self.mean))
+    }
+
+    fn training_predictions(&mut self, chain: usize) -> Result<Vec<f32>> {
+        let [users, items] = &self.chains[chain];
+        let ratings = &self.ratings.users;
+        let mut predictions = vec![0.0; ratings.partners.len()];
+        let mut tasks = Vec::new();
+        let mut rest = &mut predictions[..];
+        for rows in blocks_of_rows(ratings) {
+            let count = ratings.starts[rows.end] - ratings.starts[rows.start];
+            let (out, later) = rest.split_at_mut(count);
+            rest = later;
+            tasks.push((rows, out));
+        }
+        tasks.into_par_iter().for_each(|(rows, out)| {
+            let partners = &ratings.partners[ratings.starts[rows.start]..];
+            let pairs =
+                rows.flat_map(|row| std::iter::repeat_n(row as u32, ratings.positions(row).len()));
+            let pairs: Vec<(u32, u32)> = pairs.zip(partners.iter().copied()).collect();
+            self.cpu.arch.dispatch(Predict { users, items, mean: self.mean, pairs: &pairs, out });
+        });
+        Ok(predictions)
+    }
+
+    fn test_predictions(&mut self, chain: usize) -> Result<Vec<f32>> {
+        let [users, items] = &self.chains[chain];
+        let mut predictions = vec![0.0; self.test.len()];
+        let known = |row: u32, side: &Matrix| if row == UNKNOWN { side.rows() as u32 } else { row };
+        predictions.par_chunks_mut(BLOCK).enumerate().for_each(|(block, out)| {
+            let range = block * BLOCK..block * BLOCK + out.len();
+            let pairs = self.test.users[range.clone()].iter().zip(&self.test.items[range]);
+            let pairs: Vec<(u32, u32)> =
+                pairs.map(|(&user, &item)| (known(user, users), known(item, items))).collect();
+            self.cpu.arch.dispatch(Predict { users, items, mean: self.mean, pairs: &pairs, out });
+        });
+        Ok(predictions)
+    }
+
+    fn factors(&mut self, chain: usize) -> Result<Factors> {
+        let [users, items] = &self.chains[chain];
+        let (user_factors, user_bias) = users.unpadded(self.factors);
+        let (item_factors, item_bias) = items.unpadded(self.factors);
+        Ok(Factors {
+            factors: self.factors,
+            user_factors,
+            item_factors,
+            user_bias,
+            item_bias,
+            global_mean: self.mean,
+        })
+    }
+}
+
+/// Ranges of rows that hold about as many ratings each.
+fn blocks_of_rows(ratings: &SideRatings) -> Vec<Range<usize>> {
+    let mut blocks = Vec::new();
+    let mut first = 0;
+    for row in 0..ratings.rows() {
+        let last = row + 1 == ratings.rows();
+        if ratings.starts[row + 1] - ratings.starts[first] >= BLOCK || last {
+            blocks.push(first..row + 1);
+            first = row + 1;
+        }
+    }
+    blocks
+}
+
+/// Sums over the rows of a side, in fixed blocks.
+fn moments(arch: Arch, side: &Matrix, factors: usize, popularity: &[f32]) -> Moments {
+    let (rows, wide) = (side.rows(), factors + 1);
+    let gram = side_gram(arch, side, factors);
+    // For each block: of `x` and of `b` the sums, those times `b`, and those times `ζ`.
+    let sums: Vec<Vec<f64>> = (0..rows.div_ceil(BLOCK))
+        .into_par_iter()
+        .map(|block| {
+            let mut sums = vec![0.0_f64; 3 * wide];
+            let (plain, rest) = sums.split_at_mut(wide);
+            let (biased, popular) = rest.split_at_mut(wide);
+            for row in block * BLOCK..rows.min((block + 1) * BLOCK) {
+                let (bias, popularity) = (f64::from(side.bias[row]), f64::from(popularity[row]));
+                for (column, &x) in numbers(side.row(row as u32))[..factors].iter().enumerate() {
+                    let x = f64::from(x);
+                    plain[column] += x;
+                    biased[column] += bias * x;
+                    popular[column] += popularity * x;
+                }
+                plain[factors] += bias;
+                biased[factors] += bias * bias;
+                popular[factors] += popularity * bias;
+            }
+            sums
+        })
+        .collect();
+    let (mut sum, mut popular) = (vec![0.0; wide], vec![0.0; wide]);
+    let mut products = vec![0.0; wide * wide];
+    for row in 0..factors {
+        products[row * wide..][..factors].copy_from_slice(&gram[row * factors..][..factors]);
+    }
+    for block in sums {
+        for column in 0..wide {
+            sum[column] += block[column];
+            products[factors * wide + column] += block[wide + column];
+            popular[column] += block[2 * wide + column];
+        }
+    }
+    for row in 0..factors {
+        products[row * wide + factors] = products[factors * wide + row];
+    }
+    Moments { rows, sum, products, popular }
+}
+
+struct Predict<'a> {
+    users: &'a Matrix,
+    items: &'a Matrix,
+    mean: f32,
+    pairs: &'a [(u32, u32)],
+    out: &'a mut [f32],
+}
+
+impl WithSimd for Predict<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        match S::F32_LANES {
+            16 => self.predict::<S, 1>(simd),
+            8 => self.predict::<S, 2>(simd),
+            4 => self.predict::<S, 4>(simd),
+            _ => self.predict::<S, 16>(simd),
+        }
+    }
+}
+
+impl Predict<'_> {
+    #[inline(always)]
+    fn predict<S: Simd, const V: usize>(self, simd: S) {
+        for (out, &(user, item)) in self.out.iter_mut().zip(self.pairs) {
+            *out = self.mean
+                + self.users.bias[user as usize]
+                + self.items.bias[item as usize]
+                + dot::<S, V>(simd, self.users.row(user), self.items.row(item));
+        }
+    }
+}

@@ -1,0 +1,211 @@
+//! Counter-based random numbers: Philox 4×32 with 10 rounds (Salmon, Moraes, Dror and Shaw 2011,
+//! "Parallel random numbers: as easy as 1, 2, 3").
+//!
+//! A number depends on its key and its counter alone, so whoever asks for it, on whatever thread or
+//! device, gets the same 32 bits. The shaders have the same generator.
+
+use rand::TryRng;
+use std::convert::Infallible;
+
+const MULTIPLIERS: [u32; 2] = [0xD251_1F53, 0xCD9E_8D57];
+const WEYL: [u32; 2] = [0x9E37_79B9, 0xBB67_AE85];
+const ROUNDS: usize = 10;
+
+/// Four random words of a counter under a key.
+#[inline(always)]
+pub fn philox(mut counter: [u32; 4], mut key: [u32; 2]) -> [u32; 4] {
+    for round in 0..ROUNDS {
+        if round > 0 {
+            key[0] = key[0].wrapping_add(WEYL[0]);
+            key[1] = key[1].wrapping_add(WEYL[1]);
+        }
+        let first = u64::from(MULTIPLIERS[0]) * u64::from(counter[0]);
+        let second = u64::from(MULTIPLIERS[1]) * u64::from(counter[2]);
+        counter = [
+            (second >> 32) as u32 ^ counter[1] ^ key[0],
+            second as u32,
+            (first >> 32) as u32 ^ counter[3] ^ key[1],
+            first as u32,
+        ];
+    }
+    counter
+}
+
+/// What random numbers are for: each purpose has numbers of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// Where a chain starts.
+    Start = 0,
+    /// Draws of the users' rows.
+    Users = 1,
+    /// Draws of the items' rows.
+    Items = 2,
+    /// Latent values behind the ratings, as the users' rows see them.
+    UserLatents = 3,
+    /// The same as the items' rows see them.
+    ItemLatents = 4,
+    /// Hyperparameters.
+    Hyperparameters = 5,
+    /// Rows folded into a trained model.
+    FoldIn = 6,
+    /// Which sample ranks for a user (Thompson sampling).
+    Thompson = 7,
+}
+
+/// The random numbers of one purpose in one sweep of one chain.
+///
+/// The counter's words are the column (in fours), the row, the sweep, and the chain with the
+/// purpose; the key is the seed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stream {
+    /// The seed's low and high word.
+    pub key: [u32; 2],
+    /// The sweep.
+    pub sweep: u32,
+    /// The chain times 16, and the purpose.
+    pub tag: u32,
+}
+
+impl Stream {
+    /// The numbers of a purpose.
+    pub fn new(seed: u64, chain: u32, sweep: u32, purpose: Purpose) -> Self {
+        Self {
+            key: [seed as u32, (seed >> 32) as u32],
+            sweep,
+            tag: chain.wrapping_mul(16) + purpose as u32,
+        }
+    }
+
+    /// Four words: those of the columns `4·four..4·four + 4` of a row.
+    #[inline(always)]
+    pub fn words(self, row: u32, four: u32) -> [u32; 4] {
+        philox([four, row, self.sweep, self.tag], self.key)
+    }
+
+    /// Four standard normal numbers: those of the columns `4·four..4·four + 4` of a row.
+    #[inline(always)]
+    pub fn normals(self, row: u32, four: u32) -> [f32; 4] {
+        let [a, b, c, d] = self.words(row, four);
+        let ([x, y], [z, w]) = (box_muller(a, b), box_muller(c, d));
+        [x, y, z, w]
+    }
+
+    /// The numbers of a row, one after another, for distributions that take what they need.
+    pub fn sequence(self, row: u32) -> Sequence {
+        Sequence { stream: self, row, four: 0, words: [0; 4], used: 4 }
+    }
+}
+
+/// Two independent standard normal numbers from two random words (Box and Muller 1958).
+#[inline(always)]
+pub fn box_muller(radius: u32, angle: u32) -> [f32; 2] {
+    const UNIT: f32 = 1.0 / 4_294_967_296.0;
+    // In (0, 1], so that the logarithm is finite.
+    let uniform = (radius as f32 + 1.0) * UNIT;
+    let radius = (-2.0 * uniform.min(1.0).ln()).sqrt();
+    let (sine, cosine) = (angle as f32 * (UNIT * std::f32::consts::TAU)).sin_cos();
+    [radius * cosine, radius * sine]
+}
+
+/// Random words in order, as a generator of the `rand` crate.
+#[derive(Clone, Debug)]
+pub struct Sequence {
+    stream: Stream,
+    row: u32,
+    four: u32,
+    words: [u32; 4],
+    used: usize,
+}
+
+impl TryRng for Sequence {
+    type Error = Infallible;
+
+    fn try_next_u32(&mut self) -> Result<u32, Infallible> {
+        if self.used == 4 {
+            self.words = self.stream.words(self.row, self.four);
+            self.four = self.four.wrapping_add(1);
+            self.used = 0;
+        }
+        self.used += 1;
+        Ok(self.words[self.used - 1])
+    }
+
+    fn try_next_u64(&mut self) -> Result<u64, Infallible> {
+        let (low, high) = (self.try_next_u32()?, self.try_next_u32()?);
+        Ok(u64::from(high) << 32 | u64::from(low))
+    }
+
+    fn try_fill_bytes(&mut self, bytes: &mut [u8]) -> Result<(), Infallible> {
+        for part in bytes.chunks_mut(4) {
+            part.copy_from_slice(&self.try_next_u32()?.to_le_bytes()[..part.len()]);
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rand_distr::{Distribution, StandardNormal};
+
+    // The known answers that Random123 publishes for philox4x32 with 10 rounds.
+    #[test]
+    fn philox_gives_the_published_words() {
+        assert_eq!(philox([0; 4], [0; 2]), [0x6627_e8d5, 0xe169_c58d, 0xbc57_ac4c, 0x9b00_dbd8]);
+        assert_eq!(
+            philox([u32::MAX; 4], [u32::MAX; 2]),
+            [0x408f_276d, 0x41c8_3b0e, 0xa20b_c7c6, 0x6d54_51fd]
+        );
+        assert_eq!(
+            philox(
+                [0x243f_6a88, 0x85a3_08d3, 0x1319_8a2e, 0x0370_7344],
+                [0xa409_3822, 0x299f_31d0]
+            ),
+            [0xd16c_fe09, 0x94fd_cceb, 0x5001_e420, 0x2412_6ea1]
+        );
+    }
+
+    #[test]
+    fn normals_have_the_moments_of_a_standard_normal() {
+        let stream = Stream::new(7, 1, 3, Purpose::Users);
+        let mut sums = [0.0_f64; 4];
+        let rows = 50_000;
+        for row in 0..rows {
+            for z in stream.normals(row, 2) {
+                let z = f64::from(z);
+                for (power, sum) in sums.iter_mut().enumerate() {
+                    *sum += z.powi(power as i32 + 1);
+                }
+            }
+        }
+        let n = f64::from(4 * rows);
+        // Five standard errors of each moment: variances of z, z², z³ and z⁴ are 1, 2, 15 and 96.
+        for ((sum, mean), variance) in
+            sums.into_iter().zip([0.0, 1.0, 0.0, 3.0]).zip([1.0, 2.0, 15.0, 96.0_f64])
+        {
+            assert!((sum / n - mean).abs() < 5.0 * (variance / n).sqrt(), "{}", sum / n);
+        }
+    }
+
+    #[test]
+    fn box_muller_is_finite_at_its_ends() {
+        for radius in [0, 1, u32::MAX] {
+            for angle in [0, 1, u32::MAX] {
+                assert!(box_muller(radius, angle).iter().all(|z| z.is_finite() && z.abs() < 7.0));
+            }
+        }
+    }
+
+    #[test]
+    fn a_sequence_runs_through_the_words_of_its_row() {
+        let stream = Stream::new(u64::MAX - 1, 0, 9, Purpose::Hyperparameters);
+        let mut sequence = stream.sequence(5);
+        let Ok(first) = sequence.try_next_u64();
+        let [a, b, c, _] = stream.words(5, 0);
+        assert_eq!(first, u64::from(b) << 32 | u64::from(a));
+        let Ok(third) = sequence.try_next_u32();
+        assert_eq!(third, c);
+        let z: f64 = StandardNormal.sample(&mut sequence);
+        assert!(z.is_finite());
+    }
+}

@@ -1,0 +1,16 @@
+//! What the ratings are to the Bayesian sampler.
+
+use serde::{Deserialize, Serialize};
+
+/// How a rating comes from the model's `r̂`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Likelihood {
+    /// `r ~ N(r̂, 1/τ)`.
+    #[default]
+    Gaussian,
+    /// Two levels: the higher one where a latent `z ~ N(r̂, 1)` lies above 0 (Albert and Chib 1993).
+    Probit,
+    /// Levels in order: the one whose interval, cut by thresholds, a latent `z ~ N(r̂, 1)` falls into.
+    Ordinal,
+}
