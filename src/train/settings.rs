@@ -467,9 +467,8 @@ impl Options {
             likelihood: self.likelihood.unwrap_or_default(),
             clip: self.clip,
             sample_precision: Some(self.sample_precision.unwrap_or(precision)),
-            init_scale: rounded(
-                self.init_scale.unwrap_or(0.1 * spread.sqrt() / (factors as f64).sqrt()),
-            ),
+            // Larger starts forget themselves later, smaller ones take longer to grow.
+            init_scale: rounded(self.init_scale.unwrap_or(0.1 * spread.sqrt())),
             patience: self.patience,
             seed: self.seed,
             shuffle: false,
