@@ -44,12 +44,14 @@ pub enum Purpose {
     UserLatents = 3,
     /// The same as the items' rows see them.
     ItemLatents = 4,
-    /// Hyperparameters.
+    /// Hyperparameters of the rows.
     Hyperparameters = 5,
     /// Rows folded into a trained model.
     FoldIn = 6,
     /// Which sample ranks for a user (Thompson sampling).
     Thompson = 7,
+    /// The noise: a user's weight in the row of that number.
+    Noise = 8,
 }
 
 /// The random numbers of one purpose in one sweep of one chain.

@@ -30,14 +30,16 @@ pub struct GibbsProblem {
 
 /// What a side's rows are drawn from, given the other side:
 ///
-/// `[p, b] ~ N(A⁻¹ (Λ (m + ζ s) + τ Σ t y), A⁻¹)` with `A = Λ + τ Σ y yᵀ` over the row's ratings,
-/// where `y = [q, 1]` and `t = v − μ − c`.
+/// `[p, b] ~ N(A⁻¹ (Λ (m + ζ s) + τ Σ a t y), A⁻¹)` with `A = Λ + τ Σ a y yᵀ` over the row's ratings,
+/// where `y = [q, 1]`, `t = v − μ − c`, and `a` is the noise weight of the rating's user.
 #[derive(Clone, Copy, Debug)]
 pub struct Conditional<'a> {
     /// `m`, `s` and `Λ`.
     pub prior: &'a RowPrior,
     /// `τ`.
     pub noise_precision: f64,
+    /// (users): `a`, each user's noise precision over `τ`; empty where all are 1.
+    pub noise_weights: &'a [f32],
     /// Between which latent values each level lies: level `j` from `thresholds[j − 1]` to
     /// `thresholds[j]`. Empty where values are no levels.
     pub thresholds: &'a [f32],
@@ -82,11 +84,11 @@ pub trait GibbsPasses {
     /// If the device is lost.
     fn moments(&mut self, chain: usize, side: Side) -> Result<Moments>;
 
-    /// `Σ (v − r̂)²` over the training ratings. Of no meaning where values are levels.
+    /// (users): `Σ (v − r̂)²` over each user's training ratings. Of no meaning where values are levels.
     ///
     /// # Errors
     /// If the device is lost.
-    fn squared_error(&mut self, chain: usize) -> Result<f64>;
+    fn squared_errors(&mut self, chain: usize) -> Result<Vec<f64>>;
 
     /// `r̂` of every training rating, in the users' order.
     ///

@@ -4,7 +4,7 @@ use super::Cpu;
 use super::gram::dot;
 use super::lines::{LANES, Line, Matrix, numbers, numbers_mut};
 use super::normal::{Block, PriorPart};
-use super::objective::{side_gram, weighted_error};
+use super::objective::{ranges, side_gram, squared_errors};
 use super::plan::Plan;
 use super::row::{Draw, Inputs};
 use super::sweep::{cut, solve_side};
@@ -12,7 +12,7 @@ use crate::Result;
 use crate::backend::{Conditional, GibbsPasses, GibbsProblem, Moments, RowTerms};
 use crate::data::{Ratings, Side, UNKNOWN};
 use crate::model::Factors;
-use crate::train::{RowRatings, SideRatings};
+use crate::train::RowRatings;
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 use std::ops::{ControlFlow, Range};
@@ -126,6 +126,10 @@ impl GibbsPasses for Gibbs {
             *to = mean as f32;
         }
         own.bias[unknown] = mean[self.factors] as f32;
+        let (weights, partner_weights): (&[f32], &[f32]) = match side {
+            Side::User => (conditional.noise_weights, &[]),
+            Side::Item => (&[], conditional.noise_weights),
+        };
         let inputs = Inputs {
             ratings: self.ratings.side(side),
             partner,
@@ -138,6 +142,8 @@ impl GibbsPasses for Gibbs {
                 deviation: conditional.noise_precision.sqrt().recip() as f32,
                 stream: conditional.rows,
                 popularity,
+                weights,
+                partner_weights,
             }),
         };
         Ok(solve_side(self.cpu, &inputs, &self.plans[place(side)], own, watch))
@@ -148,9 +154,9 @@ impl GibbsPasses for Gibbs {
         Ok(moments(self.cpu.arch, rows, self.factors, &self.popularity[place(side)]))
     }
 
-    fn squared_error(&mut self, chain: usize) -> Result<f64> {
+    fn squared_errors(&mut self, chain: usize) -> Result<Vec<f64>> {
         let [users, items] = &self.chains[chain];
-        Ok(weighted_error(self.cpu.arch, &self.ratings.users, users, items, self.mean))
+        Ok(squared_errors(self.cpu.arch, &self.ratings.users, users, items, self.mean))
     }
 
     fn training_predictions(&mut self, chain: usize) -> Result<Vec<f32>> {
@@ -159,7 +165,7 @@ impl GibbsPasses for Gibbs {
         let mut predictions = vec![0.0; ratings.partners.len()];
         let mut tasks = Vec::new();
         let mut rest = &mut predictions[..];
-        for rows in blocks_of_rows(ratings) {
+        for rows in ranges(ratings, BLOCK) {
             let count = ratings.starts[rows.end] - ratings.starts[rows.start];
             let (out, later) = rest.split_at_mut(count);
             rest = later;
@@ -202,20 +208,6 @@ impl GibbsPasses for Gibbs {
             global_mean: self.mean,
         })
     }
-}
-
-/// Ranges of rows that hold about as many ratings each.
-fn blocks_of_rows(ratings: &SideRatings) -> Vec<Range<usize>> {
-    let mut blocks = Vec::new();
-    let mut first = 0;
-    for row in 0..ratings.rows() {
-        let last = row + 1 == ratings.rows();
-        if ratings.starts[row + 1] - ratings.starts[first] >= BLOCK || last {
-            blocks.push(first..row + 1);
-            first = row + 1;
-        }
-    }
-    blocks
 }
 
 /// Sums over the rows of a side, in fixed blocks.

@@ -69,6 +69,15 @@ impl Block {
     }
 }
 
+/// How a side's prior stands for one of its rows.
+#[derive(Clone, Copy)]
+pub struct Prior {
+    /// `ζ`.
+    pub popularity: f32,
+    /// One over the noise weight of the row's ratings.
+    pub scale: f32,
+}
+
 /// Normal equations of `[p, b]`, or of some of their coordinates.
 #[derive(Clone, Default)]
 pub struct Normal {
@@ -87,22 +96,30 @@ pub struct Normal {
 }
 
 impl Normal {
-    /// Starts from what every pair weighs, from the prior of a row of this popularity, or from nothing.
+    /// Starts from what every pair weighs, from a prior as it stands for `row`, or from nothing.
     #[inline(always)]
-    pub fn start(&mut self, block: &Block, popularity: f32) {
+    pub fn start(&mut self, block: &Block, row: Prior) {
         self.clear(block.columns.len());
         if !block.gram.is_empty() {
             self.sums.copy_from_slice(&block.gram);
         }
         if let Some(prior) = &block.prior {
-            for ((to, mean), slope) in self.right.iter_mut().zip(&prior.right).zip(&prior.slope) {
+            let Prior { popularity, scale } = row;
+            for line in &mut self.sums {
                 for lane in 0..LANES {
-                    to.0[lane] = mean.0[lane] + popularity * slope.0[lane];
+                    line.0[lane] *= scale;
                 }
             }
-            self.ones.copy_from_slice(&prior.ones);
-            self.weight = prior.weight;
-            self.target = prior.target + popularity * prior.target_slope;
+            for s in 0..self.right.len() {
+                let (mean, slope, ones) = (&prior.right[s], &prior.slope[s], &prior.ones[s]);
+                for lane in 0..LANES {
+                    let shifted = mean.0[lane] + popularity * slope.0[lane];
+                    self.right[s].0[lane] = scale * shifted;
+                    self.ones[s].0[lane] = scale * ones.0[lane];
+                }
+            }
+            self.weight = scale * prior.weight;
+            self.target = scale * (prior.target + popularity * prior.target_slope);
         }
     }
 

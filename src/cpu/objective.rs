@@ -90,28 +90,33 @@ impl GramTask<'_> {
     }
 }
 
-/// `Σ w (v − r̂)²` over all ratings, walked by `own` side.
-pub fn weighted_error(
+/// (rows): `Σ w (v − r̂)²` over the ratings of each row of `own`.
+pub fn squared_errors(
     arch: Arch,
     ratings: &SideRatings,
     own: &Matrix,
     partner: &Matrix,
     mean: f32,
-) -> f64 {
-    let mut blocks = Vec::new();
-    let mut first = 0;
-    for row in 0..ratings.rows() {
-        let last = row + 1 == ratings.rows();
-        if ratings.starts[row + 1] - ratings.starts[first] >= BLOCK || last {
-            blocks.push(first..row + 1);
-            first = row + 1;
-        }
-    }
-    let sums: Vec<f64> = blocks
+) -> Vec<f64> {
+    let sums: Vec<Vec<f64>> = ranges(ratings, BLOCK)
         .into_par_iter()
         .map(|rows| arch.dispatch(ErrorTask { ratings, own, partner, mean, rows }))
         .collect();
-    sums.iter().sum()
+    sums.concat()
+}
+
+/// Ranges of rows in order that hold `most` ratings or little more each.
+pub fn ranges(ratings: &SideRatings, most: usize) -> Vec<Range<usize>> {
+    let mut ranges = Vec::new();
+    let mut first = 0;
+    for row in 0..ratings.rows() {
+        let last = row + 1 == ratings.rows();
+        if ratings.starts[row + 1] - ratings.starts[first] >= most || last {
+            ranges.push(first..row + 1);
+            first = row + 1;
+        }
+    }
+    ranges
 }
 
 struct ErrorTask<'a> {
@@ -123,10 +128,10 @@ struct ErrorTask<'a> {
 }
 
 impl WithSimd for ErrorTask<'_> {
-    type Output = f64;
+    type Output = Vec<f64>;
 
     #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) -> f64 {
+    fn with_simd<S: Simd>(self, simd: S) -> Vec<f64> {
         match S::F32_LANES {
             16 => self.sum::<S, 1>(simd),
             8 => self.sum::<S, 2>(simd),
@@ -138,9 +143,10 @@ impl WithSimd for ErrorTask<'_> {
 
 impl ErrorTask<'_> {
     #[inline(always)]
-    fn sum<S: Simd, const V: usize>(self, simd: S) -> f64 {
-        let mut sum = 0.0;
+    fn sum<S: Simd, const V: usize>(self, simd: S) -> Vec<f64> {
+        let mut sums = Vec::with_capacity(self.rows.len());
         for row in self.rows {
+            let mut sum = 0.0;
             let x = self.own.row(row as u32);
             let base = self.mean + self.own.bias[row];
             for at in self.ratings.positions(row) {
@@ -152,8 +158,9 @@ impl ErrorTask<'_> {
                 let weight = self.ratings.weights.get(at).map_or(1.0, |&w| f64::from(w));
                 sum += weight * e * e;
             }
+            sums.push(sum);
         }
-        sum
+        sums
     }
 }
 

@@ -3,7 +3,7 @@
 use super::gram::{Ahead, Panel, combine, dot, store};
 use super::lines::{LANES, Line, Matrix, numbers, numbers_mut, strip, vectors, vectors_mut};
 use super::nonnegative::{mirror, nonnegative};
-use super::normal::{Block, Normal, Pivots, panel_rows};
+use super::normal::{Block, Normal, Pivots, Prior, panel_rows};
 use crate::backend::RowTerms;
 use crate::random::Stream;
 use crate::train::SideRatings;
@@ -35,6 +35,10 @@ pub struct Inputs<'a> {
 pub struct Draw<'a> {
     /// (rows): each row's popularity.
     pub popularity: &'a [f32],
+    /// (rows): the noise weight of each row's ratings; empty where all are 1.
+    pub weights: &'a [f32],
+    /// (partners): the noise weight of each partner's ratings; empty where all are 1.
+    pub partner_weights: &'a [f32],
     /// `1/√τ`: what is left of the equations' scale.
     pub deviation: f32,
     /// The standard normal numbers.
@@ -70,7 +74,9 @@ impl Draw<'_> {
             Some(column) => self.stream.normals(row as u32, column as u32 / 4)[column % 4],
             None => 0.0,
         };
-        normal.draw::<S, V>(simd, pivots, bias.is_some(), self.deviation, (normals, z));
+        let weight = self.weights.get(row).map_or(1.0, |weight| weight.sqrt());
+        let deviation = self.deviation / weight;
+        normal.draw::<S, V>(simd, pivots, bias.is_some(), deviation, (normals, z));
     }
 }
 
@@ -110,12 +116,24 @@ impl Inputs<'_> {
         self.terms.penalty(n, self.partner.rows())
     }
 
-    /// Of a row that is drawn.
+    /// The prior of a row that is drawn.
     #[inline(always)]
-    fn popularity(&self, row: usize) -> f32 {
+    fn prior(&self, row: usize) -> Prior {
         match &self.draw {
-            Some(draw) => draw.popularity[row],
-            None => 0.0,
+            Some(draw) => Prior {
+                popularity: draw.popularity[row],
+                scale: draw.weights.get(row).map_or(1.0, |weight| 1.0 / weight),
+            },
+            None => Prior { popularity: 0.0, scale: 1.0 },
+        }
+    }
+
+    /// (partners): the weights of all ratings of a partner; empty where it has none.
+    #[inline(always)]
+    fn partner_weights(&self) -> &[f32] {
+        match &self.draw {
+            Some(draw) => draw.partner_weights,
+            None => &[],
         }
     }
 
@@ -124,9 +142,12 @@ impl Inputs<'_> {
     fn targets(&self, positions: Range<usize>, scratch: &mut Scratch) {
         scratch.roots.clear();
         scratch.targets.clear();
+        let partner_weights = self.partner_weights();
         for at in positions {
-            let root = self.ratings.weights.get(at).map_or(1.0, |w| w.sqrt());
-            let bias = self.partner.bias[self.ratings.partners[at] as usize];
+            let partner = self.ratings.partners[at] as usize;
+            let weight = self.ratings.weights.get(at).or(partner_weights.get(partner));
+            let root = weight.map_or(1.0, |w| w.sqrt());
+            let bias = self.partner.bias[partner];
             scratch.roots.push(root);
             scratch.targets.push(root * (self.ratings.values[at] - self.mean - bias));
         }
@@ -149,7 +170,7 @@ impl Inputs<'_> {
             lines.resize(stride * strips, Line::ZERO);
         }
         let partners = &self.ratings.partners[positions];
-        let weighted = !self.ratings.weights.is_empty();
+        let weighted = !self.ratings.weights.is_empty() || !self.partner_weights().is_empty();
         for (t, &partner) in partners.iter().enumerate() {
             let row = self.partner.row(partner);
             if columns.start.is_multiple_of(LANES)
@@ -241,7 +262,7 @@ impl Inputs<'_> {
             return;
         }
         let mut normal = std::mem::take(&mut scratch.normal);
-        normal.start(self.all, self.popularity(row));
+        normal.start(self.all, self.prior(row));
         self.accumulate::<S, V>(simd, positions.clone(), &self.all.columns, scratch, &mut normal);
         if self.blocks.len() > 1 {
             self.equations::<S, V>(simd, row, normal, scratch, x, bias);
@@ -321,7 +342,7 @@ impl Inputs<'_> {
         bias: &mut f32,
     ) {
         let mut normal = std::mem::take(&mut scratch.normal);
-        normal.start(self.all, self.popularity(row));
+        normal.start(self.all, self.prior(row));
         for part in parts {
             normal.join(part);
         }
@@ -455,7 +476,7 @@ impl Inputs<'_> {
         let partners = &self.ratings.partners[positions.clone()];
         let strips = self.partner.strips;
         let blocks = self.blocks;
-        let popularity = self.popularity(row);
+        let prior = self.prior(row);
         let aligned = blocks[0].columns.end.is_multiple_of(LANES);
         let stashed = if aligned && n * strips <= STASH {
             Some(self.gather(positions.clone(), &(0..self.factors), roots, panel))
@@ -479,7 +500,7 @@ impl Inputs<'_> {
                     0 => Ahead::new(self.partner, next, block.strips()),
                     _ => Ahead::none(),
                 };
-                normal.start(block, popularity);
+                normal.start(block, prior);
                 normal.add::<S, V>(simd, panel, targets, roots, biased, ahead);
                 let shift =
                     self.step::<S, V>(simd, row, block, normal, &mut tools, x, biased, bias);
@@ -490,7 +511,7 @@ impl Inputs<'_> {
         for (j, block) in blocks.iter().enumerate() {
             let biased = j + 1 == blocks.len() && self.terms.bias;
             let step = STASH / block.strips();
-            normal.start(block, popularity);
+            normal.start(block, prior);
             let mut held = Panel { lines: &[], stride: 0, rows: 0 };
             let mut from = 0;
             while from < n {
@@ -541,13 +562,14 @@ impl Inputs<'_> {
         for (to, x) in numbers_mut(&mut normal.right).iter_mut().zip(&numbers(x)[own.clone()]) {
             *to -= reg * x;
         }
+        let scale = self.prior(row).scale;
         if !block.cross.is_empty() {
             for s in 0..block.strips() {
                 let lines = &block.cross[s * self.factors..][..self.factors];
                 let sum = combine::<S, V>(simd, lines, numbers(x));
                 let to = &mut vectors_mut::<S, V>(&mut normal.right)[s];
                 for v in 0..V {
-                    to[v] = simd.sub_f32s(to[v], sum[v]);
+                    to[v] = simd.sub_f32s(to[v], simd.mul_f32s(sum[v], simd.splat_f32s(scale)));
                 }
             }
         }
@@ -555,10 +577,10 @@ impl Inputs<'_> {
         if let (Some(prior), Some(all)) = (&block.prior, &self.all.prior) {
             for (to, ones) in normal.right.iter_mut().zip(&prior.ones) {
                 for lane in 0..LANES {
-                    to.0[lane] -= *bias * ones.0[lane];
+                    to.0[lane] -= scale * *bias * ones.0[lane];
                 }
             }
-            normal.target -= all.weight * *bias + dot::<S, V>(simd, &all.ones, x);
+            normal.target -= scale * (all.weight * *bias + dot::<S, V>(simd, &all.ones, x));
         }
         normal.regularize(own.len(), reg);
         match self.draw {

@@ -2,7 +2,7 @@
 
 use super::lines::{Line, Matrix};
 use super::normal::{Block, Normal};
-use super::objective::{regularization, side_gram, weighted_error};
+use super::objective::{regularization, side_gram, squared_errors};
 use super::plan::{HotRow, Plan, is_hot};
 use super::row::{Inputs, Scratch};
 use super::{Cpu, error};
@@ -96,7 +96,8 @@ impl RowPasses for Sweep {
     fn objective(&mut self) -> Result<Objective> {
         let RowProblem { ratings, start, terms, .. } = &self.problem;
         let (users, items) = (&self.users, &self.items);
-        let error = weighted_error(self.cpu.arch, &ratings.users, users, items, start.global_mean);
+        let errors = squared_errors(self.cpu.arch, &ratings.users, users, items, start.global_mean);
+        let error = errors.iter().sum();
         let mut unobserved = 0.0;
         if terms.unobserved_weight != 0.0 {
             let user_gram = side_gram(self.cpu.arch, users, start.factors);

@@ -62,6 +62,9 @@ pub struct Sample {
     pub factors: Factors,
     /// `τ`, the precision of the noise; 1 for latent values.
     pub noise_precision: f64,
+    /// (users + 1): `a`, each user's noise precision over `τ`; the last is drawn for a user that the
+    /// model does not know. All 1 for latent values.
+    pub noise_weights: Vec<f32>,
     /// The prior of the users' rows and that of the items'.
     pub priors: [RowPrior; 2],
     /// Where each level of an ordinal rating ends, but for the last; empty where ratings are no

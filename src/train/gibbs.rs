@@ -1,7 +1,7 @@
 //! The Gibbs sampler at work: a sweep draws the users' hyperparameters and rows, the items', then
 //! the noise, each given all else; held-out predictions are averaged over the sweeps after burn-in.
 
-use super::hyper::{NormalWishart, noise_precision};
+use super::hyper::{Noise, NoisePrior, NormalWishart};
 use super::run::{Input, Ready, Start, Watch, Work};
 use super::{RowRatings, Settings, start};
 use crate::backend::{Backend, Conditional, GibbsPasses, GibbsProblem, State};
@@ -76,29 +76,32 @@ pub(super) fn ready<'a>(
     let work = Gibbs {
         passes,
         hyper,
-        spread,
+        noise: NoisePrior { spread, counts: counts[0].clone() },
         settings: settings.clone(),
         ratings: input.ratings.len(),
         sums: vec![0.0; test.len()],
         averaged: 0,
         test,
-        chains: vec![Chain { noise_precision: spread.powi(-2), ..Chain::default() }; chains],
+        chains: vec![
+            Chain { noise: Noise::new(users, spread), priors: Default::default() };
+            chains
+        ],
         samples: Samples { popularity, ..Samples::default() },
     };
     Ok(Ready { work: Box::new(work), layout_seconds, upload_seconds })
 }
 
 /// What a chain has beside its factors.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 struct Chain {
-    noise_precision: f64,
+    noise: Noise,
     priors: [RowPrior; 2],
 }
 
 struct Gibbs<'a> {
     passes: Box<dyn GibbsPasses + 'a>,
     hyper: [NormalWishart; 2],
-    spread: f64,
+    noise: NoisePrior,
     settings: Settings,
     ratings: usize,
     test: Ratings,
@@ -124,9 +127,11 @@ impl Gibbs<'_> {
         let moments = self.passes.moments(chain, side)?;
         let mut random = self.stream(chain, sweep, Purpose::Hyperparameters).sequence(place as u32);
         let prior = self.hyper[place].draw(&moments, &mut random)?;
+        let noise = &self.chains[chain].noise;
         let conditional = Conditional {
             prior: &prior,
-            noise_precision: self.chains[chain].noise_precision,
+            noise_precision: noise.precision,
+            noise_weights: &noise.weights[..noise.weights.len() - 1],
             thresholds: &[],
             rows: self.stream(chain, sweep, purpose),
             latents: self.stream(chain, sweep, latents),
@@ -156,16 +161,20 @@ impl Work for Gibbs<'_> {
                     return Ok(so_far(done));
                 }
             }
-            let squared_error = self.passes.squared_error(chain)?;
-            let mut random = self.stream(chain, sweep, Purpose::Hyperparameters).sequence(2);
-            self.chains[chain].noise_precision =
-                noise_precision(squared_error, all, self.spread, &mut random)?;
-            error += squared_error / all as f64;
+            let errors = self.passes.squared_errors(chain)?;
+            let stream = self.stream(chain, sweep, Purpose::Noise);
+            self.noise.draw(&mut self.chains[chain].noise, &errors, stream)?;
+            error += errors.iter().sum::<f64>() / all as f64;
             if self.kept_by(sweep) > self.kept_by(sweep - 1) {
                 let factors = self.passes.factors(chain)?;
-                let Chain { noise_precision, priors } = self.chains[chain].clone();
-                let thresholds = Vec::new();
-                self.samples.samples.push(Sample { factors, noise_precision, priors, thresholds });
+                let Chain { noise, priors } = self.chains[chain].clone();
+                self.samples.samples.push(Sample {
+                    factors,
+                    noise_precision: noise.precision,
+                    noise_weights: noise.weights,
+                    priors,
+                    thresholds: Vec::new(),
+                });
             }
         }
         record.train_error = Some(error / chains as f64);

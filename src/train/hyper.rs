@@ -4,9 +4,11 @@
 use crate::backend::Moments;
 use crate::dense::{backward, cholesky};
 use crate::model::RowPrior;
+use crate::random::Stream;
 use crate::{Error, Result};
 use rand::Rng;
-use rand_distr::{ChiSquared, Distribution, Gamma, StandardNormal};
+use rand_distr::{ChiSquared, Distribution, Gamma, OpenClosed01, StandardNormal};
+use rayon::prelude::*;
 
 /// The prior of a side's rows `z ~ N(m + ζ s, Λ⁻¹)` with popularities `ζ`: Normal-Wishart
 /// (Salakhutdinov and Mnih 2008, "Bayesian probabilistic matrix factorization using Markov chain
@@ -134,19 +136,123 @@ fn wishart(
     Ok((precision, [normal(), normal()]))
 }
 
-/// Draws the noise precision `τ` of `ratings` ratings with this squared error:
-/// `τ ~ Gamma(1, spread²)` (shape and rate) before any is seen, one rating's worth of knowledge.
-///
-/// # Errors
-/// If the squared error is not finite.
-pub fn noise_precision(
-    squared_error: f64,
-    ratings: usize,
-    spread: f64,
-    random: &mut impl Rng,
-) -> Result<f64> {
-    let (shape, rate) = (1.0 + ratings as f64 / 2.0, spread * spread + squared_error / 2.0);
-    let gamma = Gamma::new(shape, rate.recip());
-    let gamma = gamma.map_err(|e| Error::data(format!("noise precision: {e}")))?;
-    Ok(gamma.sample(random))
+/// What the noise of a chain is: user `u`'s ratings have the precision `τ a_u`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Noise {
+    /// `τ`.
+    pub precision: f64,
+    /// (users + 1): `a`; the last is drawn for a user that the model does not know.
+    pub weights: Vec<f32>,
+    /// `α`: `a_u ~ Gamma(α, α)`, of mean 1; large where users are alike.
+    pub shape: f64,
+}
+
+impl Noise {
+    /// Equal noise as large as the ratings' own deviation.
+    pub fn new(users: usize, spread: f64) -> Self {
+        Self { precision: spread.powi(-2), weights: vec![1.0; users + 1], shape: 10.0 }
+    }
+}
+
+/// The prior of the noise: `τ ~ Gamma(1, spread²)` (shape and rate), one or two ratings' worth of
+/// knowledge, `a_u ~ Gamma(α, α)` and `ln α ~ N(ln 10, 1)`. Given the weights this is regression with
+/// Student's errors as a mixture of Gaussians (Geweke 1993), a user's ratings sharing one weight.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NoisePrior {
+    /// Standard deviation of the ratings.
+    pub spread: f64,
+    /// (users): ratings of each.
+    pub counts: Vec<u32>,
+}
+
+impl NoisePrior {
+    /// Draws the weights, `α` and `τ` in turn, given each user's squared error.
+    ///
+    /// # Errors
+    /// If a squared error is not finite.
+    pub fn draw(&self, noise: &mut Noise, errors: &[f64], stream: Stream) -> Result<()> {
+        let failed = |what: &str| Error::data(format!("the {what} has no finite parameters"));
+        let Noise { precision, weights, shape } = noise;
+        let (alpha, tau) = (*shape, *precision);
+        let gamma = |row: usize, shape: f64, rate: f64| {
+            let gamma = Gamma::new(shape, rate.recip()).map_err(|_| failed("noise of a user"))?;
+            Ok(gamma.sample(&mut stream.sequence(row as u32)))
+        };
+        let drawn: Vec<f64> = errors
+            .par_iter()
+            .zip(&self.counts)
+            .enumerate()
+            .map(|(user, (error, &n))| {
+                gamma(user, alpha + f64::from(n) / 2.0, alpha + tau * error / 2.0)
+            })
+            .collect::<Result<_>>()?;
+        // What the device gets is what counts from here on.
+        for (to, &weight) in weights.iter_mut().zip(&drawn) {
+            *to = (weight as f32).max(f32::MIN_POSITIVE);
+        }
+        let users = errors.len();
+        let mut random = stream.sequence(u32::MAX);
+        let known = || weights[..users].iter().map(|&a| f64::from(a));
+        *shape = draw_shape(alpha, users, known().map(|a| a.ln() - a).sum(), &mut random);
+        weights[users] = gamma(users, *shape, *shape)? as f32;
+        let known = weights[..users].iter().map(|&a| f64::from(a));
+        let error: f64 = known.zip(errors).map(|(a, error)| a * error).sum();
+        let ratings: f64 = self.counts.iter().map(|&n| f64::from(n)).sum();
+        let (shape, rate) = (1.0 + ratings / 2.0, self.spread * self.spread + error / 2.0);
+        let gamma = Gamma::new(shape, rate.recip()).map_err(|_| failed("noise"))?;
+        *precision = gamma.sample(&mut random);
+        Ok(())
+    }
+}
+
+/// Draws `α` given `Σ (ln a − a)` over `n` weights, by a slice of `ln α` (Neal 2003).
+fn draw_shape(alpha: f64, n: usize, sum: f64, random: &mut impl Rng) -> f64 {
+    let n = n as f64;
+    let density = |x: f64| {
+        let alpha = x.exp();
+        // Above this the weights are 1 to the eye; the Gamma function would lose its digits.
+        if x > MOST_ALIKE {
+            return f64::NEG_INFINITY;
+        }
+        let prior = -0.5 * (x - 10.0_f64.ln()).powi(2);
+        n * (alpha * x - ln_gamma(alpha)) + alpha * sum + prior
+    };
+    let mut next = || -> f64 { OpenClosed01.sample(random) };
+    let x = alpha.ln();
+    let level = density(x) + next().ln();
+    let width = (2.0 / n.max(1.0)).sqrt().min(1.0) * 2.0;
+    let mut low = x - width * next();
+    let mut high = low + width;
+    while density(low) > level {
+        low -= width;
+    }
+    while density(high) > level {
+        high += width;
+    }
+    loop {
+        let to = low + (high - low) * next();
+        if density(to) >= level {
+            return to.exp();
+        }
+        if to < x {
+            low = to;
+        } else {
+            high = to;
+        }
+    }
+}
+
+/// `ln α` at most.
+const MOST_ALIKE: f64 = 11.5;
+
+/// `ln Γ(x)` for `x > 0`: Stirling's series after shifting `x` above 10, to 1e-13 or better.
+fn ln_gamma(mut x: f64) -> f64 {
+    let mut shift = 0.0;
+    while x < 10.0 {
+        shift += x.ln();
+        x += 1.0;
+    }
+    let (r, r2) = (1.0 / x, 1.0 / (x * x));
+    let series = r / 12.0 - r * r2 / 360.0 + r * r2 * r2 / 1260.0 - r * r2 * r2 * r2 / 1680.0;
+    (x - 0.5) * x.ln() - x + 0.5 * std::f64::consts::TAU.ln() + series - shift
 }
