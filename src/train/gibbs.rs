@@ -86,7 +86,11 @@ pub(super) fn ready<'a>(
             Chain { noise: Noise::new(users, spread), priors: Default::default() };
             chains
         ],
-        samples: Samples { popularity, ..Samples::default() },
+        samples: Samples {
+            popularity,
+            precision: settings.sample_precision.unwrap_or_default(),
+            ..Samples::default()
+        },
     };
     Ok(Ready { work: Box::new(work), layout_seconds, upload_seconds })
 }
