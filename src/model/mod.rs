@@ -41,6 +41,7 @@ mod init;
 mod pairs;
 mod predict;
 mod run;
+mod sample_file;
 mod samples;
 mod seen;
 mod tensors;
