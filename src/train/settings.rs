@@ -468,8 +468,8 @@ impl Options {
             likelihood: self.likelihood.unwrap_or_default(),
             clip: self.clip,
             sample_precision: Some(self.sample_precision.unwrap_or(precision)),
-            // Larger starts forget themselves later, smaller ones take longer to grow.
-            init_scale: rounded(self.init_scale.unwrap_or(0.1 * spread.sqrt())),
+            // Factors that start small take long to grow.
+            init_scale: rounded(self.init_scale.unwrap_or(spread.sqrt())),
             patience: self.patience,
             seed: self.seed,
             shuffle: false,
