@@ -48,6 +48,11 @@ impl Popularity {
     pub fn of(&self, count: u32) -> f64 {
         (f64::from(count).ln_1p() - self.center) / self.scale
     }
+
+    /// (rows + 1): `ζ` of rows with these numbers of ratings, and last that of unknown ids.
+    pub fn of_rows(&self, counts: &[u32]) -> Vec<f32> {
+        counts.iter().chain([&0]).map(|&count| self.of(count) as f32).collect()
+    }
 }
 
 impl Default for Popularity {

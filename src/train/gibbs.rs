@@ -1,13 +1,12 @@
 //! The Gibbs sampler at work: a sweep draws the users' hyperparameters and rows, the items', then
 //! the noise, each given all else; held-out predictions are averaged over the sweeps after burn-in.
 
-use super::hyper::{Noise, NoisePrior, NormalWishart};
 use super::run::{Input, Ready, Start, Watch, Work};
+use super::sampler::{Chain, Sampler};
 use super::{RowRatings, Settings, start};
-use crate::backend::{Backend, Conditional, GibbsPasses, GibbsProblem, State};
+use crate::backend::{Backend, GibbsPasses, GibbsProblem, State};
 use crate::data::{Ratings, Side};
-use crate::model::{EpochRecord, Factors, Popularity, RowPrior, Sample, Samples};
-use crate::random::{Purpose, Stream};
+use crate::model::{EpochRecord, Factors, Sample, Samples};
 use crate::{Error, Result};
 use std::time::Instant;
 
@@ -37,28 +36,17 @@ pub(super) fn ready<'a>(
     };
     let clock = Instant::now();
     let ratings = RowRatings::new(input.ratings, &[], users, items);
-    let counts = [Side::User, Side::Item].map(|side| {
-        let ratings = ratings.side(side);
-        (0..ratings.rows()).map(|row| ratings.positions(row).len() as u32).collect::<Vec<_>>()
-    });
-    let popularity = counts.each_ref().map(|counts| Popularity::new(counts));
-    let zeta = [0, 1].map(|side: usize| {
-        let of = |&count: &u32| popularity[side].of(count) as f32;
-        counts[side].iter().chain([&0]).map(of).collect::<Vec<f32>>()
-    });
     let spread = match input.ratings.deviation() {
         spread if spread > 0.0 => spread,
         _ => 1.0,
     };
-    let hyper = zeta.each_ref().map(|zeta| {
-        let known = || zeta[..zeta.len() - 1].iter().map(|&x| f64::from(x));
-        NormalWishart {
-            factors: settings.factors,
-            bias: settings.bias,
-            spread,
-            popularity: [known().sum(), known().map(|x| x * x).sum()],
-        }
-    });
+    let shape = (settings.factors, settings.bias);
+    let (sampler, popularity) = Sampler::new(&ratings, shape, spread, settings.seed);
+    let [users_zeta, items_zeta] = &popularity;
+    let zeta = [
+        users_zeta.of_rows(&ratings.users.counts()),
+        items_zeta.of_rows(&ratings.items.counts()),
+    ];
     let layout_seconds = clock.elapsed().as_secs_f64();
     let test = input.test.filter(|test| !test.is_empty()).cloned().unwrap_or_default();
     let clock = Instant::now();
@@ -75,17 +63,13 @@ pub(super) fn ready<'a>(
     let upload_seconds = clock.elapsed().as_secs_f64();
     let work = Gibbs {
         passes,
-        hyper,
-        noise: NoisePrior { spread, counts: counts[0].clone() },
+        sampler,
         settings: settings.clone(),
         ratings: input.ratings.len(),
         sums: vec![0.0; test.len()],
         averaged: 0,
         test,
-        chains: vec![
-            Chain { noise: Noise::new(users, spread), priors: Default::default() };
-            chains
-        ],
+        chains: vec![Chain::new(users, spread); chains],
         samples: Samples {
             popularity,
             precision: settings.sample_precision.unwrap_or_default(),
@@ -95,17 +79,9 @@ pub(super) fn ready<'a>(
     Ok(Ready { work: Box::new(work), layout_seconds, upload_seconds })
 }
 
-/// What a chain has beside its factors.
-#[derive(Clone)]
-struct Chain {
-    noise: Noise,
-    priors: [RowPrior; 2],
-}
-
 struct Gibbs<'a> {
     passes: Box<dyn GibbsPasses + 'a>,
-    hyper: [NormalWishart; 2],
-    noise: NoisePrior,
+    sampler: Sampler,
     settings: Settings,
     ratings: usize,
     test: Ratings,
@@ -118,33 +94,6 @@ struct Gibbs<'a> {
 }
 
 impl Gibbs<'_> {
-    fn stream(&self, chain: usize, sweep: usize, purpose: Purpose) -> Stream {
-        Stream::new(self.settings.seed, chain as u32, sweep as u32, purpose)
-    }
-
-    /// Draws a side's hyperparameters and rows. Returns the ratings visited.
-    fn draw(&mut self, chain: usize, sweep: usize, side: Side, watch: &mut Watch) -> Result<usize> {
-        let (place, purpose, latents) = match side {
-            Side::User => (0, Purpose::Users, Purpose::UserLatents),
-            Side::Item => (1, Purpose::Items, Purpose::ItemLatents),
-        };
-        let moments = self.passes.moments(chain, side)?;
-        let mut random = self.stream(chain, sweep, Purpose::Hyperparameters).sequence(place as u32);
-        let prior = self.hyper[place].draw(&moments, &mut random)?;
-        let noise = &self.chains[chain].noise;
-        let conditional = Conditional {
-            prior: &prior,
-            noise_precision: noise.precision,
-            noise_weights: &noise.weights[..noise.weights.len() - 1],
-            thresholds: &[],
-            rows: self.stream(chain, sweep, purpose),
-            latents: self.stream(chain, sweep, latents),
-        };
-        let done = self.passes.draw(chain, side, &conditional, watch)?;
-        self.chains[chain].priors[place] = prior;
-        Ok(done)
-    }
-
     /// How many of a chain's samples are kept once `sweep` is done.
     fn kept_by(&self, sweep: usize) -> usize {
         let Settings { samples, keep, burn_in, chains, .. } = self.settings;
@@ -160,15 +109,20 @@ impl Work for Gibbs<'_> {
             for (turn, side) in [Side::User, Side::Item].into_iter().enumerate() {
                 let turns = 2 * chain + turn;
                 let so_far = |done: usize| (turns * all + done) / (2 * chains);
-                let done = self.draw(chain, sweep, side, &mut |done| watch(so_far(done)))?;
+                let done = self.sampler.draw_side(
+                    &mut *self.passes,
+                    (chain, sweep),
+                    side,
+                    &mut self.chains[chain],
+                    &mut |done| watch(so_far(done)),
+                )?;
                 if done < all {
                     return Ok(so_far(done));
                 }
             }
-            let errors = self.passes.squared_errors(chain)?;
-            let stream = self.stream(chain, sweep, Purpose::Noise);
-            self.noise.draw(&mut self.chains[chain].noise, &errors, stream)?;
-            error += errors.iter().sum::<f64>() / all as f64;
+            let state = &mut self.chains[chain];
+            let errors = self.sampler.draw_noise(&mut *self.passes, (chain, sweep), state)?;
+            error += errors / all as f64;
             if self.kept_by(sweep) > self.kept_by(sweep - 1) {
                 let factors = self.passes.factors(chain)?;
                 let Chain { noise, priors } = self.chains[chain].clone();

@@ -27,6 +27,11 @@ impl SideRatings {
         self.starts[row]..self.starts[row + 1]
     }
 
+    /// (rows): each row's number of ratings.
+    pub fn counts(&self) -> Vec<u32> {
+        self.starts.windows(2).map(|row| (row[1] - row[0]) as u32).collect()
+    }
+
     fn new(ratings: &Ratings, weights: &[f32], side: Side, rows: usize) -> Self {
         let (own, partner) = match side {
             Side::User => (&ratings.users, &ratings.items),

@@ -1,0 +1,115 @@
+//! A sweep of the Gibbs sampler: each side's hyperparameters and rows, then the noise, each drawn
+//! given all else.
+
+use super::RowRatings;
+use super::hyper::{Noise, NoisePrior, NormalWishart};
+use crate::Result;
+use crate::backend::{Conditional, GibbsPasses};
+use crate::data::Side;
+use crate::model::{Popularity, RowPrior};
+use crate::random::{Purpose, Stream};
+use std::ops::ControlFlow;
+
+/// What a chain has beside its factors.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Chain {
+    /// The noise.
+    pub noise: Noise,
+    /// The prior of the users' rows and that of the items'.
+    pub priors: [RowPrior; 2],
+}
+
+impl Chain {
+    /// The start of a chain: equal noise, and no priors yet, which are drawn before the rows.
+    pub fn new(users: usize, spread: f64) -> Self {
+        Self { noise: Noise::new(users, spread), priors: Default::default() }
+    }
+}
+
+/// What the steps of a sweep draw by: the priors of the hyperparameters, and the seed.
+///
+/// Each step leaves the joint distribution of ratings and parameters as it is, so any order of
+/// them does; this one is users, items, noise.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Sampler {
+    /// The prior of the users' rows and that of the items'.
+    pub rows: [NormalWishart; 2],
+    /// The prior of the noise.
+    pub noise: NoisePrior,
+    /// The seed.
+    pub seed: u64,
+}
+
+impl Sampler {
+    /// Of ratings of the deviation `spread`. Returns each side's popularity besides.
+    pub fn new(
+        ratings: &RowRatings,
+        (factors, bias): (usize, bool),
+        spread: f64,
+        seed: u64,
+    ) -> (Self, [Popularity; 2]) {
+        let counts = [Side::User, Side::Item].map(|side| ratings.side(side).counts());
+        let popularity = counts.each_ref().map(|counts| Popularity::new(counts));
+        let rows = [0, 1].map(|side: usize| {
+            let zeta = popularity[side].of_rows(&counts[side]);
+            let known = || zeta[..zeta.len() - 1].iter().map(|&x| f64::from(x));
+            let popularity = [known().sum(), known().map(|x| x * x).sum()];
+            NormalWishart { factors, bias, spread, popularity }
+        });
+        let [counts, _] = counts;
+        (Self { rows, noise: NoisePrior { spread, counts }, seed }, popularity)
+    }
+
+    fn stream(&self, chain: usize, sweep: usize, purpose: Purpose) -> Stream {
+        Stream::new(self.seed, chain as u32, sweep as u32, purpose)
+    }
+
+    /// Draws a side's hyperparameters and rows. Returns the ratings visited.
+    ///
+    /// # Errors
+    /// If the rows are not finite, or the device is lost.
+    pub fn draw_side(
+        &self,
+        passes: &mut dyn GibbsPasses,
+        (chain, sweep): (usize, usize),
+        side: Side,
+        state: &mut Chain,
+        watch: &mut dyn FnMut(usize) -> ControlFlow<()>,
+    ) -> Result<usize> {
+        let (place, purpose, latents) = match side {
+            Side::User => (0, Purpose::Users, Purpose::UserLatents),
+            Side::Item => (1, Purpose::Items, Purpose::ItemLatents),
+        };
+        let moments = passes.moments(chain, side)?;
+        let mut random = self.stream(chain, sweep, Purpose::Hyperparameters).sequence(place as u32);
+        let prior = self.rows[place].draw(&moments, &mut random)?;
+        let noise = &state.noise;
+        let conditional = Conditional {
+            prior: &prior,
+            noise_precision: noise.precision,
+            noise_weights: &noise.weights[..noise.weights.len() - 1],
+            thresholds: &[],
+            rows: self.stream(chain, sweep, purpose),
+            latents: self.stream(chain, sweep, latents),
+        };
+        let done = passes.draw(chain, side, &conditional, watch)?;
+        state.priors[place] = prior;
+        Ok(done)
+    }
+
+    /// Draws the noise. Returns the sum of the squared errors before it.
+    ///
+    /// # Errors
+    /// If an error is not finite, or the device is lost.
+    pub fn draw_noise(
+        &self,
+        passes: &mut dyn GibbsPasses,
+        (chain, sweep): (usize, usize),
+        state: &mut Chain,
+    ) -> Result<f64> {
+        let errors = passes.squared_errors(chain)?;
+        let stream = self.stream(chain, sweep, Purpose::Noise);
+        self.noise.draw(&mut state.noise, &errors, stream)?;
+        Ok(errors.iter().sum())
+    }
+}
