@@ -11,8 +11,8 @@ use wgmf::backend::Backend;
 use wgmf::data::{DataOptions, Prepared, Ratings, Side, Transform, prepare};
 use wgmf::evaluate::{RatingMetrics, rating_metrics, score_metrics};
 use wgmf::model::{
-    Factors, Model, PosteriorRecord, RunRecord, Samples, Seen, check_output, checkpoint_path,
-    fingerprint,
+    Factors, Model, PosteriorRecord, Quantity, RunRecord, Samples, Seen, check_output,
+    checkpoint_path, fingerprint,
 };
 use wgmf::train::{
     self, Checkpoint, Event, HELD_OUT_AT, Input, Loss, Options, Outcome, SamplePrecision, Settings,
@@ -191,6 +191,9 @@ pub fn run(mut args: Args) -> Result<()> {
     // A finished run needs its checkpoint no more; an interrupted one may go on from it.
     if checkpoints && outcome.stop != Stop::Interrupted {
         Checkpoint::remove(&checkpoint_dir)?;
+    }
+    if let Some(posterior) = model.run.posterior.as_ref().filter(|_| talk) {
+        say_posterior(posterior);
     }
     match args.progress {
         Progress::Json => print_done(&model, &outcome, metrics.as_ref(), &args.model),
@@ -414,29 +417,42 @@ fn say_posterior(posterior: &PosteriorRecord) {
         );
         return;
     }
-    let (Some(r_hat), Some(effective)) =
-        (posterior.worst_r_hat(), posterior.least_effective_samples())
-    else {
+    let noise = posterior.noise_precision.iter().chain(&posterior.noise_shape);
+    let watched = posterior.predictions.iter().map(|watched| &watched.prediction);
+    let kinds = [("noise", worst(noise)), ("predictions", worst(watched))];
+    let known =
+        kinds.iter().filter_map(|&(name, (r_hat, effective))| Some((name, r_hat?, effective?)));
+    let known: Vec<(&str, f64, f64)> = known.collect();
+    if known.is_empty() {
         say!("note: {count} samples are too few to tell whether the sampler has settled");
         return;
-    };
-    let mut what = match posterior.noise_precision {
-        Some(_) => "over the noise and ".to_owned(),
-        None => "over ".to_owned(),
-    };
-    what += &format!("{} predictions", posterior.predictions.len());
-    say!(
-        "sampler: R-hat {r_hat:.3} at most and {effective:.0} effective samples of {count} at least, \
-         {what}"
-    );
-    if r_hat > UNSETTLED {
-        say!(
-            "note: R-hat above {UNSETTLED} says that the sampler had not settled; more --burn-in or \
-             --samples may predict better"
-        );
-    } else if effective < FEW {
-        say!("note: fewer than {FEW} effective samples make intervals rough; raise --samples");
     }
+    let part = |&(name, r_hat, effective): &(&str, f64, f64)| {
+        format!("{name} R-hat {r_hat:.3} at most, {effective:.0} effective samples at least")
+    };
+    let parts: Vec<String> = known.iter().map(part).collect();
+    say!("sampler: {count} samples; {}", parts.join("; "));
+    let unsettled: Vec<&str> =
+        known.iter().filter(|(_, r_hat, _)| *r_hat > UNSETTLED).map(|(name, ..)| *name).collect();
+    if !unsettled.is_empty() {
+        say!(
+            "note: R-hat above {UNSETTLED} says that the {} had not settled; try more --burn-in, or \
+             more --samples",
+            unsettled.join(" and the ")
+        );
+    } else if known.iter().any(|&(_, _, effective)| effective < FEW) {
+        say!(
+            "note: fewer than {FEW} effective samples leave averages and intervals rough; more \
+             --samples or --chains help"
+        );
+    }
+}
+
+/// The largest R-hat, and the smallest effective sample size.
+fn worst<'a>(quantities: impl Iterator<Item = &'a Quantity> + Clone) -> (Option<f64>, Option<f64>) {
+    let r_hats = quantities.clone().filter_map(|q| q.r_hat);
+    let effective = quantities.filter_map(|q| q.effective_samples);
+    (r_hats.max_by(f64::total_cmp), effective.min_by(f64::total_cmp))
 }
 
 /// R-hat above which chains disagree.
@@ -455,9 +471,6 @@ fn show(
     let mut out = stdout();
     let (epoch, epochs) = (outcome.epoch, outcome.history.len());
     let posterior = model.run.posterior.as_ref();
-    if let Some(posterior) = posterior {
-        say_posterior(posterior);
-    }
     match outcome.stop {
         Stop::Finished if posterior.is_some() => writeln!(out, "{epochs} sweeps done")?,
         Stop::Patience if posterior.is_some() => {
@@ -541,8 +554,9 @@ fn print_done(
     if let Some(posterior) = &run.posterior {
         put("samples", (posterior.sweeps * posterior.chains).into());
         put("samples_kept", posterior.kept.into());
-        put("r_hat", serde_json::json!(posterior.worst_r_hat()));
-        put("effective_samples", serde_json::json!(posterior.least_effective_samples()));
+        let (r_hat, effective) = worst(posterior.quantities());
+        put("r_hat", serde_json::json!(r_hat));
+        put("effective_samples", serde_json::json!(effective));
     }
     let kept = outcome.epoch.checked_sub(1).and_then(|at| outcome.history.get(at));
     let train_error = kept.and_then(|record| record.train_error);

@@ -74,19 +74,9 @@ pub struct PosteriorRecord {
 
 impl PosteriorRecord {
     /// Every quantity that was watched.
-    pub fn quantities(&self) -> impl Iterator<Item = &Quantity> {
+    pub fn quantities(&self) -> impl Iterator<Item = &Quantity> + Clone {
         let noise = self.noise_precision.iter().chain(&self.noise_shape);
         noise.chain(self.predictions.iter().map(|watched| &watched.prediction))
-    }
-
-    /// The largest split R-hat of a quantity.
-    pub fn worst_r_hat(&self) -> Option<f64> {
-        self.quantities().filter_map(|q| q.r_hat).max_by(f64::total_cmp)
-    }
-
-    /// The smallest effective sample size of a quantity.
-    pub fn least_effective_samples(&self) -> Option<f64> {
-        self.quantities().filter_map(|q| q.effective_samples).min_by(f64::total_cmp)
     }
 }
 
