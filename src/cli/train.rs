@@ -10,7 +10,7 @@ use std::time::Instant;
 use wgmf::backend::Backend;
 use wgmf::data::{DataOptions, Prepared, Ratings, Side, Transform, prepare};
 use wgmf::evaluate::{RatingMetrics, rating_metrics};
-use wgmf::model::{Factors, Model, RunRecord, check_output, checkpoint_path, fingerprint};
+use wgmf::model::{Factors, Model, RunRecord, Seen, check_output, checkpoint_path, fingerprint};
 use wgmf::train::{
     self, Checkpoint, Event, HELD_OUT_AT, Input, Loss, Options, Outcome, Settings, Solver, Stop,
     best_epoch, train,
@@ -167,7 +167,8 @@ pub fn run(mut args: Args) -> Result<()> {
         _ => None,
     };
     interrupt::saving();
-    model.save(&args.model, &prepared.train, args.force)?;
+    let seen = Seen::new(&prepared.train, users, items)?;
+    model.save_with(&args.model, &seen, outcome.samples.as_ref(), args.force)?;
     // A finished run needs its checkpoint no more; an interrupted one may go on from it.
     if checkpoints && outcome.stop != Stop::Interrupted {
         Checkpoint::remove(&checkpoint_dir)?;

@@ -42,6 +42,7 @@ mod levels;
 mod pairs;
 mod predict;
 mod run;
+mod sample_file;
 mod samples;
 mod seen;
 mod tensors;

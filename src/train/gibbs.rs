@@ -68,7 +68,11 @@ pub(super) fn ready<'a>(
         averaged: 0,
         test,
         chains: vec![Chain::new(users, spread); chains],
-        samples: Samples { popularity, ..Samples::default() },
+        samples: Samples {
+            popularity,
+            precision: settings.sample_precision.unwrap_or_default(),
+            ..Samples::default()
+        },
     };
     Ok(Ready { work: Box::new(work), layout_seconds, upload_seconds })
 }

@@ -62,12 +62,13 @@ impl Solver {
 }
 
 /// How the numbers of kept samples are stored.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SamplePrecision {
     /// 16 bits for factors: half the size, no change in the fourth digit of a prediction.
     F16,
     /// 32 bits.
+    #[default]
     F32,
 }
 
