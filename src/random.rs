@@ -52,6 +52,8 @@ pub enum Purpose {
     Thompson = 7,
     /// The noise: a user's weight in the row of that number.
     Noise = 8,
+    /// Thresholds between levels.
+    Thresholds = 9,
 }
 
 /// The random numbers of one purpose in one sweep of one chain.
