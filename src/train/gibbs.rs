@@ -3,11 +3,17 @@
 
 use super::run::{Input, Posterior, Ready, Start, Watch, Work};
 use super::sampler::{Chain, Sampler};
-use super::{Likelihood, RowRatings, Sampling, Settings, Traces, start, summarize};
+use super::{
+    Levels, Likelihood, RowRatings, Sampling, Settings, Thresholds, Traces, start, summarize,
+};
 use crate::backend::{Backend, GibbsPasses, GibbsProblem, State};
 use crate::data::{Ids, Ratings, Side, UNKNOWN};
-use crate::model::{EpochRecord, Factors, PosteriorRecord, Sample, Samples, WatchedPrediction};
+use crate::model::{
+    EpochRecord, Factors, PosteriorRecord, Sample, Samples, WatchedPrediction, expected_level,
+    log_level_probability,
+};
 use crate::{Error, Result};
+use rayon::prelude::*;
 use std::time::Instant;
 
 /// What helps where a draw becomes non-finite.
@@ -23,29 +29,58 @@ pub(super) fn ready<'a>(
     settings: &Settings,
     start: Start,
 ) -> Result<Ready<'a>> {
-    let mean = start::global_mean(input.ratings, settings)?;
+    let levels = Levels::of(input.ratings, settings.likelihood)?;
+    let names = (input.users, input.items);
+    let mut train = input.ratings;
+    let numbered;
+    let mut mean = start::global_mean(train, settings)?;
+    if let Some(levels) = &levels {
+        let numbers = levels.numbers(train, names)?.into_iter().map(f32::from).collect();
+        numbered = Ratings { values: numbers, ..train.clone() };
+        train = &numbered;
+        mean = levels.mean(train, settings);
+    }
     let (users, items) = (input.users.len(), input.items.len());
     let clock = Instant::now();
-    let ratings = RowRatings::new(input.ratings, &[], users, items);
+    let ratings = RowRatings::new(train, &[], users, items);
     let spread = match input.ratings.deviation() {
+        // Of the latent values' noise.
+        _ if levels.is_some() => 1.0,
         spread if spread > 0.0 => spread,
         _ => 1.0,
     };
     let shape = (settings.factors, settings.bias);
-    let (sampler, popularity) = Sampler::new(&ratings, shape, spread, settings.seed);
+    let (mut sampler, popularity) = Sampler::new(&ratings, shape, spread, settings.seed);
     let [users_zeta, items_zeta] = &popularity;
     let zeta =
         [users_zeta.of_rows(&ratings.users.counts()), items_zeta.of_rows(&ratings.items.counts())];
     let held_out = input.test.filter(|test| !test.is_empty()).cloned().unwrap_or_default();
     let watched = watched(input.ratings, &held_out);
-    let begin = |factors: Factors| (factors, Chain::new(users, spread));
+    let thresholds = levels.as_ref().map(|levels| {
+        let numbers = ratings.users.values.iter().map(|&level| level as u8).collect();
+        let fixed = settings.likelihood == Likelihood::Probit;
+        Thresholds::new(numbers, levels.values.clone(), fixed)
+    });
+    let state = match &thresholds {
+        Some(thresholds) => Chain::of_levels(users, thresholds.start()),
+        None => Chain::new(users, spread),
+    };
+    let values = thresholds.as_ref().map_or(Vec::new(), |t| t.values().to_vec());
+    sampler.thresholds = thresholds;
+    let numbers = match &levels {
+        Some(levels) => levels.numbers(&held_out, names)?,
+        None => Vec::new(),
+    };
+    let begin = |factors: Factors| (factors, state.clone());
     let new = |chains: Vec<Factors>| Sampling {
         traces: Traces::new(chains.len(), watched.len()),
         chains: chains.into_iter().map(begin).collect(),
         sums: vec![0.0; held_out.len()],
+        probabilities: vec![0.0; numbers.len()],
         samples: Samples {
             popularity,
             precision: settings.sample_precision.unwrap_or_default(),
+            levels: values.clone(),
             ..Samples::default()
         },
     };
@@ -61,7 +96,7 @@ pub(super) fn ready<'a>(
             .collect()),
     };
     let layout_seconds = clock.elapsed().as_secs_f64();
-    let Sampling { chains, sums, traces, samples } = sampling;
+    let Sampling { chains, sums, probabilities, traces, samples } = sampling;
     let (starts, chains): (Vec<Factors>, Vec<Chain>) = chains.into_iter().unzip();
     let mut test = held_out.clone();
     test.users.extend_from_slice(&watched.users);
@@ -76,7 +111,7 @@ pub(super) fn ready<'a>(
         popularity: zeta,
         bias: settings.bias,
         block: settings.block,
-        latent: false,
+        latent: sampler.thresholds.is_some(),
     })?;
     let upload_seconds = clock.elapsed().as_secs_f64();
     let values = || input.ratings.values.iter().map(|&value| f64::from(value));
@@ -93,6 +128,8 @@ pub(super) fn ready<'a>(
         held_out,
         watched,
         sums,
+        numbers,
+        probabilities,
         chains,
         samples,
         traces,
@@ -135,6 +172,11 @@ struct Gibbs<'a> {
     watched: Ratings,
     /// (held-out ratings): predictions of every chain's sweeps after burn-in, summed.
     sums: Vec<f64>,
+    /// (held-out ratings): the numbers of their levels, where ratings are levels; else empty.
+    numbers: Vec<u8>,
+    /// (held-out ratings): the probabilities that every chain's sweeps after burn-in gave to these
+    /// levels, summed.
+    probabilities: Vec<f64>,
     chains: Vec<Chain>,
     samples: Samples,
     traces: Traces,
@@ -144,7 +186,7 @@ impl Gibbs<'_> {
     /// A chain's present state.
     fn sample(&mut self, chain: usize) -> Result<Sample> {
         let factors = self.passes.factors(chain)?;
-        let Chain { noise, mut priors } = self.chains[chain].clone();
+        let Chain { noise, mut priors, thresholds } = self.chains[chain].clone();
         for (prior, rows) in priors.iter_mut().zip(&self.sampler.rows) {
             // Stopped before the first was drawn.
             if prior.mean.is_empty() {
@@ -156,7 +198,7 @@ impl Gibbs<'_> {
             noise_precision: noise.precision,
             noise_weights: noise.weights,
             priors,
-            thresholds: Vec::new(),
+            thresholds,
         };
         let precision = self.samples.precision;
         sample.check_precision(precision, self.ids)?;
@@ -164,13 +206,16 @@ impl Gibbs<'_> {
         Ok(sample)
     }
 
-    /// Predictions of the held-out pairs as ratings in the unit of training.
-    fn as_ratings(&self, predictions: &[f32]) -> Vec<f64> {
+    /// Scores of a chain as ratings in the unit of training: where ratings are levels, the expected
+    /// one.
+    fn as_ratings(&self, chain: usize, scores: &[f32]) -> Vec<f64> {
         let (low, high) = self.range;
-        predictions[..self.held_out.len()]
-            .iter()
-            .map(|&prediction| f64::from(prediction).max(low).min(high))
-            .collect()
+        let (thresholds, levels) = (&self.chains[chain].thresholds, &self.samples.levels);
+        let rating = |&score: &f32| match levels.is_empty() {
+            true => f64::from(score).max(low).min(high),
+            false => expected_level(score.into(), 1.0, thresholds, levels),
+        };
+        scores.par_iter().map(rating).collect()
     }
 
     /// How many predictions each sum has.
@@ -199,8 +244,12 @@ impl Work for Gibbs<'_> {
                 }
             }
             let state = &mut self.chains[chain];
-            let errors = self.sampler.draw_noise(&mut *self.passes, (chain, sweep), state)?;
-            error += errors / all as f64;
+            let at = (chain, sweep);
+            let fit = self.sampler.draw_thresholds(&mut *self.passes, at, state)?;
+            error += match fit {
+                Some(fit) => fit.squared_error,
+                None => self.sampler.draw_noise(&mut *self.passes, at, state)?,
+            } / all as f64;
         }
         record.train_error = Some(error / chains as f64);
         Ok(all)
@@ -249,6 +298,7 @@ impl Work for Gibbs<'_> {
         Ok(Some(Sampling {
             chains: chains.collect::<Result<_>>()?,
             sums: self.sums.clone(),
+            probabilities: self.probabilities.clone(),
             traces: self.traces.clone(),
             samples: self.samples.clone(),
         }))
@@ -296,14 +346,20 @@ impl Gibbs<'_> {
         let mut sample_error = 0.0;
         for chain in 0..chains {
             let predictions = self.passes.test_predictions(chain)?;
-            let ratings = self.as_ratings(&predictions);
+            let ratings = self.as_ratings(chain, &predictions[..n]);
             let of = ratings.iter().zip(&self.held_out.values);
             sample_error += of.map(|(p, &v)| (f64::from(v) - p).powi(2)).sum::<f64>();
             if after {
                 self.sums.iter_mut().zip(&ratings).for_each(|(sum, p)| *sum += p);
-                let traces = self.traces.predictions.iter_mut();
-                for (trace, &prediction) in traces.zip(&predictions[n..]) {
-                    trace[chain].push(f64::from(prediction));
+                let thresholds = &self.chains[chain].thresholds;
+                let levels = self.probabilities.par_iter_mut().zip(&self.numbers);
+                levels.zip(&predictions[..n]).for_each(|((sum, &level), &score)| {
+                    let level = level.into();
+                    *sum += log_level_probability(score.into(), 1.0, thresholds, level).exp();
+                });
+                let watched = self.as_ratings(chain, &predictions[n..]);
+                for (trace, prediction) in self.traces.predictions.iter_mut().zip(watched) {
+                    trace[chain].push(prediction);
                 }
             }
         }
@@ -316,6 +372,9 @@ impl Gibbs<'_> {
             let of = self.sums.iter().zip(&self.held_out.values);
             let error = |(sum, &value): (&f64, &f32)| (f64::from(value) - sum / averaged).powi(2);
             record.test_error = Some(of.map(error).sum::<f64>() / n as f64);
+            let loss = |sum: &f64| -(sum / averaged).max(f64::MIN_POSITIVE).ln();
+            record.test_log_loss = (!self.numbers.is_empty())
+                .then(|| self.probabilities.iter().map(loss).sum::<f64>() / n as f64);
         }
         Ok(())
     }
