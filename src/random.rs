@@ -4,6 +4,10 @@
 //! A number depends on its key and its counter alone, so whoever asks for it, on whatever thread or
 //! device, gets the same 32 bits. The shaders have the same generator.
 
+mod truncated;
+
+pub use truncated::{OPEN, truncated_normal, truncated_normals};
+
 use rand::TryRng;
 use std::convert::Infallible;
 
@@ -97,29 +101,38 @@ impl Stream {
         [x, y, z, w]
     }
 
+    /// One word: that of a column of a row.
+    #[inline(always)]
+    pub fn word(self, row: u32, column: u32) -> u32 {
+        self.words(row, column / 4)[column as usize % 4]
+    }
+
+    /// The words of some columns of a row: as [`word`](Self::word) gives them, many at a time.
+    #[inline(always)]
+    pub fn many_words(self, row: u32, columns: &[u32; LANES], to: &mut [u32; LANES]) {
+        let mut fours = [0; LANES];
+        for lane in 0..LANES {
+            fours[lane] = columns[lane] / 4;
+        }
+        let words = self.philox_lanes(row, fours);
+        for lane in 0..LANES {
+            let (low, high) = match columns[lane] & 1 {
+                0 => (words[0][lane], words[2][lane]),
+                _ => (words[1][lane], words[3][lane]),
+            };
+            to[lane] = if columns[lane] & 2 == 0 { low } else { high };
+        }
+    }
+
     /// Standard normal numbers of the columns `4·four..4·four + 4·LANES` of a row, many at a time:
     /// the numbers that [`normals`](Self::normals) gives one call after another.
     #[inline(always)]
     pub fn many_normals(self, row: u32, four: u32, to: &mut [f32; 4 * LANES]) {
-        let mut counter = [[0; LANES], [row; LANES], [self.sweep; LANES], [self.tag; LANES]];
+        let mut fours = [0; LANES];
         for lane in 0..LANES {
-            counter[0][lane] = four.wrapping_add(lane as u32);
+            fours[lane] = four.wrapping_add(lane as u32);
         }
-        let mut key = self.key;
-        for round in 0..ROUNDS {
-            if round > 0 {
-                key[0] = key[0].wrapping_add(WEYL[0]);
-                key[1] = key[1].wrapping_add(WEYL[1]);
-            }
-            for lane in 0..LANES {
-                let first = u64::from(MULTIPLIERS[0]) * u64::from(counter[0][lane]);
-                let second = u64::from(MULTIPLIERS[1]) * u64::from(counter[2][lane]);
-                counter[0][lane] = (second >> 32) as u32 ^ counter[1][lane] ^ key[0];
-                counter[1][lane] = second as u32;
-                counter[2][lane] = (first >> 32) as u32 ^ counter[3][lane] ^ key[1];
-                counter[3][lane] = first as u32;
-            }
-        }
+        let counter = self.philox_lanes(row, fours);
         let mut drawn = [[0.0; LANES]; 4];
         for lane in 0..LANES {
             let [x, y] = box_muller(counter[0][lane], counter[1][lane]);
@@ -136,10 +149,26 @@ impl Stream {
         }
     }
 
-    /// One word: that of a column of a row.
+    /// [`words`](Self::words) of many fours: each word of all.
     #[inline(always)]
-    pub fn word(self, row: u32, column: u32) -> u32 {
-        self.words(row, column / 4)[column as usize % 4]
+    fn philox_lanes(self, row: u32, fours: [u32; LANES]) -> [[u32; LANES]; 4] {
+        let mut counter = [fours, [row; LANES], [self.sweep; LANES], [self.tag; LANES]];
+        let mut key = self.key;
+        for round in 0..ROUNDS {
+            if round > 0 {
+                key[0] = key[0].wrapping_add(WEYL[0]);
+                key[1] = key[1].wrapping_add(WEYL[1]);
+            }
+            for lane in 0..LANES {
+                let first = u64::from(MULTIPLIERS[0]) * u64::from(counter[0][lane]);
+                let second = u64::from(MULTIPLIERS[1]) * u64::from(counter[2][lane]);
+                counter[0][lane] = (second >> 32) as u32 ^ counter[1][lane] ^ key[0];
+                counter[1][lane] = second as u32;
+                counter[2][lane] = (first >> 32) as u32 ^ counter[3][lane] ^ key[1];
+                counter[3][lane] = first as u32;
+            }
+        }
+        counter
     }
 
     /// The numbers of a row, one after another, for distributions that take what they need.
@@ -200,104 +229,6 @@ fn sin_cos_of_turns(angle: u32) -> (f32, f32) {
     let sine_sign = if quarter & 2 == 0 { 1.0 } else { -1.0 };
     let cosine_sign = if quarter.wrapping_add(1) & 2 == 0 { 1.0 } else { -1.0 };
     (sine_sign * even, cosine_sign * odd)
-}
-
-/// Where an interval of [`truncated_normal`] ends that has no end.
-pub const OPEN: f32 = 1e9;
-
-/// A draw from `N(mean, 1)` between `low` and `high`, by inversion from one random word.
-///
-/// Never outside of the interval, however far out that lies or however narrow it is; a mean that is
-/// not finite gives NaN. In f32 throughout, with an error of about 1e-6 against the exact
-/// inverse, or of 1e-4 of the distribution's own width where the interval lies in a tail.
-#[inline(always)]
-pub fn truncated_normal(word: u32, mean: f32, low: f32, high: f32) -> f32 {
-    const UNIT: f32 = 1.0 / 4_294_967_296.0;
-    // Both in (0, 1], adding up to 1, and small ones have all their digits.
-    let u = (word as f32 + 0.5) * UNIT;
-    let v = (!word as f32 + 0.5) * UNIT;
-    // Turned so that the middle of the interval lies above the mean.
-    let below = (low - mean) + (high - mean) < 0.0;
-    let a = if below { mean - high } else { low - mean };
-    let b = if below { mean - low } else { high - mean };
-    let mut x;
-    if a < TAIL {
-        // What lies above x: a share of the interval's chance and all above it.
-        let (inner, outer) = (tail(a.abs()), tail(b));
-        let chance = if a < 0.0 { 1.0 - inner - outer } else { inner - outer };
-        let above = outer + v * chance;
-        let under = if a < 0.0 { inner + u * chance } else { 1.0 };
-        let least = if under < above { under } else { above };
-        x = tail_quantile(-(2.0 * least).ln());
-        if under < above {
-            x = -x;
-        }
-    } else {
-        // The same in logarithms: by how much the tail above x is smaller than that above a.
-        let ratio = mills(a);
-        let width = b - a;
-        let left = (-width * (a + 0.5 * width)).exp() * (mills(b) / ratio);
-        let fall = -(left + v * (1.0 - left)).ln();
-        // As if Mills' ratio were constant, then Newton's method.
-        let mut step = 2.0 * fall / (a + (a * a + 2.0 * fall).sqrt());
-        for _ in 0..2 {
-            let next = mills(a + step);
-            step -= (step * (a + 0.5 * step) + (ratio / next).ln() - fall) * next;
-        }
-        x = a + step;
-    }
-    if x < a {
-        x = a;
-    }
-    if x > b {
-        x = b;
-    }
-    let z = if below { mean - x } else { mean + x };
-    if z < low {
-        low
-    } else if z > high {
-        high
-    } else {
-        z
-    }
-}
-
-/// Where [`truncated_normal`] goes over to logarithms.
-const TAIL: f32 = 5.0;
-
-/// Mills' ratio `(1 − Φ(x)) / φ(x)` for `x ≥ 0`, to a relative 2e-7: a polynomial in
-/// `(x − 3) / (x + 3)` over `1 + x`, interpolated as [`crate::gaussian`] does.
-#[inline(always)]
-fn mills(x: f32) -> f32 {
-    let s = (x - 3.0) / (x + 3.0);
-    let mut sum = 1.496_934_7e-4;
-    sum = sum * s + 8.967_489e-5;
-    sum = sum * s - 1.188_158_6e-3;
-    sum = sum * s - 9.159_024e-4;
-    sum = sum * s + 7.486_54e-3;
-    sum = sum * s + 2.917_85e-3;
-    sum = sum * s - 5.696_175_2e-2;
-    sum = sum * s + 1.132_079_66e-1;
-    sum = sum * s - 4.119_045e-2;
-    sum = sum * s - 2.419_566_5e-1;
-    sum = sum * s + 1.218_361_3;
-    sum / (1.0 + x)
-}
-
-/// `1 − Φ(x)` for `x ≥ 0`.
-#[inline(always)]
-fn tail(x: f32) -> f32 {
-    0.398_942_3 * (-0.5 * x * x).exp() * mills(x)
-}
-
-/// The `x` with `1 − Φ(x) = exp(−y) / 2`, for `y` from 0 to 40, to 2e-7 and rounding.
-#[inline(always)]
-fn tail_quantile(y: f32) -> f32 {
-    let w = if y > 0.0 { y.sqrt() } else { 0.0 };
-    let above = (((0.184_384_96 * w + 1.885_850_2) * w + 2.863_945_8) * w + 2.220_850_2) * w;
-    let below = (((0.130_384_4 * w + 1.335_008_8) * w + 2.294_188_3) * w + 2.809_318_6) * w;
-    let (above, below) = (above + 1.253_112_5, (below + 1.768_787_4) * w + 1.0);
-    w * w * above / below
 }
 
 /// Random words in order, as a generator of the `rand` crate.
@@ -386,98 +317,6 @@ mod tests {
             for angle in [0, 1, u32::MAX] {
                 assert!(box_muller(radius, angle).iter().all(|z| z.is_finite() && z.abs() < 7.0));
             }
-        }
-    }
-
-    /// The exact inverse, in f64.
-    fn exact(u: f64, mean: f64, low: f64, high: f64) -> f64 {
-        use crate::gaussian::{cdf, quantile};
-        let (a, b) = (low - mean, high - mean);
-        let between = |a: f64, b: f64, u: f64| quantile(cdf(a) + u * (cdf(b) - cdf(a)));
-        // In f64 the lower tail keeps its digits to −37.
-        mean + if a + b < 0.0 { between(a, b, u) } else { -between(-b, -a, u) }
-    }
-
-    #[test]
-    fn truncated_normals_are_the_exact_inverse() {
-        let open = f64::from(OPEN);
-        let cases = [
-            (-0.7, 0.4),
-            (-open, 0.0),
-            (0.0, open),
-            (-open, open),
-            (1.2, 1.9),
-            (-3.0, -2.0),
-            (-open, -4.9),
-            (-5.1, -5.0),
-            (5.2, open),
-            (-9.0, -8.0),
-            (20.0, open),
-            (-open, -33.0),
-            (0.5, 0.501),
-        ];
-        for (low, high) in cases {
-            for mean in [0.0_f64, 0.3, -0.6] {
-                for i in 0..200_u32 {
-                    let word = i.wrapping_mul(0x9E37_79B9) ^ (i << 7);
-                    let got = truncated_normal(word, mean as f32, low as f32, high as f32);
-                    let (low, high) = (f64::from(low as f32), f64::from(high as f32));
-                    assert!((low..=high).contains(&f64::from(got)));
-                    let u = (f64::from(word) + 0.5) / 4_294_967_296.0;
-                    let (a, b) = (low - f64::from(mean as f32), high - f64::from(mean as f32));
-                    let want = exact(1.0 - u, f64::from(mean as f32), low, high);
-                    // The width of what is drawn: 1, or that of a tail.
-                    let nearest = if a < 0.0 && b > 0.0 { 0.0 } else { a.abs().min(b.abs()) };
-                    let scale = 1.0 / (1.0 + nearest);
-                    let rounding = 4e-7 * want.abs() + 2e-7;
-                    let gap = (f64::from(got) - want).abs();
-                    assert!(
-                        gap < 1e-4 * scale + rounding,
-                        "{word} {mean} {low} {high}: {got} for {want}"
-                    );
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn truncated_normals_stay_inside_whatever_the_interval() {
-        let words = [0, 1, 2, 0x7fff_ffff, 0x8000_0000, u32::MAX - 1, u32::MAX];
-        let ends = [-OPEN, -1e6, -300.0, -13.0, -5.0, -1e-6, 0.0, 1e-30, 1.0, 5.0, 40.0, 1e5, OPEN];
-        for (i, &low) in ends.iter().enumerate() {
-            for &high in &ends[i..] {
-                for mean in [-1e7, -2000.0, -30.0, -0.1, 0.0, 0.5, 4.0, 90.0, 1e6] {
-                    for word in words {
-                        let z = truncated_normal(word, mean, low, high);
-                        assert!(z >= low && z <= high, "{word} {mean} {low} {high}: {z}");
-                    }
-                }
-            }
-        }
-        assert!(truncated_normal(7, f32::NAN, -1.0, 1.0).is_nan());
-    }
-
-    #[test]
-    fn truncated_normals_have_their_moments() {
-        use crate::gaussian::interval;
-        let stream = Stream::new(3, 0, 1, Purpose::UserLatents);
-        for (low, high) in [(-0.5, 0.8), (0.0, OPEN), (1.5, 2.5), (-OPEN, -4.0), (6.0, OPEN)] {
-            let (a, b) = (f64::from(low), f64::from(high));
-            let chance = interval(a, b);
-            let mean = chance.low - chance.high;
-            let variance = 1.0 + a * chance.low - b * chance.high - mean * mean;
-            let n = 100_000;
-            let draws: Vec<f64> = (0..n)
-                .map(|i| truncated_normal(stream.word(9, i), 0.0, low, high).into())
-                .collect();
-            let n = f64::from(n);
-            let sum = draws.iter().sum::<f64>() / n;
-            let square = draws.iter().map(|z| (z - mean).powi(2)).sum::<f64>() / n;
-            let fourth = draws.iter().map(|z| (z - mean).powi(4)).sum::<f64>() / n;
-            // Four standard errors.
-            assert!((sum - mean).abs() < 4.0 * (variance / n).sqrt(), "{low} {high}: mean {sum}");
-            let deviation = ((fourth - variance * variance) / n).sqrt();
-            assert!((square - variance).abs() < 4.0 * deviation, "{low} {high}: {square}");
         }
     }
 

@@ -5,7 +5,7 @@ use super::lines::{LANES, Line, Matrix, numbers, numbers_mut, strip, vectors, ve
 use super::nonnegative::{mirror, nonnegative};
 use super::normal::{Block, Normal, Pivots, Prior, panel_rows};
 use crate::backend::RowTerms;
-use crate::random::{self, OPEN, Stream, truncated_normal};
+use crate::random::{self, OPEN, Stream, truncated_normals};
 use crate::train::SideRatings;
 use pulp::Simd;
 use std::ops::Range;
@@ -190,17 +190,33 @@ impl Inputs<'_> {
         let Some(Latents { thresholds, stream }) = self.latents else { return };
         scratch.first = positions.start;
         scratch.latents.clear();
-        for at in positions {
-            let partner = self.ratings.partners[at];
-            let level = self.ratings.values[at] as usize;
-            let low = if level == 0 { -OPEN } else { thresholds[level - 1] };
-            let high = if level == thresholds.len() { OPEN } else { thresholds[level] };
-            let score = self.mean
-                + bias
-                + self.partner.bias[partner as usize]
-                + dot::<S, V>(simd, x, self.partner.row(partner));
-            let word = stream.word(row as u32, partner);
-            scratch.latents.push(truncated_normal(word, score, low, high));
+        const MANY: usize = random::LANES;
+        let mut at = positions.start;
+        while at < positions.end {
+            let count = MANY.min(positions.end - at);
+            // Of the lanes that have no rating nothing is taken.
+            let (mut columns, mut words) = ([0; MANY], [0; MANY]);
+            let (mut means, mut low, mut high) = ([0.0; MANY], [-OPEN; MANY], [OPEN; MANY]);
+            for lane in 0..count {
+                let partner = self.ratings.partners[at + lane];
+                let level = self.ratings.values[at + lane] as usize;
+                if level > 0 {
+                    low[lane] = thresholds[level - 1];
+                }
+                if level < thresholds.len() {
+                    high[lane] = thresholds[level];
+                }
+                columns[lane] = partner;
+                means[lane] = self.mean
+                    + bias
+                    + self.partner.bias[partner as usize]
+                    + dot::<S, V>(simd, x, self.partner.row(partner));
+            }
+            stream.many_words(row as u32, &columns, &mut words);
+            let mut drawn = [0.0; MANY];
+            truncated_normals(&words, &means, &low, &high, &mut drawn);
+            scratch.latents.extend_from_slice(&drawn[..count]);
+            at += count;
         }
     }
 

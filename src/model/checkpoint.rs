@@ -302,7 +302,7 @@ impl Sampling {
         let chains = states.samples.len();
         let shapes = file.read::<f64>("noise_shape", &[chains])?;
         let [sums] = file.shape("held_out_sums")?;
-        let [probabilities] = file.shape("held_out_probabilities")?;
+        let [levels] = file.shape("held_out_probabilities")?;
         let [watched, _, sweeps] = file.shape("prediction_trace")?;
         let mut cut = |name: &str, shape: &[usize]| -> Result<Vec<Vec<f64>>> {
             let flat = file.read::<f64>(name, shape)?;
@@ -320,16 +320,14 @@ impl Sampling {
         let path = dir.join(SAMPLES);
         let samples = if path.exists() { Samples::read(&path, first)? } else { header };
         let chain = |(sample, shape): (Sample, f64)| {
-            let (precision, weights) = (sample.noise_precision, sample.noise_weights);
-            let factors = sample.factors;
-            let noise = Noise { precision, weights, shape };
-            let (priors, thresholds) = (sample.priors, sample.thresholds);
+            let Sample { factors, noise_precision, noise_weights, priors, thresholds } = sample;
+            let noise = Noise { precision: noise_precision, weights: noise_weights, shape };
             (factors, Chain { noise, priors, thresholds })
         };
         Ok(Sampling {
             chains: states.samples.into_iter().zip(shapes).map(chain).collect(),
             sums: file.read("held_out_sums", &[sums])?,
-            probabilities: file.read("held_out_probabilities", &[probabilities])?,
+            probabilities: file.read("held_out_probabilities", &[levels])?,
             traces,
             samples,
         })

@@ -32,11 +32,10 @@ pub(super) fn ready<'a>(
     let levels = Levels::of(input.ratings, settings.likelihood)?;
     let names = (input.users, input.items);
     let mut train = input.ratings;
-    let numbered;
     let mut mean = start::global_mean(train, settings)?;
+    let numbered;
     if let Some(levels) = &levels {
-        let numbers = levels.numbers(train, names)?.into_iter().map(f32::from).collect();
-        numbered = Ratings { values: numbers, ..train.clone() };
+        numbered = levels.numbered(train, names)?;
         train = &numbered;
         mean = levels.mean(train, settings);
     }
@@ -44,7 +43,7 @@ pub(super) fn ready<'a>(
     let clock = Instant::now();
     let ratings = RowRatings::new(train, &[], users, items);
     let spread = match input.ratings.deviation() {
-        // Of the latent values' noise.
+        // That of the latent values' noise.
         _ if levels.is_some() => 1.0,
         spread if spread > 0.0 => spread,
         _ => 1.0,
@@ -56,22 +55,20 @@ pub(super) fn ready<'a>(
         [users_zeta.of_rows(&ratings.users.counts()), items_zeta.of_rows(&ratings.items.counts())];
     let held_out = input.test.filter(|test| !test.is_empty()).cloned().unwrap_or_default();
     let watched = watched(input.ratings, &held_out);
-    let thresholds = levels.as_ref().map(|levels| {
-        let numbers = ratings.users.values.iter().map(|&level| level as u8).collect();
-        let fixed = settings.likelihood == Likelihood::Probit;
-        Thresholds::new(numbers, levels.values.clone(), fixed)
-    });
-    let state = match &thresholds {
-        Some(thresholds) => Chain::of_levels(users, thresholds.start()),
-        None => Chain::new(users, spread),
-    };
-    let values = thresholds.as_ref().map_or(Vec::new(), |t| t.values().to_vec());
-    sampler.thresholds = thresholds;
     let numbers = match &levels {
         Some(levels) => levels.numbers(&held_out, names)?,
         None => Vec::new(),
     };
-    let begin = |factors: Factors| (factors, state.clone());
+    sampler.thresholds = levels.map(|levels| {
+        let numbers = ratings.users.values.iter().map(|&level| level as u8).collect();
+        let fixed = settings.likelihood == Likelihood::Probit;
+        Thresholds::new(numbers, levels.values, fixed)
+    });
+    let thresholds = sampler.thresholds.as_ref();
+    let begin = |factors: Factors| {
+        let thresholds = thresholds.map_or(Vec::new(), Thresholds::start);
+        (factors, Chain { thresholds, ..Chain::new(users, spread) })
+    };
     let new = |chains: Vec<Factors>| Sampling {
         traces: Traces::new(chains.len(), watched.len()),
         chains: chains.into_iter().map(begin).collect(),
@@ -80,8 +77,8 @@ pub(super) fn ready<'a>(
         samples: Samples {
             popularity,
             precision: settings.sample_precision.unwrap_or_default(),
-            levels: values.clone(),
-            ..Samples::default()
+            levels: thresholds.map_or(Vec::new(), |of| of.values().to_vec()),
+            samples: Vec::new(),
         },
     };
     let sampling = match start {
@@ -172,10 +169,9 @@ struct Gibbs<'a> {
     watched: Ratings,
     /// (held-out ratings): predictions of every chain's sweeps after burn-in, summed.
     sums: Vec<f64>,
-    /// (held-out ratings): the numbers of their levels, where ratings are levels; else empty.
+    /// (held-out ratings): the numbers of their levels; empty where ratings are no levels.
     numbers: Vec<u8>,
-    /// (held-out ratings): the probabilities that every chain's sweeps after burn-in gave to these
-    /// levels, summed.
+    /// The probabilities of those levels, summed likewise.
     probabilities: Vec<f64>,
     chains: Vec<Chain>,
     samples: Samples,
@@ -206,16 +202,15 @@ impl Gibbs<'_> {
         Ok(sample)
     }
 
-    /// Scores of a chain as ratings in the unit of training: where ratings are levels, the expected
-    /// one.
-    fn as_ratings(&self, chain: usize, scores: &[f32]) -> Vec<f64> {
+    /// Predictions of the held-out pairs as ratings in the unit of training.
+    fn as_ratings(&self, chain: usize, predictions: &[f32]) -> Vec<f64> {
         let (low, high) = self.range;
-        let (thresholds, levels) = (&self.chains[chain].thresholds, &self.samples.levels);
-        let rating = |&score: &f32| match levels.is_empty() {
-            true => f64::from(score).max(low).min(high),
-            false => expected_level(score.into(), 1.0, thresholds, levels),
+        let (levels, thresholds) = (&self.samples.levels, &self.chains[chain].thresholds);
+        let rating = |&prediction: &f32| match levels.is_empty() {
+            true => f64::from(prediction).max(low).min(high),
+            false => expected_level(prediction.into(), 1.0, thresholds, levels),
         };
-        scores.par_iter().map(rating).collect()
+        predictions[..self.held_out.len()].par_iter().map(rating).collect()
     }
 
     /// How many predictions each sum has.
@@ -346,20 +341,21 @@ impl Gibbs<'_> {
         let mut sample_error = 0.0;
         for chain in 0..chains {
             let predictions = self.passes.test_predictions(chain)?;
-            let ratings = self.as_ratings(chain, &predictions[..n]);
+            let ratings = self.as_ratings(chain, &predictions);
             let of = ratings.iter().zip(&self.held_out.values);
             sample_error += of.map(|(p, &v)| (f64::from(v) - p).powi(2)).sum::<f64>();
             if after {
                 self.sums.iter_mut().zip(&ratings).for_each(|(sum, p)| *sum += p);
                 let thresholds = &self.chains[chain].thresholds;
-                let levels = self.probabilities.par_iter_mut().zip(&self.numbers);
-                levels.zip(&predictions[..n]).for_each(|((sum, &level), &score)| {
-                    let level = level.into();
-                    *sum += log_level_probability(score.into(), 1.0, thresholds, level).exp();
+                let of =
+                    self.probabilities.par_iter_mut().zip(&self.numbers).zip(&predictions[..n]);
+                of.for_each(|((sum, &level), &prediction)| {
+                    *sum += log_level_probability(prediction.into(), 1.0, thresholds, level.into())
+                        .exp();
                 });
-                let watched = self.as_ratings(chain, &predictions[n..]);
-                for (trace, prediction) in self.traces.predictions.iter_mut().zip(watched) {
-                    trace[chain].push(prediction);
+                let traces = self.traces.predictions.iter_mut();
+                for (trace, &prediction) in traces.zip(&predictions[n..]) {
+                    trace[chain].push(f64::from(prediction));
                 }
             }
         }
@@ -372,9 +368,11 @@ impl Gibbs<'_> {
             let of = self.sums.iter().zip(&self.held_out.values);
             let error = |(sum, &value): (&f64, &f32)| (f64::from(value) - sum / averaged).powi(2);
             record.test_error = Some(of.map(error).sum::<f64>() / n as f64);
-            let loss = |sum: &f64| -(sum / averaged).max(f64::MIN_POSITIVE).ln();
-            record.test_log_loss = (!self.numbers.is_empty())
-                .then(|| self.probabilities.iter().map(loss).sum::<f64>() / n as f64);
+            if !self.numbers.is_empty() {
+                let loss = |sum: &f64| -(sum / averaged).max(f64::MIN_POSITIVE).ln();
+                record.test_log_loss =
+                    Some(self.probabilities.iter().map(loss).sum::<f64>() / n as f64);
+            }
         }
         Ok(())
     }

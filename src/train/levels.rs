@@ -74,6 +74,15 @@ impl Levels {
         (self.values.get(at) == Some(&value)).then_some(at as u8)
     }
 
+    /// Ratings with their levels' numbers for values.
+    ///
+    /// # Errors
+    /// As [`numbers`](Self::numbers).
+    pub fn numbered(&self, ratings: &Ratings, names: (&Ids, &Ids)) -> Result<Ratings> {
+        let values = self.numbers(ratings, names)?.into_iter().map(f32::from).collect();
+        Ok(Ratings { values, ..ratings.clone() })
+    }
+
     /// The number of each rating's level.
     ///
     /// # Errors

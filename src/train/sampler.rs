@@ -28,11 +28,6 @@ impl Chain {
         let thresholds = Vec::new();
         Self { noise: Noise::new(users, spread), priors: Default::default(), thresholds }
     }
-
-    /// The start of a chain of levels: noise of precision 1, and thresholds.
-    pub fn of_levels(users: usize, thresholds: Vec<f64>) -> Self {
-        Self { thresholds, ..Self::new(users, 1.0) }
-    }
 }
 
 /// What the steps of a sweep draw by: the priors of the hyperparameters, and the seed.
