@@ -43,10 +43,8 @@ pub(super) fn ready<'a>(
     let shape = (settings.factors, settings.bias);
     let (sampler, popularity) = Sampler::new(&ratings, shape, spread, settings.seed);
     let [users_zeta, items_zeta] = &popularity;
-    let zeta = [
-        users_zeta.of_rows(&ratings.users.counts()),
-        items_zeta.of_rows(&ratings.items.counts()),
-    ];
+    let zeta =
+        [users_zeta.of_rows(&ratings.users.counts()), items_zeta.of_rows(&ratings.items.counts())];
     let layout_seconds = clock.elapsed().as_secs_f64();
     let test = input.test.filter(|test| !test.is_empty()).cloned().unwrap_or_default();
     let clock = Instant::now();
