@@ -93,14 +93,11 @@ impl Samples {
     /// No samples, samples of another shape than the means or with numbers that are not finite or,
     /// in 16 bits, too large; or if the file cannot be written.
     pub fn save(&self, dir: impl AsRef<Path>, means: &Factors) -> Result<()> {
-<<<<<<< HEAD
         self.write(&dir.as_ref().join(Self::FILE), means)
     }
 
     /// Writes the samples to a file of any name.
     pub(super) fn write(&self, path: &Path, means: &Factors) -> Result<()> {
-=======
->>>>>>> bayes-gpu
         self.check(means)
             .map_err(|message| Error::data(format!("samples not saved: {message}")))?;
         let (count, k) = (self.samples.len(), means.factors);

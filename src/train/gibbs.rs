@@ -53,7 +53,6 @@ pub(super) fn ready<'a>(
     let [users_zeta, items_zeta] = &popularity;
     let zeta =
         [users_zeta.of_rows(&ratings.users.counts()), items_zeta.of_rows(&ratings.items.counts())];
-<<<<<<< HEAD
     let held_out = input.test.filter(|test| !test.is_empty()).cloned().unwrap_or_default();
     let watched = watched(input.ratings, &held_out);
     let numbers = match &levels {
@@ -93,8 +92,6 @@ pub(super) fn ready<'a>(
             })
             .collect()),
     };
-=======
->>>>>>> bayes-gpu
     let layout_seconds = clock.elapsed().as_secs_f64();
     let Sampling { chains, sums, probabilities, traces, samples } = sampling;
     let (starts, chains): (Vec<Factors>, Vec<Chain>) = chains.into_iter().unzip();
