@@ -82,7 +82,8 @@ impl Samples {
     /// No samples, samples of another shape than the means or with numbers that are not finite or,
     /// in 16 bits, too large; or if the file cannot be written.
     pub fn save(&self, dir: impl AsRef<Path>, means: &Factors) -> Result<()> {
-        self.check(means).map_err(|message| Error::data(format!("samples not saved: {message}")))?;
+        self.check(means)
+            .map_err(|message| Error::data(format!("samples not saved: {message}")))?;
         let (count, k) = (self.samples.len(), means.factors);
         let rows = [means.users(), means.items()];
         let halves: [Vec<f16>; 2] = match self.precision {
@@ -220,8 +221,7 @@ impl Samples {
                 };
             }
             if !levels.is_empty() {
-                sample.thresholds =
-                    file.read_part("thresholds", &[count, levels.len() - 1], at)?;
+                sample.thresholds = file.read_part("thresholds", &[count, levels.len() - 1], at)?;
             }
             samples.push(sample);
         }
