@@ -84,7 +84,7 @@ pub fn run(args: Args) -> Result<()> {
     let clock = Instant::now();
     new.join(&*backend, &mut model, &mut seen, &rows)?;
     let seconds = clock.elapsed().as_secs_f64();
-    model.save_with(&args.output, &seen, args.force)?;
+    model.save_with(&args.output, &seen, None, args.force)?;
     let side = new.side.name();
     let added = ids(&model, new.side) - before;
     let updated = rows.ids.len() - added;

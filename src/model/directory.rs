@@ -2,9 +2,9 @@
 
 use super::tensors::{AGAIN, Tensor, TensorFile};
 use super::whole::{self, Kind, write_file};
-use super::{Factors, RunRecord, Seen, id_file, tensors};
+use super::{Factors, RunRecord, Samples, Seen, id_file, tensors};
 use crate::data::{Ids, Ratings, Transform, UNKNOWN};
-use crate::train::Loss;
+use crate::train::{Loss, Solver};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::fs;
@@ -19,7 +19,8 @@ const USERS: &str = "users.csv";
 const ITEMS: &str = "items.csv";
 const RUN: &str = "run.json";
 
-/// A trained model: all of a model directory but the training pairs ([`Seen`]).
+/// A trained model: all of a model directory but the training pairs ([`Seen`]) and, of a Bayesian
+/// model, the [`Samples`], whose means its factors are.
 #[derive(Clone, Debug)]
 pub struct Model {
     /// The embeddings, biases and mean.
@@ -64,7 +65,7 @@ impl Model {
         what: "a wgmf model",
         // A trainer may leave checkpoints beside the model.
         owns: &|name| {
-            [FACTORS, USERS, ITEMS, RUN, Seen::FILE].contains(&name)
+            [FACTORS, USERS, ITEMS, RUN, Seen::FILE, Samples::FILE].contains(&name)
                 || name.starts_with("checkpoint")
         },
     };
@@ -111,22 +112,35 @@ impl Model {
         let check = self.check();
         check.map_err(|message| Error::data(format!("model not saved: {message}")))?;
         let seen = Seen::new(seen, self.factors.users(), self.factors.items())?;
-        self.write(dir.as_ref(), &seen, overwrite)
+        self.save_with(dir, &seen, None, overwrite)
     }
 
-    /// As [`save`](Self::save), with the record of the training pairs as it is.
-    pub fn save_with(&self, dir: impl AsRef<Path>, seen: &Seen, overwrite: bool) -> Result<()> {
+    /// As [`save`](Self::save), with the record of the training pairs as it is, and the samples of a
+    /// Bayesian model, which needs them.
+    pub fn save_with(
+        &self,
+        dir: impl AsRef<Path>,
+        seen: &Seen,
+        samples: Option<&Samples>,
+        overwrite: bool,
+    ) -> Result<()> {
         let sizes = (self.factors.users(), self.factors.items());
-        let check = self.check().and_then(|()| match (seen.users(), seen.items()) == sizes {
-            true => Ok(()),
-            false => Err("the training pairs are another model's".to_owned()),
+        let check = self.check().and_then(|()| {
+            if (seen.users(), seen.items()) != sizes {
+                return Err("the training pairs are another model's".to_owned());
+            }
+            match (self.is_bayesian(), samples) {
+                (true, None) => Err("a model of solver bayes needs its samples"),
+                (false, Some(_)) => Err("only a model of solver bayes has samples"),
+                _ => Ok(()),
+            }
+            .map_err(str::to_owned)
         });
         check.map_err(|message| Error::data(format!("model not saved: {message}")))?;
-        self.write(dir.as_ref(), seen, overwrite)
-    }
-
-    fn write(&self, dir: &Path, seen: &Seen, overwrite: bool) -> Result<()> {
-        whole::write_directory(dir, overwrite, &Self::KIND, |dir| {
+        whole::write_directory(dir.as_ref(), overwrite, &Self::KIND, |dir| {
+            if let Some(samples) = samples {
+                samples.save(dir, &self.factors)?;
+            }
             write_factors(&dir.join(FACTORS), &self.factors)?;
             id_file::write(&dir.join(USERS), &self.users, &self.user_ratings)?;
             id_file::write(&dir.join(ITEMS), &self.items, &self.item_ratings)?;
@@ -157,6 +171,26 @@ impl Model {
             return Err(Error::file(dir.as_ref().join(Seen::FILE), message));
         }
         Ok(seen)
+    }
+
+    /// Whether the model has samples of the posterior beside its means.
+    pub fn is_bayesian(&self) -> bool {
+        self.run.solver == Solver::Bayes.name()
+    }
+
+    /// The samples of the model in `dir`, checked against this model.
+    ///
+    /// # Errors
+    /// A model that is not Bayesian; no samples, a damaged file, or the samples of another model.
+    pub fn open_samples(&self, dir: impl AsRef<Path>) -> Result<Samples> {
+        if !self.is_bayesian() {
+            let message = format!(
+                "was trained by {} and holds no samples of the posterior; train with --solver bayes",
+                self.run.solver
+            );
+            return Err(Error::file(dir, message));
+        }
+        Samples::open(dir, &self.factors)
     }
 
     fn check(&self) -> Result<(), String> {

@@ -59,6 +59,18 @@ impl Factors {
         score
     }
 
+    /// A checksum of every number: what tells one model's factors from another's.
+    pub fn checksum(&self) -> u32 {
+        let mut sum = flate2::Crc::new();
+        let arrays = [&self.user_factors, &self.item_factors, &self.user_bias, &self.item_bias];
+        for array in arrays {
+            // By parts: the sum counts its bytes in 32 bits.
+            array.chunks(1 << 24).for_each(|part| sum.update(bytemuck::cast_slice(part)));
+        }
+        sum.update(bytemuck::bytes_of(&self.global_mean));
+        sum.sum()
+    }
+
     /// The first row of a side that holds an infinity or a NaN.
     pub fn first_non_finite(&self, side: crate::data::Side) -> Option<u32> {
         let (factors, bias) = match side {

@@ -2,6 +2,7 @@
 
 use super::Factors;
 use crate::data::Side;
+use crate::train::SamplePrecision;
 
 /// A side's prior in one sample: its rows `[p, b] ~ N(m + ζ s, Λ⁻¹)`, where `ζ` is a row's popularity.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -96,4 +97,13 @@ pub struct Samples {
     pub popularity: [Popularity; 2],
     /// The values of the levels, ascending, where ratings are levels; else empty.
     pub levels: Vec<f32>,
+    /// How factors are stored in the file.
+    pub precision: SamplePrecision,
+}
+
+impl Samples {
+    /// All but the samples.
+    pub fn header(&self) -> Samples {
+        Samples { samples: Vec::new(), levels: self.levels.clone(), ..*self }
+    }
 }

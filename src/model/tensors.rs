@@ -25,6 +25,12 @@ pub(crate) trait Element: Pod {
 impl Element for f32 {
     const DTYPE: Dtype = Dtype::F32;
 }
+impl Element for f64 {
+    const DTYPE: Dtype = Dtype::F64;
+}
+impl Element for half::f16 {
+    const DTYPE: Dtype = Dtype::F16;
+}
 impl Element for u32 {
     const DTYPE: Dtype = Dtype::U32;
 }
@@ -37,14 +43,23 @@ pub(crate) struct Tensor<'a> {
     name: &'a str,
     shape: Vec<usize>,
     dtype: Dtype,
-    bytes: &'a [u8],
+    parts: Vec<&'a [u8]>,
 }
 
 impl<'a> Tensor<'a> {
     /// `data` in row-major order of `shape`.
     pub fn new<T: Element>(name: &'a str, shape: &[usize], data: &'a [T]) -> Self {
-        let bytes = bytemuck::cast_slice(data);
-        Tensor { name, shape: shape.to_vec(), dtype: T::DTYPE, bytes }
+        Self::of_parts(name, shape, [data])
+    }
+
+    /// The parts one after another, in row-major order of `shape`.
+    pub fn of_parts<T: Element>(
+        name: &'a str,
+        shape: &[usize],
+        parts: impl IntoIterator<Item = &'a [T]>,
+    ) -> Self {
+        let parts = parts.into_iter().map(bytemuck::cast_slice).collect();
+        Tensor { name, shape: shape.to_vec(), dtype: T::DTYPE, parts }
     }
 }
 
@@ -55,7 +70,7 @@ pub(crate) fn write(path: &Path, mut tensors: Vec<Tensor>) -> Result<()> {
     let mut end = 0;
     let infos = tensors.iter().map(|t| {
         let start = end;
-        end += t.bytes.len();
+        end += t.parts.iter().map(|part| part.len()).sum::<usize>();
         let info =
             TensorInfo { dtype: t.dtype, shape: t.shape.clone(), data_offsets: (start, end) };
         (t.name.to_owned(), info)
@@ -67,7 +82,7 @@ pub(crate) fn write(path: &Path, mut tensors: Vec<Tensor>) -> Result<()> {
         header.resize(header.len().next_multiple_of(8), b' ');
         out.write_all(&(header.len() as u64).to_le_bytes())?;
         out.write_all(&header)?;
-        tensors.iter().try_for_each(|t| out.write_all(t.bytes))
+        tensors.iter().flat_map(|t| &t.parts).try_for_each(|part| out.write_all(part))
     })
 }
 
@@ -129,6 +144,26 @@ impl TensorFile {
 
     /// A tensor of the given type and shape: (shape), row-major.
     pub fn read<T: Element>(&mut self, name: &str, shape: &[usize]) -> Result<Vec<T>> {
+        self.read_cut(name, shape, (0, 1))
+    }
+
+    /// Part `at` of a tensor of the given type and shape, cut along the first dimension: (shape[1..]),
+    /// row-major.
+    pub fn read_part<T: Element>(
+        &mut self,
+        name: &str,
+        shape: &[usize],
+        at: usize,
+    ) -> Result<Vec<T>> {
+        self.read_cut(name, shape, (at, shape[0]))
+    }
+
+    fn read_cut<T: Element>(
+        &mut self,
+        name: &str,
+        shape: &[usize],
+        (at, of): (usize, usize),
+    ) -> Result<Vec<T>> {
         let info = self.info(name)?;
         if info.dtype != T::DTYPE || info.shape != shape {
             let message = format!(
@@ -141,12 +176,19 @@ impl TensorFile {
         }
         // The header was checked: the offsets span exactly the shape, and lie inside the file.
         let (from, to) = info.data_offsets;
-        let mut data = vec![T::zeroed(); (to - from) / size_of::<T>()];
+        let part = (to - from) / of;
+        let from = from + at * part;
+        let mut data = vec![T::zeroed(); part / size_of::<T>()];
         self.file
             .seek(SeekFrom::Start(self.start + from as u64))
             .and_then(|_| self.file.read_exact(bytemuck::cast_slice_mut(&mut data)))
             .map_err(|e| Error::io(&self.path, e))?;
         Ok(data)
+    }
+
+    /// Whether the tensor of this name holds `T`.
+    pub fn is<T: Element>(&self, name: &str) -> bool {
+        self.metadata.info(name).is_some_and(|info| info.dtype == T::DTYPE)
     }
 
     fn info(&self, name: &str) -> Result<&TensorInfo> {

@@ -62,12 +62,13 @@ impl Solver {
 }
 
 /// How the numbers of kept samples are stored.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SamplePrecision {
     /// 16 bits for factors: half the size, no change in the fourth digit of a prediction.
     F16,
     /// 32 bits.
+    #[default]
     F32,
 }
 
@@ -254,6 +255,16 @@ pub struct Settings {
     pub seed: u64,
     /// Whether batches are shuffled.
     pub shuffle: bool,
+}
+
+impl Settings {
+    /// How many samples of a chain are kept once `sweep` of the sampler is done: thinned evenly over
+    /// the sweeps after burn-in.
+    pub fn kept_by(&self, sweep: usize) -> usize {
+        let each = (self.keep / self.chains.max(1)).max(1) as u128;
+        let after = sweep.saturating_sub(self.burn_in) as u128;
+        (after * each / self.samples.max(1) as u128) as usize
+    }
 }
 
 // What a solver does not have is left out of run.json.
@@ -467,8 +478,8 @@ impl Options {
             likelihood: self.likelihood.unwrap_or_default(),
             clip: self.clip,
             sample_precision: Some(self.sample_precision.unwrap_or(precision)),
-            // Larger starts forget themselves later, smaller ones take longer to grow.
-            init_scale: rounded(self.init_scale.unwrap_or(0.1 * spread.sqrt())),
+            // Factors that start small take long to grow.
+            init_scale: rounded(self.init_scale.unwrap_or(spread.sqrt())),
             patience: self.patience,
             seed: self.seed,
             shuffle: false,

@@ -1,0 +1,338 @@
+//! `samples.safetensors`: the samples of a Bayesian model.
+
+use super::tensors::{AGAIN, Tensor, TensorFile, write};
+use super::{Factors, Popularity, RowPrior, Sample, Samples};
+use crate::data::{Ids, Side};
+use crate::train::SamplePrecision;
+use crate::{Error, Result};
+use half::f16;
+use half::slice::HalfFloatSliceExt;
+use std::path::Path;
+
+/// The tensors of a side: factors, bias, and the prior's mean, slope and precision.
+const SIDES: [[&str; 5]; 2] = [
+    ["user_factors", "user_bias", "user_prior_mean", "user_prior_slope", "user_prior_precision"],
+    ["item_factors", "item_bias", "item_prior_mean", "item_prior_slope", "item_prior_precision"],
+];
+
+/// The checksum of the model's factors.
+const MODEL: &str = "model_checksum";
+
+impl Sample {
+    /// Makes sure that the factors can be stored in `precision`. `names` are of users and items, for
+    /// the error.
+    ///
+    /// # Errors
+    /// A factor beyond what 16 bits hold.
+    pub fn check_precision(&self, precision: SamplePrecision, names: (&Ids, &Ids)) -> Result<()> {
+        let f = &self.factors;
+        if precision == SamplePrecision::F32 {
+            return Ok(());
+        }
+        for (side, factors, ids) in
+            [(Side::User, &f.user_factors, names.0), (Side::Item, &f.item_factors, names.1)]
+        {
+            let large = |x: &f32| x.is_finite() && !f16::from_f32(*x).is_finite();
+            if let Some(at) = factors.iter().position(large) {
+                return Err(Error::data(format!(
+                    "a sample of the factors of {} \"{}\" is {:e}, beyond 16 bits; give \
+                     --sample-precision f32",
+                    side.name(),
+                    ids.name((at / f.factors) as u32),
+                    factors[at]
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    /// Rounds the factors to what `precision` stores, so that a sample is the same before it is
+    /// written and after.
+    pub fn round(&mut self, precision: SamplePrecision) {
+        if precision == SamplePrecision::F16 {
+            let f = &mut self.factors;
+            let factors = f.user_factors.iter_mut().chain(&mut f.item_factors);
+            factors.for_each(|x| *x = f16::from_f32(*x).to_f32());
+        }
+    }
+}
+
+impl Samples {
+    /// The name of the file in a model directory.
+    pub const FILE: &str = "samples.safetensors";
+
+    /// Bytes of the file of `samples` samples of `users` × `items` rows with `k` factors, but for
+    /// some hundreds of its header.
+    pub fn file_bytes(
+        samples: usize,
+        (users, items): (usize, usize),
+        k: usize,
+        precision: SamplePrecision,
+    ) -> u64 {
+        let factor = match precision {
+            SamplePrecision::F16 => 2,
+            SamplePrecision::F32 => 4,
+        };
+        let wide = k as u64 + 1;
+        let (users, items) = (users as u64, items as u64);
+        let rows = (users + items) * (k as u64 * factor + 4);
+        let one = rows + (users + 1) * 4 + 2 * 8 * wide * (wide + 2) + 8;
+        samples as u64 * one
+    }
+
+    /// Writes `samples.safetensors` into `dir`, of `S` samples of the model with posterior means
+    /// `means`: `user_factors` (S, users, k) and `item_factors` as float16 or float32, `user_bias`
+    /// (S, users), `item_bias` and `noise_weights` (S, users + 1) as float32, and as float64
+    /// `noise_precision` (S), `user_prior_mean` and `user_prior_slope` (S, k + 1),
+    /// `user_prior_precision` (S, k + 1, k + 1) and those of items, `popularity` (2, 2): center and
+    /// scale of users and of items. Where ratings are levels also `levels` (L) as float32 and
+    /// `thresholds` (S, L − 1) as float64. `model_checksum` (1) as uint32 is
+    /// [that of the means](Factors::checksum).
+    ///
+    /// # Errors
+    /// No samples, samples of another shape than the means or with numbers that are not finite or,
+    /// in 16 bits, too large; or if the file cannot be written.
+    pub fn save(&self, dir: impl AsRef<Path>, means: &Factors) -> Result<()> {
+        self.write(&dir.as_ref().join(Self::FILE), means)
+    }
+
+    /// Writes the samples to a file of any name.
+    pub(super) fn write(&self, path: &Path, means: &Factors) -> Result<()> {
+        self.check(means)
+            .map_err(|message| Error::data(format!("samples not saved: {message}")))?;
+        let (count, k) = (self.samples.len(), means.factors);
+        let rows = [means.users(), means.items()];
+        let halves: [Vec<f16>; 2] = match self.precision {
+            SamplePrecision::F32 => Default::default(),
+            SamplePrecision::F16 => BOTH.map(|side| {
+                let mut halves = vec![f16::ZERO; count * rows[side] * k];
+                for (to, sample) in halves.chunks_mut((rows[side] * k).max(1)).zip(&self.samples) {
+                    to.convert_from_f32_slice(sample.factors_of(side));
+                }
+                halves
+            }),
+        };
+        if halves.iter().flatten().any(|x| !x.is_finite()) {
+            let message =
+                "samples not saved: a factor is beyond 16 bits; give --sample-precision f32";
+            return Err(Error::data(message));
+        }
+        let each = |of: fn(&Sample) -> f64| self.samples.iter().map(of).collect::<Vec<_>>();
+        let noise_precision = each(|sample| sample.noise_precision);
+        let popularity = self.popularity.map(|p| [p.center, p.scale]).concat();
+        let checksum = [means.checksum()];
+        let samples = &self.samples;
+        let mut tensors = vec![
+            Tensor::new("noise_precision", &[count], &noise_precision),
+            Tensor::of_parts(
+                "noise_weights",
+                &[count, rows[0] + 1],
+                samples.iter().map(|s| &s.noise_weights[..]),
+            ),
+            Tensor::new("popularity", &[2, 2], &popularity),
+            Tensor::new(MODEL, &[1], &checksum),
+        ];
+        for side in BOTH {
+            let [factors, bias, mean, slope, precision] = SIDES[side];
+            let (m, wide) = (rows[side], k + 1);
+            let priors = || samples.iter().map(|sample| &sample.priors[side]);
+            tensors.push(match self.precision {
+                SamplePrecision::F16 => Tensor::new(factors, &[count, m, k], &halves[side]),
+                SamplePrecision::F32 => Tensor::of_parts(
+                    factors,
+                    &[count, m, k],
+                    samples.iter().map(|s| s.factors_of(side)),
+                ),
+            });
+            tensors.extend([
+                Tensor::of_parts(bias, &[count, m], samples.iter().map(|s| s.bias_of(side))),
+                Tensor::of_parts(mean, &[count, wide], priors().map(|p| &p.mean[..])),
+                Tensor::of_parts(slope, &[count, wide], priors().map(|p| &p.slope[..])),
+                Tensor::of_parts(
+                    precision,
+                    &[count, wide, wide],
+                    priors().map(|p| &p.precision[..]),
+                ),
+            ]);
+        }
+        let levels = self.levels.len();
+        if levels > 0 {
+            tensors.push(Tensor::new("levels", &[levels], &self.levels));
+            let thresholds = samples.iter().map(|s| &s.thresholds[..]);
+            tensors.push(Tensor::of_parts("thresholds", &[count, levels - 1], thresholds));
+        }
+        write(path, tensors)
+    }
+
+    /// Reads the samples of the model in `dir` with the posterior means `means`, and checks them
+    /// whole.
+    ///
+    /// # Errors
+    /// No such file; one cut short, or of another model.
+    pub fn open(dir: impl AsRef<Path>, means: &Factors) -> Result<Samples> {
+        let dir = dir.as_ref();
+        let path = dir.join(Self::FILE);
+        if !path.is_file() {
+            let message = format!("is an incomplete model: {} is missing; {AGAIN}", Self::FILE);
+            return Err(Error::file(dir, message));
+        }
+        Self::read(&path, means)
+    }
+
+    /// Reads what [`write`](Self::write) wrote.
+    pub(super) fn read(path: &Path, means: &Factors) -> Result<Samples> {
+        let wrong = |message: String| Error::file(path, format!("{message}; {AGAIN}"));
+        let mut file = TensorFile::open(path)?;
+        let [count] = file.shape("noise_precision")?;
+        // Before the shapes: they are another model's in most cases.
+        if file.read::<u32>(MODEL, &[1])? != [means.checksum()] {
+            return Err(wrong("holds the samples of another model".into()));
+        }
+        let (k, rows) = (means.factors, [means.users(), means.items()]);
+        let noise_precision = file.read::<f64>("noise_precision", &[count])?;
+        let popularity = file.read::<f64>("popularity", &[2, 2])?;
+        let popularity =
+            [0, 2].map(|at| Popularity { center: popularity[at], scale: popularity[at + 1] });
+        let levels: Vec<f32> = match file.has("levels") {
+            true => {
+                let [levels] = file.shape("levels")?;
+                file.read("levels", &[levels])?
+            }
+            false => Vec::new(),
+        };
+        let precision = match file.is::<f16>("user_factors") {
+            true => SamplePrecision::F16,
+            false => SamplePrecision::F32,
+        };
+        let mut samples = Vec::new();
+        for (at, noise_precision) in noise_precision.into_iter().enumerate() {
+            let mut sample = Sample {
+                factors: Factors {
+                    factors: k,
+                    global_mean: means.global_mean,
+                    ..Factors::default()
+                },
+                noise_precision,
+                noise_weights: file.read_part("noise_weights", &[count, rows[0] + 1], at)?,
+                ..Sample::default()
+            };
+            for side in BOTH {
+                let [factors, bias, mean, slope, prior] = SIDES[side];
+                let (m, wide) = (rows[side], k + 1);
+                let read = match precision {
+                    SamplePrecision::F16 => {
+                        let halves = file.read_part::<f16>(factors, &[count, m, k], at)?;
+                        let mut read = vec![0.0; halves.len()];
+                        halves.convert_to_f32_slice(&mut read);
+                        read
+                    }
+                    SamplePrecision::F32 => file.read_part(factors, &[count, m, k], at)?,
+                };
+                let f = &mut sample.factors;
+                let (to, to_bias) = match side {
+                    0 => (&mut f.user_factors, &mut f.user_bias),
+                    _ => (&mut f.item_factors, &mut f.item_bias),
+                };
+                *to = read;
+                *to_bias = file.read_part(bias, &[count, m], at)?;
+                sample.priors[side] = RowPrior {
+                    mean: file.read_part(mean, &[count, wide], at)?,
+                    slope: file.read_part(slope, &[count, wide], at)?,
+                    precision: file.read_part(prior, &[count, wide, wide], at)?,
+                };
+            }
+            if !levels.is_empty() {
+                sample.thresholds = file.read_part("thresholds", &[count, levels.len() - 1], at)?;
+            }
+            samples.push(sample);
+        }
+        let samples = Samples { samples, popularity, levels, precision };
+        samples.check(means).map_err(wrong)?;
+        Ok(samples)
+    }
+
+    /// What is wrong with these samples of the model with posterior means `means`.
+    fn check(&self, means: &Factors) -> Result<(), String> {
+        if self.samples.is_empty() {
+            return Err("there are no samples".into());
+        }
+        let (k, rows) = (means.factors, [means.users(), means.items()]);
+        for popularity in &self.popularity {
+            if !popularity.center.is_finite()
+                || !(popularity.scale.is_finite() && popularity.scale > 0.0)
+            {
+                return Err("\"popularity\" is not finite, or its scale not above 0".into());
+            }
+        }
+        if self.levels.len() == 1 || !rises(self.levels.iter().map(|&x| f64::from(x))) {
+            return Err("\"levels\" are not two or more in rising order".into());
+        }
+        for (at, sample) in self.samples.iter().enumerate() {
+            let of = format!("of sample {at}");
+            let shapes = [
+                sample.factors.factors == k,
+                sample.factors.global_mean == means.global_mean,
+                sample.noise_weights.len() == rows[0] + 1,
+                sample.thresholds.len() == self.levels.len().saturating_sub(1),
+            ];
+            let sides = BOTH.map(|side| {
+                let (prior, wide) = (&sample.priors[side], k + 1);
+                sample.factors_of(side).len() == rows[side] * k
+                    && sample.bias_of(side).len() == rows[side]
+                    && [prior.mean.len(), prior.slope.len()] == [wide; 2]
+                    && prior.precision.len() == wide * wide
+            });
+            if !shapes.into_iter().chain(sides).all(|agrees| agrees) {
+                return Err(format!("the shape {of} is not that of the model"));
+            }
+            if !(sample.noise_precision.is_finite() && sample.noise_precision > 0.0) {
+                return Err(format!("\"noise_precision\" {of} is not finite and above 0"));
+            }
+            if !sample.noise_weights.iter().all(|&a| a.is_finite() && a > 0.0) {
+                return Err(format!("\"noise_weights\" {of} are not all finite and above 0"));
+            }
+            for side in BOTH {
+                let [factors, bias, mean, slope, precision] = SIDES[side];
+                let prior = &sample.priors[side];
+                let singles = |x: &[f32]| x.iter().all(|x| x.is_finite());
+                let doubles = |x: &[f64]| x.iter().all(|x| x.is_finite());
+                let finite = [
+                    (factors, singles(sample.factors_of(side))),
+                    (bias, singles(sample.bias_of(side))),
+                    (mean, doubles(&prior.mean)),
+                    (slope, doubles(&prior.slope)),
+                    (precision, doubles(&prior.precision)),
+                ];
+                if let Some((name, _)) = finite.iter().find(|(_, finite)| !finite) {
+                    return Err(format!("\"{name}\" {of} is not finite"));
+                }
+                let mut triangle = prior.precision.clone();
+                if !crate::dense::cholesky(&mut triangle, k + 1) {
+                    return Err(format!("\"{precision}\" {of} is not positive definite"));
+                }
+            }
+            if !rises(sample.thresholds.iter().copied()) {
+                return Err(format!("\"thresholds\" {of} are not in rising order"));
+            }
+        }
+        Ok(())
+    }
+}
+
+const BOTH: [usize; 2] = [0, 1];
+
+impl Sample {
+    fn factors_of(&self, side: usize) -> &[f32] {
+        [&self.factors.user_factors, &self.factors.item_factors][side]
+    }
+
+    fn bias_of(&self, side: usize) -> &[f32] {
+        [&self.factors.user_bias, &self.factors.item_bias][side]
+    }
+}
+
+/// Whether each number is finite and above the one before.
+fn rises(mut numbers: impl Iterator<Item = f64>) -> bool {
+    let mut last = f64::NEG_INFINITY;
+    numbers.all(|x| x.is_finite() && std::mem::replace(&mut last, x) < x)
+}
