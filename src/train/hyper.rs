@@ -276,3 +276,6 @@ fn ln_gamma(mut x: f64) -> f64 {
     let series = r / 12.0 - r * r2 / 360.0 + r * r2 * r2 / 1260.0 - r * r2 * r2 * r2 / 1680.0;
     (x - 0.5) * x.ln() - x + 0.5 * std::f64::consts::TAU.ln() + series - shift
 }
+
+#[cfg(test)]
+mod tests;
