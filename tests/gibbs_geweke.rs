@@ -143,7 +143,8 @@ impl Setting {
             global_mean: self.design.mean as f32,
         };
         let weights = weights.iter().map(|&a| a as f32).collect();
-        let chain = Chain { noise: Noise { precision, weights, shape }, priors };
+        let noise = Noise { precision, weights, shape };
+        let chain = Chain { noise, priors, thresholds: Vec::new() };
         (start, chain, values.iter().map(|&v| v as f32).collect())
     }
 
