@@ -117,13 +117,13 @@ fn weighted(design: &Design, random: &mut ChaCha8Rng) -> (Vec<f64>, f64) {
             log_weight -= 0.5 * x * x + l[j][j].ln();
         }
         let mut a = lambda.clone();
-        let mut right = vec![0.0; 2];
+        let mut right = [0.0; 2];
         for i in 0..2 {
             right[i] = lambda[i][0] * mean[0] + lambda[i][1] * mean[1];
             for &(item, value) in &seen {
                 right[i] += noise * y(item)[i] * target(item, value);
-                for j in 0..2 {
-                    a[i][j] += noise * y(item)[i] * y(item)[j];
+                for (to, other) in a[i].iter_mut().zip(y(item)) {
+                    *to += noise * y(item)[i] * other;
                 }
             }
         }
