@@ -14,7 +14,9 @@ use rayon::prelude::*;
 /// (Salakhutdinov and Mnih 2008, "Bayesian probabilistic matrix factorization using Markov chain
 /// Monte Carlo", equations 7 and 14), with a regression on `ζ` in the place of the mean alone
 /// (as Macau has on side information, Simm et al. 2017):
-/// `Λ ~ Wishart(W₀, ν₀)`, and `m` and `s ~ N(0, (β₀ Λ)⁻¹)`, with `ν₀` the number of coordinates.
+/// `Λ ~ Wishart(W₀, ν₀)`, and `m` and `s ~ N(0, (β₀ Λ)⁻¹)`, with `ν₀` the number of coordinates and
+/// two more: the least whole number with which `Λ⁻¹` has a mean, which is `W₀⁻¹`. With fewer, a
+/// side of a few rows now and then gets a `Λ` that is singular in 32 bits.
 ///
 /// How often something is rated says something about how: with `ζ`, rare rows are drawn to what rare
 /// rows are like.
@@ -33,6 +35,9 @@ pub struct NormalWishart {
 
 /// `β₀`.
 const PRIOR_ROWS: f64 = 1.0;
+
+/// `ν₀` beyond the number of coordinates.
+const PRIOR_DEGREES: usize = 2;
 
 impl NormalWishart {
     /// Coordinates that are drawn.
@@ -86,7 +91,8 @@ impl NormalWishart {
         if !cholesky(&mut inverse, width) {
             return Err(Error::data("the rows' moments have no Cholesky factor"));
         }
-        let (precision, normals) = wishart(&inverse, width, (width + moments.rows) as f64, random)?;
+        let degrees = (width + PRIOR_DEGREES + moments.rows) as f64;
+        let (precision, normals) = wishart(&inverse, width, degrees, random)?;
         // B ~ B* + L_K⁻ᵀ Z with rows of Z ~ N(0, Λ⁻¹).
         let slope = (0..width).map(|j| (second[j] + normals[1][j]) / last);
         let slope: Vec<f64> = slope.collect();
@@ -270,3 +276,6 @@ fn ln_gamma(mut x: f64) -> f64 {
     let series = r / 12.0 - r * r2 / 360.0 + r * r2 * r2 / 1260.0 - r * r2 * r2 * r2 / 1680.0;
     (x - 0.5) * x.ln() - x + 0.5 * std::f64::consts::TAU.ln() + series - shift
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,7 @@
 //! The Gibbs sampler's passes in f64, from the formulas at [`Conditional`]: the whole normal
 //! equations of each row, Cholesky's method as it stands in the books, plain sums. The random numbers
 //! are those of the same stream, so that each draw has an exact answer.
+#![expect(clippy::needless_range_loop, reason = "indices as the formulas have them")]
 
 use super::{Model, Rows, inner};
 use std::ops::ControlFlow;

@@ -13,7 +13,7 @@ pub enum Fault {
     NoMean,
     /// Rows are drawn as if `s` were zero.
     NoSlope,
-    /// Rows are drawn as if `Λ` were next to zero.
+    /// Rows are drawn as if `Λ` were a tenth of it.
     NoPrecision,
     /// Rows are drawn as if their bias had nothing to do with the other coordinates in `Λ`.
     BiasApart,
@@ -47,7 +47,7 @@ fn distorted(prior: &RowPrior, fault: Fault) -> RowPrior {
     match fault {
         Fault::NoMean => prior.mean.fill(0.0),
         Fault::NoSlope => prior.slope.fill(0.0),
-        Fault::NoPrecision => prior.precision.iter_mut().for_each(|x| *x *= 1e-3),
+        Fault::NoPrecision => prior.precision.iter_mut().for_each(|x| *x *= 0.1),
         Fault::BiasApart => {
             for j in 0..wide - 1 {
                 prior.precision[j * wide + wide - 1] = 0.0;

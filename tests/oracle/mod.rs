@@ -2,6 +2,7 @@
 //! indices, no order of its own. It shares nothing with the crate but its data types.
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
+pub mod bayes;
 pub mod case;
 pub mod gibbs;
 pub mod gibbs_case;
