@@ -5,6 +5,11 @@
 // subtracts what the panels to the left explain, and once the diagonal block is known solves for its
 // part of L; the last row becomes the solution of `L y = b` on the way. Then `L' x = y` from right
 // to left. L lies in workgroup memory where it fits (RESIDENT), else in the place of A.
+//
+// With DRAW the row is drawn from the Gaussian of which the solution is the mean and A the
+// precision, but for the scale `1 / deviation^2`: standard normal numbers are added to `y`. `whole` then is what
+// a prior adds: its precision, as `matrices`, with ones on the diagonal of padding, and in the last
+// row its part of the right-hand side; behind it, what each of a row's popularity adds to that row.
 // Twin: src/cpu/cholesky.rs.
 
 override COORDINATES: u32 = 8u;    // factors that are solved for
@@ -18,6 +23,10 @@ override WIDTH: u32 = 8u;          // vec4 columns of a row of factors
 override UNOBSERVED: bool = false; // whether pairs without a rating count
 override BLOCK: bool = false;      // whether a change is solved for, from remainders
 override DELTAS: u32 = 2u;         // vec4 columns of a row of `deltas`; 0 where they are of no use
+override DRAW: bool = false;       // whether rows are drawn
+override ROW_BIAS: bool = false;   // of a draw: whether rows have a bias, solved for here or not
+override FACTORS: u32 = 8u;        // of a draw: factors of a row; the prior's bias is next
+override PRIOR: u32 = 8u;          // of a draw: row of the right-hand side in the prior
 
 const WORKGROUP: u32 = 64u;
 
@@ -32,23 +41,114 @@ struct Params {
     floor_bias: f32,
     unobserved: f32,   // weight of every pair
     not_a_number: f32,
+    first_row: u32,    // the tile's first row in its side
+}
+
+// What a draw of a side has of its own.
+struct Sweep {
+    key_low: u32,
+    key_high: u32,
+    sweep: u32,
+    tag: u32,
+    deviation: f32,
 }
 
 struct Solve {
     row: u32,
     slot: u32,
-    penalty: f32,
+    penalty: f32, // weight of the regularization; of a draw the row's popularity
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> solves: array<Solve>;
 @group(0) @binding(2) var<storage, read_write> matrices: array<vec4<f32>>;
-@group(0) @binding(3) var<storage, read> whole: array<vec4<f32>>;     // the partners' Gram matrix
+@group(0) @binding(3) var<storage, read> whole: array<vec4<f32>>;     // the partners' Gram matrix, or a prior
 @group(0) @binding(4) var<storage, read_write> own: array<f32>;       // (rows of a tile, 4 WIDTH)
 @group(0) @binding(5) var<storage, read_write> biases: array<f32>;
 @group(0) @binding(6) var<storage, read_write> deltas: array<f32>;    // (rows of a tile, 4 DELTAS)
+@group(0) @binding(7) var<storage, read> weights: array<f32>;         // of rows' noise, as `biases`
+@group(0) @binding(8) var<uniform> sweep: Sweep;
 
 var<workgroup> store: array<vec4<f32>, 1024>;
+
+// The generator, from here to the end of `normals`: the same text in each shader that draws. Twin:
+// src/random.rs.
+
+// A 64-bit product: its high and its low word, from halves of 16 bits.
+fn product(a: u32, b: u32) -> vec2<u32> {
+    let low = (a & 0xffffu) * (b & 0xffffu);
+    let middle = (a >> 16u) * (b & 0xffffu);
+    let other = (a & 0xffffu) * (b >> 16u);
+    let carried = (low >> 16u) + (middle & 0xffffu) + (other & 0xffffu);
+    let high = (a >> 16u) * (b >> 16u) + (middle >> 16u) + (other >> 16u) + (carried >> 16u);
+    return vec2(high, a * b);
+}
+
+// Four random words of a counter under a key: Philox 4x32 with 10 rounds.
+fn random_words(start: vec4<u32>, start_key: vec2<u32>) -> vec4<u32> {
+    var counter = start;
+    var key = start_key;
+    for (var turn = 0u; turn < 10u; turn += 1u) {
+        let first = product(0xd2511f53u, counter.x);
+        let second = product(0xcd9e8d57u, counter.z);
+        counter = vec4(second.x ^ counter.y ^ key.x, second.y,
+            first.x ^ counter.w ^ key.y, first.y);
+        key += vec2(0x9e3779b9u, 0xbb67ae85u);
+    }
+    return counter;
+}
+
+// The natural logarithm of a positive number, by a series in `s`, which is below 0.172. Of the
+// built-in one WGSL asks too little: near 1 it may have no digit right.
+fn logarithm(x: f32) -> f32 {
+    let bits = bitcast<u32>(x);
+    var exponent = i32(bits >> 23u) - 127;
+    var mantissa = bitcast<f32>((bits & 0x7fffffu) | 0x3f800000u);
+    if mantissa > 1.4142135 {
+        mantissa *= 0.5;
+        exponent += 1;
+    }
+    let s = (mantissa - 1.0) / (mantissa + 1.0);
+    let t = s * s;
+    let series = 1.0 + t * (1.0 / 3.0 + t * (1.0 / 5.0 + t * (1.0 / 7.0 + t * (1.0 / 9.0))));
+    return f32(exponent) * 0.6931472 + 2.0 * s * series;
+}
+
+// Two independent standard normal numbers from two random words (Box and Muller 1958).
+fn box_muller(radius: u32, angle: u32) -> vec2<f32> {
+    let uniform = min((f32(radius) + 1.0) * (1.0 / 4294967296.0), 1.0);
+    let length = sqrt(max(-2.0 * logarithm(uniform), 0.0));
+    // Quarters of a turn, and what is left of the angle: at most an eighth of a turn either way.
+    let quarters = (angle + 0x20000000u) >> 30u;
+    let t = f32(bitcast<i32>(angle - (quarters << 30u))) * (1.5707964 / 1073741824.0);
+    let u = t * t;
+    let sine = t * (1.0 + u * (-1.0 / 6.0 + u * (1.0 / 120.0 + u * (-1.0 / 5040.0
+        + u * (1.0 / 362880.0)))));
+    let cosine = 1.0 + u * (-1.0 / 2.0 + u * (1.0 / 24.0 + u * (-1.0 / 720.0
+        + u * (1.0 / 40320.0))));
+    var turned = vec2(cosine, sine);
+    if (quarters & 1u) == 1u { turned = vec2(-turned.y, turned.x); }
+    if (quarters & 2u) == 2u { turned = -turned; }
+    return length * turned;
+}
+
+// Four standard normal numbers of a counter under a key.
+fn normals(counter: vec4<u32>, key: vec2<u32>) -> vec4<f32> {
+    let words = random_words(counter, key);
+    return vec4(box_muller(words.x, words.y), box_muller(words.z, words.w));
+}
+
+// The normal numbers of four columns of a row.
+fn normals_of(row: u32, column: u32) -> vec4<f32> {
+    let key = vec2(sweep.key_low, sweep.key_high);
+    let here = normals(vec4(column / 4u, row, sweep.sweep, sweep.tag), key);
+    let skipped = column % 4u;
+    if skipped == 0u { return here; }
+    let next = normals(vec4(column / 4u + 1u, row, sweep.sweep, sweep.tag), key);
+    if skipped == 1u { return vec4(here.yzw, next.x); }
+    if skipped == 2u { return vec4(here.zw, next.xy); }
+    return vec4(here.w, next.xyz);
+}
 
 // Where row `row` starts in its matrix, and its vec4 `column` behind that.
 fn start_of(row: u32) -> u32 {
@@ -85,11 +185,39 @@ fn whole_at(row: u32, column: u32) -> f32 {
     return whole[start_of(high) + column_of(low / 4u)][low % 4u];
 }
 
-// What is added to the sums over ratings: unobserved pairs and regularization; ones where the
-// coordinates are padded.
-fn added(row: u32, column: u32, penalty: f32) -> vec4<f32> {
+// What a prior adds to the right-hand side behind it for each of a row's popularity.
+fn slope(column: u32) -> vec4<f32> {
+    return whole[start_of(PRIOR / 8u * 8u + 8u) + column];
+}
+
+// A prior's part of the right-hand side: of one coordinate.
+fn prior_at(column: u32, popularity: f32) -> f32 {
+    let four = column / 4u;
+    let sum = whole[start_of(PRIOR) + column_of(four)] + popularity * slope(four);
+    return sum[column % 4u];
+}
+
+// What is added to the sums over ratings: a prior over the row's noise weight, or unobserved pairs
+// and regularization; ones where the coordinates are padded.
+fn added(row: u32, column: u32, penalty: f32, scale: f32) -> vec4<f32> {
     let index = vec4(4u * column) + vec4(0u, 1u, 2u, 3u);
     var sum = vec4<f32>();
+    if DRAW {
+        if BLOCK {
+            let known = COORDINATES + select(0u, 1u, BIAS);
+            if row >= known {
+                return select(sum, vec4(1.0), index == vec4(row));
+            }
+            let first = params.first_column;
+            let columns = min(vec4(first) + index, vec4(first + known - 1u));
+            sum = vec4(whole_at(first + row, columns.x), whole_at(first + row, columns.y),
+                whole_at(first + row, columns.z), whole_at(first + row, columns.w));
+            return scale * select(vec4<f32>(), sum, index < vec4(known));
+        }
+        sum = whole[start_of(row) + column_of(column)];
+        if row == TARGET { sum += penalty * slope(column); }
+        return scale * sum;
+    }
     if UNOBSERVED && row < COORDINATES {
         if BLOCK {
             let first = params.first_column;
@@ -117,7 +245,7 @@ fn floor_of(matrix: u32, row: u32, penalty: f32) -> f32 {
     var part = select(0.0, params.floor_bias, BIAS && row == COORDINATES);
     if row < COORDINATES { part = params.floor; }
     let whole = matrices[matrix + start_of(row) + column_of(row / 4u)]
-        + added(row, row / 4u, penalty);
+        + added(row, row / 4u, penalty, 1.0);
     return part * whole[row % 4u];
 }
 
@@ -145,6 +273,8 @@ fn cholesky(
     let matrix = solve.slot * TILES * 16u;
     let row_start = solve.row * WIDTH * 4u;
     let panels = TARGET / 4u;
+    var scale = 1.0;
+    if DRAW { scale = 1.0 / weights[params.own_bias + solve.row]; }
     // Of the team's store: the diagonal block, the floors of an even panel and of an odd one, then
     // what serves each step.
     let block = team * STORE;
@@ -155,7 +285,20 @@ fn cholesky(
         // finds a number of it at a time, and adds whole vec4s.
         for (var at = lane; at < TARGET; at += LANES) {
             var sum = 0.0;
-            if at < COORDINATES {
+            if DRAW {
+                if at < COORDINATES + select(0u, 1u, BIAS) {
+                    let column = params.first_column + at;
+                    for (var four = 0u; four < WIDTH; four += 1u) {
+                        let base = row_start + 4u * four;
+                        let x = vec4(own[base], own[base + 1u], own[base + 2u], own[base + 3u]);
+                        sum += dot(whole_column(column, four), x);
+                    }
+                    if ROW_BIAS {
+                        sum += whole_at(column, FACTORS) * biases[params.own_bias + solve.row];
+                    }
+                    sum = scale * (sum - prior_at(column, solve.penalty));
+                }
+            } else if at < COORDINATES {
                 let column = params.first_column + at;
                 if UNOBSERVED {
                     for (var four = 0u; four < WIDTH; four += 1u) {
@@ -228,14 +371,14 @@ fn cholesky(
                 t0 = matrices[matrix + other_start + to];
             }
             if !second {
-                s0 += added(row, panel, solve.penalty);
-                t0 += added(other, panel, solve.penalty);
+                s0 += added(row, panel, solve.penalty, scale);
+                t0 += added(min(other, TARGET), panel, solve.penalty, scale);
             }
             if first {
                 let next = column_of(panel + 1u);
-                s1 = matrices[matrix + start + next] + added(row, panel + 1u, solve.penalty);
+                s1 = matrices[matrix + start + next] + added(row, panel + 1u, solve.penalty, scale);
                 t1 = matrices[matrix + other_start + next]
-                    + added(other, panel + 1u, solve.penalty);
+                    + added(min(other, TARGET), panel + 1u, solve.penalty, scale);
             }
             for (var left = begin; left < panel; left += 1u) {
                 let offset = column_of(left);
@@ -355,6 +498,10 @@ fn cholesky(
         let at = start_of(TARGET) + column_of(four);
         var y: vec4<f32>;
         if RESIDENT { y = store[rest + at]; } else { y = matrices[matrix + at]; }
+        if DRAW {
+            let column = params.first_column + 4u * four;
+            y += sweep.deviation * sqrt(scale) * normals_of(params.first_row + solve.row, column);
+        }
         store[right + four] = y;
     }
     workgroupBarrier();

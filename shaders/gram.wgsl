@@ -21,6 +21,7 @@ override GROUPS: u32 = 1u;           // workgroups that share a segment
 override STAGED: u32 = 8u;           // ratings copied at a time
 override ALIGNED: bool = true;       // whether the first column is a multiple of 4
 override WEIGHTED: bool = false;     // whether ratings have weights
+override PARTNERS: bool = false;     // whether those are weights of the partners' ratings
 override REMAINDERS: bool = false;   // whether the target is what the model leaves of the rating
 
 const WORKGROUP: u32 = 64u;
@@ -50,13 +51,18 @@ struct Entry {
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> segments: array<Segment>;
 @group(0) @binding(2) var<storage, read> entries: array<Entry>;
-@group(0) @binding(3) var<storage, read> roots: array<f32>; // of the weights
+@group(0) @binding(3) var<storage, read> roots: array<f32>; // of the weights; of the partners' as `biases`
 @group(0) @binding(4) var<storage, read> partner: array<vec4<f32>>;
 @group(0) @binding(5) var<storage, read> biases: array<f32>;
 @group(0) @binding(6) var<storage, read> remainders: array<f32>;
 @group(0) @binding(7) var<storage, read_write> matrices: array<vec4<f32>>;
 
 var<workgroup> staged: array<vec4<f32>, 1024>;
+
+fn root_of(at: u32) -> f32 {
+    if PARTNERS { return roots[params.partner_bias + entries[at].partner]; }
+    return roots[at];
+}
 
 fn factor(row: u32, column: u32) -> f32 {
     let known = min(column, 4u * WIDTH - 1u);
@@ -80,7 +86,7 @@ fn factors_of(at: u32, column: u32) -> vec4<f32> {
         z = select(z, vec4(1.0), index == vec4(COORDINATES));
     }
     if WEIGHTED {
-        z *= roots[at];
+        z *= root_of(at);
     }
     return z;
 }
@@ -94,7 +100,7 @@ fn target_of(at: u32) -> f32 {
         t = entry.value - biases[params.partner_bias + entry.partner];
     }
     if WEIGHTED {
-        t *= roots[at];
+        t *= root_of(at);
     }
     return t;
 }
@@ -194,7 +200,7 @@ fn gram(
         workgroupBarrier();
     }
 
-    if length > 0u && tile < TILES {
+    if first + team <= last && tile < TILES {
         let to = (segment.slot * TILES + tile) * 16u;
         if params.add == 1u {
             a0 += matrices[to]; b0 += matrices[to + 1u];

@@ -36,6 +36,7 @@ pub mod data;
 mod dense;
 pub mod error;
 pub mod evaluate;
+pub mod gaussian;
 pub mod gpu;
 pub mod model;
 pub mod progress;

@@ -4,6 +4,10 @@
 //! A number depends on its key and its counter alone, so whoever asks for it, on whatever thread or
 //! device, gets the same 32 bits. The shaders have the same generator.
 
+mod truncated;
+
+pub use truncated::{OPEN, truncated_normal, truncated_normals};
+
 use rand::TryRng;
 use std::convert::Infallible;
 
@@ -55,6 +59,8 @@ pub enum Purpose {
     Thompson = 7,
     /// The noise: a user's weight in the row of that number.
     Noise = 8,
+    /// Thresholds between levels.
+    Thresholds = 9,
 }
 
 /// The random numbers of one purpose in one sweep of one chain.
@@ -95,14 +101,58 @@ impl Stream {
         [x, y, z, w]
     }
 
+    /// One word: that of a column of a row.
+    #[inline(always)]
+    pub fn word(self, row: u32, column: u32) -> u32 {
+        self.words(row, column / 4)[column as usize % 4]
+    }
+
+    /// The words of some columns of a row: as [`word`](Self::word) gives them, many at a time.
+    #[inline(always)]
+    pub fn many_words(self, row: u32, columns: &[u32; LANES], to: &mut [u32; LANES]) {
+        let mut fours = [0; LANES];
+        for lane in 0..LANES {
+            fours[lane] = columns[lane] / 4;
+        }
+        let words = self.philox_lanes(row, fours);
+        for lane in 0..LANES {
+            let (low, high) = match columns[lane] & 1 {
+                0 => (words[0][lane], words[2][lane]),
+                _ => (words[1][lane], words[3][lane]),
+            };
+            to[lane] = if columns[lane] & 2 == 0 { low } else { high };
+        }
+    }
+
     /// Standard normal numbers of the columns `4·four..4·four + 4·LANES` of a row, many at a time:
     /// the numbers that [`normals`](Self::normals) gives one call after another.
     #[inline(always)]
     pub fn many_normals(self, row: u32, four: u32, to: &mut [f32; 4 * LANES]) {
-        let mut counter = [[0; LANES], [row; LANES], [self.sweep; LANES], [self.tag; LANES]];
+        let mut fours = [0; LANES];
         for lane in 0..LANES {
-            counter[0][lane] = four.wrapping_add(lane as u32);
+            fours[lane] = four.wrapping_add(lane as u32);
         }
+        let counter = self.philox_lanes(row, fours);
+        let mut drawn = [[0.0; LANES]; 4];
+        for lane in 0..LANES {
+            let [x, y] = box_muller(counter[0][lane], counter[1][lane]);
+            (drawn[0][lane], drawn[1][lane]) = (x, y);
+        }
+        for lane in 0..LANES {
+            let [x, y] = box_muller(counter[2][lane], counter[3][lane]);
+            (drawn[2][lane], drawn[3][lane]) = (x, y);
+        }
+        for lane in 0..LANES {
+            for word in 0..4 {
+                to[4 * lane + word] = drawn[word][lane];
+            }
+        }
+    }
+
+    /// [`words`](Self::words) of many fours: each word of all.
+    #[inline(always)]
+    fn philox_lanes(self, row: u32, fours: [u32; LANES]) -> [[u32; LANES]; 4] {
+        let mut counter = [fours, [row; LANES], [self.sweep; LANES], [self.tag; LANES]];
         let mut key = self.key;
         for round in 0..ROUNDS {
             if round > 0 {
@@ -118,20 +168,7 @@ impl Stream {
                 counter[3][lane] = first as u32;
             }
         }
-        let mut drawn = [[0.0; LANES]; 4];
-        for lane in 0..LANES {
-            let [x, y] = box_muller(counter[0][lane], counter[1][lane]);
-            (drawn[0][lane], drawn[1][lane]) = (x, y);
-        }
-        for lane in 0..LANES {
-            let [x, y] = box_muller(counter[2][lane], counter[3][lane]);
-            (drawn[2][lane], drawn[3][lane]) = (x, y);
-        }
-        for lane in 0..LANES {
-            for word in 0..4 {
-                to[4 * lane + word] = drawn[word][lane];
-            }
-        }
+        counter
     }
 
     /// The numbers of a row, one after another, for distributions that take what they need.

@@ -6,7 +6,7 @@ use super::lines::{LANES, Line, Matrix, numbers, numbers_mut};
 use super::normal::{Block, PriorPart};
 use super::objective::{ranges, side_gram, squared_errors};
 use super::plan::Plan;
-use super::row::{Draw, Inputs};
+use super::row::{Draw, Inputs, Latents};
 use super::sweep::{cut, solve_side};
 use crate::Result;
 use crate::backend::{Conditional, GibbsPasses, GibbsProblem, Moments, RowTerms};
@@ -29,6 +29,7 @@ pub struct Gibbs {
     factors: usize,
     popularity: [Vec<f32>; 2],
     terms: RowTerms,
+    latent: bool,
     plans: [Plan; 2],
     /// Users and items of each chain.
     chains: Vec<[Matrix; 2]>,
@@ -37,7 +38,7 @@ pub struct Gibbs {
 impl Gibbs {
     /// Lays a problem out.
     pub fn new(cpu: Cpu, problem: GibbsProblem) -> Self {
-        let GibbsProblem { ratings, test, starts, popularity, bias, block, .. } = problem;
+        let GibbsProblem { ratings, test, starts, popularity, bias, block, latent } = problem;
         let (factors, mean) = starts.first().map_or((1, 0.0), |s| (s.factors, s.global_mean));
         let terms = RowTerms {
             bias,
@@ -60,6 +61,7 @@ impl Gibbs {
             factors,
             popularity,
             terms,
+            latent,
         }
     }
 }
@@ -145,6 +147,10 @@ impl GibbsPasses for Gibbs {
                 popularity,
                 weights: if side == Side::User { weights } else { &[] },
                 partner_roots: &roots,
+            }),
+            latents: self.latent.then_some(Latents {
+                thresholds: conditional.thresholds,
+                stream: conditional.latents,
             }),
         };
         Ok(solve_side(self.cpu, &inputs, &self.plans[place(side)], own, watch))

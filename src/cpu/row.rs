@@ -5,7 +5,7 @@ use super::lines::{LANES, Line, Matrix, numbers, numbers_mut, strip, vectors, ve
 use super::nonnegative::{mirror, nonnegative};
 use super::normal::{Block, Normal, Pivots, Prior, panel_rows};
 use crate::backend::RowTerms;
-use crate::random::{self, Stream};
+use crate::random::{self, OPEN, Stream, truncated_normals};
 use crate::train::SideRatings;
 use pulp::Simd;
 use std::ops::Range;
@@ -28,6 +28,17 @@ pub struct Inputs<'a> {
     pub blocks: &'a [Block],
     /// What is drawn instead of solved for.
     pub draw: Option<Draw<'a>>,
+    /// What is drawn in the place of the ratings' values, which are levels.
+    pub latents: Option<Latents<'a>>,
+}
+
+/// How the latent value behind a rating's level is drawn, given the rows as they are.
+#[derive(Clone, Copy)]
+pub struct Latents<'a> {
+    /// (levels − 1): where each level ends.
+    pub thresholds: &'a [f32],
+    /// The random words: a row's own in the column of the partner.
+    pub stream: Stream,
 }
 
 /// How a row is drawn from the Gaussian around its solution.
@@ -88,6 +99,9 @@ impl Draw<'_> {
 #[derive(Default)]
 pub struct Scratch {
     panel: Vec<Line>,
+    /// Latent values of the ratings from position `first` on.
+    latents: Vec<f32>,
+    first: usize,
     /// (ratings): `√w`.
     roots: Vec<f32>,
     /// (ratings): `√w t`, or `√w` times the residual.
@@ -144,9 +158,14 @@ impl Inputs<'_> {
     /// `√w` and `√w (v − μ − c)` of the ratings at `positions`.
     #[inline(always)]
     fn targets(&self, positions: Range<usize>, scratch: &mut Scratch) {
-        scratch.roots.clear();
-        scratch.targets.clear();
+        let Scratch { roots, targets, latents, first, .. } = scratch;
+        roots.clear();
+        targets.clear();
         let partner_roots = self.partner_roots();
+        let (values, first) = match self.latents {
+            Some(_) => (&latents[..], *first),
+            None => (&self.ratings.values[..], 0),
+        };
         for at in positions {
             let partner = self.ratings.partners[at] as usize;
             let root = match partner_roots.get(partner) {
@@ -154,8 +173,50 @@ impl Inputs<'_> {
                 None => self.ratings.weights.get(at).map_or(1.0, |w| w.sqrt()),
             };
             let bias = self.partner.bias[partner];
-            scratch.roots.push(root);
-            scratch.targets.push(root * (self.ratings.values[at] - self.mean - bias));
+            roots.push(root);
+            targets.push(root * (values[at - first] - self.mean - bias));
+        }
+    }
+
+    /// Draws the latent values of a row's ratings at `positions`, given its parameters `x` and `bias`.
+    #[inline(always)]
+    fn impute<S: Simd, const V: usize>(
+        &self,
+        simd: S,
+        (row, positions): (usize, Range<usize>),
+        (x, bias): (&[Line], f32),
+        scratch: &mut Scratch,
+    ) {
+        let Some(Latents { thresholds, stream }) = self.latents else { return };
+        scratch.first = positions.start;
+        scratch.latents.clear();
+        const MANY: usize = random::LANES;
+        let mut at = positions.start;
+        while at < positions.end {
+            let count = MANY.min(positions.end - at);
+            // Of the lanes that have no rating nothing is taken.
+            let (mut columns, mut words) = ([0; MANY], [0; MANY]);
+            let (mut means, mut low, mut high) = ([0.0; MANY], [-OPEN; MANY], [OPEN; MANY]);
+            for lane in 0..count {
+                let partner = self.ratings.partners[at + lane];
+                let level = self.ratings.values[at + lane] as usize;
+                if level > 0 {
+                    low[lane] = thresholds[level - 1];
+                }
+                if level < thresholds.len() {
+                    high[lane] = thresholds[level];
+                }
+                columns[lane] = partner;
+                means[lane] = self.mean
+                    + bias
+                    + self.partner.bias[partner as usize]
+                    + dot::<S, V>(simd, x, self.partner.row(partner));
+            }
+            stream.many_words(row as u32, &columns, &mut words);
+            let mut drawn = [0.0; MANY];
+            truncated_normals(&words, &means, &low, &high, &mut drawn);
+            scratch.latents.extend_from_slice(&drawn[..count]);
+            at += count;
         }
     }
 
@@ -205,15 +266,17 @@ impl Inputs<'_> {
         Panel { lines, stride, rows }
     }
 
-    /// The normal equations of ratings of one row, without regularization and without what every
-    /// pair weighs.
+    /// The normal equations of ratings of one row, whose parameters are `own`, without regularization
+    /// and without what every pair weighs.
     #[inline(always)]
     pub fn part<S: Simd, const V: usize>(
         &self,
         simd: S,
-        positions: Range<usize>,
+        (row, positions): (usize, Range<usize>),
+        own: (&[Line], f32),
         scratch: &mut Scratch,
     ) -> Normal {
+        self.impute::<S, V>(simd, (row, positions.clone()), own, scratch);
         let mut normal = Normal::default();
         let columns = 0..self.factors;
         normal.clear(self.factors);
@@ -261,6 +324,7 @@ impl Inputs<'_> {
             *bias = 0.0;
             return;
         }
+        self.impute::<S, V>(simd, (row, positions.clone()), (x, *bias), scratch);
         let n = positions.len();
         let strips = self.partner.strips;
         if self.blocks.len() > 1 && (n * strips <= STASH || strips > WHOLE) {

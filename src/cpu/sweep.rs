@@ -89,6 +89,7 @@ impl RowPasses for Sweep {
             all: &all,
             blocks: &blocks,
             draw: None,
+            latents: None,
         };
         Ok(solve_side(self.cpu, &inputs, plan, own, watch))
     }
@@ -221,15 +222,19 @@ impl Solver<'_> {
 
     /// Solves hot rows: their segments by all threads, then the rows. Returns their ratings.
     fn hot(&self, batch: &[HotRow], own: &mut Matrix) -> usize {
-        let segments: Vec<&Range<usize>> = batch.iter().flat_map(|row| &row.segments).collect();
+        let segments: Vec<(usize, &Range<usize>)> = batch
+            .iter()
+            .flat_map(|hot| hot.segments.iter().map(|positions| (hot.row, positions)))
+            .collect();
         let parts: Vec<Normal> = segments
             .into_par_iter()
             .with_max_len(1)
-            .map(|positions| {
+            .map(|(row, positions)| {
                 let mut scratch = self.scratch.own();
                 self.cpu.arch.dispatch(PartTask {
                     inputs: self.inputs,
-                    positions: positions.clone(),
+                    part: (row, positions.clone()),
+                    own: (own.row(row as u32), own.bias[row]),
                     scratch: &mut scratch,
                 })
             })
@@ -307,7 +312,8 @@ impl RowsTask<'_> {
 
 struct PartTask<'a> {
     inputs: &'a Inputs<'a>,
-    positions: Range<usize>,
+    part: (usize, Range<usize>),
+    own: (&'a [Line], f32),
     scratch: &'a mut Scratch,
 }
 
@@ -316,12 +322,12 @@ impl WithSimd for PartTask<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) -> Normal {
-        let PartTask { inputs, positions, scratch } = self;
+        let PartTask { inputs, part, own, scratch } = self;
         match S::F32_LANES {
-            16 => inputs.part::<S, 1>(simd, positions, scratch),
-            8 => inputs.part::<S, 2>(simd, positions, scratch),
-            4 => inputs.part::<S, 4>(simd, positions, scratch),
-            _ => inputs.part::<S, 16>(simd, positions, scratch),
+            16 => inputs.part::<S, 1>(simd, part, own, scratch),
+            8 => inputs.part::<S, 2>(simd, part, own, scratch),
+            4 => inputs.part::<S, 4>(simd, part, own, scratch),
+            _ => inputs.part::<S, 16>(simd, part, own, scratch),
         }
     }
 }

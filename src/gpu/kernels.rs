@@ -46,6 +46,8 @@ sources! {
     multiply_add,
     nonnegative,
     penalty,
+    philox,
+    predict,
     reduce,
     remainder,
     residual,

@@ -5,6 +5,7 @@ mod bind;
 mod buffers;
 mod copy;
 mod device;
+mod gibbs;
 mod kernels;
 mod multiply_add;
 mod params;
@@ -80,8 +81,8 @@ impl Backend for Gpu {
         Ok(Box::new(rows::Passes::new(&self.device, &self.sources, problem)?))
     }
 
-    fn gibbs_passes(&self, _: GibbsProblem) -> Result<Box<dyn GibbsPasses + '_>> {
-        Err(crate::Error::device("not built yet"))
+    fn gibbs_passes(&self, problem: GibbsProblem) -> Result<Box<dyn GibbsPasses + '_>> {
+        Ok(Box::new(gibbs::Passes::new(&self.device, &self.sources, problem)?))
     }
 
     fn ranker(&self, candidates: Candidates) -> Result<Box<dyn Ranker + '_>> {

@@ -99,6 +99,55 @@ pub struct CholeskyParams {
     pub floor_bias: f32,
     pub unobserved: f32,
     pub not_a_number: f32,
+    pub first_row: u32,
+}
+
+/// `Sweep` of cholesky.wgsl.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, Pod, Zeroable)]
+pub struct SweepParams {
+    pub key_low: u32,
+    pub key_high: u32,
+    pub sweep: u32,
+    pub tag: u32,
+    pub deviation: f32,
+}
+
+/// `Params` of philox.wgsl.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, Pod, Zeroable)]
+pub struct PhiloxParams {
+    pub counters: u32,
+}
+
+/// `Counter` of philox.wgsl.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, Pod, Zeroable)]
+pub struct Counter {
+    pub a: u32,
+    pub b: u32,
+    pub c: u32,
+    pub d: u32,
+    pub key_low: u32,
+    pub key_high: u32,
+}
+
+/// `Params` of predict.wgsl.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, Pod, Zeroable)]
+pub struct PredictParams {
+    pub pairs: u32,
+    pub user_bias: u32,
+    pub item_bias: u32,
+    pub global_mean: f32,
+}
+
+/// `Pair` of predict.wgsl.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, Pod, Zeroable)]
+pub struct Pair {
+    pub user: u32,
+    pub item: u32,
 }
 
 /// `Params` of nonnegative.wgsl.
@@ -362,8 +411,14 @@ mod tests {
                     floor,
                     floor_bias,
                     unobserved,
-                    not_a_number
+                    not_a_number,
+                    first_row
                 }),
+            ),
+            (
+                "cholesky",
+                "Sweep",
+                layout!(SweepParams { key_low, key_high, sweep, tag, deviation }),
             ),
             ("cholesky", "Solve", layout!(Solve { row, slot, penalty })),
             ("nonnegative", "Params", layout!(NonnegativeParams { first, rows, reg, unobserved })),
@@ -388,6 +443,14 @@ mod tests {
             ),
             ("score", "Params", layout!(ScoreParams { queries, columns })),
             ("mask", "Params", layout!(MaskParams { places })),
+            ("philox", "Params", layout!(PhiloxParams { counters })),
+            ("philox", "Counter", layout!(Counter { a, b, c, d, key_low, key_high })),
+            (
+                "predict",
+                "Params",
+                layout!(PredictParams { pairs, user_bias, item_bias, global_mean }),
+            ),
+            ("predict", "Pair", layout!(Pair { user, item })),
             ("topk", "Params", layout!(TopkParams { columns, first_row, n })),
             ("topk", "Entry", layout!(TopkEntry { score, row })),
             ("topk", "Entry", layout!(TopkEntry { score, row })),

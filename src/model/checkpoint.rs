@@ -258,7 +258,7 @@ impl Sampling {
             noise_precision: chain.noise.precision,
             noise_weights: chain.noise.weights.clone(),
             priors: chain.priors.clone(),
-            thresholds: Vec::new(),
+            thresholds: chain.thresholds.clone(),
         };
         let chains = Samples {
             samples: self.chains.iter().map(state).collect(),
@@ -281,6 +281,7 @@ impl Sampling {
         tensors.extend([
             Tensor::new("noise_shape", &[chains], &shapes),
             Tensor::new("held_out_sums", &[self.sums.len()], &self.sums),
+            Tensor::new("held_out_probabilities", &[self.probabilities.len()], &self.probabilities),
             Tensor::of_parts("noise_precision_trace", &[chains, sweeps], series(noise_precision)),
             Tensor::of_parts("noise_shape_trace", &[chains, sweeps], series(noise_shape)),
             Tensor::new("prediction_trace", &[watched, chains, sweeps], &predictions),
@@ -301,6 +302,7 @@ impl Sampling {
         let chains = states.samples.len();
         let shapes = file.read::<f64>("noise_shape", &[chains])?;
         let [sums] = file.shape("held_out_sums")?;
+        let [levels] = file.shape("held_out_probabilities")?;
         let [watched, _, sweeps] = file.shape("prediction_trace")?;
         let mut cut = |name: &str, shape: &[usize]| -> Result<Vec<Vec<f64>>> {
             let flat = file.read::<f64>(name, shape)?;
@@ -318,12 +320,14 @@ impl Sampling {
         let path = dir.join(SAMPLES);
         let samples = if path.exists() { Samples::read(&path, first)? } else { header };
         let chain = |(sample, shape): (Sample, f64)| {
-            let Sample { factors, noise_precision: precision, noise_weights: weights, .. } = sample;
-            (factors, Chain { noise: Noise { precision, weights, shape }, priors: sample.priors })
+            let Sample { factors, noise_precision, noise_weights, priors, thresholds } = sample;
+            let noise = Noise { precision: noise_precision, weights: noise_weights, shape };
+            (factors, Chain { noise, priors, thresholds })
         };
         Ok(Sampling {
             chains: states.samples.into_iter().zip(shapes).map(chain).collect(),
             sums: file.read("held_out_sums", &[sums])?,
+            probabilities: file.read("held_out_probabilities", &[levels])?,
             traces,
             samples,
         })

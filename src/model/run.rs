@@ -125,6 +125,10 @@ pub struct EpochRecord {
     /// `test_error` then is that of the predictions averaged over the sweeps after burn-in.
     #[serde(default, skip_serializing_if = "absent")]
     pub sample_error: Option<f64>,
+    /// Where a rating is one of some levels: the mean of −ln of the probabilities that the held-out
+    /// ratings' levels have, averaged over the sweeps after burn-in.
+    #[serde(default, skip_serializing_if = "absent")]
+    pub test_log_loss: Option<f64>,
     /// The row solvers' objective, regularization and all.
     #[serde(default, skip_serializing_if = "absent")]
     pub objective: Option<f64>,
@@ -158,6 +162,7 @@ impl EpochRecord {
             self.train_error,
             self.test_error,
             self.sample_error,
+            self.test_log_loss,
             self.objective,
             self.squared_error,
             self.unobserved,

@@ -3,11 +3,17 @@
 
 use super::run::{Input, Posterior, Ready, Start, Watch, Work};
 use super::sampler::{Chain, Sampler};
-use super::{Likelihood, RowRatings, Sampling, Settings, Traces, start, summarize};
+use super::{
+    Levels, Likelihood, RowRatings, Sampling, Settings, Thresholds, Traces, start, summarize,
+};
 use crate::backend::{Backend, GibbsPasses, GibbsProblem, State};
 use crate::data::{Ids, Ratings, Side, UNKNOWN};
-use crate::model::{EpochRecord, Factors, PosteriorRecord, Sample, Samples, WatchedPrediction};
+use crate::model::{
+    EpochRecord, Factors, PosteriorRecord, Sample, Samples, WatchedPrediction, expected_level,
+    log_level_probability,
+};
 use crate::{Error, Result};
+use rayon::prelude::*;
 use std::time::Instant;
 
 /// What helps where a draw becomes non-finite.
@@ -23,30 +29,56 @@ pub(super) fn ready<'a>(
     settings: &Settings,
     start: Start,
 ) -> Result<Ready<'a>> {
-    let mean = start::global_mean(input.ratings, settings)?;
+    let levels = Levels::of(input.ratings, settings.likelihood)?;
+    let names = (input.users, input.items);
+    let mut train = input.ratings;
+    let mut mean = start::global_mean(train, settings)?;
+    let numbered;
+    if let Some(levels) = &levels {
+        numbered = levels.numbered(train, names)?;
+        train = &numbered;
+        mean = levels.mean(train, settings);
+    }
     let (users, items) = (input.users.len(), input.items.len());
     let clock = Instant::now();
-    let ratings = RowRatings::new(input.ratings, &[], users, items);
+    let ratings = RowRatings::new(train, &[], users, items);
     let spread = match input.ratings.deviation() {
+        // That of the latent values' noise.
+        _ if levels.is_some() => 1.0,
         spread if spread > 0.0 => spread,
         _ => 1.0,
     };
     let shape = (settings.factors, settings.bias);
-    let (sampler, popularity) = Sampler::new(&ratings, shape, spread, settings.seed);
+    let (mut sampler, popularity) = Sampler::new(&ratings, shape, spread, settings.seed);
     let [users_zeta, items_zeta] = &popularity;
     let zeta =
         [users_zeta.of_rows(&ratings.users.counts()), items_zeta.of_rows(&ratings.items.counts())];
     let held_out = input.test.filter(|test| !test.is_empty()).cloned().unwrap_or_default();
     let watched = watched(input.ratings, &held_out);
-    let begin = |factors: Factors| (factors, Chain::new(users, spread));
+    let numbers = match &levels {
+        Some(levels) => levels.numbers(&held_out, names)?,
+        None => Vec::new(),
+    };
+    sampler.thresholds = levels.map(|levels| {
+        let numbers = ratings.users.values.iter().map(|&level| level as u8).collect();
+        let fixed = settings.likelihood == Likelihood::Probit;
+        Thresholds::new(numbers, levels.values, fixed)
+    });
+    let thresholds = sampler.thresholds.as_ref();
+    let begin = |factors: Factors| {
+        let thresholds = thresholds.map_or(Vec::new(), Thresholds::start);
+        (factors, Chain { thresholds, ..Chain::new(users, spread) })
+    };
     let new = |chains: Vec<Factors>| Sampling {
         traces: Traces::new(chains.len(), watched.len()),
         chains: chains.into_iter().map(begin).collect(),
         sums: vec![0.0; held_out.len()],
+        probabilities: vec![0.0; numbers.len()],
         samples: Samples {
             popularity,
             precision: settings.sample_precision.unwrap_or_default(),
-            ..Samples::default()
+            levels: thresholds.map_or(Vec::new(), |of| of.values().to_vec()),
+            samples: Vec::new(),
         },
     };
     let sampling = match start {
@@ -61,7 +93,7 @@ pub(super) fn ready<'a>(
             .collect()),
     };
     let layout_seconds = clock.elapsed().as_secs_f64();
-    let Sampling { chains, sums, traces, samples } = sampling;
+    let Sampling { chains, sums, probabilities, traces, samples } = sampling;
     let (starts, chains): (Vec<Factors>, Vec<Chain>) = chains.into_iter().unzip();
     let mut test = held_out.clone();
     test.users.extend_from_slice(&watched.users);
@@ -76,7 +108,7 @@ pub(super) fn ready<'a>(
         popularity: zeta,
         bias: settings.bias,
         block: settings.block,
-        latent: false,
+        latent: sampler.thresholds.is_some(),
     })?;
     let upload_seconds = clock.elapsed().as_secs_f64();
     let values = || input.ratings.values.iter().map(|&value| f64::from(value));
@@ -93,6 +125,8 @@ pub(super) fn ready<'a>(
         held_out,
         watched,
         sums,
+        numbers,
+        probabilities,
         chains,
         samples,
         traces,
@@ -135,6 +169,10 @@ struct Gibbs<'a> {
     watched: Ratings,
     /// (held-out ratings): predictions of every chain's sweeps after burn-in, summed.
     sums: Vec<f64>,
+    /// (held-out ratings): the numbers of their levels; empty where ratings are no levels.
+    numbers: Vec<u8>,
+    /// The probabilities of those levels, summed likewise.
+    probabilities: Vec<f64>,
     chains: Vec<Chain>,
     samples: Samples,
     traces: Traces,
@@ -144,7 +182,7 @@ impl Gibbs<'_> {
     /// A chain's present state.
     fn sample(&mut self, chain: usize) -> Result<Sample> {
         let factors = self.passes.factors(chain)?;
-        let Chain { noise, mut priors } = self.chains[chain].clone();
+        let Chain { noise, mut priors, thresholds } = self.chains[chain].clone();
         for (prior, rows) in priors.iter_mut().zip(&self.sampler.rows) {
             // Stopped before the first was drawn.
             if prior.mean.is_empty() {
@@ -156,7 +194,7 @@ impl Gibbs<'_> {
             noise_precision: noise.precision,
             noise_weights: noise.weights,
             priors,
-            thresholds: Vec::new(),
+            thresholds,
         };
         let precision = self.samples.precision;
         sample.check_precision(precision, self.ids)?;
@@ -165,12 +203,14 @@ impl Gibbs<'_> {
     }
 
     /// Predictions of the held-out pairs as ratings in the unit of training.
-    fn as_ratings(&self, predictions: &[f32]) -> Vec<f64> {
+    fn as_ratings(&self, chain: usize, predictions: &[f32]) -> Vec<f64> {
         let (low, high) = self.range;
-        predictions[..self.held_out.len()]
-            .iter()
-            .map(|&prediction| f64::from(prediction).max(low).min(high))
-            .collect()
+        let (levels, thresholds) = (&self.samples.levels, &self.chains[chain].thresholds);
+        let rating = |&prediction: &f32| match levels.is_empty() {
+            true => f64::from(prediction).max(low).min(high),
+            false => expected_level(prediction.into(), 1.0, thresholds, levels),
+        };
+        predictions[..self.held_out.len()].par_iter().map(rating).collect()
     }
 
     /// How many predictions each sum has.
@@ -199,8 +239,12 @@ impl Work for Gibbs<'_> {
                 }
             }
             let state = &mut self.chains[chain];
-            let errors = self.sampler.draw_noise(&mut *self.passes, (chain, sweep), state)?;
-            error += errors / all as f64;
+            let at = (chain, sweep);
+            let fit = self.sampler.draw_thresholds(&mut *self.passes, at, state)?;
+            error += match fit {
+                Some(fit) => fit.squared_error,
+                None => self.sampler.draw_noise(&mut *self.passes, at, state)?,
+            } / all as f64;
         }
         record.train_error = Some(error / chains as f64);
         Ok(all)
@@ -249,6 +293,7 @@ impl Work for Gibbs<'_> {
         Ok(Some(Sampling {
             chains: chains.collect::<Result<_>>()?,
             sums: self.sums.clone(),
+            probabilities: self.probabilities.clone(),
             traces: self.traces.clone(),
             samples: self.samples.clone(),
         }))
@@ -296,11 +341,18 @@ impl Gibbs<'_> {
         let mut sample_error = 0.0;
         for chain in 0..chains {
             let predictions = self.passes.test_predictions(chain)?;
-            let ratings = self.as_ratings(&predictions);
+            let ratings = self.as_ratings(chain, &predictions);
             let of = ratings.iter().zip(&self.held_out.values);
             sample_error += of.map(|(p, &v)| (f64::from(v) - p).powi(2)).sum::<f64>();
             if after {
                 self.sums.iter_mut().zip(&ratings).for_each(|(sum, p)| *sum += p);
+                let thresholds = &self.chains[chain].thresholds;
+                let of =
+                    self.probabilities.par_iter_mut().zip(&self.numbers).zip(&predictions[..n]);
+                of.for_each(|((sum, &level), &prediction)| {
+                    *sum += log_level_probability(prediction.into(), 1.0, thresholds, level.into())
+                        .exp();
+                });
                 let traces = self.traces.predictions.iter_mut();
                 for (trace, &prediction) in traces.zip(&predictions[n..]) {
                     trace[chain].push(f64::from(prediction));
@@ -316,6 +368,11 @@ impl Gibbs<'_> {
             let of = self.sums.iter().zip(&self.held_out.values);
             let error = |(sum, &value): (&f64, &f32)| (f64::from(value) - sum / averaged).powi(2);
             record.test_error = Some(of.map(error).sum::<f64>() / n as f64);
+            if !self.numbers.is_empty() {
+                let loss = |sum: &f64| -(sum / averaged).max(f64::MIN_POSITIVE).ln();
+                record.test_log_loss =
+                    Some(self.probabilities.iter().map(loss).sum::<f64>() / n as f64);
+            }
         }
         Ok(())
     }

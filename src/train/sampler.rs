@@ -1,8 +1,9 @@
-//! A sweep of the Gibbs sampler: each side's hyperparameters and rows, then the noise, each drawn
-//! given all else.
+//! A sweep of the Gibbs sampler: each side's hyperparameters and rows, then the noise or the thresholds
+//! between levels, each drawn given all else.
 
 use super::RowRatings;
 use super::hyper::{Noise, NoisePrior, NormalWishart};
+use super::thresholds::{Fit, Thresholds};
 use crate::Result;
 use crate::backend::{Conditional, GibbsPasses};
 use crate::data::Side;
@@ -17,12 +18,15 @@ pub struct Chain {
     pub noise: Noise,
     /// The prior of the users' rows and that of the items'.
     pub priors: [RowPrior; 2],
+    /// Where each level ends, but for the last; empty where ratings are no levels.
+    pub thresholds: Vec<f64>,
 }
 
 impl Chain {
     /// The start of a chain: equal noise, and no priors yet, which are drawn before the rows.
     pub fn new(users: usize, spread: f64) -> Self {
-        Self { noise: Noise::new(users, spread), priors: Default::default() }
+        let thresholds = Vec::new();
+        Self { noise: Noise::new(users, spread), priors: Default::default(), thresholds }
     }
 }
 
@@ -36,6 +40,8 @@ pub struct Sampler {
     pub rows: [NormalWishart; 2],
     /// The prior of the noise.
     pub noise: NoisePrior,
+    /// What draws the thresholds where ratings are levels: then there is no noise to draw.
+    pub thresholds: Option<Thresholds>,
     /// The seed.
     pub seed: u64,
 }
@@ -57,7 +63,7 @@ impl Sampler {
             NormalWishart { factors, bias, spread, popularity }
         });
         let [counts, _] = counts;
-        (Self { rows, noise: NoisePrior { spread, counts }, seed }, popularity)
+        (Self { rows, noise: NoisePrior { spread, counts }, thresholds: None, seed }, popularity)
     }
 
     fn stream(&self, chain: usize, sweep: usize, purpose: Purpose) -> Stream {
@@ -84,11 +90,16 @@ impl Sampler {
         let mut random = self.stream(chain, sweep, Purpose::Hyperparameters).sequence(place as u32);
         let prior = self.rows[place].draw(&moments, &mut random)?;
         let noise = &state.noise;
+        let weights: &[f32] = match self.thresholds {
+            Some(_) => &[],
+            None => &noise.weights[..noise.weights.len() - 1],
+        };
+        let thresholds: Vec<f32> = state.thresholds.iter().map(|&x| x as f32).collect();
         let conditional = Conditional {
             prior: &prior,
             noise_precision: noise.precision,
-            noise_weights: &noise.weights[..noise.weights.len() - 1],
-            thresholds: &[],
+            noise_weights: weights,
+            thresholds: &thresholds,
             rows: self.stream(chain, sweep, purpose),
             latents: self.stream(chain, sweep, latents),
         };
@@ -111,5 +122,22 @@ impl Sampler {
         let stream = self.stream(chain, sweep, Purpose::Noise);
         self.noise.draw(&mut state.noise, &errors, stream)?;
         Ok(errors.iter().sum())
+    }
+
+    /// Draws the thresholds of levels. Returns how well the training ratings then are predicted;
+    /// nothing where ratings are no levels.
+    ///
+    /// # Errors
+    /// If the thresholds have no finite posterior, or the device is lost.
+    pub fn draw_thresholds(
+        &self,
+        passes: &mut dyn GibbsPasses,
+        (chain, sweep): (usize, usize),
+        state: &mut Chain,
+    ) -> Result<Option<Fit>> {
+        let Some(thresholds) = &self.thresholds else { return Ok(None) };
+        let predictions = passes.training_predictions(chain)?;
+        let mut random = self.stream(chain, sweep, Purpose::Thresholds).sequence(0);
+        thresholds.draw(&mut state.thresholds, &predictions, &mut random).map(Some)
     }
 }

@@ -11,6 +11,9 @@ pub struct Sampling {
     pub chains: Vec<(Factors, Chain)>,
     /// (held-out ratings): predictions of every chain's sweeps after burn-in, summed.
     pub sums: Vec<f64>,
+    /// (held-out ratings): probabilities of their levels, summed likewise; empty where ratings are no
+    /// levels.
+    pub probabilities: Vec<f64>,
     /// What was watched.
     pub traces: Traces,
     /// The samples kept so far.

@@ -428,6 +428,9 @@ impl Options {
         if self.nonnegative {
             return wrong("nonnegative", "belongs to --solver als or ials");
         }
+        if self.clip && self.likelihood.is_some_and(|of| of != Likelihood::Gaussian) {
+            return wrong("clip", "has no effect where ratings are levels; leave it out");
+        }
         let (samples, chains) = (self.samples.unwrap_or(SAMPLES), self.chains.unwrap_or(1));
         if let Some(keep) = self.keep {
             let most = samples.saturating_mul(chains);
@@ -445,6 +448,9 @@ impl Options {
 
     /// The settings of the sampler, for ratings of this standard deviation.
     fn bayes(&self, spread: f64) -> Result<Settings> {
+        let likelihood = self.likelihood.unwrap_or_default();
+        // What is factored then is a latent value with noise of variance 1.
+        let spread = if likelihood == Likelihood::Gaussian { spread } else { 1.0 };
         let factors = self.factors.unwrap_or(32);
         let block = self.block.unwrap_or(factors);
         check_block(block, factors)?;
@@ -455,7 +461,8 @@ impl Options {
         Ok(Settings {
             factors,
             bias: !self.no_bias,
-            mean: !self.no_mean,
+            // Thresholds have its place.
+            mean: !self.no_mean && likelihood != Likelihood::Ordinal,
             loss: Loss::Squared,
             solver: Solver::Bayes,
             epochs: samples.saturating_add(burn_in),
@@ -475,11 +482,11 @@ impl Options {
             burn_in,
             keep: self.keep.unwrap_or(KEEP).min(samples.saturating_mul(chains)).max(chains),
             chains,
-            likelihood: self.likelihood.unwrap_or_default(),
+            likelihood,
             clip: self.clip,
             sample_precision: Some(self.sample_precision.unwrap_or(precision)),
-            // Larger starts forget themselves later, smaller ones take longer to grow.
-            init_scale: rounded(self.init_scale.unwrap_or(0.1 * spread.sqrt())),
+            // Factors that start small take long to grow.
+            init_scale: rounded(self.init_scale.unwrap_or(spread.sqrt())),
             patience: self.patience,
             seed: self.seed,
             shuffle: false,

@@ -50,6 +50,17 @@ pub struct Binder<'a> {
     pub terms: &'a RowTerms,
     pub blocks: &'a [Block],
     pub limits: Limits,
+    /// Of a draw.
+    pub noise: Option<Noise<'a>>,
+}
+
+/// The noise weights of a draw, in the order of the biases.
+#[derive(Clone, Copy)]
+pub struct Noise<'a> {
+    /// Of rows.
+    pub weights: &'a wgpu::Buffer,
+    /// Roots of those of partners.
+    pub roots: &'a wgpu::Buffer,
 }
 
 impl Binder<'_> {
@@ -59,10 +70,10 @@ impl Binder<'_> {
         side: Side,
         walked: &Walked,
         scratch: &Scratch,
-        partner_whole: Option<&wgpu::Buffer>,
+        added: Option<&wgpu::Buffer>,
     ) -> Vec<Commands> {
         let mut uniforms = Uniforms::new(self.device);
-        let partner_whole = partner_whole.unwrap_or(&scratch.unused[0]);
+        let partner_whole = added.unwrap_or(&scratch.unused[0]);
         let planned: Vec<_> = walked
             .plan
             .batches
@@ -158,7 +169,7 @@ impl Binder<'_> {
             let buffers = [
                 &chunk.segments,
                 &chunk.entries,
-                &chunk.roots,
+                self.noise.map_or(&chunk.roots, |noise| noise.roots),
                 &self.model.sides[place(partner)].factors[walk.partner_tile],
                 &self.model.biases.values,
                 remainders.unwrap_or(&scratch.unused[1]),
@@ -206,7 +217,8 @@ impl Binder<'_> {
         let solves = &walked.rows[batch.rows].solves;
         // A pivot that is nothing but rounding errors has no meaning where nothing is added to it.
         let rounding = 4.0 * f32::EPSILON * (block.shape.target() as f32).sqrt();
-        let floor = |reg: f32| if reg == 0.0 { rounding } else { 0.0 };
+        let prior = self.noise.is_some();
+        let floor = |reg: f32| if reg == 0.0 && !prior { rounding } else { 0.0 };
         for first in batch.solves.clone().step_by(self.limits.workgroups * teams) {
             let rows = (batch.solves.end - first).min(self.limits.workgroups * teams);
             let (first, count) = (first as u32, rows as u32);
@@ -230,10 +242,15 @@ impl Binder<'_> {
                     floor_bias: floor(terms.reg_bias),
                     unobserved: terms.unobserved_weight,
                     not_a_number: f32::NAN,
+                    first_row: self.model.tiles[place(side)].range(batch.own_tile).start as u32,
                 });
                 let biases = &self.model.biases.values;
                 let deltas = &scratch.deltas;
-                (slot, vec![solves, &scratch.matrices, partner_whole, own, biases, deltas])
+                let weights = self.noise.map_or(&scratch.unused[3], |noise| noise.weights);
+                let matrices = &scratch.matrices;
+                let sweep = &scratch.sweep;
+                let at = vec![solves, matrices, partner_whole, own, biases, deltas, weights, sweep];
+                (slot, at)
             };
             planned.push(Planned {
                 stage: Stage::Solve(turn),

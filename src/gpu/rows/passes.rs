@@ -7,14 +7,14 @@
 
 use super::super::bind::{Predictor, Test};
 use super::super::device::Device;
-use super::super::kernels::{Dispatch, Kernel, Sources, dispatch};
+use super::super::kernels::{Dispatch, Sources, dispatch};
 use super::super::reduce::Reductions;
 use super::super::tiles::Tiles;
-use super::bind::{Binder, Commands, Stage};
+use super::bind::{Binder, Commands};
 use super::shape::{Block, Shape, blocks};
 use super::store::{
-    Kernels, Model, Penalties, SIDES, Scratch, Turn, Walked, delta_columns, fits, limits, listed,
-    place,
+    Figures, Kernels, Model, Penalties, SIDES, Scratch, Walked, Wanted, Weights, fits, limits,
+    listed, place,
 };
 use super::tiles::{Batch, Cut, DISPATCH_PRODUCTS};
 use crate::backend::{Objective, RowPasses, RowProblem, RowTerms};
@@ -33,6 +33,7 @@ const MOST_DISPATCHES: usize = 1 << 20;
 pub struct Passes<'a> {
     device: &'a Device,
     kernels: Kernels,
+    figures: Figures,
     model: Model,
     blocks: Vec<Block>,
     terms: RowTerms,
@@ -87,8 +88,10 @@ impl<'a> Passes<'a> {
         };
         let refined =
             SIDES.iter().any(|&side| (0..rows[place(side)]).any(|row| refines(side, row)));
-        let kernels =
-            Kernels::new(device, sources, model.team, &terms, &blocks, (weighted, refined))?;
+        let weights = if weighted { Weights::Own } else { Weights::Equal };
+        let wanted = Wanted { weights, refines: refined, draws: false };
+        let kernels = Kernels::new(device, sources, model.team, &terms, &blocks, wanted)?;
+        let figures = Figures::new(device, sources, model.team)?;
         let walk = |side: Side| -> Result<Walked> {
             let (own, partner) = (model.tiles[place(side)], model.tiles[place(side.partner())]);
             let cut = Cut::rows(largest, own, partner, limits, mean)?;
@@ -98,44 +101,8 @@ impl<'a> Passes<'a> {
         };
         let walked = [walk(Side::User)?, walk(Side::Item)?];
         drop(ratings);
-        let of_batch = |batch: &Batch| {
-            (blocks.len() + usize::from(batch.refines)) * (2 * batch.walks.len() + 2)
-        };
-        let dispatches: usize =
-            walked.iter().flat_map(|side| &side.plan.batches).map(of_batch).sum();
-        if dispatches > MOST_DISPATCHES {
-            return Err(Error::device(format!(
-                "{} blocks a row make {dispatches} dispatches, more than a GPU can be told of at \
-                 once; use a larger --block or --backend cpu",
-                blocks.len()
-            )));
-        }
-
-        let storage =
-            |label: &str, count: usize, each: usize| device.storage(label, (count * each) as u64);
-        let slots = walked.iter().map(|side| side.plan.slots).max().unwrap_or(0);
-        let tile_rows = model.tiles.iter().map(|tiles| tiles.rows_per_tile).max().unwrap_or(0);
-        let several = blocks.len() > 1;
-        let kept = several || refined;
-        let remainders = |side: &Walked| -> Vec<wgpu::Buffer> {
-            let kept = side.chunks.iter().filter(|_| kept);
-            kept.map(|chunk| storage("remainders", chunk.len, 4)).collect()
-        };
-        let [users, items] = &walked;
-        // The items' sums are of no use, but are written.
-        let most = items.chunks.iter().map(|chunk| chunk.segments_len).max().unwrap_or(0);
-        let sums = users.chunks.iter().map(|chunk| storage("errors", chunk.segments_len, 8));
-        let scratch = Scratch {
-            matrices: storage("normal equations", slots, largest.matrix_bytes()),
-            deltas: storage(
-                "deltas",
-                if several { tile_rows } else { 0 },
-                delta_columns(&blocks) * 16,
-            ),
-            remainders: [remainders(users), remainders(items)],
-            sums: sums.chain([storage("errors", if kept { most } else { 0 }, 8)]).collect(),
-            unused: std::array::from_fn(|_| device.storage("unused", 0)),
-        };
+        few_dispatches(&walked, &blocks)?;
+        let scratch = Scratch::new(device, &model, &walked, &blocks, blocks.len() > 1 || refined);
         fits(device, rows[0] + rows[1], model.like.factors, total)?;
 
         let binder = Binder {
@@ -145,6 +112,7 @@ impl<'a> Passes<'a> {
             terms: &terms,
             blocks: &blocks,
             limits,
+            noise: None,
         };
         let whole = match &kernels.whole {
             None => None,
@@ -154,8 +122,8 @@ impl<'a> Passes<'a> {
                     let cut = Cut::whole(full, tiles, limits)?;
                     let listed = listed(rows[place(side)]);
                     let walked = Walked::new(device, &cut, &listed, |_| 0.0, |_| false)?;
-                    let matrices =
-                        storage("Gram matrix", walked.plan.slots.max(1), full.matrix_bytes());
+                    let bytes = walked.plan.slots.max(1) * full.matrix_bytes();
+                    let matrices = device.storage("Gram matrix", bytes as u64);
                     let unused = &scratch.unused[0];
                     let [grams, joins] =
                         binder.whole(side, &walked, full, pair, (&matrices, unused));
@@ -175,11 +143,11 @@ impl<'a> Passes<'a> {
                 .chunks
                 .iter()
                 .zip(&scratch.sums)
-                .map(|(chunk, sums)| (sums, chunk.segments_len))
+                .map(|(chunk, sums)| (sums, chunk.owners.len()))
                 .collect();
-            Reductions::new(device, &kernels.reduce, &sums)
+            Reductions::new(device, &figures.reduce, &sums)
         };
-        let pair = (&kernels.penalty, &kernels.reduce);
+        let pair = (&figures.penalty, &figures.reduce);
         let penalties = Penalties::new(device, pair, &model, &terms, counts, limits);
         let test = (!test.is_empty()).then(|| {
             let predictor = Predictor {
@@ -189,12 +157,13 @@ impl<'a> Passes<'a> {
                 team: model.team,
                 global_mean: mean,
             };
-            Test::new(device, (&kernels.error, &kernels.reduce), &predictor, &test, limits)
+            Test::new(device, (&figures.error, &figures.reduce), &predictor, &test, limits)
         });
         fits(device, rows[0] + rows[1], model.like.factors, total)?;
         Ok(Self {
             device,
             kernels,
+            figures,
             model,
             blocks,
             terms,
@@ -224,29 +193,10 @@ impl<'a> Passes<'a> {
         }
     }
 
-    fn kernel(&self, stage: Stage) -> Option<&Kernel> {
-        let of = |turn: Turn| self.kernels.of(turn, &self.blocks);
-        match stage {
-            Stage::Gram(turn) => of(turn).map(|kernels| &kernels.gram),
-            Stage::Join(turn) => of(turn).map(|kernels| &kernels.join),
-            Stage::Solve(turn) => of(turn).map(|kernels| &kernels.solve),
-            Stage::Remainder => Some(&self.kernels.remainder),
-            Stage::Update => self.kernels.update.as_ref(),
-        }
-    }
-
     fn gram(&self, side: Side, pass: &mut wgpu::ComputePass) {
         if let (Some(whole), Some((gram, join))) = (&self.whole, &self.kernels.whole) {
             dispatch(pass, gram, &whole[place(side)].grams);
             dispatch(pass, join, &whole[place(side)].joins);
-        }
-    }
-
-    fn record(&self, commands: &Commands, pass: &mut wgpu::ComputePass) {
-        for (stage, one) in &commands.dispatches {
-            if let Some(kernel) = self.kernel(*stage) {
-                dispatch(pass, kernel, std::slice::from_ref(one));
-            }
         }
     }
 
@@ -276,6 +226,76 @@ impl<'a> Passes<'a> {
     }
 }
 
+/// An error if batches take more dispatches than a GPU can be told of.
+pub fn few_dispatches(walked: &[Walked; 2], blocks: &[Block]) -> Result<()> {
+    let of_batch =
+        |batch: &Batch| (blocks.len() + usize::from(batch.refines)) * (2 * batch.walks.len() + 2);
+    let dispatches: usize = walked.iter().flat_map(|side| &side.plan.batches).map(of_batch).sum();
+    if dispatches > MOST_DISPATCHES {
+        return Err(Error::device(format!(
+            "{} blocks a row make {dispatches} dispatches, more than a GPU can be told of at \
+             once; use a larger --block or --backend cpu",
+            blocks.len()
+        )));
+    }
+    Ok(())
+}
+
+/// Runs a side's batches after what is `begun` and what `begin` records. `watch` gets the ratings done so far,
+/// which are returned.
+pub fn run(
+    device: &Device,
+    begun: wgpu::CommandEncoder,
+    begin: &dyn Fn(&mut wgpu::ComputePass),
+    (kernels, blocks): (&Kernels, &[Block]),
+    commands: &[Commands],
+    watch: &mut dyn FnMut(usize) -> ControlFlow<()>,
+) -> Result<usize> {
+    let mut begun = Some(begun);
+    let mut done = 0;
+    let mut in_flight = None;
+    let mut rest = commands;
+    while !rest.is_empty() || begun.is_some() {
+        let first = begun.is_some();
+        let mut encoder = begun
+            .take()
+            .unwrap_or_else(|| device.device.create_command_encoder(&Default::default()));
+        let (mut count, mut ratings, mut products) = (0, 0, 0);
+        while let Some(next) = rest.get(count) {
+            let (sum, work) = (ratings + next.ratings, products + next.products);
+            if count > 0 && (sum > SUBMIT_RATINGS || work > DISPATCH_PRODUCTS) {
+                break;
+            }
+            (ratings, products) = (sum, work);
+            count += 1;
+        }
+        let (now, later) = rest.split_at(count);
+        rest = later;
+        {
+            let mut pass = encoder.begin_compute_pass(&Default::default());
+            if first {
+                begin(&mut pass);
+            }
+            for (stage, one) in now.iter().flat_map(|commands| &commands.dispatches) {
+                if let Some(kernel) = kernels.stage(*stage, blocks) {
+                    dispatch(&mut pass, kernel, std::slice::from_ref(one));
+                }
+            }
+        }
+        let submission = device.queue.submit([encoder.finish()]);
+        if let Some(before) = in_flight.replace(submission) {
+            device.wait(Some(before))?;
+        }
+        done += ratings;
+        // After the last batch there is nothing to break off.
+        if watch(done).is_break() && !rest.is_empty() {
+            break;
+        }
+    }
+    device.wait(in_flight)?;
+    Ok(done)
+}
+
 impl RowPasses for Passes<'_> {
     fn solve(
         &mut self,
@@ -284,45 +304,9 @@ impl RowPasses for Passes<'_> {
     ) -> Result<usize> {
         let mut encoder = self.device.device.create_command_encoder(&Default::default());
         self.clear(side, &mut encoder);
-        let mut begun = Some(encoder);
-        let mut done = 0;
-        let mut in_flight = None;
-        let mut rest = &self.commands[place(side)][..];
-        while !rest.is_empty() || begun.is_some() {
-            let first = begun.is_some();
-            let mut encoder = begun
-                .take()
-                .unwrap_or_else(|| self.device.device.create_command_encoder(&Default::default()));
-            let (mut count, mut ratings, mut products) = (0, 0, 0);
-            while let Some(next) = rest.get(count) {
-                let (sum, work) = (ratings + next.ratings, products + next.products);
-                if count > 0 && (sum > SUBMIT_RATINGS || work > DISPATCH_PRODUCTS) {
-                    break;
-                }
-                (ratings, products) = (sum, work);
-                count += 1;
-            }
-            let (now, later) = rest.split_at(count);
-            rest = later;
-            {
-                let mut pass = encoder.begin_compute_pass(&Default::default());
-                if first {
-                    self.gram(side.partner(), &mut pass);
-                }
-                now.iter().for_each(|commands| self.record(commands, &mut pass));
-            }
-            let submission = self.device.queue.submit([encoder.finish()]);
-            if let Some(before) = in_flight.replace(submission) {
-                self.device.wait(Some(before))?;
-            }
-            done += ratings;
-            // After the last batch there is nothing to break off.
-            if watch(done).is_break() && !rest.is_empty() {
-                break;
-            }
-        }
-        self.device.wait(in_flight)?;
-        Ok(done)
+        let gram = |pass: &mut wgpu::ComputePass| self.gram(side.partner(), pass);
+        let kernels = (&self.kernels, &self.blocks[..]);
+        run(self.device, encoder, &gram, kernels, &self.commands[place(side)], watch)
     }
 
     fn objective(&mut self) -> Result<Objective> {
@@ -330,10 +314,10 @@ impl RowPasses for Passes<'_> {
         {
             let mut pass = encoder.begin_compute_pass(&Default::default());
             dispatch(&mut pass, &self.kernels.remainder, &self.objective);
-            dispatch(&mut pass, &self.kernels.penalty, &self.penalties.dispatches);
+            dispatch(&mut pass, &self.figures.penalty, &self.penalties.dispatches);
             SIDES.into_iter().for_each(|side| self.gram(side, &mut pass));
-            dispatch(&mut pass, &self.kernels.reduce, &self.errors.dispatches);
-            dispatch(&mut pass, &self.kernels.reduce, &self.penalties.sums.dispatches);
+            dispatch(&mut pass, &self.figures.reduce, &self.errors.dispatches);
+            dispatch(&mut pass, &self.figures.reduce, &self.penalties.sums.dispatches);
         }
         self.device.queue.submit([encoder.finish()]);
         Ok(Objective {
@@ -348,8 +332,8 @@ impl RowPasses for Passes<'_> {
         let mut encoder = self.device.device.create_command_encoder(&Default::default());
         {
             let mut pass = encoder.begin_compute_pass(&Default::default());
-            dispatch(&mut pass, &self.kernels.error, &test.dispatches);
-            dispatch(&mut pass, &self.kernels.reduce, &test.loss.dispatches);
+            dispatch(&mut pass, &self.figures.error, &test.dispatches);
+            dispatch(&mut pass, &self.figures.reduce, &test.loss.dispatches);
         }
         self.device.queue.submit([encoder.finish()]);
         test.loss.read(self.device)

@@ -3,10 +3,11 @@
 use super::super::buffers::{Uniforms, whole};
 use super::super::device::Device;
 use super::super::kernels::{Dispatch, Kernel, Sources};
-use super::super::params::PenaltyParams;
+use super::super::params::{PenaltyParams, SweepParams};
 use super::super::reduce::Reductions;
 use super::super::store::{Biases, SideBuffers, keep, logical};
 use super::super::tiles::{Limits, Team, Tiles, WORKGROUP};
+use super::bind::Stage;
 use super::shape::{Block, Shape};
 use super::tiles::{Batch, Chunk, Cut, DISPATCH_PRODUCTS, Plan};
 use crate::backend::{RowTerms, State, nothing_kept};
@@ -103,7 +104,8 @@ pub struct ChunkBuffers {
     pub entries: wgpu::Buffer,
     pub roots: wgpu::Buffer,
     pub len: usize,
-    pub segments_len: usize,
+    /// (segments): the row in its tile.
+    pub owners: Vec<u32>,
 }
 
 pub struct RowBuffers {
@@ -126,7 +128,7 @@ impl Walked {
                 entries: device.upload("entries", &chunk.entries),
                 roots: device.upload("roots of weights", &chunk.roots),
                 len: chunk.entries.len(),
-                segments_len: chunk.segments.len(),
+                owners: chunk.segments.iter().map(|segment| segment.row).collect(),
             });
             device.check()
         })?;
@@ -165,7 +167,28 @@ pub struct BlockKernels {
     pub solve: Kernel,
 }
 
-/// All pipelines.
+/// Where weights of ratings come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Weights {
+    /// All weigh 1.
+    Equal,
+    /// Each has its own.
+    Own,
+    /// A partner's ratings weigh the same.
+    Partners,
+}
+
+/// What is asked of the pipelines beside the terms of the objective.
+#[derive(Clone, Copy, Debug)]
+pub struct Wanted {
+    pub weights: Weights,
+    /// Whether some rows are refined.
+    pub refines: bool,
+    /// Whether rows are drawn, and no sums are wanted for an objective.
+    pub draws: bool,
+}
+
+/// The pipelines of a side's batches.
 pub struct Kernels {
     /// One of each shape of block.
     pub blocks: Vec<BlockKernels>,
@@ -177,9 +200,6 @@ pub struct Kernels {
     pub remainder: Kernel,
     /// Their update after a block.
     pub update: Option<Kernel>,
-    pub penalty: Kernel,
-    pub error: Kernel,
-    pub reduce: Kernel,
 }
 
 /// Lanes of a segment in `remainder`.
@@ -196,32 +216,21 @@ impl Kernels {
         team: Team,
         terms: &RowTerms,
         blocks: &[Block],
-        (weighted, refines): (bool, bool),
+        wanted: Wanted,
     ) -> Result<Self> {
         let make =
             |name, source: &str, constants: &[_]| Kernel::new(device, name, source, constants);
         let width = ("WIDTH", team.width as f64);
+        let full = Shape {
+            coordinates: blocks.iter().map(|b| b.shape.coordinates).sum(),
+            bias: blocks.iter().any(|b| b.shape.bias),
+        };
         let several = blocks.len() > 1;
         let step = blocks.first().map_or(1, |block| block.shape.coordinates);
         let aligned = !several || step.is_multiple_of(4);
         let unobserved = ("UNOBSERVED", flag(terms.unobserved_weight > 0.0));
-        let gram = |shape: Shape, weighted: bool, remainders: bool, aligned: bool| {
-            let team = shape.gram();
-            let constants = [
-                width,
-                ("COORDINATES", shape.coordinates as f64),
-                ("BIAS", flag(shape.bias)),
-                ("TARGET", shape.target() as f64),
-                ("ACROSS", shape.across() as f64),
-                ("TILES", shape.tiles() as f64),
-                ("LANES", team.lanes as f64),
-                ("GROUPS", team.groups as f64),
-                ("STAGED", team.staged as f64),
-                ("ALIGNED", flag(aligned)),
-                ("WEIGHTED", flag(weighted)),
-                ("REMAINDERS", flag(remainders)),
-            ];
-            make("gram", &sources.gram, &constants)
+        let gram = |shape: Shape, weights: Weights, remainders: bool, aligned: bool| {
+            gram(device, sources, team, shape, weights, (remainders, aligned))
         };
         let join =
             |shape: Shape| make("join", &sources.join, &[("SIZE", shape.matrix_columns() as f64)]);
@@ -246,13 +255,17 @@ impl Kernels {
                 unobserved,
                 ("BLOCK", flag(change)),
                 ("DELTAS", if several { delta_columns(blocks) as f64 } else { 0.0 }),
+                ("DRAW", flag(wanted.draws)),
+                ("ROW_BIAS", flag(full.bias)),
+                ("FACTORS", full.coordinates as f64),
+                ("PRIOR", full.target() as f64),
             ];
             make("cholesky", &sources.cholesky, &constants)
         };
         let kernels = |shape: Shape, change: bool| -> Result<BlockKernels> {
             Ok(BlockKernels {
                 shape,
-                gram: gram(shape, weighted, change, aligned)?,
+                gram: gram(shape, wanted.weights, change, aligned)?,
                 join: join(shape)?,
                 solve: solve(shape, change)?,
             })
@@ -264,13 +277,12 @@ impl Kernels {
             }
         }
         let refine = match blocks {
-            [all] if refines => Some(kernels(all.shape, true)?),
+            [all] if wanted.refines => Some(kernels(all.shape, true)?),
             _ => None,
         };
-        let full =
-            Shape { coordinates: blocks.iter().map(|b| b.shape.coordinates).sum(), bias: false };
         let whole = if terms.unobserved_weight > 0.0 {
-            Some((gram(full, false, false, true)?, join(full)?))
+            let full = Shape { bias: false, ..full };
+            Some((gram(full, Weights::Equal, false, true)?, join(full)?))
         } else {
             None
         };
@@ -280,7 +292,7 @@ impl Kernels {
                 ("COLUMNS", columns as f64),
                 ("LANES", REMAINDER_LANES as f64),
                 ("ALIGNED", flag(!update || aligned)),
-                ("WEIGHTED", flag(weighted)),
+                ("WEIGHTED", flag(wanted.weights == Weights::Own)),
                 ("KEEP", flag(keep)),
                 ("UPDATE", flag(update)),
             ];
@@ -292,10 +304,19 @@ impl Kernels {
             refine,
             whole,
             update: several.then(|| remainder(delta_columns(blocks), false, true)).transpose()?,
-            penalty: make("penalty", &sources.penalty, &[width])?,
-            error: make("error", &sources.error, &[width, ("LOGISTIC", 0.0)])?,
-            reduce: make("reduce", &sources.reduce, &[])?,
         })
+    }
+
+    /// The pipeline of a stage.
+    pub fn stage(&self, stage: Stage, blocks: &[Block]) -> Option<&Kernel> {
+        let of = |turn: Turn| self.of(turn, blocks);
+        match stage {
+            Stage::Gram(turn) => of(turn).map(|kernels| &kernels.gram),
+            Stage::Join(turn) => of(turn).map(|kernels| &kernels.join),
+            Stage::Solve(turn) => of(turn).map(|kernels| &kernels.solve),
+            Stage::Remainder => Some(&self.remainder),
+            Stage::Update => self.update.as_ref(),
+        }
     }
 
     /// The pipelines of a turn.
@@ -307,6 +328,55 @@ impl Kernels {
             }
             Turn::Refine => self.refine.as_ref(),
         }
+    }
+}
+
+/// The pipeline that sums the normal equations of `shape`: `remainders` says whether from kept
+/// remainders, `aligned` whether blocks begin at whole vec4s.
+pub fn gram(
+    device: &Device,
+    sources: &Sources,
+    team: Team,
+    shape: Shape,
+    weights: Weights,
+    (remainders, aligned): (bool, bool),
+) -> Result<Kernel> {
+    let lanes = shape.gram();
+    let constants = [
+        ("WIDTH", team.width as f64),
+        ("COORDINATES", shape.coordinates as f64),
+        ("BIAS", flag(shape.bias)),
+        ("TARGET", shape.target() as f64),
+        ("ACROSS", shape.across() as f64),
+        ("TILES", shape.tiles() as f64),
+        ("LANES", lanes.lanes as f64),
+        ("GROUPS", lanes.groups as f64),
+        ("STAGED", lanes.staged as f64),
+        ("ALIGNED", flag(aligned)),
+        ("WEIGHTED", flag(weights != Weights::Equal)),
+        ("PARTNERS", flag(weights == Weights::Partners)),
+        ("REMAINDERS", flag(remainders)),
+    ];
+    Kernel::new(device, "gram", &sources.gram, &constants)
+}
+
+/// Pipelines of an objective's figures.
+pub struct Figures {
+    pub penalty: Kernel,
+    pub error: Kernel,
+    pub reduce: Kernel,
+}
+
+impl Figures {
+    pub fn new(device: &Device, sources: &Sources, team: Team) -> Result<Self> {
+        let width = ("WIDTH", team.width as f64);
+        let make =
+            |name, source: &str, constants: &[_]| Kernel::new(device, name, source, constants);
+        Ok(Self {
+            penalty: make("penalty", &sources.penalty, &[width])?,
+            error: make("error", &sources.error, &[width, ("LOGISTIC", 0.0)])?,
+            reduce: make("reduce", &sources.reduce, &[])?,
+        })
     }
 }
 
@@ -325,7 +395,48 @@ pub struct Scratch {
     /// (segments of a chunk), for each chunk of the users.
     pub sums: Vec<wgpu::Buffer>,
     /// What is bound where a kernel has no use for a buffer.
-    pub unused: [wgpu::Buffer; 3],
+    pub unused: [wgpu::Buffer; 4],
+    /// What a draw of a side has of its own: [`SweepParams`].
+    pub sweep: wgpu::Buffer,
+}
+
+impl Scratch {
+    /// For both sides' batches; `kept` says whether remainders are kept.
+    pub fn new(
+        device: &Device,
+        model: &Model,
+        walked: &[Walked; 2],
+        blocks: &[Block],
+        kept: bool,
+    ) -> Self {
+        let storage =
+            |label: &str, count: usize, each: usize| device.storage(label, (count * each) as u64);
+        let slots = walked.iter().map(|side| side.plan.slots).max().unwrap_or(0);
+        let matrix = blocks.iter().map(|block| block.shape.matrix_bytes()).max().unwrap_or(0);
+        let tile_rows = model.tiles.iter().map(|tiles| tiles.rows_per_tile).max().unwrap_or(0);
+        let remainders = |side: &Walked| -> Vec<wgpu::Buffer> {
+            let kept = side.chunks.iter().filter(|_| kept);
+            kept.map(|chunk| storage("remainders", chunk.len, 4)).collect()
+        };
+        let [users, items] = walked;
+        // The items' sums are of no use, but are written.
+        let most = items.chunks.iter().map(|chunk| chunk.owners.len()).max().unwrap_or(0);
+        let sums = users.chunks.iter().map(|chunk| storage("errors", chunk.owners.len(), 8));
+        let mut sweep = Uniforms::new(device);
+        sweep.push(&SweepParams::default());
+        Self {
+            matrices: storage("normal equations", slots, matrix),
+            deltas: storage(
+                "deltas",
+                if blocks.len() > 1 { tile_rows } else { 0 },
+                delta_columns(blocks) * 16,
+            ),
+            remainders: [remainders(users), remainders(items)],
+            sums: sums.chain([storage("errors", if kept { most } else { 0 }, 8)]).collect(),
+            unused: std::array::from_fn(|_| device.storage("unused", 0)),
+            sweep: sweep.finish(device),
+        }
+    }
 }
 
 /// The regularization's dispatches and sums.

@@ -104,6 +104,8 @@ pub struct Cut {
     pub batch_ratings: usize,
     /// Subtracted from every value.
     pub mean: f32,
+    /// Whether rows without ratings are solved too, from a segment without ratings.
+    pub every: bool,
 }
 
 impl Cut {
@@ -153,7 +155,7 @@ impl Cut {
         let row_slots = (slots / 4).clamp(1, ROW_SLOTS);
         let batch_ratings = (DISPATCH_PRODUCTS / (shape.tiles() * 64)).min(BATCH_RATINGS);
         let binding = limits.binding;
-        Ok(Self { own, partner, binding, slots, row_slots, batch_ratings, mean })
+        Ok(Self { own, partner, binding, slots, row_slots, batch_ratings, mean, every: false })
     }
 
     fn segment(&self) -> usize {
@@ -226,7 +228,10 @@ impl<E: FnMut(Chunk) -> Result<()>> Cutter<'_, E> {
         rows.par_sort_by_key(|row| (tile(row), Reverse(length(row)), *row));
         let most_rows = (self.cut.binding / size_of::<Solve>()).max(1);
         for same_tile in rows.chunk_by(|a, b| tile(a) == tile(b)) {
-            let with = same_tile.partition_point(|row| length(row) > 0);
+            let with = match self.cut.every {
+                true => same_tile.len(),
+                false => same_tile.partition_point(|row| length(row) > 0),
+            };
             let mut rest = &same_tile[..with];
             while !rest.is_empty() {
                 let (mut count, mut slots, mut sum) = (0, 0, 0);
@@ -267,7 +272,7 @@ impl<E: FnMut(Chunk) -> Result<()>> Cutter<'_, E> {
         let tile_of = |position: usize| self.cut.partner.locate(self.ratings.partners[position]).0;
         let mut pieces = Vec::new();
         let mut share = |tile: usize, start: usize, length: usize| {
-            let parts = length.div_ceil(self.cut.segment());
+            let parts = length.div_ceil(self.cut.segment()).max(1);
             for part in 0..parts {
                 let (from, to) = (length * part / parts, length * (part + 1) / parts);
                 pieces.push(Part { partner_tile: tile, start: start + from, length: to - from });
@@ -284,12 +289,15 @@ impl<E: FnMut(Chunk) -> Result<()>> Cutter<'_, E> {
             share(tile_of(same[0]), start, same.len());
             start += same.len();
         }
+        if start == 0 {
+            share(0, 0, 0);
+        }
         (pieces, Some(order))
     }
 
     fn slots(&self, row: u32) -> usize {
         let segments = if self.cut.partner.len() == 1 {
-            self.ratings.positions(row as usize).len().div_ceil(self.cut.segment())
+            self.ratings.positions(row as usize).len().div_ceil(self.cut.segment()).max(1)
         } else {
             self.segments(row).0.len()
         };
@@ -390,7 +398,8 @@ impl<E: FnMut(Chunk) -> Result<()>> Cutter<'_, E> {
         }
         self.chunk.segments.push(Segment {
             row: self.cut.own.locate(row).1,
-            start: start as u32,
+            // A segment without ratings names one that exists, where the chunk has any.
+            start: if piece.length > 0 { start as u32 } else { 0 },
             length: piece.length as u32,
             slot: piece.slot as u32,
         });
@@ -482,7 +491,8 @@ mod tests {
                 let mut here = vec![false; plan.slots];
                 let mut in_walk = 0;
                 for segment in segments {
-                    assert!((1..=cut.segment()).contains(&(segment.length as usize)));
+                    let least = usize::from(!cut.every);
+                    assert!((least..=cut.segment()).contains(&(segment.length as usize)));
                     in_walk += segment.length as usize;
                     let slot = segment.slot as usize;
                     let row = first_row + segment.row as usize;
@@ -539,7 +549,7 @@ mod tests {
             (200, 90, 3000, 64, 10, 2048, 3),
             (200, 90, 3000, 201, 91, 4096, 1),
         ] {
-            for weighted in [false, true] {
+            for (weighted, every) in [(false, false), (true, false), (false, true)] {
                 let cut = Cut {
                     own: tile(rows + 1, own),
                     partner: tile(partners + 1, partner),
@@ -548,8 +558,10 @@ mod tests {
                     row_slots: (slots / 4).max(1),
                     batch_ratings: 2500,
                     mean: 3.0,
+                    every,
                 };
                 let (plan, chunks) = check(&cut, &side(rows, partners as u32, hot, weighted));
+                assert_eq!(plan.without.is_empty(), every);
                 tiles += cut.own.len() * cut.partner.len();
                 chunked += chunks.len();
                 let walks = plan.batches.iter().flat_map(|batch| &batch.walks);

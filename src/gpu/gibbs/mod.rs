@@ -1,0 +1,9 @@
+//! The Gibbs sampler's passes: rows are drawn by the kernels that solve them.
+
+mod moments;
+mod passes;
+mod philox;
+mod predict;
+mod prior;
+
+pub use passes::Passes;

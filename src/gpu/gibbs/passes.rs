@@ -1,0 +1,336 @@
+//! What lies on the device beside what the row solvers have, and what is dispatched when.
+//!
+//! A side's draw is its solve: `gram`, `join` and `cholesky` for each batch of rows, the prior in the
+//! place of the partners' Gram matrix. Chains take turns on the buffers that are bound.
+
+use super::super::device::Device;
+use super::super::kernels::{Dispatch, Kernel, Sources, dispatch};
+use super::super::params::SweepParams;
+use super::super::rows::bind::{Binder, Commands, Noise};
+use super::super::rows::passes::{few_dispatches, run};
+use super::super::rows::shape::{Block, Shape, blocks};
+use super::super::rows::store::{
+    Kernels, Model, SIDES, Scratch, Walked, Wanted, Weights, fits, limits, place,
+};
+use super::super::rows::tiles::Cut;
+use super::super::tiles::Limits;
+use super::moments::{MomentKernels, SideMoments};
+use super::philox::philox;
+use super::predict::Pairs;
+use super::prior::{prior, prior_len};
+use crate::backend::{Conditional, GibbsPasses, GibbsProblem, Moments, RowTerms};
+use crate::data::Side;
+use crate::model::Factors;
+use crate::train::SideRatings;
+use crate::{Error, Result};
+use std::ops::ControlFlow;
+
+/// A problem on a GPU.
+pub struct Passes<'a> {
+    device: &'a Device,
+    /// Those of the users' rows and of the items'.
+    kernels: [Kernels; 2],
+    predict: Kernel,
+    moment_kernels: MomentKernels,
+    /// The chain whose turn it is.
+    model: Model,
+    turn: usize,
+    /// Where each chain waits for its turn; empty where there is one chain.
+    chains: Vec<Model>,
+    blocks: Vec<Block>,
+    shape: Shape,
+    walked: [Walked; 2],
+    commands: [Vec<Commands>; 2],
+    scratch: Scratch,
+    prior: wgpu::Buffer,
+    noise: NoiseBuffers,
+    /// Each side's popularity of unknown ids.
+    unknown: [f32; 2],
+    moments: [SideMoments; 2],
+    errors: Vec<Dispatch>,
+    test: Pairs,
+    /// The users' ratings, and the same uploaded once they are asked for.
+    ratings: SideRatings,
+    training: Option<Pairs>,
+    limits: Limits,
+}
+
+/// In the order of biases: users, the one of unknown ids, items, the one of unknown ids.
+struct NoiseBuffers {
+    /// Each row's noise weight.
+    weights: wgpu::Buffer,
+    /// Roots of the users'.
+    roots: wgpu::Buffer,
+}
+
+impl<'a> Passes<'a> {
+    /// Cuts, uploads and binds a problem.
+    pub fn new(device: &'a Device, sources: &Sources, problem: GibbsProblem) -> Result<Self> {
+        let GibbsProblem { ratings, test, starts, popularity, bias, block, latent } = problem;
+        if latent {
+            return Err(no_latents());
+        }
+        philox(device, sources)?;
+        let limits = limits(device);
+        let Some(start) = starts.first().cloned() else {
+            return Err(Error::device("a sampler without a chain"));
+        };
+        let (factors, mean) = (start.factors, start.global_mean);
+        let blocks = blocks(factors, block, bias);
+        let shape = Shape { coordinates: factors, bias };
+        let largest = blocks.iter().map(|block| block.shape).max_by_key(|shape| shape.tiles());
+        let largest = largest.unwrap_or(shape);
+        if !largest.fits() {
+            return Err(Error::device(format!(
+                "{} factors are more than a GPU draws together; use --block 512 or less, or \
+                 --backend cpu",
+                largest.coordinates
+            )));
+        }
+        let prior_bytes = prior_len(shape) * 4;
+        if prior_bytes > limits.binding {
+            return Err(Error::device(format!(
+                "the prior of {factors} factors needs {prior_bytes} bytes; a binding of this \
+                 device has {}; use fewer --factors or --backend cpu",
+                limits.binding
+            )));
+        }
+        let model = Model::new(device, start, limits)?;
+        let chains = match starts.len() {
+            1 => Vec::new(),
+            _ => {
+                starts.into_iter().map(|s| Model::new(device, s, limits)).collect::<Result<_>>()?
+            }
+        };
+        let rows = model.tiles.map(|tiles| tiles.rows - 1);
+        let terms = RowTerms {
+            bias,
+            reg: 0.0,
+            reg_bias: 0.0,
+            reg_exponent: 0.0,
+            unobserved_weight: 0.0,
+            block,
+            nonnegative: false,
+        };
+        let kernels = |weights| {
+            let wanted = Wanted { weights, refines: false, draws: true };
+            Kernels::new(device, sources, model.team, &terms, &blocks, wanted)
+        };
+        // A user's noise weight is that of its row, an item's ratings have those of its users.
+        let kernels = [kernels(Weights::Equal)?, kernels(Weights::Partners)?];
+        let walk = |side: Side| -> Result<Walked> {
+            let (own, partner) = (model.tiles[place(side)], model.tiles[place(side.partner())]);
+            let cut = Cut { every: true, ..Cut::rows(largest, own, partner, limits, mean)? };
+            let popularity = |row: usize| popularity[place(side)][row];
+            Walked::new(device, &cut, ratings.side(side), popularity, |_| false)
+        };
+        let walked = [walk(Side::User)?, walk(Side::Item)?];
+        few_dispatches(&walked, &blocks)?;
+        let scratch = Scratch::new(device, &model, &walked, &blocks, blocks.len() > 1);
+        let noise = NoiseBuffers {
+            weights: device.upload("noise weights", &vec![1.0_f32; model.biases.rows]),
+            roots: device.upload("roots of noise weights", &vec![1.0_f32; rows[0] + 1]),
+        };
+        let prior = device.storage("prior", prior_bytes as u64);
+        let ready = |device: &Device| {
+            let all = (rows[0] + rows[1]) * (1 + chains.len());
+            fits(device, all, factors, ratings.users.partners.len())
+        };
+        ready(device)?;
+        let binder = |side: Side| Binder {
+            device,
+            kernels: &kernels[place(side)],
+            model: &model,
+            terms: &terms,
+            blocks: &blocks,
+            limits,
+            noise: Some(Noise { weights: &noise.weights, roots: &noise.roots }),
+        };
+        let commands = SIDES
+            .map(|side| binder(side).batches(side, &walked[place(side)], &scratch, Some(&prior)));
+        let errors = binder(Side::User).objective(&walked[0], &scratch);
+        let moment_kernels = MomentKernels::new(device, sources, model.team, factors)?;
+        let moments = |side: Side| {
+            let popularity = &popularity[place(side)][..rows[place(side)]];
+            let unused = &scratch.unused[0];
+            SideMoments::new(&binder(side), &moment_kernels, side, popularity, unused)
+        };
+        let moments = [moments(Side::User)?, moments(Side::Item)?];
+        let width = [("WIDTH", model.team.width as f64)];
+        let predict = Kernel::new(device, "predict", &sources.predict, &width)?;
+        let pairs = test.users.iter().copied().zip(test.items.iter().copied());
+        let test = Pairs::new(device, &predict, &model, pairs, limits);
+        ready(device)?;
+        Ok(Self {
+            device,
+            kernels,
+            predict,
+            moment_kernels,
+            turn: 0,
+            chains,
+            blocks,
+            shape,
+            walked,
+            commands,
+            scratch,
+            prior,
+            noise,
+            unknown: [0, 1].map(|side: usize| popularity[side][rows[side]]),
+            moments,
+            errors,
+            test,
+            ratings: ratings.users,
+            training: None,
+            limits,
+            model,
+        })
+    }
+
+    /// Makes it a chain's turn.
+    fn turn(&mut self, chain: usize) {
+        if self.turn == chain || self.chains.len() <= chain {
+            return;
+        }
+        let mut encoder = self.device.device.create_command_encoder(&Default::default());
+        copy(&mut encoder, &self.model, &self.chains[self.turn]);
+        copy(&mut encoder, &self.chains[chain], &self.model);
+        self.device.queue.submit([encoder.finish()]);
+        self.turn = chain;
+    }
+
+    /// Writes what a draw of a side starts from.
+    fn write(&self, side: Side, conditional: &Conditional) {
+        let queue = &self.device.queue;
+        let prior = prior(conditional, self.shape);
+        queue.write_buffer(&self.prior, 0, bytemuck::cast_slice(&prior));
+        let stream = conditional.rows;
+        let sweep = SweepParams {
+            key_low: stream.key[0],
+            key_high: stream.key[1],
+            sweep: stream.sweep,
+            tag: stream.tag,
+            deviation: conditional.noise_precision.sqrt().recip() as f32,
+        };
+        queue.write_buffer(&self.scratch.sweep, 0, bytemuck::bytes_of(&sweep));
+        let ones = vec![1.0; self.model.tiles[0].rows - 1];
+        let weights = match conditional.noise_weights {
+            [] => &ones[..],
+            weights => weights,
+        };
+        match side {
+            Side::User => {
+                queue.write_buffer(&self.noise.weights, 0, bytemuck::cast_slice(weights));
+            }
+            Side::Item => {
+                let roots: Vec<f32> = weights.iter().map(|weight| weight.sqrt()).collect();
+                queue.write_buffer(&self.noise.roots, 0, bytemuck::cast_slice(&roots));
+            }
+        }
+        // The row of unknown ids, in the last tile.
+        let tiles = &self.model.tiles[place(side)];
+        let (tile, row) = tiles.locate(tiles.rows as u32 - 1);
+        let mean = conditional.prior.mean_of(f64::from(self.unknown[place(side)]));
+        let mean: Vec<f32> = mean.into_iter().map(|x| x as f32).collect();
+        let (x, bias) = mean.split_at(self.shape.coordinates);
+        let at = u64::from(row) * self.model.team.row_bytes() as u64;
+        let factors = &self.model.sides[place(side)].factors[tile];
+        queue.write_buffer(factors, at, bytemuck::cast_slice(x));
+        let at = u64::from(self.model.bias(side, tile) + row) * 4;
+        queue.write_buffer(&self.model.biases.values, at, bytemuck::cast_slice(bias));
+    }
+}
+
+fn no_latents() -> Error {
+    Error::device("levels of a latent value are not drawn on a GPU; use --backend cpu")
+}
+
+/// Copies a chain's parameters.
+fn copy(encoder: &mut wgpu::CommandEncoder, from: &Model, to: &Model) {
+    let tiles = |model: &Model| {
+        let sides = model.sides.iter().flat_map(|side| side.factors.clone());
+        sides.chain([model.biases.values.clone()]).collect::<Vec<_>>()
+    };
+    for (from, to) in tiles(from).iter().zip(&tiles(to)) {
+        encoder.copy_buffer_to_buffer(from, 0, to, 0, from.size());
+    }
+}
+
+impl GibbsPasses for Passes<'_> {
+    fn draw(
+        &mut self,
+        chain: usize,
+        side: Side,
+        conditional: &Conditional,
+        watch: &mut dyn FnMut(usize) -> ControlFlow<()>,
+    ) -> Result<usize> {
+        if !conditional.thresholds.is_empty() {
+            return Err(no_latents());
+        }
+        self.turn(chain);
+        self.write(side, conditional);
+        let encoder = self.device.device.create_command_encoder(&Default::default());
+        let kernels = (&self.kernels[place(side)], &self.blocks[..]);
+        run(self.device, encoder, &|_| {}, kernels, &self.commands[place(side)], watch)
+    }
+
+    fn moments(&mut self, chain: usize, side: Side) -> Result<Moments> {
+        self.turn(chain);
+        self.moments[place(side)].read(self.device, &self.moment_kernels)
+    }
+
+    fn squared_errors(&mut self, chain: usize) -> Result<Vec<f64>> {
+        self.turn(chain);
+        let mut encoder = self.device.device.create_command_encoder(&Default::default());
+        {
+            let mut pass = encoder.begin_compute_pass(&Default::default());
+            dispatch(&mut pass, &self.kernels[0].remainder, &self.errors);
+        }
+        self.device.queue.submit([encoder.finish()]);
+        let walked = &self.walked[0];
+        let sums = walked.chunks.iter().zip(&self.scratch.sums);
+        let sums: Vec<Vec<[f32; 2]>> = sums
+            .map(|(chunk, sums)| self.device.read(sums, 0, chunk.owners.len()))
+            .collect::<Result<_>>()?;
+        let tiles = &self.model.tiles[0];
+        let mut errors = vec![0.0; tiles.rows - 1];
+        for batch in &walked.plan.batches {
+            let first = tiles.range(batch.own_tile).start;
+            for walk in &batch.walks {
+                let segments = walk.first_segment..walk.first_segment + walk.segments;
+                let owners = &walked.chunks[walk.chunk].owners[segments.clone()];
+                for (&row, [_, sum]) in owners.iter().zip(&sums[walk.chunk][segments]) {
+                    errors[first + row as usize] += f64::from(*sum);
+                }
+            }
+        }
+        Ok(errors)
+    }
+
+    fn training_predictions(&mut self, chain: usize) -> Result<Vec<f32>> {
+        self.turn(chain);
+        let training = match &mut self.training {
+            Some(training) => training,
+            unknown => {
+                let ratings = &self.ratings;
+                let users = (0..ratings.rows() as u32).flat_map(|user| {
+                    std::iter::repeat_n(user, ratings.positions(user as usize).len())
+                });
+                let pairs = users.zip(ratings.partners.iter().copied());
+                let pairs = Pairs::new(self.device, &self.predict, &self.model, pairs, self.limits);
+                self.device.check()?;
+                unknown.insert(pairs)
+            }
+        };
+        training.predict(self.device, &self.predict)
+    }
+
+    fn test_predictions(&mut self, chain: usize) -> Result<Vec<f32>> {
+        self.turn(chain);
+        self.test.predict(self.device, &self.predict)
+    }
+
+    fn factors(&mut self, chain: usize) -> Result<Factors> {
+        self.turn(chain);
+        self.model.factors(self.device)
+    }
+}
