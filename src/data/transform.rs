@@ -168,6 +168,39 @@ impl Transform {
         self.steps.iter().rev().fold(value, |y, step| step.invert(y))
     }
 
+    /// The model value that [`invert`](Self::invert) takes to `value`.
+    pub(crate) fn before_invert(&self, value: f64) -> f64 {
+        self.steps.iter().fold(value, |x, step| match step {
+            Step::Binary { .. } => x,
+            step => step.apply(x),
+        })
+    }
+
+    /// The slope of [`invert`](Self::invert) where that is a straight line: without `log1p`.
+    pub fn inverse_slope(&self) -> Option<f64> {
+        self.steps.iter().try_fold(1.0, |slope, step| match *step {
+            Step::Log1p => None,
+            Step::ZScore { std, .. } => Some(slope * std),
+            Step::MinMax { min, max } => Some(slope * (max - min)),
+            Step::Binary { .. } => Some(slope),
+        })
+    }
+
+    /// The logarithm of the slope of [`invert`](Self::invert) at a model value.
+    pub fn log_inverse_slope(&self, value: f64) -> f64 {
+        let steps = self.steps.iter().rev();
+        let (_, log) = steps.fold((value, 0.0), |(value, log), step| {
+            let slope = match *step {
+                Step::Log1p => value,
+                Step::ZScore { std, .. } => std.ln(),
+                Step::MinMax { min, max } => (max - min).ln(),
+                Step::Binary { .. } => 0.0,
+            };
+            (step.invert(value), log + slope)
+        });
+        log
+    }
+
     /// Whether it does nothing.
     pub fn is_identity(&self) -> bool {
         self.steps.is_empty()
@@ -262,6 +295,26 @@ mod tests {
         let transform = learn(&[Binary], &[1.0, 3.0]).unwrap();
         assert_eq!([2.9, 3.0, 4.0].map(|v| transform.apply(v)), [0.0, 1.0, 1.0]);
         assert_eq!((transform.scale(), transform.invert(0.7)), (None, 0.7));
+        assert_eq!(transform.inverse_slope(), Some(1.0));
+    }
+
+    #[test]
+    fn slopes_are_those_of_the_inverse() {
+        let values = [1.0, 2.5, 4.0, 100.0, 0.0];
+        let chains: [&[TransformKind]; 5] =
+            [&[], &[ZScore], &[Log1p, ZScore], &[MinMax, Log1p, ZScore], &[MinMax, Binary]];
+        for kinds in chains {
+            let transform = learn(kinds, &values).unwrap();
+            for y in [-0.5, 0.2, 1.5] {
+                let slope = (transform.invert(y + 1e-6) - transform.invert(y - 1e-6)) / 2e-6;
+                let got = transform.log_inverse_slope(y).exp();
+                approx::assert_relative_eq!(got, slope, max_relative = 1e-7);
+                match transform.inverse_slope() {
+                    Some(line) => approx::assert_relative_eq!(line, slope, max_relative = 1e-7),
+                    None => assert!(kinds.contains(&Log1p)),
+                }
+            }
+        }
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Predictions for a file of pairs, of any size in constant memory.
 
-use super::Model;
-use crate::data::{Delimiter, Format, Layout, ReadOptions, Source, UNKNOWN, cut_fields};
+use super::{Ask, Model, Predictive, Summary};
+use crate::data::{Delimiter, Format, Ids, Layout, ReadOptions, Source, UNKNOWN, cut_fields};
 use crate::progress::Progress;
 use crate::{Error, Result};
 use std::io::{BufRead, BufReader, Cursor, Read};
@@ -39,6 +39,32 @@ impl Model {
         progress: &dyn Progress,
         mut each: impl FnMut(&Prediction) -> Result<()>,
     ) -> Result<u64> {
+        let mut count = 0;
+        self.read_pairs(pairs, options, progress, |name, (user, item), line| {
+            let (user_index, item_index) = self.indices(user, item);
+            let value = self.predict(user_index, item_index);
+            if !value.is_finite() {
+                return Err(overflow(name, (user, item), line));
+            }
+            count += 1;
+            each(&Prediction { user, item, user_index, item_index, value, line })
+        })?;
+        Ok(count)
+    }
+
+    fn indices(&self, user: &str, item: &str) -> (u32, u32) {
+        let index = |ids: &Ids, id: &str| ids.get(id).unwrap_or(UNKNOWN);
+        (index(&self.users, user), index(&self.items, item))
+    }
+
+    /// Hands each pair of a file to `each`, with the file's name and the line.
+    fn read_pairs(
+        &self,
+        pairs: &Path,
+        options: &ReadOptions,
+        progress: &dyn Progress,
+        mut each: impl FnMut(&str, (&str, &str), u64) -> Result<()>,
+    ) -> Result<()> {
         if options.format == Format::Grouped {
             return Err(Error::settings("--format grouped is for ratings, not for pairs"));
         }
@@ -48,21 +74,111 @@ impl Model {
         source.next_chunk(&mut head)?;
         let layout = Layout::recognise(&name, &head, options)?;
         let input = Cursor::new(head).chain(source.rest());
-        let mut count = 0;
-        read_pairs(&name, &layout, input, |user, item, line| {
-            let user_index = self.users.get(user).unwrap_or(UNKNOWN);
-            let item_index = self.items.get(item).unwrap_or(UNKNOWN);
-            let value = self.predict(user_index, item_index);
-            if !value.is_finite() {
-                let message =
-                    format!("the prediction for user \"{user}\", item \"{item}\" overflows");
-                return Err(Error::line(&name, line, message));
-            }
-            count += 1;
-            each(&Prediction { user, item, user_index, item_index, value, line })
-        })?;
+        read_pairs(&name, &layout, input, |user, item, line| each(&name, (user, item), line))?;
         progress.finish();
+        Ok(())
+    }
+}
+
+fn overflow(file: &str, (user, item): (&str, &str), line: u64) -> Error {
+    let message = format!("the prediction for user \"{user}\", item \"{item}\" overflows");
+    Error::line(file, line, message)
+}
+
+/// Pairs that are predicted together.
+const BLOCK: usize = 1 << 15;
+
+impl Predictive<'_> {
+    /// As [`Model::predict_file`], with what the samples say about each pair; the prediction's value
+    /// is the mean.
+    ///
+    /// # Errors
+    /// As there, and as [`Predictive::summaries`]. What comes before a wrong line is handed out.
+    pub fn predict_file(
+        &self,
+        pairs: &Path,
+        options: &ReadOptions,
+        progress: &dyn Progress,
+        ask: &Ask,
+        mut each: impl FnMut(&Prediction, &Summary) -> Result<()>,
+    ) -> Result<u64> {
+        ask.check()?;
+        let mut waiting = Waiting::default();
+        let mut count = 0;
+        let mut hand_out = |waiting: &mut Waiting| {
+            count += waiting.lines.len() as u64;
+            let done = waiting.hand_out(self, ask, &mut each);
+            waiting.clear();
+            done
+        };
+        let read = self.model().read_pairs(pairs, options, progress, |name, pair, line| {
+            waiting.push(name, pair, line, self.model().indices(pair.0, pair.1));
+            match waiting.lines.len() {
+                BLOCK => hand_out(&mut waiting),
+                _ => Ok(()),
+            }
+        });
+        hand_out(&mut waiting)?;
+        read?;
         Ok(count)
+    }
+}
+
+/// Pairs that wait for their predictions.
+#[derive(Default)]
+struct Waiting {
+    name: String,
+    /// Users' and items' ids, one after another, and where each ends.
+    text: String,
+    ends: Vec<[usize; 2]>,
+    users: Vec<u32>,
+    items: Vec<u32>,
+    lines: Vec<u64>,
+}
+
+impl Waiting {
+    fn push(&mut self, name: &str, pair: (&str, &str), line: u64, indices: (u32, u32)) {
+        if self.name != name {
+            self.name = name.to_owned();
+        }
+        self.text.push_str(pair.0);
+        let end = self.text.len();
+        self.text.push_str(pair.1);
+        self.ends.push([end, self.text.len()]);
+        self.users.push(indices.0);
+        self.items.push(indices.1);
+        self.lines.push(line);
+    }
+
+    fn clear(&mut self) {
+        self.text.clear();
+        self.ends.clear();
+        self.users.clear();
+        self.items.clear();
+        self.lines.clear();
+    }
+
+    fn hand_out(
+        &self,
+        predictive: &Predictive,
+        ask: &Ask,
+        each: &mut impl FnMut(&Prediction, &Summary) -> Result<()>,
+    ) -> Result<()> {
+        let summaries = predictive.summaries(&self.users, &self.items, ask)?;
+        let mut start = 0;
+        for (at, summary) in summaries.iter().enumerate() {
+            let [middle, end] = self.ends[at];
+            let (user, item) = (&self.text[start..middle], &self.text[middle..end]);
+            start = end;
+            let line = self.lines[at];
+            if !summary.is_finite() {
+                return Err(overflow(&self.name, (user, item), line));
+            }
+            let (user_index, item_index) = (self.users[at], self.items[at]);
+            let value = summary.mean;
+            each(&Prediction { user, item, user_index, item_index, value, line }, summary)?;
+        }
+        Ok(())
     }
 }
 
