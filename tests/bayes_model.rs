@@ -11,10 +11,10 @@ use std::ops::ControlFlow;
 use std::path::Path;
 use wgmf::cpu::Cpu;
 use wgmf::data::{Ids, Ratings, Side, UNKNOWN};
-use wgmf::model::{Model, RunRecord, Samples, Seen};
+use wgmf::model::{EpochRecord, Model, RunRecord, Samples, Seen};
 use wgmf::train::{
-    Checkpoint, Event, Input, Loss, Options, Outcome, SamplePrecision, Settings, Solver, Stop,
-    train,
+    Checkpoint, Event, Input, Likelihood, Loss, Options, Outcome, SamplePrecision, Settings,
+    Solver, Stop, train,
 };
 
 const USERS: usize = 60;
@@ -293,18 +293,35 @@ fn resumed(data: &Data, options: &Options, dir: &Path) -> wgmf::Result<Outcome> 
 #[test]
 fn a_run_goes_on_from_its_checkpoint_to_the_same_bits() {
     let (home, data) = (tempfile::tempdir().unwrap(), data());
+    let mut levels = self::data();
+    for ratings in [&mut levels.ratings, &mut levels.test] {
+        ratings.values.iter_mut().for_each(|value| *value = value.round().clamp(1.0, 4.0));
+    }
     // Within burn-in, before a sample is kept, and after.
-    for (at, chains) in [(3, 2), (7, 1), (17, 1), (20, 2)] {
-        let options = Options { chains: Some(chains), patience: Some(1000), ..options() };
+    for (at, chains, likelihood) in [
+        (3, 2, Likelihood::Gaussian),
+        (7, 1, Likelihood::Gaussian),
+        (17, 1, Likelihood::Gaussian),
+        (20, 2, Likelihood::Gaussian),
+        (13, 2, Likelihood::Ordinal),
+    ] {
+        let options = Options {
+            chains: Some(chains),
+            likelihood: Some(likelihood),
+            patience: Some(1000),
+            ..options()
+        };
+        let data = if likelihood == Likelihood::Ordinal { &levels } else { &data };
         let dir = home.path().join(format!("checkpoint-{at}"));
-        let whole = checkpointed(&data, &options, at, &dir);
-        let resumed = resumed(&data, &options, &dir).unwrap();
+        let whole = checkpointed(data, &options, at, &dir);
+        let resumed = resumed(data, &options, &dir).unwrap();
         assert_eq!(resumed.samples, whole.samples, "after {at}");
         assert_eq!(resumed.factors, whole.factors);
         assert_eq!(resumed.held_out, whole.held_out);
         assert_eq!(resumed.posterior, whole.posterior);
         let errors = |outcome: &Outcome| -> Vec<_> {
-            let of = |r: &wgmf::model::EpochRecord| (r.train_error, r.sample_error, r.test_error);
+            let of =
+                |r: &EpochRecord| [r.train_error, r.sample_error, r.test_error, r.test_log_loss];
             outcome.history.iter().map(of).collect()
         };
         assert_eq!(errors(&resumed), errors(&whole));

@@ -258,9 +258,8 @@ impl Samples {
         }
         let (k, rows) = (means.factors, [means.users(), means.items()]);
         for popularity in &self.popularity {
-            if !popularity.center.is_finite()
-                || !(popularity.scale.is_finite() && popularity.scale > 0.0)
-            {
+            let Popularity { center, scale } = popularity;
+            if !(center.is_finite() && scale.is_finite() && *scale > 0.0) {
                 return Err("\"popularity\" is not finite, or its scale not above 0".into());
             }
         }

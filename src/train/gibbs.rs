@@ -82,7 +82,7 @@ pub(super) fn ready<'a>(
         },
     };
     let sampling = match start {
-        Start::Resumed(_, Some(sampling)) => sampling,
+        Start::Resumed(_, Some(sampling)) => *sampling,
         Start::Resumed(_, None) => return Err(Error::data("the checkpoint is no sampler's")),
         Start::Given(init) => new(vec![Factors { global_mean: mean, ..init }; settings.chains]),
         Start::Random => new((0..settings.chains as u64)

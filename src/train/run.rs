@@ -152,7 +152,7 @@ pub(super) enum Start {
     /// At these parameters, but for the global mean.
     Given(Factors),
     /// Where an earlier run stopped.
-    Resumed(State, Option<Sampling>),
+    Resumed(State, Option<Box<Sampling>>),
 }
 
 /// A problem laid out and uploaded.
@@ -188,7 +188,7 @@ pub fn train<'a>(
         None => (None, Vec::new(), None),
     };
     let start = match (from, input.init.take()) {
-        (Some((state, sampling)), _) => Start::Resumed(state, sampling),
+        (Some((state, sampling)), _) => Start::Resumed(state, sampling.map(Box::new)),
         (None, Some(init)) => Start::Given(init),
         (None, None) => Start::Random,
     };
