@@ -124,9 +124,9 @@ fn check_against_the_grid(levels: [usize; 2], thresholds: &[f32]) {
         // Each wrong by chance once in 15,000 seeds.
         assert!((got - want).abs() < 4.0 * error, "figure {at}: {got} for {want}");
     }
-    // The bound tells something: without its rating a row would lie elsewhere.
-    let (got, error) = mean_of(&drawn[0]);
-    assert!((got - of_users[0]).abs() > 10.0 * error);
+    // The bound tells something: without its rating an item would lie elsewhere.
+    let (got, error) = mean_of(&drawn[2]);
+    assert!((got - of_items[0]).abs() > 10.0 * error);
 }
 
 #[test]
