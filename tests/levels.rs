@@ -82,7 +82,7 @@ fn check_against_the_grid(levels: [usize; 2], thresholds: &[f32]) {
     let Factors { user_factors: p, item_factors: q, .. } = passes.factors(0).unwrap();
     let figures =
         |p: f64, q: [f64; 2]| [p, p * p, q[0], q[1] * q[1], p * q[0], p * p * q[0] * q[1]];
-    let mut drawn = vec![Vec::with_capacity(copies); 6];
+    let mut drawn = vec![Vec::new(); 6];
     for copy in 0..copies {
         let of = figures(p[copy].into(), [q[2 * copy].into(), q[2 * copy + 1].into()]);
         drawn.iter_mut().zip(of).for_each(|(to, x)| to.push(x));
