@@ -32,7 +32,7 @@ fn mean_of(numbers: &[f64]) -> (f64, f64) {
 /// Many copies of a user with two items of his own, one factor, priors held: after some sweeps each
 /// copy is an independent draw from a posterior that a grid integrates.
 fn check_against_the_grid(levels: [usize; 2], thresholds: &[f32]) {
-    let (copies, mean) = (20_000_usize, 0.2_f32);
+    let (copies, mean) = (10_000_usize, 0.2_f32);
     let (of_users, of_items) = ([0.8, 1.5], [-0.3, 0.7]);
     let pair = |j: usize| (j as u32 / 2, j as u32, levels[j % 2] as f32);
     let pairs: Vec<_> = (0..2 * copies).map(pair).collect();
