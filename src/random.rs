@@ -128,9 +128,9 @@ impl Stream {
     /// the numbers that [`normals`](Self::normals) gives one call after another.
     #[inline(always)]
     pub fn many_normals(self, row: u32, four: u32, to: &mut [f32; 4 * LANES]) {
-        let mut fours = [0; LANES];
-        for lane in 0..LANES {
-            fours[lane] = four.wrapping_add(lane as u32);
+        let mut fours = [four; LANES];
+        for (lane, to) in fours.iter_mut().enumerate() {
+            *to = four.wrapping_add(lane as u32);
         }
         let counter = self.philox_lanes(row, fours);
         let mut drawn = [[0.0; LANES]; 4];
@@ -150,6 +150,7 @@ impl Stream {
     }
 
     /// [`words`](Self::words) of many fours: each word of all.
+    #[expect(clippy::needless_range_loop, reason = "the words of a lane change together")]
     #[inline(always)]
     fn philox_lanes(self, row: u32, fours: [u32; LANES]) -> [[u32; LANES]; 4] {
         let mut counter = [fours, [row; LANES], [self.sweep; LANES], [self.tag; LANES]];
@@ -208,7 +209,7 @@ fn ln(x: f32) -> f32 {
     p = p * f - 2.499_999_4e-1;
     p = p * f + 3.333_333_1e-1;
     let rest = p * f * square + e * -2.121_944_4e-4 - 0.5 * square;
-    f + rest + e * 0.693_359_375
+    f + rest + e * (355.0 / 512.0)
 }
 
 /// Sine and cosine of `angle / 2³²` turns, by Cephes' polynomials on an eighth of a turn.
