@@ -18,7 +18,7 @@ use wgmf::{Error, Result};
 ///
 /// Ratings of users and items that the model does not know count too: they are predicted by the
 /// means that are known (the item's for a new user, the user's for a new item, else the overall
-/// mean). With --ranking they count nowhere; their number is given.
+/// mean; by --solver bayes as those without ratings). With --ranking they count nowhere; their number is given.
 ///
 /// A model of --solver bayes also says how honest its uncertainty is: the log predictive density (more
 /// is better), the continuous ranked probability score (less is better), the share of the ratings within
@@ -70,8 +70,11 @@ pub fn run(args: Args) -> Result<()> {
         if args.strict {
             return Err(Error::data(format!("{text} (--strict)")));
         }
-        let then =
-            if args.ranking.ranking { "left out" } else { "scored by the means that are known" };
+        let then = match (args.ranking.ranking, model.is_bayesian()) {
+            (true, _) => "left out",
+            (false, true) => "scored as those without ratings",
+            (false, false) => "scored by the means that are known",
+        };
         say!("{text}; {then}");
     }
     let ratings = align(&table, &model.users, &model.items);
