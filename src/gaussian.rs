@@ -56,12 +56,18 @@ pub fn density(x: f64) -> f64 {
 
 /// `1 − Φ(x)`, to a relative 1e-15 times `1 + x²`.
 pub fn upper_tail(x: f64) -> f64 {
-    let tail = match density(x) {
+    density_and_upper_tail(x).1
+}
+
+/// [`density`] and [`upper_tail`], for one exponential.
+pub fn density_and_upper_tail(x: f64) -> (f64, f64) {
+    let density = density(x);
+    let tail = match density {
         // As the density of infinity is.
         0.0 => 0.0,
         density => density * mills(x.abs()),
     };
-    if x < 0.0 { 1.0 - tail } else { tail }
+    (density, if x < 0.0 { 1.0 - tail } else { tail })
 }
 
 /// `Φ(x)`, as [`upper_tail`].

@@ -7,15 +7,22 @@ use super::ranking;
 use std::io::{self, Write};
 use std::path::PathBuf;
 use wgmf::data::{Duplicates, Ids, ReadOptions, align, read};
-use wgmf::evaluate::{RatingMetrics, rating_metrics, unknown_ids};
-use wgmf::model::{Model, Unit};
+use wgmf::evaluate::{
+    PredictiveMetrics, RatingMetrics, first_without_level, no_level, predictive_metrics,
+    rating_metrics, unknown_ids,
+};
+use wgmf::model::{Model, Predictive, Unit};
 use wgmf::{Error, Result};
 
 /// Measure how far predictions lie from ratings the model has not seen, or how well it ranks
 ///
 /// Ratings of users and items that the model does not know count too: they are predicted by the
 /// means that are known (the item's for a new user, the user's for a new item, else the overall
-/// mean). With --ranking they count nowhere; their number is given.
+/// mean; by --solver bayes as those without ratings). With --ranking they count nowhere; their number is given.
+///
+/// A model of --solver bayes also says how honest its uncertainty is: the log predictive density (more
+/// is better), the continuous ranked probability score (less is better), the share of the ratings within
+/// their 50, 80, 90 and 95 % prediction intervals, and the mean width of the 90 % ones.
 #[derive(clap::Args)]
 #[command(after_long_help = ranking::DEFINITIONS)]
 pub struct Args {
@@ -63,8 +70,11 @@ pub fn run(args: Args) -> Result<()> {
         if args.strict {
             return Err(Error::data(format!("{text} (--strict)")));
         }
-        let then =
-            if args.ranking.ranking { "left out" } else { "scored by the means that are known" };
+        let then = match (args.ranking.ranking, model.is_bayesian()) {
+            (true, _) => "left out",
+            (false, true) => "scored as those without ratings",
+            (false, false) => "scored by the means that are known",
+        };
         say!("{text}; {then}");
     }
     let ratings = align(&table, &model.users, &model.items);
@@ -77,9 +87,27 @@ pub fn run(args: Args) -> Result<()> {
         let (file, line) = table.origin(row);
         format!("{file}:{line}: rating {}", ratings.values[row])
     })?;
+    let count_unknown = |metrics: &mut RatingMetrics| {
+        metrics.unknown_users = users.len() as u64;
+        metrics.unknown_items = items.len() as u64;
+    };
+    if model.is_bayesian() {
+        let samples = model.open_samples(&args.model)?;
+        let predictive = Predictive::new(&model, &samples)?;
+        if let Some(row) = first_without_level(&predictive, &ratings.values) {
+            let (file, line) = table.origin(row);
+            let rating = format!("{file}:{line}: rating {}", ratings.values[row]);
+            return Err(no_level(&predictive, &rating));
+        }
+        let mut metrics = predictive_metrics(&predictive, &ratings)?;
+        count_unknown(&mut metrics.rating);
+        return match args.json {
+            true => print_json(&metrics),
+            false => to_stdout(show_predictive(&model, &metrics)),
+        };
+    }
     let mut metrics = rating_metrics(&model, &ratings)?;
-    metrics.unknown_users = users.len() as u64;
-    metrics.unknown_items = items.len() as u64;
+    count_unknown(&mut metrics);
     if args.json { print_json(&metrics) } else { to_stdout(show(&model, &metrics)) }
 }
 
@@ -91,6 +119,23 @@ fn name_unknown(side: &str, unknown: &[u32], ids: &Ids) -> String {
     let more = if unknown.len() > NAMED { ", ..." } else { "" };
     let (few, all) = (thousands(unknown.len() as u64), thousands(ids.len() as u64));
     format!("{few} of {all} {side}s are not in the model: {names}{more}")
+}
+
+fn show_predictive(model: &Model, metrics: &PredictiveMetrics) -> io::Result<()> {
+    show(model, &metrics.rating)?;
+    let m = metrics;
+    let density = Some(m.log_predictive_density);
+    write_rows(&[
+        ("log predictive density", density, m.model_log_predictive_density),
+        ("CRPS", m.crps, m.model_crps),
+        ("ranked probability", m.ranked_probability_score, None),
+        ("accuracy", m.accuracy, None),
+        ("50 % interval covers", Some(m.coverage_50), None),
+        ("80 % interval covers", Some(m.coverage_80), None),
+        ("90 % interval covers", Some(m.coverage_90), None),
+        ("95 % interval covers", Some(m.coverage_95), None),
+        ("90 % interval's width", m.width_90, None),
+    ])
 }
 
 fn show(model: &Model, metrics: &RatingMetrics) -> io::Result<()> {
@@ -121,13 +166,24 @@ fn show(model: &Model, metrics: &RatingMetrics) -> io::Result<()> {
         ("log loss", metrics.log_loss, None),
         ("AUC", metrics.auc, None),
     ];
+    out.flush()?;
+    drop(out);
+    write_rows(&rows)
+}
+
+/// A name, the figure in the unit of the ratings, and that in the model's unit.
+type Figures = (&'static str, Option<f64>, Option<f64>);
+
+/// The rows that have a figure.
+fn write_rows(rows: &[Figures]) -> io::Result<()> {
+    let mut out = stdout();
     for (name, own, in_model) in rows {
-        let Some(own) = own else { continue };
-        write!(out, "{name:<24}{own:>14.6}")?;
-        if let Some(in_model) = in_model {
-            write!(out, "{in_model:>14.6}")?;
+        if own.is_none() && in_model.is_none() {
+            continue;
         }
-        writeln!(out)?;
+        let cell = |figure: &Option<f64>| figure.map_or(String::new(), |x| format!("{x:.6}"));
+        let line = format!("{name:<24}{:>14}{:>14}", cell(own), cell(in_model));
+        writeln!(out, "{}", line.trim_end())?;
     }
     out.flush()
 }

@@ -2,12 +2,12 @@
 
 use super::output::stdout;
 use super::progress::Steps;
-use serde::Serialize;
+use serde::ser::{Serialize, SerializeMap, Serializer};
 use std::fs::{self, File};
 use std::io::{self, BufWriter, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use wgmf::data::{ReadOptions, UNKNOWN};
-use wgmf::model::{Model, Prediction, Unit};
+use wgmf::model::{Ask, Model, Prediction, Predictive, Summary, Unit};
 use wgmf::{Error, Result};
 
 /// Predict ratings of pairs: user,item,prediction
@@ -15,6 +15,13 @@ use wgmf::{Error, Result};
 /// Predictions are in the unit of the ratings the model was trained on (probabilities for
 /// --loss logistic). An id that the model does not know is scored by the means that are known: the
 /// item's for a new user, the user's for a new item, else the overall mean.
+///
+/// A model of --solver bayes gives user,item,mean,std instead: the mean and the standard deviation of
+/// the rating, noise included, over all its samples; lower,upper with --interval; and where ratings are
+/// levels the probability of each level, in columns p_LEVEL. An id that it does not know is one of a
+/// row without ratings, with all the uncertainty of that. Where the transform is no straight line
+/// (log1p), mean is the mean of the transformed rating with the transform undone, and std half the width
+/// of the central 68.3 % interval.
 #[derive(clap::Args)]
 pub struct Args {
     /// The model directory that wgmf train wrote
@@ -34,16 +41,47 @@ pub struct Args {
     /// Print one JSON object a line instead of CSV
     #[arg(long)]
     json: bool,
+    /// bayes: add the central interval with this probability (0.9), or where ratings are levels the
+    /// smallest central set of levels
+    #[arg(long, value_name = "P")]
+    interval: Option<f64>,
+    /// bayes: leave the noise of ratings out of std and interval, which then say how well the expected
+    /// rating is known
+    #[arg(long)]
+    credible: bool,
     #[command(flatten)]
     read: ReadOptions,
 }
 
+impl Args {
+    fn ask(&self) -> Ask {
+        Ask { interval: self.interval, credible: self.credible }
+    }
+
+    /// Whether the flags belong to the model.
+    fn check(&self, model: &Model) -> Result<()> {
+        self.ask().check()?;
+        let given = [("interval", self.interval.is_some()), ("credible", self.credible)];
+        match given.into_iter().find(|(_, given)| *given && !model.is_bayesian()) {
+            Some((flag, _)) => Err(Error::settings(format!(
+                "--{flag} needs samples of the posterior, and {} is a model of --solver {}; train one \
+                 with --solver bayes",
+                self.model.display(),
+                model.run.solver
+            ))),
+            None => Ok(()),
+        }
+    }
+}
+
 /// Runs the subcommand.
 pub fn run(args: Args) -> Result<()> {
+    args.ask().check()?;
     if let Some(output) = &args.output {
         check_output(output, args.force)?;
     }
     let model = Model::open(&args.model)?;
+    args.check(&model)?;
     let (count, unknown) = match &args.output {
         Some(output) => {
             let file = PartialFile::create(output)?;
@@ -57,7 +95,7 @@ pub fn run(args: Args) -> Result<()> {
         }
         None => predict(&args, &model, &mut stdout(), Path::new("standard output"))?,
     };
-    unknown.report(count);
+    unknown.report(count, model.is_bayesian());
     let unit = match model.unit() {
         Unit::Rating => "ratings",
         Unit::Probability => "probabilities",
@@ -81,19 +119,49 @@ fn predict(
     // A bar between the rows on a terminal would be no help.
     let quiet = args.output.is_none() && io::stdout().is_terminal();
     let steps = Steps::new(quiet);
-    rows.begin().map_err(failed)?;
-    let count = model.predict_file(&args.pairs, &args.read, &steps, |pair| {
+    let mut notice = |pair: &Prediction| {
         if pair.user_index == UNKNOWN || pair.item_index == UNKNOWN {
             if args.strict {
                 return Err(unknown_error(&args.pairs, pair));
             }
             unknown.add(pair);
         }
-        rows.write(pair).map_err(failed)
-    });
+        Ok(())
+    };
+    let count = if model.is_bayesian() {
+        let samples = model.open_samples(&args.model)?;
+        let predictive = Predictive::new(model, &samples)?;
+        let columns = columns(&predictive, args.interval.is_some());
+        rows.begin(&columns).map_err(failed)?;
+        let mut numbers = Vec::with_capacity(columns.len());
+        predictive.predict_file(&args.pairs, &args.read, &steps, &args.ask(), |pair, summary| {
+            notice(pair)?;
+            let Summary { mean, deviation, interval, levels } = summary;
+            numbers.clear();
+            numbers.extend([*mean, *deviation]);
+            numbers.extend(interval.iter().flatten());
+            numbers.extend(levels);
+            rows.write(pair, &columns, &numbers).map_err(failed)
+        })
+    } else {
+        let columns = ["prediction".to_owned()];
+        rows.begin(&columns).map_err(failed)?;
+        model.predict_file(&args.pairs, &args.read, &steps, |pair| {
+            notice(pair)?;
+            rows.write(pair, &columns, &[pair.value]).map_err(failed)
+        })
+    };
     // What came before a wrong line is worth having: standard output gets it.
     rows.flush().map_err(failed)?;
     Ok((count?, unknown))
+}
+
+/// The names of the numbers that the samples say of a pair.
+fn columns(predictive: &Predictive, interval: bool) -> Vec<String> {
+    let names: &[&str] =
+        if interval { &["mean", "std", "lower", "upper"] } else { &["mean", "std"] };
+    let names = names.iter().map(|&name| name.to_owned());
+    names.chain(predictive.level_values().iter().map(|level| format!("p_{level}"))).collect()
 }
 
 fn unknown_error(file: &Path, pair: &Prediction) -> Error {
@@ -131,15 +199,19 @@ impl Unknown {
         }
     }
 
-    fn report(&self, pairs: u64) {
+    fn report(&self, pairs: u64, bayesian: bool) {
         for (side, mean, (count, first)) in
             [("user", "item", &self.users), ("item", "user", &self.items)]
         {
             if *count > 0 {
                 let names: Vec<String> = first.iter().map(|id| format!("\"{id}\"")).collect();
+                let how = match bayesian {
+                    true => "as of one without ratings".to_owned(),
+                    false => format!("by the {mean}'s mean"),
+                };
                 say!(
                     "{count} of {pairs} pairs have {side}s that are not in the model (first: {}): \
-                     scored by the {mean}'s mean",
+                     scored {how}",
                     names.join(", ")
                 );
             }
@@ -154,12 +226,27 @@ enum Rows<W: Write> {
     Json(W),
 }
 
-/// A row as JSON; factors are single precision, so more digits would say nothing.
-#[derive(Serialize)]
+/// A row as JSON.
 struct Row<'a> {
-    user: &'a str,
-    item: &'a str,
-    prediction: f32,
+    pair: &'a Prediction<'a>,
+    columns: &'a [String],
+    numbers: &'a [f64],
+}
+
+impl Serialize for Row<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(2 + self.numbers.len()))?;
+        map.serialize_entry("user", self.pair.user)?;
+        map.serialize_entry("item", self.pair.item)?;
+        for (column, &number) in self.columns.iter().zip(self.numbers) {
+            // Factors are single precision, so more digits would say nothing.
+            match number as f32 {
+                short if short.is_finite() => map.serialize_entry(column, &short)?,
+                _ => map.serialize_entry(column, &number)?,
+            }
+        }
+        map.end()
+    }
 }
 
 impl<W: Write> Rows<W> {
@@ -167,29 +254,35 @@ impl<W: Write> Rows<W> {
         if json { Rows::Json(out) } else { Rows::Csv(Box::new(csv::Writer::from_writer(out))) }
     }
 
-    fn begin(&mut self) -> io::Result<()> {
+    fn begin(&mut self, columns: &[String]) -> io::Result<()> {
         match self {
-            Rows::Csv(csv) => Ok(csv.write_record(["user", "item", "prediction"])?),
+            Rows::Csv(csv) => {
+                let names = ["user", "item"].into_iter();
+                Ok(csv.write_record(names.chain(columns.iter().map(String::as_str)))?)
+            }
             Rows::Json(_) => Ok(()),
         }
     }
 
-    fn write(&mut self, pair: &Prediction) -> io::Result<()> {
-        let prediction = pair.value as f32;
+    fn write(&mut self, pair: &Prediction, columns: &[String], numbers: &[f64]) -> io::Result<()> {
         match self {
             Rows::Csv(csv) => {
-                let mut number = [0; 64];
-                let mut rest = &mut number[..];
-                write!(rest, "{prediction:?}")?;
-                let length = 64 - rest.len();
                 csv.write_field(pair.user)?;
                 csv.write_field(pair.item)?;
-                csv.write_field(&number[..length])?;
+                for &number in numbers {
+                    let mut text = [0; 64];
+                    let mut rest = &mut text[..];
+                    match number as f32 {
+                        short if short.is_finite() => write!(rest, "{short:?}")?,
+                        _ => write!(rest, "{number:?}")?,
+                    }
+                    let length = 64 - rest.len();
+                    csv.write_field(&text[..length])?;
+                }
                 Ok(csv.write_record(None::<&[u8]>)?)
             }
             Rows::Json(out) => {
-                let row = Row { user: pair.user, item: pair.item, prediction };
-                serde_json::to_writer(&mut *out, &row)?;
+                serde_json::to_writer(&mut *out, &Row { pair, columns, numbers })?;
                 out.write_all(b"\n")
             }
         }
