@@ -1,9 +1,10 @@
 //! Measures a backend: epochs of planted work beside what its memory can do.
 
-use crate::backend::{Backend, GradientProblem, RowProblem, RowTerms, Terms};
-use crate::data::{Ids, Ratings};
+use crate::backend::{Backend, GibbsProblem, GradientProblem, RowProblem, RowTerms, Terms};
+use crate::data::{Ids, Ratings, Side};
 use crate::train::{
-    Batches, Settings, Solver, begin, global_mean, random, rounds, row_ratings, turns, visits,
+    Batches, Chain, RowRatings, Sampler, Settings, Solver, begin, global_mean, random, rounds,
+    row_ratings, turns, visits,
 };
 use crate::{Error, Result};
 use serde::Serialize;
@@ -143,7 +144,8 @@ pub struct SweepMeasurement {
     pub layout_seconds: f64,
     /// Seconds to move everything to the device, pipelines included.
     pub upload_seconds: f64,
-    /// Seconds of each sweep after the first, which warms up: both sides, without errors.
+    /// Seconds of each sweep after the first, which warms up: both sides, without errors. Of bayes
+    /// with hyperparameters and noise, so with training errors.
     pub sweep_seconds: Vec<f64>,
     /// Median of `sweep_seconds`.
     pub seconds_per_sweep: f64,
@@ -153,9 +155,11 @@ pub struct SweepMeasurement {
     pub operations_per_second: f64,
     /// What multiply-adds in registers reach on this device, in the same run.
     pub peak_operations_per_second: f64,
-    /// The objective after all sweeps.
-    pub objective: f64,
-    /// Root of the mean squared error of the held-out ratings after all sweeps; absent for ials.
+    /// The objective after all sweeps; absent for bayes, which has none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub objective: Option<f64>,
+    /// Root of the mean squared error of the held-out ratings after all sweeps (of bayes by the last
+    /// sample alone); absent for ials.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub test_rmse: Option<f64>,
 }
@@ -189,6 +193,56 @@ pub fn measure_sweeps(
     if settings.epochs < 2 {
         return Err(Error::settings("--epochs: a benchmark needs 2 or more, the first warms up"));
     }
+    let run = match settings.solver {
+        Solver::Bayes => gibbs_sweeps(backend, workload, settings, &mut watch)?,
+        _ => solved_sweeps(backend, workload, settings, &mut watch)?,
+    };
+    let Sweeps { layout_seconds, upload_seconds, mut sweep_seconds, objective, test_rmse } = run;
+    if !objective.into_iter().chain(test_rmse).all(f64::is_finite) {
+        return Err(Error::data("the objective or the error became non-finite; raise --reg"));
+    }
+    sweep_seconds.remove(0);
+    let seconds_per_sweep = median(&sweep_seconds);
+    let n = workload.train.len();
+    let rows = workload.users.len() + workload.items.len();
+    let round = sweep_operations(n, rows, settings.factors, settings.block);
+    let rounds = if settings.solver == Solver::Bayes { 1 } else { rounds(settings) };
+    let operations = rounds as f64 * round;
+    let device = backend.device();
+    Ok(SweepMeasurement {
+        backend: device.backend,
+        device: device.name,
+        solver: settings.solver,
+        factors: settings.factors,
+        block: settings.block,
+        layout_seconds,
+        upload_seconds,
+        sweep_seconds,
+        seconds_per_sweep,
+        ratings_per_second: n as f64 / seconds_per_sweep,
+        operations_per_second: operations / seconds_per_sweep,
+        peak_operations_per_second,
+        objective,
+        test_rmse,
+    })
+}
+
+/// Sweeps as they went, the first included.
+struct Sweeps {
+    layout_seconds: f64,
+    upload_seconds: f64,
+    sweep_seconds: Vec<f64>,
+    objective: Option<f64>,
+    test_rmse: Option<f64>,
+}
+
+/// Of als or ials.
+fn solved_sweeps(
+    backend: &dyn Backend,
+    workload: &Workload,
+    settings: &Settings,
+    watch: &mut dyn FnMut(usize),
+) -> Result<Sweeps> {
     let mean = global_mean(&workload.train, settings)?;
     let (users, items) = (workload.users.len(), workload.items.len());
     let start = random(users, items, mean, settings);
@@ -217,37 +271,61 @@ pub fn measure_sweeps(
         sweep_seconds.push(clock.elapsed().as_secs_f64());
         watch(sweep);
     }
-    let objective = passes.objective()?.total();
-    if !objective.is_finite() {
-        return Err(Error::data("the objective became non-finite; raise --reg"));
-    }
+    let objective = Some(passes.objective()?.total());
     let count = workload.test.len().max(1) as f64;
     let test_rmse = match settings.unobserved_weight {
         0.0 => Some((passes.test_loss()? / count).sqrt()),
         _ => None,
     };
-    sweep_seconds.remove(0);
-    let seconds_per_sweep = median(&sweep_seconds);
-    let n = workload.train.len();
-    let round = sweep_operations(n, users + items, settings.factors, settings.block);
-    let operations = rounds as f64 * round;
-    let device = backend.device();
-    Ok(SweepMeasurement {
-        backend: device.backend,
-        device: device.name,
-        solver: settings.solver,
-        factors: settings.factors,
+    Ok(Sweeps { layout_seconds, upload_seconds, sweep_seconds, objective, test_rmse })
+}
+
+/// Of the Gibbs sampler: hyperparameters, rows and noise.
+fn gibbs_sweeps(
+    backend: &dyn Backend,
+    workload: &Workload,
+    settings: &Settings,
+    watch: &mut dyn FnMut(usize),
+) -> Result<Sweeps> {
+    let mean = global_mean(&workload.train, settings)?;
+    let (users, items) = (workload.users.len(), workload.items.len());
+    let start = random(users, items, mean, settings);
+    let clock = Instant::now();
+    let ratings = RowRatings::new(&workload.train, &[], users, items);
+    let spread = workload.train.deviation().max(f64::MIN_POSITIVE);
+    let shape = (settings.factors, settings.bias);
+    let (sampler, popularity) = Sampler::new(&ratings, shape, spread, settings.seed);
+    let layout_seconds = clock.elapsed().as_secs_f64();
+    let clock = Instant::now();
+    let counts = [Side::User, Side::Item].map(|side| ratings.side(side).counts());
+    let mut passes = backend.gibbs_passes(GibbsProblem {
+        ratings,
+        test: workload.test.clone(),
+        starts: vec![start],
+        popularity: [0, 1].map(|side: usize| popularity[side].of_rows(&counts[side])),
+        bias: settings.bias,
         block: settings.block,
-        layout_seconds,
-        upload_seconds,
-        sweep_seconds,
-        seconds_per_sweep,
-        ratings_per_second: n as f64 / seconds_per_sweep,
-        operations_per_second: operations / seconds_per_sweep,
-        peak_operations_per_second,
-        objective,
-        test_rmse,
-    })
+        latent: false,
+    })?;
+    let upload_seconds = clock.elapsed().as_secs_f64();
+    let mut chain = Chain::new(users, spread);
+    let mut sweep_seconds = Vec::with_capacity(settings.epochs);
+    for sweep in 1..=settings.epochs {
+        let clock = Instant::now();
+        for side in [Side::User, Side::Item] {
+            sampler.draw_side(&mut *passes, (0, sweep), side, &mut chain, &mut |_| {
+                ControlFlow::Continue(())
+            })?;
+        }
+        sampler.draw_noise(&mut *passes, (0, sweep), &mut chain)?;
+        sweep_seconds.push(clock.elapsed().as_secs_f64());
+        watch(sweep);
+    }
+    let predictions = passes.test_predictions(0)?;
+    let errors = predictions.iter().zip(&workload.test.values);
+    let error: f64 = errors.map(|(p, v)| f64::from(v - p).powi(2)).sum();
+    let test_rmse = Some((error / workload.test.len().max(1) as f64).sqrt());
+    Ok(Sweeps { layout_seconds, upload_seconds, sweep_seconds, objective: None, test_rmse })
 }
 
 fn median(values: &[f64]) -> f64 {

@@ -44,7 +44,7 @@ pub struct Args {
     /// Ratings per update
     #[arg(long, value_name = "N")]
     batch_size: Option<usize>,
-    /// Coordinates that als and ials solve together
+    /// Coordinates that als, ials and bayes solve (draw) together
     #[arg(long, value_name = "D")]
     block: Option<usize>,
     /// Epochs, the warm-up included
@@ -108,11 +108,15 @@ pub fn run(args: Args) -> Result<()> {
         for &factors in &factors {
             for &solver in &solvers {
                 let gradient = solver.optimizer().is_some();
+                let epochs = args.epochs.unwrap_or(if args.quick { 3 } else { 5 });
+                let bayes = solver == Solver::Bayes;
                 let options = Options {
                     factors: Some(factors),
                     solver: Some(solver),
+                    samples: bayes.then_some(epochs),
+                    burn_in: bayes.then_some(0),
                     batch_size: gradient.then_some(batch_size),
-                    epochs: Some(args.epochs.unwrap_or(if args.quick { 3 } else { 5 })),
+                    epochs: (!bayes).then_some(epochs),
                     learning_rate_decay: gradient.then_some(1.0),
                     block: args.block.filter(|_| !gradient).map(|block| block.min(factors)),
                     seed: args.seed,
@@ -367,7 +371,7 @@ fn show_sweeps(out: &mut impl Write, report: &Report) -> std::io::Result<()> {
     for m in &report.sweeps {
         writeln!(
             out,
-            "{:<8}{:<9}{:>5}{:>7}{:>8.2}s{:>8.2}s{:>11.4}{:>9.2}{:>10.1}{:>7.0}%{:>14.1}{:>9}",
+            "{:<8}{:<9}{:>5}{:>7}{:>8.2}s{:>8.2}s{:>11.4}{:>9.2}{:>10.1}{:>7.0}%{:>14}{:>9}",
             m.backend,
             m.solver.name(),
             m.factors,
@@ -378,7 +382,7 @@ fn show_sweeps(out: &mut impl Write, report: &Report) -> std::io::Result<()> {
             m.ratings_per_second / 1e6,
             m.operations_per_second / 1e9,
             100.0 * m.operations_per_second / m.peak_operations_per_second,
-            m.objective,
+            m.objective.map_or("-".to_owned(), |x| format!("{x:.1}")),
             m.test_rmse.map_or("-".to_owned(), |rmse| format!("{rmse:.4}"))
         )?;
     }
@@ -394,7 +398,7 @@ fn show_sweeps(out: &mut impl Write, report: &Report) -> std::io::Result<()> {
     }
     writeln!(
         out,
-        "s/sweep: median, both sides, without errors. GFLOP/s: of the multiply-adds that normal \
+        "s/sweep: median, both sides, without errors (of bayes with hyperparameters and noise). GFLOP/s: of the multiply-adds that normal \
          equations and their solution need; beside it the share of what registers reach."
     )
 }

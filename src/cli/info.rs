@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use std::io::{self, Write};
 use std::path::PathBuf;
 use wgmf::Result;
-use wgmf::model::{EpochRecord, Model, Unit};
+use wgmf::model::{EpochRecord, Model, PosteriorRecord, Quantity, Unit, WatchedPrediction};
 use wgmf::train::Loss;
 
 /// Show what a model is and how it came to be
@@ -71,10 +71,16 @@ fn show(args: &Args, model: &Model) -> io::Result<()> {
     line("solver", format!("{}, {loss} loss, seed {}", run.solver, run.seed))?;
     line("transform", model.transform.describe())?;
     line("device", format!("{} ({})", run.device, run.backend))?;
+    if let Some(posterior) = &run.posterior {
+        for (name, text) in sampler_lines(posterior) {
+            line(name, text)?;
+        }
+    }
     let best = run.best_epoch.map_or(String::new(), |best| format!(", best {best}"));
     let rate = run.ratings_per_second;
     let rate = rate.map_or(String::new(), |r| format!(", {} ratings/s", thousands(r as u64)));
-    line("epochs", format!("{}{best}, {:.3} s{rate}", run.epochs, run.seconds))?;
+    let name = if run.posterior.is_some() { "sweeps" } else { "epochs" };
+    line(name, format!("{}{best}, {:.3} s{rate}", run.epochs, run.seconds))?;
     line("version", run.version.clone())?;
     for (name, value) in [("settings", &run.settings), ("data", &run.data)] {
         let text = one_line(value);
@@ -88,6 +94,37 @@ fn show(args: &Args, model: &Model) -> io::Result<()> {
     out.flush()
 }
 
+/// What a sampler says of the posterior and of itself.
+fn sampler_lines(posterior: &PosteriorRecord) -> Vec<(&'static str, String)> {
+    let PosteriorRecord { chains, burn_in, sweeps, kept, .. } = posterior;
+    let (chains, sweeps) = (counted(*chains, "chain"), counted(*sweeps, "sweep"));
+    let samples = counted(*kept, "sample");
+    let mut lines =
+        vec![("sampler", format!("{chains}, {sweeps} after {burn_in} of burn-in, {samples} kept"))];
+    let mut add = |name, what: &str, quantity: &Quantity| {
+        let Quantity { mean, deviation, r_hat, effective_samples } = quantity;
+        let mut text = format!("{what}{mean:.4} ± {deviation:.4}");
+        if let (Some(r_hat), Some(effective)) = (r_hat, effective_samples) {
+            text += &format!(", R-hat {r_hat:.3}, {effective:.0} effective samples");
+        }
+        lines.push((name, text));
+    };
+    if let Some(noise) = &posterior.noise_precision {
+        add("noise", "precision ", noise);
+    }
+    if let Some(shape) = &posterior.noise_shape {
+        add("noise", "shape of users' weights ", shape);
+    }
+    for WatchedPrediction { user, item, prediction } in &posterior.predictions {
+        add("watched", &format!("user \"{user}\", item \"{item}\": "), prediction);
+    }
+    if let Some(rmse) = posterior.held_out["rmse"].as_f64() {
+        let mae = posterior.held_out["mae"].as_f64().unwrap_or(f64::NAN);
+        lines.push(("held out", format!("RMSE {rmse:.4}, MAE {mae:.4}, averaged over all sweeps")));
+    }
+    lines
+}
+
 fn write_history(out: &mut impl Write, model: &Model) -> io::Result<()> {
     let history = &model.run.history;
     let name = match model.loss {
@@ -96,8 +133,9 @@ fn write_history(out: &mut impl Write, model: &Model) -> io::Result<()> {
     };
     let error = |error: Option<f64>| error.map(|error| figure(model, error));
     // Columns that some epoch has.
-    let columns: [(String, Column); 5] = [
+    let columns: [(String, Column); 6] = [
         (format!("train {name}"), &|e| error(e.train_error)),
+        (format!("sample {name}"), &|e| error(e.sample_error)),
         (format!("test {name}"), &|e| error(e.test_error)),
         ("objective".to_owned(), &|e| e.objective),
         ("recall@20".to_owned(), &|e| e.recall),
@@ -105,7 +143,8 @@ fn write_history(out: &mut impl Write, model: &Model) -> io::Result<()> {
     ];
     let present = |column: &Column| history.iter().any(|epoch| column(epoch).is_some());
     let columns: Vec<_> = columns.iter().filter(|(_, column)| present(column)).collect();
-    write!(out, "\n{:>7}", "epoch")?;
+    let epoch = if model.run.posterior.is_some() { "sweep" } else { "epoch" };
+    write!(out, "\n{epoch:>7}")?;
     for (name, _) in &columns {
         write!(out, "  {name:>14}")?;
     }

@@ -9,7 +9,7 @@ use wgmf::Result;
 use wgmf::data::Prepared;
 use wgmf::model::EpochRecord;
 use wgmf::progress;
-use wgmf::train::{Event, Loss, Settings};
+use wgmf::train::{Event, Loss, Settings, Solver};
 
 /// Shows the steps of a command; silent when asked to be.
 pub struct Steps {
@@ -121,6 +121,8 @@ pub struct Epochs {
     ratings: usize,
     loss: Loss,
     transformed: bool,
+    /// A sampler's sweeps of burn-in; nothing for other solvers.
+    burn_in: Option<usize>,
     last: String,
     shown: Instant,
 }
@@ -142,6 +144,7 @@ impl Epochs {
             epochs: settings.epochs,
             ratings,
             loss: settings.loss,
+            burn_in: (settings.solver == Solver::Bayes).then_some(settings.burn_in),
             transformed: !prepared.transform.is_identity(),
             last: String::new(),
             shown: Instant::now(),
@@ -176,13 +179,24 @@ impl Epochs {
                 {
                     self.shown = Instant::now();
                     bar.set_position(((epoch - 1) * self.ratings + ratings) as u64);
-                    bar.set_message(format!("epoch {epoch}/{} {}", self.epochs, self.last));
+                    let (name, epochs) = (self.name(), self.epochs);
+                    bar.set_message(format!("{name} {epoch}/{epochs} {}", self.last));
                 }
             }
             Event::Epoch(record) => self.epoch(record)?,
             Event::Ready { .. } | Event::Checkpoint(_) => {}
         }
         Ok(())
+    }
+
+    /// What one pass over the ratings is called.
+    fn name(&self) -> &'static str {
+        if self.burn_in.is_some() { "sweep" } else { "epoch" }
+    }
+
+    /// Whether a sweep is one before those that count.
+    fn burns_in(&self, record: &EpochRecord) -> bool {
+        self.burn_in.is_some_and(|burn_in| record.epoch <= burn_in)
     }
 
     fn epoch(&mut self, record: &EpochRecord) -> Result<()> {
@@ -192,6 +206,7 @@ impl Epochs {
         };
         let train = record.train_error.map(figure);
         let test = record.test_error.map(figure);
+        let sample = record.sample_error.map(figure);
         let rate = self.ratings as f64 / record.pass_seconds;
         let (name, key) = match self.loss {
             Loss::Squared => ("RMSE", "rmse"),
@@ -205,7 +220,10 @@ impl Epochs {
                 let mut event = serde_json::Map::new();
                 event.insert("event".into(), "epoch".into());
                 event.insert("epoch".into(), record.epoch.into());
-                for (side, error) in [("train", train), ("test", test)] {
+                if self.burn_in.is_some() {
+                    event.insert("burn_in".into(), self.burns_in(record).into());
+                }
+                for (side, error) in [("train", train), ("sample_test", sample), ("test", test)] {
                     if let Some(error) = error {
                         event.insert(format!("{prefix}{side}_{key}"), error.into());
                     }
@@ -231,8 +249,15 @@ impl Epochs {
                 let mut parts = Vec::new();
                 if let Some(train) = train {
                     let mut errors = format!("{name}{of}: training {train:.4}");
-                    if let Some(test) = test {
+                    if let Some(sample) = sample {
+                        errors += &format!(", held-out {sample:.4}");
+                        errors +=
+                            &test.map_or(String::new(), |test| format!(", averaged {test:.4}"));
+                    } else if let Some(test) = test {
                         errors += &format!(", held-out {test:.4}");
+                    }
+                    if self.burns_in(record) {
+                        errors += " (burn-in)";
                     }
                     parts.push(errors);
                 }
@@ -246,7 +271,8 @@ impl Epochs {
                 match &self.bar {
                     Some(_) => self.last = errors,
                     None => say!(
-                        "epoch {}/{}  {errors}  {:.1} M ratings/s",
+                        "{} {}/{}  {errors}  {:.1} M ratings/s",
+                        self.name(),
                         record.epoch,
                         self.epochs,
                         rate / 1e6

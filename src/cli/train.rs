@@ -9,11 +9,14 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 use wgmf::backend::Backend;
 use wgmf::data::{DataOptions, Prepared, Ratings, Side, Transform, prepare};
-use wgmf::evaluate::{RatingMetrics, rating_metrics};
-use wgmf::model::{Factors, Model, RunRecord, Seen, check_output, checkpoint_path, fingerprint};
+use wgmf::evaluate::{RatingMetrics, rating_metrics, score_metrics};
+use wgmf::model::{
+    Factors, Model, PosteriorRecord, Quantity, RunRecord, Samples, Seen, check_output,
+    checkpoint_path, fingerprint,
+};
 use wgmf::train::{
-    self, Checkpoint, Event, HELD_OUT_AT, Input, Loss, Options, Outcome, Settings, Solver, Stop,
-    best_epoch, train,
+    self, Checkpoint, Event, HELD_OUT_AT, Input, Loss, Options, Outcome, SamplePrecision, Settings,
+    Solver, Stop, best_epoch, train,
 };
 use wgmf::{Error, Result};
 
@@ -91,6 +94,9 @@ pub fn run(mut args: Args) -> Result<()> {
     if talk {
         say_data(&prepared, settings.solver);
         say_settings(&settings);
+        if settings.solver == Solver::Bayes {
+            say_samples(&settings, users, items);
+        }
         say!("device: {} ({why})", device.name);
         if device.backend == "gpu" && (1..GPU_BATCH).contains(&settings.batch_size) {
             say!(
@@ -145,12 +151,16 @@ pub fn run(mut args: Args) -> Result<()> {
         device: device.name.clone(),
         epochs: outcome.history.len(),
         // Without patience the last factors are kept, however good an earlier epoch was.
-        best_epoch: settings.patience.and(best_epoch(&outcome.history)),
+        best_epoch: settings
+            .patience
+            .filter(|_| settings.solver != Solver::Bayes)
+            .and(best_epoch(&outcome.history)),
+        posterior: outcome.posterior.take(),
         seconds,
         ratings_per_second: Some(outcome.ratings_per_second),
         history: outcome.history.clone(),
     };
-    let model = Model {
+    let mut model = Model {
         user_ratings: prepared.train.counts(Side::User, users),
         item_ratings: prepared.train.counts(Side::Item, items),
         factors: std::mem::take(&mut outcome.factors),
@@ -163,15 +173,27 @@ pub fn run(mut args: Args) -> Result<()> {
     let metrics = match (prepared.test, prepared.test_raw) {
         // What ials predicts is no rating.
         _ if settings.solver == Solver::Ials => None,
-        (Some(test), Some(values)) => Some(rating_metrics(&model, &Ratings { values, ..test })?),
+        (Some(test), Some(values)) => {
+            let test = Ratings { values, ..test };
+            Some(match &outcome.held_out {
+                Some(averages) => score_metrics(&model, &test, &|i| averages[i])?,
+                None => rating_metrics(&model, &test)?,
+            })
+        }
         _ => None,
     };
+    if let (Some(record), Some(metrics)) = (&mut model.run.posterior, &metrics) {
+        record.held_out = to_value(metrics)?;
+    }
     interrupt::saving();
     let seen = Seen::new(&prepared.train, users, items)?;
     model.save_with(&args.model, &seen, outcome.samples.as_ref(), args.force)?;
     // A finished run needs its checkpoint no more; an interrupted one may go on from it.
     if checkpoints && outcome.stop != Stop::Interrupted {
         Checkpoint::remove(&checkpoint_dir)?;
+    }
+    if let Some(posterior) = model.run.posterior.as_ref().filter(|_| talk) {
+        say_posterior(posterior);
     }
     match args.progress {
         Progress::Json => print_done(&model, &outcome, metrics.as_ref(), &args.model),
@@ -324,13 +346,29 @@ const GPU_BATCH: usize = 2048;
 /// The largest rating over the mean from which values count as heavy-tailed.
 const HEAVY: f64 = 50.0;
 
+/// How many samples the model will hold, and how large that is.
+fn say_samples(settings: &Settings, users: usize, items: usize) {
+    let kept = settings.kept_by(settings.epochs) * settings.chains;
+    let all = settings.samples * settings.chains;
+    let precision = settings.sample_precision.unwrap_or_default();
+    let bytes = Samples::file_bytes(kept, (users, items), settings.factors, precision);
+    let precision = match precision {
+        SamplePrecision::F16 => "f16",
+        SamplePrecision::F32 => "f32",
+    };
+    say!("samples: {kept} of {all} kept, {:.1} MB in {precision}", bytes as f64 / 1e6);
+}
+
 fn say_settings(settings: &Settings) {
-    let mut line = format!(
-        "{}: {} factors, {} epochs",
-        settings.solver.name(),
-        settings.factors,
-        settings.epochs
-    );
+    let bayes = settings.solver == Solver::Bayes;
+    let mut line = format!("{}: {} factors", settings.solver.name(), settings.factors);
+    if bayes {
+        let Settings { samples, burn_in, chains, .. } = settings;
+        line += &format!(", {samples} sweeps after {burn_in} of burn-in, {chains} chain");
+        line += if *chains == 1 { "" } else { "s" };
+    } else {
+        line += &format!(", {} epochs", settings.epochs);
+    }
     if settings.solver.optimizer().is_some() {
         let (batch, rate) = (settings.batch_size, settings.learning_rate);
         line += &format!(", batch {batch}, learning rate {rate}");
@@ -350,11 +388,13 @@ fn say_settings(settings: &Settings) {
     if settings.momentum > 0.0 {
         line += &format!(", momentum {}", settings.momentum);
     }
-    line += &format!(", reg {}", settings.reg);
-    if settings.bias {
+    if !bayes {
+        line += &format!(", reg {}", settings.reg);
+    }
+    if settings.bias && !bayes {
         line += &format!(", reg-bias {}", settings.reg_bias);
     }
-    if settings.reg_exponent != 1.0 {
+    if settings.reg_exponent != 1.0 && !bayes {
         line += &format!(", reg-exponent {}", settings.reg_exponent);
     }
     if settings.solver == Solver::Ials {
@@ -367,6 +407,60 @@ fn say_settings(settings: &Settings) {
     say!("{line}");
 }
 
+/// How far a sampler's averages can be trusted.
+fn say_posterior(posterior: &PosteriorRecord) {
+    let count = posterior.sweeps * posterior.chains;
+    if count == 0 {
+        say!(
+            "note: stopped within burn-in, so the model is the sampler's state at that moment and no \
+             average; it is no measure of what the full run gives"
+        );
+        return;
+    }
+    let noise = posterior.noise_precision.iter().chain(&posterior.noise_shape);
+    let watched = posterior.predictions.iter().map(|watched| &watched.prediction);
+    let kinds = [("noise", worst(noise)), ("predictions", worst(watched))];
+    let known =
+        kinds.iter().filter_map(|&(name, (r_hat, effective))| Some((name, r_hat?, effective?)));
+    let known: Vec<(&str, f64, f64)> = known.collect();
+    if known.is_empty() {
+        say!("note: {count} samples are too few to tell whether the sampler has settled");
+        return;
+    }
+    let part = |&(name, r_hat, effective): &(&str, f64, f64)| {
+        format!("{name} R-hat {r_hat:.3} at most, {effective:.0} effective samples at least")
+    };
+    let parts: Vec<String> = known.iter().map(part).collect();
+    say!("sampler: {count} samples; {}", parts.join("; "));
+    let unsettled: Vec<&str> =
+        known.iter().filter(|(_, r_hat, _)| *r_hat > UNSETTLED).map(|(name, ..)| *name).collect();
+    if !unsettled.is_empty() {
+        say!(
+            "note: R-hat above {UNSETTLED} says that the {} had not settled; try more --burn-in, or \
+             more --samples",
+            unsettled.join(" and the ")
+        );
+    } else if known.iter().any(|&(_, _, effective)| effective < FEW) {
+        say!(
+            "note: fewer than {FEW} effective samples leave averages and intervals rough; more \
+             --samples or --chains help"
+        );
+    }
+}
+
+/// The largest R-hat, and the smallest effective sample size.
+fn worst<'a>(quantities: impl Iterator<Item = &'a Quantity> + Clone) -> (Option<f64>, Option<f64>) {
+    let r_hats = quantities.clone().filter_map(|q| q.r_hat);
+    let effective = quantities.filter_map(|q| q.effective_samples);
+    (r_hats.max_by(f64::total_cmp), effective.min_by(f64::total_cmp))
+}
+
+/// R-hat above which chains disagree.
+const UNSETTLED: f64 = 1.1;
+
+/// Effective samples that are few.
+const FEW: f64 = 50.0;
+
 /// The held-out errors and where the model is.
 fn show(
     model: &Model,
@@ -376,7 +470,20 @@ fn show(
 ) -> std::io::Result<()> {
     let mut out = stdout();
     let (epoch, epochs) = (outcome.epoch, outcome.history.len());
+    let posterior = model.run.posterior.as_ref();
     match outcome.stop {
+        Stop::Finished if posterior.is_some() => writeln!(out, "{epochs} sweeps done")?,
+        Stop::Patience if posterior.is_some() => {
+            let best = best_epoch(&outcome.history).unwrap_or(epoch);
+            writeln!(
+                out,
+                "stopped after sweep {epochs}: the average predicts held-out ratings no better \
+                 since sweep {best}"
+            )?;
+        }
+        Stop::Interrupted if posterior.is_some() => {
+            writeln!(out, "stopped by Ctrl-C after {epochs} complete sweeps")?;
+        }
         Stop::Finished => writeln!(out, "{epochs} epochs done")?,
         Stop::Patience => {
             writeln!(out, "stopped after epoch {epochs}: no better held-out figure since {epoch}")?;
@@ -392,7 +499,11 @@ fn show(
     if let Some(metrics) = metrics {
         let which = match outcome.epoch {
             0 => String::new(),
-            epoch => format!(" (epoch {epoch})"),
+            epoch => match posterior.map(|posterior| posterior.sweeps * posterior.chains) {
+                None => format!(" (epoch {epoch})"),
+                Some(0) => String::new(),
+                Some(count) => format!(" (average of {count} samples)"),
+            },
         };
         if let Some(log_loss) = metrics.log_loss {
             write!(out, "held-out log loss {log_loss:.4}")?;
@@ -440,6 +551,13 @@ fn print_done(
     put("epochs", run.epochs.into());
     put("best_epoch", serde_json::json!(best_epoch(&outcome.history)));
     put("epoch", outcome.epoch.into());
+    if let Some(posterior) = &run.posterior {
+        put("samples", (posterior.sweeps * posterior.chains).into());
+        put("samples_kept", posterior.kept.into());
+        let (r_hat, effective) = worst(posterior.quantities());
+        put("r_hat", serde_json::json!(r_hat));
+        put("effective_samples", serde_json::json!(effective));
+    }
     let kept = outcome.epoch.checked_sub(1).and_then(|at| outcome.history.get(at));
     let train_error = kept.and_then(|record| record.train_error);
     match model.loss {

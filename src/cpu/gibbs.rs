@@ -126,9 +126,10 @@ impl GibbsPasses for Gibbs {
             *to = mean as f32;
         }
         own.bias[unknown] = mean[self.factors] as f32;
-        let (weights, partner_weights): (&[f32], &[f32]) = match side {
-            Side::User => (conditional.noise_weights, &[]),
-            Side::Item => (&[], conditional.noise_weights),
+        let weights = conditional.noise_weights;
+        let roots: Vec<f32> = match side {
+            Side::User => Vec::new(),
+            Side::Item => weights.iter().map(|weight| weight.sqrt()).collect(),
         };
         let inputs = Inputs {
             ratings: self.ratings.side(side),
@@ -142,8 +143,8 @@ impl GibbsPasses for Gibbs {
                 deviation: conditional.noise_precision.sqrt().recip() as f32,
                 stream: conditional.rows,
                 popularity,
-                weights,
-                partner_weights,
+                weights: if side == Side::User { weights } else { &[] },
+                partner_roots: &roots,
             }),
         };
         Ok(solve_side(self.cpu, &inputs, &self.plans[place(side)], own, watch))

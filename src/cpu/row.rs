@@ -5,7 +5,7 @@ use super::lines::{LANES, Line, Matrix, numbers, numbers_mut, strip, vectors, ve
 use super::nonnegative::{mirror, nonnegative};
 use super::normal::{Block, Normal, Pivots, Prior, panel_rows};
 use crate::backend::RowTerms;
-use crate::random::Stream;
+use crate::random::{self, Stream};
 use crate::train::SideRatings;
 use pulp::Simd;
 use std::ops::Range;
@@ -37,8 +37,8 @@ pub struct Draw<'a> {
     pub popularity: &'a [f32],
     /// (rows): the noise weight of each row's ratings; empty where all are 1.
     pub weights: &'a [f32],
-    /// (partners): the noise weight of each partner's ratings; empty where all are 1.
-    pub partner_weights: &'a [f32],
+    /// (partners): the root of the noise weight of each partner's ratings; empty where all are 1.
+    pub partner_roots: &'a [f32],
     /// `1/√τ`: what is left of the equations' scale.
     pub deviation: f32,
     /// The standard normal numbers.
@@ -61,19 +61,23 @@ impl Draw<'_> {
         normals.clear();
         normals.resize(normal.right.len(), Line::ZERO);
         let to = numbers_mut(normals);
-        for four in columns.start / 4..columns.end.div_ceil(4) {
-            let drawn = self.stream.normals(row as u32, four as u32);
-            for (j, z) in drawn.into_iter().enumerate() {
-                let column = 4 * four + j;
-                if columns.contains(&column) {
-                    to[column - columns.start] = z;
-                }
+        let mut drawn = [0.0; 4 * random::LANES];
+        let end = bias.map_or(columns.end, |column| column + 1);
+        let mut z = 0.0;
+        let mut at = columns.start / 4 * 4;
+        while at < end {
+            self.stream.many_normals(row as u32, at as u32 / 4, &mut drawn);
+            let from = at.max(columns.start);
+            let upto = columns.end.min(at + drawn.len());
+            if from < upto {
+                to[from - columns.start..upto - columns.start]
+                    .copy_from_slice(&drawn[from - at..upto - at]);
             }
+            if let Some(column) = bias.filter(|&column| column >= at && column - at < drawn.len()) {
+                z = drawn[column - at];
+            }
+            at += drawn.len();
         }
-        let z = match bias {
-            Some(column) => self.stream.normals(row as u32, column as u32 / 4)[column % 4],
-            None => 0.0,
-        };
         let weight = self.weights.get(row).map_or(1.0, |weight| weight.sqrt());
         let deviation = self.deviation / weight;
         normal.draw::<S, V>(simd, pivots, bias.is_some(), deviation, (normals, z));
@@ -128,11 +132,11 @@ impl Inputs<'_> {
         }
     }
 
-    /// (partners): the weights of all ratings of a partner; empty where it has none.
+    /// (partners): the roots of the weights that all ratings of a partner have; empty without such.
     #[inline(always)]
-    fn partner_weights(&self) -> &[f32] {
+    fn partner_roots(&self) -> &[f32] {
         match &self.draw {
-            Some(draw) => draw.partner_weights,
+            Some(draw) => draw.partner_roots,
             None => &[],
         }
     }
@@ -142,11 +146,13 @@ impl Inputs<'_> {
     fn targets(&self, positions: Range<usize>, scratch: &mut Scratch) {
         scratch.roots.clear();
         scratch.targets.clear();
-        let partner_weights = self.partner_weights();
+        let partner_roots = self.partner_roots();
         for at in positions {
             let partner = self.ratings.partners[at] as usize;
-            let weight = self.ratings.weights.get(at).or(partner_weights.get(partner));
-            let root = weight.map_or(1.0, |w| w.sqrt());
+            let root = match partner_roots.get(partner) {
+                Some(&root) => root,
+                None => self.ratings.weights.get(at).map_or(1.0, |w| w.sqrt()),
+            };
             let bias = self.partner.bias[partner];
             scratch.roots.push(root);
             scratch.targets.push(root * (self.ratings.values[at] - self.mean - bias));
@@ -170,7 +176,7 @@ impl Inputs<'_> {
             lines.resize(stride * strips, Line::ZERO);
         }
         let partners = &self.ratings.partners[positions];
-        let weighted = !self.ratings.weights.is_empty() || !self.partner_weights().is_empty();
+        let weighted = !self.ratings.weights.is_empty() || !self.partner_roots().is_empty();
         for (t, &partner) in partners.iter().enumerate() {
             let row = self.partner.row(partner);
             if columns.start.is_multiple_of(LANES)

@@ -13,4 +13,4 @@ pub use auc::auc;
 pub use bootstrap::Estimate;
 pub use held_out::{HeldOut, held_out_ranking};
 pub use ranking::{RankBy, RankingAt, RankingMetrics, RankingOptions, Relevance, ranking_metrics};
-pub use rating::{RatingMetrics, rating_metrics, unknown_ids};
+pub use rating::{RatingMetrics, rating_metrics, score_metrics, unknown_ids};

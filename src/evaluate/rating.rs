@@ -62,6 +62,18 @@ pub struct RatingMetrics {
 /// No ratings; a rating that the model's transform cannot take; for logistic loss one that is
 /// neither 0 nor 1 after the transform; predictions that overflow.
 pub fn rating_metrics(model: &Model, ratings: &Ratings) -> Result<RatingMetrics> {
+    score_metrics(model, ratings, &|i| model.factors.score(ratings.users[i], ratings.items[i]))
+}
+
+/// As [`rating_metrics`], with the score of each rating, in the unit of training, by its position.
+///
+/// # Errors
+/// The same.
+pub fn score_metrics(
+    model: &Model,
+    ratings: &Ratings,
+    score: &(dyn Fn(usize) -> f64 + Sync),
+) -> Result<RatingMetrics> {
     if ratings.is_empty() {
         return Err(Error::data("there are no ratings to evaluate on"));
     }
@@ -70,7 +82,6 @@ pub fn rating_metrics(model: &Model, ratings: &Ratings) -> Result<RatingMetrics>
     let unit = model.unit();
     check_values(model, ratings)?;
 
-    let score = |i: usize| model.factors.score(ratings.users[i], ratings.items[i]);
     let in_model = |i: usize| f64::from(model.transform.apply(ratings.values[i]));
     let loses = model.transform.steps.iter().any(|step| matches!(step, Step::Binary { .. }));
     // What a prediction is held against, in the unit of the predictions.

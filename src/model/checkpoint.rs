@@ -2,10 +2,10 @@
 
 use super::tensors::{Tensor, TensorFile, write};
 use super::whole::{self, Kind, write_file};
-use super::{EpochRecord, Factors};
+use super::{EpochRecord, Factors, Sample, Samples};
 use crate::backend::State;
 use crate::data::Ratings;
-use crate::train::{Checkpoint, Settings};
+use crate::train::{Chain, Checkpoint, Noise, SamplePrecision, Sampling, Settings, Solver, Traces};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::fs;
@@ -15,8 +15,14 @@ use std::path::{Path, PathBuf};
 const STATE: &str = "checkpoint.safetensors";
 const RECORD: &str = "checkpoint.json";
 
-const KIND: Kind<'static> =
-    Kind { what: "a wgmf checkpoint", owns: &|name| [STATE, RECORD].contains(&name) };
+/// A sampler's chains, as samples, and the samples it has kept.
+const CHAINS: &str = "checkpoint-chains.safetensors";
+const SAMPLES: &str = "checkpoint-samples.safetensors";
+
+const KIND: Kind<'static> = Kind {
+    what: "a wgmf checkpoint",
+    owns: &|name| [STATE, RECORD, CHAINS, SAMPLES].contains(&name),
+};
 
 /// `checkpoint.json`.
 #[derive(Serialize, Deserialize)]
@@ -75,7 +81,7 @@ impl Checkpoint {
     /// # Errors
     /// If it cannot be removed.
     pub fn remove(dir: &Path) -> Result<()> {
-        for path in [dir.join(RECORD), dir.join(STATE)] {
+        for path in [RECORD, STATE, CHAINS, SAMPLES].map(|name| dir.join(name)) {
             match fs::remove_file(&path) {
                 Err(e) if !matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
                     return Err(Error::io(path, e));
@@ -108,7 +114,11 @@ impl Checkpoint {
                 let value = std::slice::from_ref(&factors.global_mean);
                 tensors.push(Tensor::new(mean, &[1], value));
             }
-            write(&dir.join(STATE), tensors)?;
+            if let Some(sampling) = &self.sampling {
+                sampling.save(dir, &self.state.factors, tensors)?;
+            } else {
+                write(&dir.join(STATE), tensors)?;
+            }
             write_file(&dir.join(RECORD), |out| {
                 let record = Record {
                     settings: settings.clone(),
@@ -123,7 +133,7 @@ impl Checkpoint {
     }
 
     /// Opens the checkpoint in `dir` for a run with these settings and this training set. More
-    /// epochs and another patience than before are allowed; nothing else may differ.
+    /// epochs (or samples) and another patience than before are allowed; nothing else may differ.
     ///
     /// # Errors
     /// No checkpoint, an incomplete one, or one of another run.
@@ -139,15 +149,18 @@ impl Checkpoint {
         let record: Record = serde_json::from_slice(&text).map_err(|e| {
             Error::file(&path, format!("is not a checkpoint ({e}); train without --resume"))
         })?;
-        let Settings { epochs, patience, .. } = *settings;
-        if (Settings { epochs, patience, ..record.settings.clone() }) != *settings {
-            return Err(Error::file(
-                &path,
-                "was written with other settings; give the same ones (only --epochs and \
-                 --patience may change), or train without --resume",
-            ));
+        let Settings { epochs, patience, samples, keep, .. } = *settings;
+        let bayes = settings.solver == Solver::Bayes;
+        let same = Settings { epochs, patience, samples, keep, ..record.settings.clone() };
+        if same != *settings {
+            let may = if bayes { "--samples and --keep" } else { "--epochs" };
+            let message = format!(
+                "was written with other settings; give the same ones (only {may} and --patience \
+                 may change), or train without --resume"
+            );
+            return Err(Error::file(&path, message));
         }
-        if patience.is_some() && record.settings.patience.is_none() {
+        if patience.is_some() && record.settings.patience.is_none() && !bayes {
             return Err(Error::file(
                 &path,
                 "was written without --patience, so its best epoch was not kept; leave out \
@@ -157,11 +170,19 @@ impl Checkpoint {
         if record.history.len() > epochs {
             return Err(Error::file(
                 &path,
-                format!(
-                    "has {} epochs already, more than --epochs {epochs}; ask for more epochs, or \
-                     train without --resume",
-                    record.history.len()
-                ),
+                match bayes {
+                    true => format!(
+                        "has {} sweeps already, more than --burn-in {} and --samples {samples}; ask \
+                         for more samples, or train without --resume",
+                        record.history.len(),
+                        settings.burn_in
+                    ),
+                    false => format!(
+                        "has {} epochs already, more than --epochs {epochs}; ask for more epochs, \
+                         or train without --resume",
+                        record.history.len()
+                    ),
+                },
             ));
         }
         if record.ratings != fingerprint {
@@ -191,7 +212,28 @@ impl Checkpoint {
         let moments =
             (0..record.moments).map(|j| read(&format!("moment{j}_"))).collect::<Result<_>>()?;
         let best = if record.best { Some(read("best_")?) } else { None };
-        Ok(Checkpoint { state: State { factors, moments }, history: record.history, best })
+        let sampling = match bayes {
+            true => Some(Sampling::open(dir, &factors, &mut file, settings)?),
+            false => None,
+        };
+        let sweeps = record.history.len();
+        let mut checkpoint = Checkpoint {
+            state: State { factors, moments },
+            history: record.history,
+            best,
+            sampling,
+        };
+        if let Some(sampling) = &mut checkpoint.sampling
+            && !sampling.thin(settings, sweeps)
+        {
+            let message = format!(
+                "kept {} samples so far, fewer than --samples {samples} with --keep {keep} keeps \
+                 until here; lower --keep, raise --samples, or train without --resume",
+                sampling.samples.samples.len()
+            );
+            return Err(Error::file(&path, message));
+        }
+        Ok(checkpoint)
     }
 
     /// Every set of factors, with the names of its tensors.
@@ -206,4 +248,84 @@ impl Checkpoint {
 fn names(prefix: &str) -> [String; 5] {
     ["user_factors", "item_factors", "user_bias", "item_bias", "global_mean"]
         .map(|name| format!("{prefix}{name}"))
+}
+
+impl Sampling {
+    /// Writes a sampler's state into `dir`, with `tensors` of its first chain's factors, `first`.
+    fn save(&self, dir: &Path, first: &Factors, tensors: Vec<Tensor>) -> Result<()> {
+        let state = |(factors, chain): &(Factors, Chain)| Sample {
+            factors: factors.clone(),
+            noise_precision: chain.noise.precision,
+            noise_weights: chain.noise.weights.clone(),
+            priors: chain.priors.clone(),
+            thresholds: Vec::new(),
+        };
+        let chains = Samples {
+            samples: self.chains.iter().map(state).collect(),
+            precision: SamplePrecision::F32,
+            ..self.samples.header()
+        };
+        chains.write(&dir.join(CHAINS), first)?;
+        if !self.samples.samples.is_empty() {
+            self.samples.write(&dir.join(SAMPLES), first)?;
+        }
+        let (chains, sweeps) = (self.chains.len(), self.traces.sweeps());
+        let shapes: Vec<f64> = self.chains.iter().map(|(_, chain)| chain.noise.shape).collect();
+        let Traces { noise_precision, noise_shape, predictions } = &self.traces;
+        let predictions: Vec<f64> = predictions.concat().concat();
+        let watched = self.traces.predictions.len();
+        fn series(trace: &[Vec<f64>]) -> impl Iterator<Item = &[f64]> {
+            trace.iter().map(|chain| &chain[..])
+        }
+        let mut tensors = tensors;
+        tensors.extend([
+            Tensor::new("noise_shape", &[chains], &shapes),
+            Tensor::new("held_out_sums", &[self.sums.len()], &self.sums),
+            Tensor::of_parts("noise_precision_trace", &[chains, sweeps], series(noise_precision)),
+            Tensor::of_parts("noise_shape_trace", &[chains, sweeps], series(noise_shape)),
+            Tensor::new("prediction_trace", &[watched, chains, sweeps], &predictions),
+        ]);
+        write(&dir.join(STATE), tensors)
+    }
+
+    /// Reads what [`save`](Self::save) wrote; `file` is open already.
+    fn open(
+        dir: &Path,
+        first: &Factors,
+        file: &mut TensorFile,
+        settings: &Settings,
+    ) -> Result<Sampling> {
+        let states = Samples::read(&dir.join(CHAINS), first)?;
+        let header =
+            Samples { precision: settings.sample_precision.unwrap_or_default(), ..states.header() };
+        let chains = states.samples.len();
+        let shapes = file.read::<f64>("noise_shape", &[chains])?;
+        let [sums] = file.shape("held_out_sums")?;
+        let [watched, _, sweeps] = file.shape("prediction_trace")?;
+        let mut cut = |name: &str, shape: &[usize]| -> Result<Vec<Vec<f64>>> {
+            let flat = file.read::<f64>(name, shape)?;
+            let rows: usize = shape[..shape.len() - 1].iter().product();
+            Ok((0..rows).map(|row| flat[row * sweeps..][..sweeps].to_vec()).collect())
+        };
+        let traces = Traces {
+            noise_precision: cut("noise_precision_trace", &[chains, sweeps])?,
+            noise_shape: cut("noise_shape_trace", &[chains, sweeps])?,
+            predictions: cut("prediction_trace", &[watched, chains, sweeps])?
+                .chunks(chains)
+                .map(<[Vec<f64>]>::to_vec)
+                .collect(),
+        };
+        let path = dir.join(SAMPLES);
+        let samples = if path.exists() { Samples::read(&path, first)? } else { header };
+        let chain = |(sample, shape): (Sample, f64)| {
+            let Sample { factors, noise_precision: precision, noise_weights: weights, .. } = sample;
+            (factors, Chain { noise: Noise { precision, weights, shape }, priors: sample.priors })
+        };
+        Ok(Sampling {
+            chains: states.samples.into_iter().zip(shapes).map(chain).collect(),
+            sums: file.read("held_out_sums", &[sums])?,
+            traces,
+            samples,
+        })
+    }
 }

@@ -32,6 +32,9 @@ pub struct RunRecord {
     /// The epoch, counted from 1, whose factors were kept, where held-out ratings decided.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub best_epoch: Option<usize>,
+    /// What a sampler says of the posterior and of itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub posterior: Option<PosteriorRecord>,
     /// Seconds of training, without reading and writing.
     #[serde(default, skip_serializing_if = "not_finite")]
     pub seconds: f64,
@@ -41,6 +44,69 @@ pub struct RunRecord {
     /// The epochs in order.
     #[serde(default)]
     pub history: Vec<EpochRecord>,
+}
+
+/// What a sampler's sweeps after burn-in say of the posterior, and how far they can be trusted.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct PosteriorRecord {
+    /// Independent chains.
+    pub chains: usize,
+    /// Sweeps of each chain before any counted.
+    pub burn_in: usize,
+    /// Sweeps of each chain that counted; 0 where the run was stopped before that.
+    pub sweeps: usize,
+    /// Samples kept, of all chains.
+    pub kept: usize,
+    /// `τ`, the precision of the noise, in the unit of the transformed ratings. Absent where ratings
+    /// are levels.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub noise_precision: Option<Quantity>,
+    /// `α`: each user's noise precision over `τ` is `Gamma(α, α)`; large where users are alike.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub noise_shape: Option<Quantity>,
+    /// Some pairs, whose predictions were watched.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub predictions: Vec<WatchedPrediction>,
+    /// Metrics of the held-out ratings, predicted by the average over every sweep that counted.
+    #[serde(default, skip_serializing_if = "Value::is_null")]
+    pub held_out: Value,
+}
+
+impl PosteriorRecord {
+    /// Every quantity that was watched.
+    pub fn quantities(&self) -> impl Iterator<Item = &Quantity> + Clone {
+        let noise = self.noise_precision.iter().chain(&self.noise_shape);
+        noise.chain(self.predictions.iter().map(|watched| &watched.prediction))
+    }
+}
+
+/// A quantity's posterior as the sampler saw it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Quantity {
+    /// Posterior mean.
+    pub mean: f64,
+    /// Posterior standard deviation.
+    pub deviation: f64,
+    /// Split R-hat: 1 where chains, and the halves of each, agree. Absent for too few sweeps, or
+    /// where nothing moves.
+    #[serde(default, skip_serializing_if = "absent")]
+    pub r_hat: Option<f64>,
+    /// How many independent samples say as much of the mean.
+    #[serde(default, skip_serializing_if = "absent")]
+    pub effective_samples: Option<f64>,
+}
+
+/// The prediction of a pair, without noise, in the unit of the transformed ratings; latent where
+/// ratings are levels.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct WatchedPrediction {
+    /// The user's id.
+    pub user: String,
+    /// The item's id.
+    pub item: String,
+    /// Its posterior.
+    #[serde(flatten)]
+    pub prediction: Quantity,
 }
 
 /// One epoch.

@@ -32,7 +32,8 @@ impl Sample {
         for (side, factors, ids) in
             [(Side::User, &f.user_factors, names.0), (Side::Item, &f.item_factors, names.1)]
         {
-            if let Some(at) = factors.iter().position(|&x| !f16::from_f32(x).is_finite()) {
+            let large = |x: &f32| x.is_finite() && !f16::from_f32(*x).is_finite();
+            if let Some(at) = factors.iter().position(large) {
                 return Err(Error::data(format!(
                     "a sample of the factors of {} \"{}\" is {:e}, beyond 16 bits; give \
                      --sample-precision f32",
@@ -43,6 +44,16 @@ impl Sample {
             }
         }
         Ok(())
+    }
+
+    /// Rounds the factors to what `precision` stores, so that a sample is the same before it is
+    /// written and after.
+    pub fn round(&mut self, precision: SamplePrecision) {
+        if precision == SamplePrecision::F16 {
+            let f = &mut self.factors;
+            let factors = f.user_factors.iter_mut().chain(&mut f.item_factors);
+            factors.for_each(|x| *x = f16::from_f32(*x).to_f32());
+        }
     }
 }
 
@@ -82,6 +93,11 @@ impl Samples {
     /// No samples, samples of another shape than the means or with numbers that are not finite or,
     /// in 16 bits, too large; or if the file cannot be written.
     pub fn save(&self, dir: impl AsRef<Path>, means: &Factors) -> Result<()> {
+        self.write(&dir.as_ref().join(Self::FILE), means)
+    }
+
+    /// Writes the samples to a file of any name.
+    pub(super) fn write(&self, path: &Path, means: &Factors) -> Result<()> {
         self.check(means)
             .map_err(|message| Error::data(format!("samples not saved: {message}")))?;
         let (count, k) = (self.samples.len(), means.factors);
@@ -97,9 +113,9 @@ impl Samples {
             }),
         };
         if halves.iter().flatten().any(|x| !x.is_finite()) {
-            return Err(Error::data(
-                "samples not saved: a factor is beyond 16 bits; give --sample-precision f32",
-            ));
+            let message =
+                "samples not saved: a factor is beyond 16 bits; give --sample-precision f32";
+            return Err(Error::data(message));
         }
         let each = |of: fn(&Sample) -> f64| self.samples.iter().map(of).collect::<Vec<_>>();
         let noise_precision = each(|sample| sample.noise_precision);
@@ -145,7 +161,7 @@ impl Samples {
             let thresholds = samples.iter().map(|s| &s.thresholds[..]);
             tensors.push(Tensor::of_parts("thresholds", &[count, levels - 1], thresholds));
         }
-        write(&dir.as_ref().join(Self::FILE), tensors)
+        write(path, tensors)
     }
 
     /// Reads the samples of the model in `dir` with the posterior means `means`, and checks them
@@ -160,8 +176,13 @@ impl Samples {
             let message = format!("is an incomplete model: {} is missing; {AGAIN}", Self::FILE);
             return Err(Error::file(dir, message));
         }
-        let wrong = |message: String| Error::file(&path, format!("{message}; {AGAIN}"));
-        let mut file = TensorFile::open(&path)?;
+        Self::read(&path, means)
+    }
+
+    /// Reads what [`write`](Self::write) wrote.
+    pub(super) fn read(path: &Path, means: &Factors) -> Result<Samples> {
+        let wrong = |message: String| Error::file(path, format!("{message}; {AGAIN}"));
+        let mut file = TensorFile::open(path)?;
         let [count] = file.shape("noise_precision")?;
         // Before the shapes: they are another model's in most cases.
         if file.read::<u32>(MODEL, &[1])? != [means.checksum()] {

@@ -100,3 +100,10 @@ pub struct Samples {
     /// How factors are stored in the file.
     pub precision: SamplePrecision,
 }
+
+impl Samples {
+    /// All but the samples.
+    pub fn header(&self) -> Samples {
+        Samples { samples: Vec::new(), levels: self.levels.clone(), ..*self }
+    }
+}

@@ -1,17 +1,20 @@
 //! The Gibbs sampler at work: a sweep draws the users' hyperparameters and rows, the items', then
 //! the noise, each given all else; held-out predictions are averaged over the sweeps after burn-in.
 
-use super::run::{Input, Ready, Start, Watch, Work};
+use super::run::{Input, Posterior, Ready, Start, Watch, Work};
 use super::sampler::{Chain, Sampler};
-use super::{RowRatings, Settings, start};
+use super::{Likelihood, RowRatings, Sampling, Settings, Traces, start, summarize};
 use crate::backend::{Backend, GibbsPasses, GibbsProblem, State};
-use crate::data::{Ratings, Side};
-use crate::model::{EpochRecord, Factors, Sample, Samples};
+use crate::data::{Ids, Ratings, Side, UNKNOWN};
+use crate::model::{EpochRecord, Factors, PosteriorRecord, Sample, Samples, WatchedPrediction};
 use crate::{Error, Result};
 use std::time::Instant;
 
 /// What helps where a draw becomes non-finite.
 pub(super) const REMEDY: &str = "its draw is not finite in 32 bits: look for ratings far outside of the others, or lower --factors";
+
+/// How many pairs' predictions are watched.
+const WATCHED: usize = 8;
 
 /// Lays the ratings out by row and uploads them, to begin at `start`.
 pub(super) fn ready<'a>(
@@ -22,18 +25,6 @@ pub(super) fn ready<'a>(
 ) -> Result<Ready<'a>> {
     let mean = start::global_mean(input.ratings, settings)?;
     let (users, items) = (input.users.len(), input.items.len());
-    let starts: Vec<Factors> = match start {
-        Start::Random => (0..settings.chains as u64)
-            .map(|chain| {
-                let seed = settings.seed.wrapping_add(chain << 32);
-                start::random(users, items, mean, &Settings { seed, ..settings.clone() })
-            })
-            .collect(),
-        Start::Given(init) => {
-            vec![Factors { global_mean: mean, ..init }; settings.chains]
-        }
-        Start::Resumed(_) => return Err(Error::settings("--resume: not with --solver bayes")),
-    };
     let clock = Instant::now();
     let ratings = RowRatings::new(input.ratings, &[], users, items);
     let spread = match input.ratings.deviation() {
@@ -45,13 +36,42 @@ pub(super) fn ready<'a>(
     let [users_zeta, items_zeta] = &popularity;
     let zeta =
         [users_zeta.of_rows(&ratings.users.counts()), items_zeta.of_rows(&ratings.items.counts())];
+    let held_out = input.test.filter(|test| !test.is_empty()).cloned().unwrap_or_default();
+    let watched = watched(input.ratings, &held_out);
+    let begin = |factors: Factors| (factors, Chain::new(users, spread));
+    let new = |chains: Vec<Factors>| Sampling {
+        traces: Traces::new(chains.len(), watched.len()),
+        chains: chains.into_iter().map(begin).collect(),
+        sums: vec![0.0; held_out.len()],
+        samples: Samples {
+            popularity,
+            precision: settings.sample_precision.unwrap_or_default(),
+            ..Samples::default()
+        },
+    };
+    let sampling = match start {
+        Start::Resumed(_, Some(sampling)) => sampling,
+        Start::Resumed(_, None) => return Err(Error::data("the checkpoint is no sampler's")),
+        Start::Given(init) => new(vec![Factors { global_mean: mean, ..init }; settings.chains]),
+        Start::Random => new((0..settings.chains as u64)
+            .map(|chain| {
+                let seed = settings.seed.wrapping_add(chain << 32);
+                start::random(users, items, mean, &Settings { seed, ..settings.clone() })
+            })
+            .collect()),
+    };
     let layout_seconds = clock.elapsed().as_secs_f64();
-    let test = input.test.filter(|test| !test.is_empty()).cloned().unwrap_or_default();
+    let Sampling { chains, sums, traces, samples } = sampling;
+    let (starts, chains): (Vec<Factors>, Vec<Chain>) = chains.into_iter().unzip();
+    let mut test = held_out.clone();
+    test.users.extend_from_slice(&watched.users);
+    test.items.extend_from_slice(&watched.items);
+    test.values.extend_from_slice(&watched.values);
+    test.timestamps.clear();
     let clock = Instant::now();
-    let chains = starts.len();
     let passes = backend.gibbs_passes(GibbsProblem {
         ratings,
-        test: test.clone(),
+        test,
         starts,
         popularity: zeta,
         bias: settings.bias,
@@ -59,43 +79,103 @@ pub(super) fn ready<'a>(
         latent: false,
     })?;
     let upload_seconds = clock.elapsed().as_secs_f64();
+    let values = || input.ratings.values.iter().map(|&value| f64::from(value));
     let work = Gibbs {
         passes,
         sampler,
         settings: settings.clone(),
+        ids: (input.users, input.items),
         ratings: input.ratings.len(),
-        sums: vec![0.0; test.len()],
-        averaged: 0,
-        test,
-        chains: vec![Chain::new(users, spread); chains],
-        samples: Samples {
-            popularity,
-            precision: settings.sample_precision.unwrap_or_default(),
-            ..Samples::default()
+        range: match settings.clip {
+            true => (values().fold(f64::MAX, f64::min), values().fold(f64::MIN, f64::max)),
+            false => (f64::NEG_INFINITY, f64::INFINITY),
         },
+        held_out,
+        watched,
+        sums,
+        chains,
+        samples,
+        traces,
     };
     Ok(Ready { work: Box::new(work), layout_seconds, upload_seconds })
+}
+
+/// Pairs that are watched: evenly spaced among the held-out ones whose ids are known, or where there
+/// are none among the training ratings.
+fn watched(ratings: &Ratings, held_out: &Ratings) -> Ratings {
+    let known = |at: &usize| held_out.users[*at] != UNKNOWN && held_out.items[*at] != UNKNOWN;
+    let candidates: Vec<usize> = (0..held_out.len()).filter(known).collect();
+    let (from, count) = match candidates.len() {
+        0 => (ratings, ratings.len()),
+        known => (held_out, known),
+    };
+    let chosen = WATCHED.min(count);
+    let mut watched = Ratings::default();
+    for j in 0..chosen {
+        let at = (2 * j + 1) * count / (2 * chosen);
+        let at = candidates.get(at).copied().unwrap_or(at);
+        watched.users.push(from.users[at]);
+        watched.items.push(from.items[at]);
+        watched.values.push(from.values[at]);
+    }
+    watched
 }
 
 struct Gibbs<'a> {
     passes: Box<dyn GibbsPasses + 'a>,
     sampler: Sampler,
     settings: Settings,
+    /// Of users and of items.
+    ids: (&'a Ids, &'a Ids),
     ratings: usize,
-    test: Ratings,
+    /// Between what predictions are bounded.
+    range: (f64, f64),
+    held_out: Ratings,
+    /// Pairs that are predicted after the held-out ones.
+    watched: Ratings,
     /// (held-out ratings): predictions of every chain's sweeps after burn-in, summed.
     sums: Vec<f64>,
-    /// How many predictions each sum has.
-    averaged: usize,
     chains: Vec<Chain>,
     samples: Samples,
+    traces: Traces,
 }
 
 impl Gibbs<'_> {
-    /// How many of a chain's samples are kept once `sweep` is done.
-    fn kept_by(&self, sweep: usize) -> usize {
-        let Settings { samples, keep, burn_in, chains, .. } = self.settings;
-        sweep.saturating_sub(burn_in) * (keep / chains).max(1) / samples
+    /// A chain's present state.
+    fn sample(&mut self, chain: usize) -> Result<Sample> {
+        let factors = self.passes.factors(chain)?;
+        let Chain { noise, mut priors } = self.chains[chain].clone();
+        for (prior, rows) in priors.iter_mut().zip(&self.sampler.rows) {
+            // Stopped before the first was drawn.
+            if prior.mean.is_empty() {
+                *prior = rows.expected();
+            }
+        }
+        let mut sample = Sample {
+            factors,
+            noise_precision: noise.precision,
+            noise_weights: noise.weights,
+            priors,
+            thresholds: Vec::new(),
+        };
+        let precision = self.samples.precision;
+        sample.check_precision(precision, self.ids)?;
+        sample.round(precision);
+        Ok(sample)
+    }
+
+    /// Predictions of the held-out pairs as ratings in the unit of training.
+    fn as_ratings(&self, predictions: &[f32]) -> Vec<f64> {
+        let (low, high) = self.range;
+        predictions[..self.held_out.len()]
+            .iter()
+            .map(|&prediction| f64::from(prediction).max(low).min(high))
+            .collect()
+    }
+
+    /// How many predictions each sum has.
+    fn averaged(&self) -> usize {
+        self.traces.sweeps() * self.chains.len()
     }
 }
 
@@ -121,47 +201,28 @@ impl Work for Gibbs<'_> {
             let state = &mut self.chains[chain];
             let errors = self.sampler.draw_noise(&mut *self.passes, (chain, sweep), state)?;
             error += errors / all as f64;
-            if self.kept_by(sweep) > self.kept_by(sweep - 1) {
-                let factors = self.passes.factors(chain)?;
-                let Chain { noise, priors } = self.chains[chain].clone();
-                self.samples.samples.push(Sample {
-                    factors,
-                    noise_precision: noise.precision,
-                    noise_weights: noise.weights,
-                    priors,
-                    thresholds: Vec::new(),
-                });
-            }
         }
         record.train_error = Some(error / chains as f64);
         Ok(all)
     }
 
     fn test(&mut self, record: &mut EpochRecord) -> Result<()> {
-        if self.test.is_empty() {
-            return Ok(());
-        }
-        let after = record.epoch > self.settings.burn_in;
-        let n = self.test.len() as f64;
-        let mut sample_error = 0.0;
-        for chain in 0..self.chains.len() {
-            let predictions = self.passes.test_predictions(chain)?;
-            let of = predictions.iter().zip(&self.test.values);
-            sample_error += of.map(|(p, v)| f64::from(v - p).powi(2)).sum::<f64>();
-            if after {
-                self.averaged += 1;
-                for (sum, &prediction) in self.sums.iter_mut().zip(&predictions) {
-                    *sum += f64::from(prediction);
-                }
+        let sweep = record.epoch;
+        let after = sweep > self.settings.burn_in;
+        if after {
+            for (chain, state) in self.chains.iter().enumerate() {
+                self.traces.noise_precision[chain].push(state.noise.precision);
+                self.traces.noise_shape[chain].push(state.noise.shape);
             }
         }
-        record.sample_error = Some(sample_error / (n * self.chains.len() as f64));
-        if after {
-            let of = self.sums.iter().zip(&self.test.values);
-            let error = |(sum, &value): (&f64, &f32)| {
-                (f64::from(value) - sum / self.averaged as f64).powi(2)
-            };
-            record.test_error = Some(of.map(error).sum::<f64>() / n);
+        if after || !self.held_out.is_empty() {
+            self.predict(record, after)?;
+        }
+        if after && self.settings.kept_by(sweep) > self.settings.kept_by(sweep - 1) {
+            for chain in 0..self.chains.len() {
+                let sample = self.sample(chain)?;
+                self.samples.samples.push(sample);
+            }
         }
         Ok(())
     }
@@ -182,7 +243,80 @@ impl Work for Gibbs<'_> {
         Ok(State { factors: self.passes.factors(0)?, moments: Vec::new() })
     }
 
-    fn samples(&mut self) -> Result<Option<Samples>> {
-        Ok(Some(std::mem::take(&mut self.samples)))
+    fn sampling(&mut self) -> Result<Option<Sampling>> {
+        let states = self.chains.clone().into_iter().enumerate();
+        let chains = states.map(|(chain, state)| Ok((self.passes.factors(chain)?, state)));
+        Ok(Some(Sampling {
+            chains: chains.collect::<Result<_>>()?,
+            sums: self.sums.clone(),
+            traces: self.traces.clone(),
+            samples: self.samples.clone(),
+        }))
+    }
+
+    fn posterior(&mut self) -> Result<Option<Posterior>> {
+        if self.samples.samples.is_empty() {
+            // Stopped early: better the present state than nothing.
+            let sample = self.sample(0)?;
+            self.samples.samples.push(sample);
+        }
+        let (traces, sweeps) = (&self.traces, self.traces.sweeps());
+        let summary = |trace: &Vec<Vec<f64>>| (sweeps > 0).then(|| summarize(trace));
+        let gaussian = self.settings.likelihood == Likelihood::Gaussian;
+        let watched = self.watched.iter().zip(&traces.predictions);
+        let record = PosteriorRecord {
+            chains: self.chains.len(),
+            burn_in: self.settings.burn_in,
+            sweeps,
+            kept: self.samples.samples.len(),
+            noise_precision: summary(&traces.noise_precision).filter(|_| gaussian),
+            noise_shape: summary(&traces.noise_shape).filter(|_| gaussian),
+            predictions: watched
+                .filter_map(|((user, item, _), trace)| {
+                    let user = self.ids.0.name(user).to_owned();
+                    let item = self.ids.1.name(item).to_owned();
+                    Some(WatchedPrediction { user, item, prediction: summary(trace)? })
+                })
+                .collect(),
+            held_out: serde_json::Value::Null,
+        };
+        let averaged = self.averaged() as f64;
+        let held_out = (averaged > 0.0 && !self.held_out.is_empty())
+            .then(|| self.sums.iter().map(|sum| sum / averaged).collect());
+        let samples = std::mem::take(&mut self.samples);
+        Ok(Some(Posterior { samples, record, held_out }))
+    }
+}
+
+impl Gibbs<'_> {
+    /// Predicts the held-out pairs and those that are watched; after burn-in both count.
+    fn predict(&mut self, record: &mut EpochRecord, after: bool) -> Result<()> {
+        let chains = self.chains.len();
+        let n = self.held_out.len();
+        let mut sample_error = 0.0;
+        for chain in 0..chains {
+            let predictions = self.passes.test_predictions(chain)?;
+            let ratings = self.as_ratings(&predictions);
+            let of = ratings.iter().zip(&self.held_out.values);
+            sample_error += of.map(|(p, &v)| (f64::from(v) - p).powi(2)).sum::<f64>();
+            if after {
+                self.sums.iter_mut().zip(&ratings).for_each(|(sum, p)| *sum += p);
+                let traces = self.traces.predictions.iter_mut();
+                for (trace, &prediction) in traces.zip(&predictions[n..]) {
+                    trace[chain].push(f64::from(prediction));
+                }
+            }
+        }
+        if n == 0 {
+            return Ok(());
+        }
+        record.sample_error = Some(sample_error / (n * chains) as f64);
+        if after {
+            let averaged = self.averaged() as f64;
+            let of = self.sums.iter().zip(&self.held_out.values);
+            let error = |(sum, &value): (&f64, &f32)| (f64::from(value) - sum / averaged).powi(2);
+            record.test_error = Some(of.map(error).sum::<f64>() / n as f64);
+        }
+        Ok(())
     }
 }

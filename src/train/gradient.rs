@@ -29,7 +29,7 @@ pub(super) fn ready<'a>(
     let start = match start {
         Start::Random => begin(start::random(users, items, mean, settings), &terms),
         Start::Given(init) => begin(Factors { global_mean: mean, ..init }, &terms),
-        Start::Resumed(state) => state,
+        Start::Resumed(state, _) => state,
     };
     let clock = Instant::now();
     let shuffle = settings.shuffle.then_some(settings.seed);

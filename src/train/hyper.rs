@@ -40,6 +40,20 @@ impl NormalWishart {
         self.factors + usize::from(self.bias)
     }
 
+    /// Where nothing was drawn yet: no mean, and the precision that the prior expects.
+    pub fn expected(&self) -> RowPrior {
+        let (width, wide) = (self.width(), self.factors + 1);
+        let mut precision = vec![0.0; wide * wide];
+        for i in 0..wide {
+            precision[i * wide + i] = match i {
+                i if i >= width => 1.0,
+                i if i == self.factors => width as f64 / (self.spread * self.spread),
+                _ => width as f64 / self.spread,
+            };
+        }
+        RowPrior { mean: vec![0.0; wide], slope: vec![0.0; wide], precision }
+    }
+
     /// Draws `m`, `s` and `Λ` given the rows' moments.
     ///
     /// # Errors

@@ -1,6 +1,7 @@
 //! Training: settings, batches, the epoch loop, stopping, progress events. Knows no device.
 
 mod batches;
+mod diagnostics;
 mod gibbs;
 mod gradient;
 mod hyper;
@@ -9,6 +10,7 @@ mod loss;
 mod rows;
 mod run;
 mod sampler;
+mod sampling;
 mod settings;
 mod start;
 mod sweeps;
@@ -16,6 +18,7 @@ mod target;
 mod warm;
 
 pub use batches::{Batches, SideIndex};
+pub use diagnostics::summarize;
 pub(crate) use gradient::{begin, visits};
 pub use hyper::{Noise, NoisePrior, NormalWishart};
 pub use likelihood::Likelihood;
@@ -23,6 +26,7 @@ pub use loss::Loss;
 pub use rows::{RowRatings, SideRatings};
 pub use run::{Checkpoint, Event, Input, Outcome, Stop, best_epoch, train};
 pub use sampler::{Chain, Sampler};
+pub use sampling::{Sampling, Traces};
 pub use settings::{Optimizer, Options, SamplePrecision, Settings, Solver};
 pub use start::{global_mean, random};
 pub use sweeps::HELD_OUT_AT;

@@ -1,9 +1,9 @@
 //! The epoch loop of every solver: errors, stopping, events.
 
-use super::{Settings, Solver, gibbs, gradient, sweeps};
+use super::{Sampling, Settings, Solver, gibbs, gradient, sweeps};
 use crate::backend::{Backend, State};
 use crate::data::{Ids, Ratings, Side};
-use crate::model::{EpochRecord, Factors, Samples};
+use crate::model::{EpochRecord, Factors, PosteriorRecord, Samples};
 use crate::{Error, ErrorKind, Result};
 use std::ops::ControlFlow;
 use std::time::Instant;
@@ -43,6 +43,8 @@ pub struct Checkpoint {
     pub history: Vec<EpochRecord>,
     /// The parameters of the best epoch so far, with `--patience`.
     pub best: Option<Factors>,
+    /// What a sampler goes on from, beside that.
+    pub sampling: Option<Sampling>,
 }
 
 /// What a run says while it goes.
@@ -81,14 +83,19 @@ pub enum Stop {
 /// What a run leaves.
 #[derive(Debug)]
 pub struct Outcome {
-    /// The parameters of [`epoch`](Self::epoch).
+    /// The parameters of [`epoch`](Self::epoch); of a sampler the means of the samples.
     pub factors: Factors,
     /// Samples of the posterior, of a solver that draws them.
     pub samples: Option<Samples>,
+    /// What a sampler says of the posterior, but for the metrics of held-out ratings.
+    pub posterior: Option<PosteriorRecord>,
+    /// (held-out ratings): a sampler's predictions, averaged over the sweeps after burn-in, in the
+    /// unit of training; nothing without such.
+    pub held_out: Option<Vec<f64>>,
     /// All complete epochs, in order.
     pub history: Vec<EpochRecord>,
     /// The epoch whose parameters these are: with `--patience` the one of the best held-out
-    /// error, else the last.
+    /// error, else the last. A sampler's average always is of all so far.
     pub epoch: usize,
     /// Why it ended.
     pub stop: Stop,
@@ -117,10 +124,22 @@ pub(super) trait Work {
     /// Parameters and moments as they are now.
     fn state(&mut self) -> Result<State>;
 
-    /// What a sampler keeps of the posterior; nothing of other solvers.
-    fn samples(&mut self) -> Result<Option<Samples>> {
+    /// What a sampler goes on from, beside the [`state`](Self::state).
+    fn sampling(&mut self) -> Result<Option<Sampling>> {
         Ok(None)
     }
+
+    /// What a sampler found, once it is over; nothing of other solvers.
+    fn posterior(&mut self) -> Result<Option<Posterior>> {
+        Ok(None)
+    }
+}
+
+/// What a sampler found.
+pub(super) struct Posterior {
+    pub samples: Samples,
+    pub record: PosteriorRecord,
+    pub held_out: Option<Vec<f64>>,
 }
 
 /// What hears how many ratings of an epoch are done, and may break off.
@@ -133,7 +152,7 @@ pub(super) enum Start {
     /// At these parameters, but for the global mean.
     Given(Factors),
     /// Where an earlier run stopped.
-    Resumed(State),
+    Resumed(State, Option<Sampling>),
 }
 
 /// A problem laid out and uploaded.
@@ -164,12 +183,12 @@ pub fn train<'a>(
     let (from, mut history, mut best) = match input.resume.take() {
         Some(checkpoint) => {
             let best = settings.patience.and(checkpoint.best);
-            (Some(checkpoint.state), checkpoint.history, best)
+            (Some((checkpoint.state, checkpoint.sampling)), checkpoint.history, best)
         }
         None => (None, Vec::new(), None),
     };
     let start = match (from, input.init.take()) {
-        (Some(state), _) => Start::Resumed(state),
+        (Some((state, sampling)), _) => Start::Resumed(state, sampling),
         (None, Some(init)) => Start::Given(init),
         (None, None) => Start::Random,
     };
@@ -190,6 +209,8 @@ pub fn train<'a>(
         (Solver::Bayes, None) => gibbs::REMEDY,
         (_, None) => sweeps::REMEDY,
     };
+    // A sampler's model is the average of all sweeps, whichever had the best error.
+    let averages = settings.solver == Solver::Bayes;
     let non_finite = |factors: &Factors, epoch| non_finite(factors, epoch, names, remedy);
     while stop == Stop::Finished && history.len() < settings.epochs {
         let epoch = history.len() + 1;
@@ -223,7 +244,9 @@ pub fn train<'a>(
         history.push(record);
         if let (Some(patience), Some(best_epoch)) = (settings.patience, best_epoch(&history)) {
             if best_epoch == epoch {
-                work.keep()?;
+                if !averages {
+                    work.keep()?;
+                }
                 best = None;
             } else if epoch - best_epoch >= patience {
                 stop = Stop::Patience;
@@ -235,32 +258,41 @@ pub fn train<'a>(
         if input.checkpoint_every.is_some_and(|every| epoch.is_multiple_of(every)) {
             let kept = match (&best, settings.patience, best_epoch(&history)) {
                 (Some(best), ..) => Some(best.clone()),
-                (None, Some(_), Some(_)) => Some(work.kept()?),
+                (None, Some(_), Some(_)) if !averages => Some(work.kept()?),
                 _ => None,
             };
             let state = work.state()?;
             if !state.factors.is_finite() {
                 return Err(non_finite(&state.factors, epoch));
             }
-            let checkpoint = Checkpoint { state, history: history.clone(), best: kept };
+            let sampling = work.sampling()?;
+            let checkpoint = Checkpoint { state, history: history.clone(), best: kept, sampling };
             if listen(Event::Checkpoint(&checkpoint))?.is_break() {
                 stop = Stop::Interrupted;
             }
         }
     }
-    let best_epoch = settings.patience.and(best_epoch(&history));
-    let factors = match (best, best_epoch) {
-        (Some(best), _) => best,
-        (None, Some(_)) => work.kept()?,
-        (None, None) => work.factors()?,
+    let best_epoch = settings.patience.and(best_epoch(&history)).filter(|_| !averages);
+    let posterior = work.posterior()?;
+    let factors = match (best, best_epoch, &posterior) {
+        (_, _, Some(posterior)) => posterior.samples.means(None),
+        (Some(best), ..) => best,
+        (None, Some(_), _) => work.kept()?,
+        (None, None, _) => work.factors()?,
     };
     let last = history.len();
     if !factors.is_finite() {
         return Err(non_finite(&factors, last.max(1)));
     }
+    let (samples, posterior, held_out) = match posterior {
+        Some(Posterior { samples, record, held_out }) => (Some(samples), Some(record), held_out),
+        None => (None, None, None),
+    };
     Ok(Outcome {
         factors,
-        samples: work.samples()?,
+        samples,
+        posterior,
+        held_out,
         epoch: best_epoch.unwrap_or(last),
         history,
         stop,

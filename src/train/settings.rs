@@ -257,6 +257,16 @@ pub struct Settings {
     pub shuffle: bool,
 }
 
+impl Settings {
+    /// How many samples of a chain are kept once `sweep` of the sampler is done: thinned evenly over
+    /// the sweeps after burn-in.
+    pub fn kept_by(&self, sweep: usize) -> usize {
+        let each = (self.keep / self.chains.max(1)).max(1) as u128;
+        let after = sweep.saturating_sub(self.burn_in) as u128;
+        (after * each / self.samples.max(1) as u128) as usize
+    }
+}
+
 // What a solver does not have is left out of run.json.
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
@@ -468,8 +478,8 @@ impl Options {
             likelihood: self.likelihood.unwrap_or_default(),
             clip: self.clip,
             sample_precision: Some(self.sample_precision.unwrap_or(precision)),
-            // Larger starts forget themselves later, smaller ones take longer to grow.
-            init_scale: rounded(self.init_scale.unwrap_or(0.1 * spread.sqrt())),
+            // Factors that start small take long to grow.
+            init_scale: rounded(self.init_scale.unwrap_or(spread.sqrt())),
             patience: self.patience,
             seed: self.seed,
             shuffle: false,

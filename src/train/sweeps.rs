@@ -29,7 +29,7 @@ pub(super) fn ready<'a>(
     let start = match start {
         Start::Random => start::random(users, items, mean, settings),
         Start::Given(init) => Factors { global_mean: mean, ..init },
-        Start::Resumed(state) => state.factors,
+        Start::Resumed(state, _) => state.factors,
     };
     let clock = Instant::now();
     let ratings = row_ratings(input.ratings, settings, (input.users, input.items))?;

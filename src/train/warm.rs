@@ -1,6 +1,6 @@
 //! A start from another model: what it knows stays, what is new is folded in.
 
-use super::{Loss, RowRatings, Settings, row_ratings};
+use super::{Loss, RowRatings, Settings, Solver, row_ratings};
 use crate::backend::{Backend, RowProblem, RowTerms};
 use crate::data::{Ids, Ratings, Side};
 use crate::model::{Factors, Model};
@@ -44,7 +44,7 @@ pub fn warm_start(
         )));
     }
     if model.loss != settings.loss
-        || (model.run.solver == "ials") != (settings.solver == super::Solver::Ials)
+        || (model.run.solver == "ials") != (settings.solver == Solver::Ials)
     {
         return Err(Error::settings(format!(
             "--from: that model was trained by {} and another objective than {} has; start from one \
@@ -78,6 +78,16 @@ pub fn warm_start(
         let rows = start.user_factors.iter_mut().chain(&mut start.item_factors);
         rows.for_each(|x| *x = x.max(0.0));
     }
+    let settings = &match settings.solver {
+        // The sampler draws these rows anew; until then something must keep them near the others.
+        Solver::Bayes => Settings {
+            reg: 0.1 * Some(ratings.deviation()).filter(|&x| x > 0.0).unwrap_or(1.0),
+            reg_bias: 0.05,
+            reg_exponent: 1.0,
+            ..settings.clone()
+        },
+        _ => settings.clone(),
+    };
     let fold = |start: &mut Factors,
                 side: Side,
                 new: &[bool],

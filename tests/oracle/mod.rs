@@ -3,6 +3,9 @@
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
 pub mod case;
+pub mod gibbs;
+pub mod gibbs_case;
+pub mod gibbs_faults;
 pub mod ranking;
 pub mod row_case;
 pub mod rows;

@@ -1,0 +1,138 @@
+//! Posterior means of factors.
+
+use super::{Factors, Samples};
+use crate::dense::orthogonal_factor;
+use rayon::prelude::*;
+
+/// Rows of a task.
+const BLOCK: usize = 1024;
+
+impl Samples {
+    /// The means of the samples' parameters, factors turned onto `reference` first: all predictions
+    /// stay as they are when both sides' factors are turned alike, so samples differ by rotations
+    /// that would blur the means. Each sample's rotation is the one that brings the rows of both
+    /// sides, stacked, nearest to the reference's (Schoenemann 1966, "A generalized solution of the
+    /// orthogonal Procrustes problem").
+    ///
+    /// Without a reference the last sample is the first one, and the means of that the second.
+    ///
+    /// The result does not depend on the number of threads. Without samples all is empty.
+    pub fn means(&self, reference: Option<&Factors>) -> Factors {
+        let Some(last) = self.samples.last().map(|sample| &sample.factors) else {
+            return Factors::default();
+        };
+        match reference {
+            Some(reference) => self.turned(reference),
+            None if self.samples.len() == 1 => last.clone(),
+            None => self.turned(&self.turned(last)),
+        }
+    }
+
+    fn turned(&self, reference: &Factors) -> Factors {
+        let k = reference.factors;
+        let all: Vec<&Factors> = self.samples.iter().map(|sample| &sample.factors).collect();
+        let turns: Vec<Vec<f64>> = all
+            .par_iter()
+            .map(|factors| orthogonal_factor(&products(factors, reference), k))
+            .collect();
+        let scale = 1.0 / all.len() as f64;
+        let rows = |of: fn(&Factors) -> &[f32]| {
+            let mut means = vec![0.0_f32; of(reference).len()];
+            means.par_chunks_mut((BLOCK * k).max(1)).enumerate().for_each(|(block, means)| {
+                let mut sum = vec![0.0; k];
+                for (row, mean) in means.chunks_exact_mut(k).enumerate() {
+                    sum.fill(0.0);
+                    for (factors, turn) in all.iter().zip(&turns) {
+                        let row = &of(factors)[(block * BLOCK + row) * k..][..k];
+                        for (x, turn) in row.iter().zip(turn.chunks_exact(k)) {
+                            let to = sum.iter_mut().zip(turn);
+                            to.for_each(|(sum, turn)| *sum += f64::from(*x) * turn);
+                        }
+                    }
+                    let to = mean.iter_mut().zip(&sum);
+                    to.for_each(|(mean, sum)| *mean = (sum * scale) as f32);
+                }
+            });
+            means
+        };
+        let biases = |of: fn(&Factors) -> &[f32]| -> Vec<f32> {
+            let mean = |row: usize| all.iter().map(|f| f64::from(of(f)[row])).sum::<f64>() * scale;
+            (0..of(reference).len()).map(|row| mean(row) as f32).collect()
+        };
+        Factors {
+            factors: k,
+            user_factors: rows(|f| &f.user_factors),
+            item_factors: rows(|f| &f.item_factors),
+            user_bias: biases(|f| &f.user_bias),
+            item_bias: biases(|f| &f.item_bias),
+            global_mean: reference.global_mean,
+        }
+    }
+}
+
+/// `Σ x zᵀ` over the rows of both sides, `x` of `factors` and `z` of `reference`: (k, k).
+fn products(factors: &Factors, reference: &Factors) -> Vec<f64> {
+    let k = reference.factors;
+    let mut products = vec![0.0; k * k];
+    for (own, to) in [
+        (&factors.user_factors, &reference.user_factors),
+        (&factors.item_factors, &reference.item_factors),
+    ] {
+        for (x, z) in own.chunks_exact(k).zip(to.chunks_exact(k)) {
+            for (x, line) in x.iter().zip(products.chunks_exact_mut(k)) {
+                let line = line.iter_mut().zip(z);
+                line.for_each(|(sum, z)| *sum += f64::from(*x) * f64::from(*z));
+            }
+        }
+    }
+    products
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::model::{Factors, Sample, Samples};
+
+    /// Three users, two items, two factors, both sides turned by an angle.
+    fn turned(angle: f32) -> Factors {
+        let (sine, cosine) = angle.sin_cos();
+        let turn = |rows: &[[f32; 2]]| -> Vec<f32> {
+            let row = |&[x, y]: &[f32; 2]| [cosine * x - sine * y, sine * x + cosine * y];
+            rows.iter().flat_map(row).collect()
+        };
+        Factors {
+            factors: 2,
+            user_factors: turn(&[[1.0, 0.5], [-0.5, 2.0], [0.25, -1.0]]),
+            item_factors: turn(&[[0.75, -1.0], [1.5, 0.5]]),
+            user_bias: vec![angle; 3],
+            item_bias: vec![0.0, 2.0 * angle],
+            global_mean: 3.0,
+        }
+    }
+
+    #[test]
+    fn means_do_not_blur_what_is_only_turned() {
+        let of = |angle| Sample { factors: turned(angle), ..Sample::default() };
+        let samples = Samples { samples: [0.5, 2.5, -1.5].map(of).to_vec(), ..Samples::default() };
+        let means = samples.means(None);
+        let own = turned(0.0);
+        for user in 0..3 {
+            for item in 0..2 {
+                let product = |f: &Factors| -> f32 {
+                    f.user(user).iter().zip(f.item(item)).map(|(p, q)| p * q).sum()
+                };
+                assert!((product(&means) - product(&own)).abs() < 1e-5);
+            }
+        }
+        for (mean, expected) in
+            means.user_bias.iter().chain(&means.item_bias).zip([0.5, 0.5, 0.5, 0.0, 1.0])
+        {
+            assert!((mean - expected).abs() < 1e-6);
+        }
+        assert_eq!(means.global_mean, 3.0);
+        // Onto a given frame.
+        let framed = samples.means(Some(&own));
+        for (mean, expected) in framed.item_factors.iter().zip(&own.item_factors) {
+            assert!((mean - expected).abs() < 1e-5);
+        }
+    }
+}
