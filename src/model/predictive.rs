@@ -206,7 +206,7 @@ impl<'a> Predictive<'a> {
         }
         for ((&user, &item), deviations) in users.iter().zip(items).zip(deviations.chunks_mut(n)) {
             let extra = match (user, item) {
-                (UNKNOWN, UNKNOWN) => Some(&self.nobody()[..]),
+                (UNKNOWN, UNKNOWN) => Some(self.nobody()),
                 (UNKNOWN, item) => Some(self.alone(Side::Item, item)),
                 (user, UNKNOWN) => Some(self.alone(Side::User, user)),
                 _ => None,
