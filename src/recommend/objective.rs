@@ -50,8 +50,14 @@ impl RowObjective {
     /// `reg_exponent` 1, `unobserved_weight` 0.01 for `ials`; biases are there if any is not zero.
     ///
     /// # Errors
-    /// A setting that is recorded, but is no number.
+    /// A setting that is recorded, but is no number; a model of the sampler, whose rows minimize nothing.
     pub fn of(model: &Model) -> Result<Self> {
+        if model.is_bayesian() {
+            return Err(Error::data(
+                "a model of --solver bayes takes no new rows and explains no scores; train it again \
+                 with their ratings, or use --solver als",
+            ));
+        }
         let recorded = match &model.run.settings {
             serde_json::Value::Null => Recorded::default(),
             settings => Recorded::deserialize(settings).map_err(|e| {
