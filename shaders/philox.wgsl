@@ -48,37 +48,41 @@ fn random_words(start: vec4<u32>, start_key: vec2<u32>) -> vec4<u32> {
     return counter;
 }
 
-// The natural logarithm of a positive number, by a series in `s`, which is below 0.172. Of the
-// built-in one WGSL asks too little: near 1 it may have no digit right.
+// The natural logarithm of a positive normal number, by the polynomial of Cephes' `logf`.
 fn logarithm(x: f32) -> f32 {
-    let bits = bitcast<u32>(x);
-    var exponent = i32(bits >> 23u) - 127;
-    var mantissa = bitcast<f32>((bits & 0x7fffffu) | 0x3f800000u);
-    if mantissa > 1.4142135 {
-        mantissa *= 0.5;
-        exponent += 1;
-    }
-    let s = (mantissa - 1.0) / (mantissa + 1.0);
-    let t = s * s;
-    let series = 1.0 + t * (1.0 / 3.0 + t * (1.0 / 5.0 + t * (1.0 / 7.0 + t * (1.0 / 9.0))));
-    return f32(exponent) * 0.6931472 + 2.0 * s * series;
+    let bits = bitcast<i32>(bitcast<u32>(x) - 0x3f3504f3u);
+    let exponent = bits >> 23u;
+    let f = bitcast<f32>(bitcast<u32>(x) - (bitcast<u32>(exponent) << 23u)) - 1.0;
+    let e = f32(exponent);
+    let square = f * f;
+    var p = 7.0376836e-2;
+    p = p * f - 1.151461e-1;
+    p = p * f + 1.1676999e-1;
+    p = p * f - 1.2420141e-1;
+    p = p * f + 1.4249323e-1;
+    p = p * f - 1.6668058e-1;
+    p = p * f + 2.0000715e-1;
+    p = p * f - 2.4999994e-1;
+    p = p * f + 3.3333331e-1;
+    let rest = p * f * square + e * -2.1219444e-4 - 0.5 * square;
+    return f + rest + e * 0.693359375;
 }
 
-// Two independent standard normal numbers from two random words (Box and Muller 1958).
+// Two independent standard normal numbers from two random words (Box and Muller 1958). WGSL asks too
+// little of its own `log`, `sin` and `cos`: near 1 a logarithm may have no digit right.
 fn box_muller(radius: u32, angle: u32) -> vec2<f32> {
-    let uniform = min((f32(radius) + 1.0) * (1.0 / 4294967296.0), 1.0);
+    let uniform = (f32(radius) + 1.0) * (1.0 / 4294967296.0);
     let length = sqrt(max(-2.0 * logarithm(uniform), 0.0));
-    // Quarters of a turn, and what is left of the angle: at most an eighth of a turn either way.
-    let quarters = (angle + 0x20000000u) >> 30u;
-    let t = f32(bitcast<i32>(angle - (quarters << 30u))) * (1.5707964 / 1073741824.0);
-    let u = t * t;
-    let sine = t * (1.0 + u * (-1.0 / 6.0 + u * (1.0 / 120.0 + u * (-1.0 / 5040.0
-        + u * (1.0 / 362880.0)))));
-    let cosine = 1.0 + u * (-1.0 / 2.0 + u * (1.0 / 24.0 + u * (-1.0 / 720.0
-        + u * (1.0 / 40320.0))));
+    // Quarters of a turn, and the angle that is left: at most an eighth of a turn either way.
+    let quarter = (angle + 0x20000000u) >> 30u;
+    let x = f32(bitcast<i32>(angle - (quarter << 30u))) * 1.4629180792671596e-9;
+    let z = x * x;
+    let sine = ((-1.9515296e-4 * z + 8.332161e-3) * z - 1.6666655e-1) * z * x + x;
+    let cosine =
+        ((2.4433157e-5 * z - 1.3887316e-3) * z + 4.1666646e-2) * z * z - 0.5 * z + 1.0;
     var turned = vec2(cosine, sine);
-    if (quarters & 1u) == 1u { turned = vec2(-turned.y, turned.x); }
-    if (quarters & 2u) == 2u { turned = -turned; }
+    if (quarter & 1u) == 1u { turned = vec2(-turned.y, turned.x); }
+    if (quarter & 2u) == 2u { turned = -turned; }
     return length * turned;
 }
 

@@ -374,6 +374,28 @@ mod tests {
         }
     }
 
+    /// Every shader that draws has the same generator, and nothing of it elsewhere.
+    #[test]
+    fn shaders_share_one_generator() {
+        let generator = |source: &str| -> Option<String> {
+            let start = source.find("// The generator, from here")?;
+            let end = start + source[start..].find("\nfn normals(")?;
+            let end = end + source[end..].find("\n}\n")?;
+            Some(source[start..end].to_owned())
+        };
+        let shaders = shaders();
+        let drawing: Vec<_> =
+            shaders.iter().filter(|(_, source)| source.contains("0xd2511f53u")).collect();
+        assert!(drawing.len() >= 2);
+        let first = generator(&drawing[0].1).unwrap();
+        for (stem, source) in drawing {
+            assert_eq!(generator(source).unwrap(), first, "{stem}.wgsl");
+            for part in ["random_words", "box_muller", "normals", "logarithm", "product"] {
+                assert_eq!(source.matches(&format!("fn {part}(")).count(), 1, "{stem}.wgsl");
+            }
+        }
+    }
+
     #[test]
     fn shaders_that_break_a_rule_are_noticed() {
         let shader = |globals: &str, size: u32, body: &str| {

@@ -9,9 +9,9 @@ use crate::random::{box_muller, philox as words_of};
 use crate::{Error, Result};
 
 /// Counters that are tried.
-const COUNTERS: usize = 512;
+const COUNTERS: usize = 128;
 
-/// How far a device's normal number may be from the host's, which are 0.8 large in the mean.
+/// How far a device's normal number may be from the host's: a few roundings.
 const CLOSE: f32 = 1e-5;
 
 /// Tries the generator on a device before anything is drawn on it.
