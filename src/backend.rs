@@ -300,6 +300,19 @@ impl RowTerms {
         }
     }
 
+    /// Of a sampler, whose prior stands in the place of all regularization.
+    pub(crate) fn of_draws(bias: bool, block: usize) -> Self {
+        Self {
+            bias,
+            reg: 0.0,
+            reg_bias: 0.0,
+            reg_exponent: 0.0,
+            unobserved_weight: 0.0,
+            block,
+            nonnegative: false,
+        }
+    }
+
     /// Whether a row with `n` ratings, solved exactly, is refined once by its ratings' residuals: where
     /// it is regularized so weakly that the sums of its normal equations lose digits in 32 bits.
     pub fn refines(&self, row_ratings: usize, partners: usize) -> bool {

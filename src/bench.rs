@@ -292,17 +292,16 @@ fn gibbs_sweeps(
     let start = random(users, items, mean, settings);
     let clock = Instant::now();
     let ratings = RowRatings::new(&workload.train, &[], users, items);
-    let spread = workload.train.deviation().max(f64::MIN_POSITIVE);
+    let spread = workload.train.spread();
     let shape = (settings.factors, settings.bias);
-    let (sampler, popularity) = Sampler::new(&ratings, shape, spread, settings.seed);
+    let (sampler, _, popularity) = Sampler::new(&ratings, shape, spread, settings.seed);
     let layout_seconds = clock.elapsed().as_secs_f64();
     let clock = Instant::now();
-    let counts = [Side::User, Side::Item].map(|side| ratings.side(side).counts());
     let mut passes = backend.gibbs_passes(GibbsProblem {
         ratings,
         test: workload.test.clone(),
         starts: vec![start],
-        popularity: [0, 1].map(|side: usize| popularity[side].of_rows(&counts[side])),
+        popularity,
         bias: settings.bias,
         block: settings.block,
         latent: false,

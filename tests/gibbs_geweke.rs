@@ -18,7 +18,7 @@ use wgmf::Result;
 use wgmf::backend::{Backend, GibbsPasses, GibbsProblem};
 use wgmf::cpu::Cpu;
 use wgmf::data::{Ratings, Side};
-use wgmf::model::{Factors, Popularity};
+use wgmf::model::Factors;
 use wgmf::train::{Chain, Noise, NoisePrior, NormalWishart, RowRatings, Sampler};
 
 /// Draws from the model.
@@ -71,12 +71,7 @@ impl Setting {
     fn new(bias: bool, block: usize, wrong: Wrong) -> Self {
         let (factors, spread) = (2, 1.5);
         let ratings = ratings_of(vec![0.0; PAIRS.len()]);
-        let (mut sampler, popularity) = Sampler::new(&ratings, (factors, bias), spread, 0);
-        let zeta = |popularity: &Popularity, counts: &[u32]| popularity.of_rows(counts);
-        let popularity = [
-            zeta(&popularity[0], &ratings.users.counts()),
-            zeta(&popularity[1], &ratings.items.counts()),
-        ];
+        let (mut sampler, _, popularity) = Sampler::new(&ratings, (factors, bias), spread, 0);
         let known =
             |zeta: &Vec<f32>| zeta[..zeta.len() - 1].iter().map(|&x| f64::from(x)).collect();
         let design = Design {

@@ -6,11 +6,11 @@ mod oracle;
 
 use oracle::gibbs_case::{GibbsCase, compare, on};
 use std::ops::ControlFlow;
-use wgmf::backend::{Backend, GibbsPasses, Moments};
+use wgmf::backend::{Backend, Moments};
 use wgmf::cpu::Cpu;
-use wgmf::data::{Ratings, Side};
+use wgmf::data::Side;
 use wgmf::gpu::{Gpu, Sources, TightLimits};
-use wgmf::model::{Factors, RowPrior};
+use wgmf::model::Factors;
 
 /// Of 32-bit normal equations as well conditioned as the cases': about 100 roundings.
 const BOUND: f64 = 1e-4;
@@ -151,8 +151,7 @@ fn moments_of_many_rows_keep_their_digits() {
         let conditional = case.conditional(&given, (0, 1), Side::User);
         passes.draw(0, Side::User, &conditional, &mut on).unwrap();
     }
-    let (got, want) =
-        (got.moments(0, Side::User).unwrap(), want.moments(0, Side::User).unwrap());
+    let (got, want) = (got.moments(0, Side::User).unwrap(), want.moments(0, Side::User).unwrap());
     let diagonal = |j: usize| want.products[j * 8 + j].sqrt();
     let squares = case.problem().popularity[0].iter().map(|&x| f64::from(x).powi(2)).sum::<f64>();
     for i in 0..8 {
@@ -259,20 +258,33 @@ const FAULTS: &[Planted] = &[
     ("cholesky", "params.first_row + solve.row", "solve.row + 1u", || plain(5)),
     ("cholesky", "sum += penalty * slope(column);", "", || plain(5)),
     ("cholesky", "return scale * sum;", "return sum;", || plain(5)),
-    ("cholesky", "1.0 / weights[params.own_bias + solve.row]", "1.0 + 0.0 * weights[0]", || plain(5)),
+    ("cholesky", "1.0 / weights[params.own_bias + solve.row]", "1.0 + 0.0 * weights[0]", || {
+        plain(5)
+    }),
     ("cholesky", "vec4(here.yzw, next.x)", "vec4(here.yzw, next.y)", || plain(20).block(5)),
     ("cholesky", "vec4(here.zw, next.xy)", "vec4(here.zw, next.yx)", || plain(20).block(6)),
     ("cholesky", "vec4(here.w, next.xyz)", "vec4(here.x, next.xyz)", || plain(20).block(7)),
     ("cholesky", "+ popularity * slope(four)", "", || plain(20).block(7)),
     ("cholesky", "if ROW_BIAS {", "if BIAS {", || plain(20).block(7)),
-    ("cholesky", "at < COORDINATES + select(0u, 1u, BIAS)", "at < COORDINATES", || plain(9).block(4)),
-    ("cholesky", "let known = COORDINATES + select(0u, 1u, BIAS);", "let known = COORDINATES;", || plain(9).block(4)),
+    ("cholesky", "at < COORDINATES + select(0u, 1u, BIAS)", "at < COORDINATES", || {
+        plain(9).block(4)
+    }),
+    (
+        "cholesky",
+        "let known = COORDINATES + select(0u, 1u, BIAS);",
+        "let known = COORDINATES;",
+        || plain(9).block(4),
+    ),
     ("cholesky", "return scale * select", "return select", || plain(9).block(4)),
     ("cholesky", "0xbb67ae85u", "0xbb67ae84u", || plain(5)),
     ("cholesky", "turn < 10u", "turn < 9u", || plain(5)),
     ("cholesky", "vec2(-turned.y, turned.x)", "vec2(turned.y, turned.x)", || plain(5)),
-    ("gram", "params.partner_bias + entries[at].partner]", "entries[at].partner / 2u]", || plain(5)),
-    ("gram", "if first + team <= last && tile < TILES", "if length > 0u && tile < TILES", || plain(5)),
+    ("gram", "params.partner_bias + entries[at].partner]", "entries[at].partner / 2u]", || {
+        plain(5)
+    }),
+    ("gram", "if first + team <= last && tile < TILES", "if length > 0u && tile < TILES", || {
+        plain(5)
+    }),
     ("remainder", "sum += e * e;", "sum += e;", || plain(5)),
     ("predict", "biases[params.item_bias + pair.item]", "biases[pair.item]", || plain(5)),
     ("predict", "params.global_mean + bias", "bias", || plain(5)),

@@ -398,7 +398,8 @@ fn show_sweeps(out: &mut impl Write, report: &Report) -> std::io::Result<()> {
     }
     writeln!(
         out,
-        "s/sweep: median, both sides, without errors (of bayes with hyperparameters and noise). GFLOP/s: of the multiply-adds that normal \
-         equations and their solution need; beside it the share of what registers reach."
+        "s/sweep: median, both sides, without errors (of bayes with hyperparameters and noise). \
+         GFLOP/s: of the multiply-adds that normal equations and their solution need; beside it the \
+         share of what registers reach."
     )
 }

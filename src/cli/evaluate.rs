@@ -18,7 +18,8 @@ use wgmf::{Error, Result};
 ///
 /// Ratings of users and items that the model does not know count too: they are predicted by the
 /// means that are known (the item's for a new user, the user's for a new item, else the overall
-/// mean; by --solver bayes as those without ratings). With --ranking they count nowhere; their number is given.
+/// mean; by --solver bayes as those without ratings). With --ranking they count nowhere; their number
+/// is given.
 ///
 /// A model of --solver bayes also says how honest its uncertainty is: the log predictive density (more
 /// is better), the continuous ranked probability score (less is better), the share of the ratings within

@@ -315,6 +315,7 @@ fn say_data(prepared: &Prepared, solver: Solver) {
     if users + items > 0 {
         let then = match solver {
             Solver::Ials => "left out",
+            Solver::Bayes => "scored as those without ratings",
             _ => "scored by the means that are known",
         };
         say!(

@@ -1,12 +1,13 @@
 //! The Gibbs sampler's passes: rows are drawn by what solves them.
 
 use super::Cpu;
+use super::draw::{Draw, Latents};
 use super::gram::dot;
 use super::lines::{LANES, Line, Matrix, numbers, numbers_mut};
 use super::normal::{Block, PriorPart};
 use super::objective::{ranges, side_gram, squared_errors};
 use super::plan::Plan;
-use super::row::{Draw, Inputs, Latents};
+use super::row::Inputs;
 use super::sweep::{cut, solve_side};
 use crate::Result;
 use crate::backend::{Conditional, GibbsPasses, GibbsProblem, Moments, RowTerms};
@@ -40,15 +41,7 @@ impl Gibbs {
     pub fn new(cpu: Cpu, problem: GibbsProblem) -> Self {
         let GibbsProblem { ratings, test, starts, popularity, bias, block, latent } = problem;
         let (factors, mean) = starts.first().map_or((1, 0.0), |s| (s.factors, s.global_mean));
-        let terms = RowTerms {
-            bias,
-            reg: 0.0,
-            reg_bias: 0.0,
-            reg_exponent: 0.0,
-            unobserved_weight: 0.0,
-            block,
-            nonnegative: false,
-        };
+        let terms = RowTerms::of_draws(bias, block);
         let plan = |side| Plan::new(ratings.side(side), factors, &terms);
         let matrices = |start: &Factors| [Side::User, Side::Item].map(|s| Matrix::new(start, s));
         Self {
@@ -63,13 +56,6 @@ impl Gibbs {
             terms,
             latent,
         }
-    }
-}
-
-fn place(side: Side) -> usize {
-    match side {
-        Side::User => 0,
-        Side::Item => 1,
     }
 }
 
@@ -120,7 +106,7 @@ impl GibbsPasses for Gibbs {
             Side::User => (users, &*items),
             Side::Item => (items, &*users),
         };
-        let popularity = &self.popularity[place(side)];
+        let popularity = &self.popularity[side.index()];
         let unknown = own.rows();
         let mean = conditional.prior.mean_of(f64::from(popularity[unknown]));
         let row = &mut own.lines[unknown * own.strips..];
@@ -153,12 +139,12 @@ impl GibbsPasses for Gibbs {
                 stream: conditional.latents,
             }),
         };
-        Ok(solve_side(self.cpu, &inputs, &self.plans[place(side)], own, watch))
+        Ok(solve_side(self.cpu, &inputs, &self.plans[side.index()], own, watch))
     }
 
     fn moments(&mut self, chain: usize, side: Side) -> Result<Moments> {
-        let rows = &self.chains[chain][place(side)];
-        Ok(moments(self.cpu.arch, rows, self.factors, &self.popularity[place(side)]))
+        let rows = &self.chains[chain][side.index()];
+        Ok(moments(self.cpu.arch, rows, self.factors, &self.popularity[side.index()]))
     }
 
     fn squared_errors(&mut self, chain: usize) -> Result<Vec<f64>> {

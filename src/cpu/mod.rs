@@ -4,6 +4,7 @@
 mod cholesky;
 mod copy;
 mod count;
+mod draw;
 mod error;
 mod gibbs;
 mod gradient;

@@ -1,11 +1,12 @@
 //! One row's solution given the other side: all its coordinates at once, or block after block.
 
+use super::draw::{Draw, Latents};
 use super::gram::{Ahead, Panel, combine, dot, store};
 use super::lines::{LANES, Line, Matrix, numbers, numbers_mut, strip, vectors, vectors_mut};
 use super::nonnegative::{mirror, nonnegative};
 use super::normal::{Block, Normal, Pivots, Prior, panel_rows};
 use crate::backend::RowTerms;
-use crate::random::{self, OPEN, Stream, truncated_normals};
+use crate::random::{self, OPEN, truncated_normals};
 use crate::train::SideRatings;
 use pulp::Simd;
 use std::ops::Range;
@@ -30,69 +31,6 @@ pub struct Inputs<'a> {
     pub draw: Option<Draw<'a>>,
     /// What is drawn in the place of the ratings' values, which are levels.
     pub latents: Option<Latents<'a>>,
-}
-
-/// How the latent value behind a rating's level is drawn, given the rows as they are.
-#[derive(Clone, Copy)]
-pub struct Latents<'a> {
-    /// (levels − 1): where each level ends.
-    pub thresholds: &'a [f32],
-    /// The random words: a row's own in the column of the partner.
-    pub stream: Stream,
-}
-
-/// How a row is drawn from the Gaussian around its solution.
-#[derive(Clone, Copy)]
-pub struct Draw<'a> {
-    /// (rows): each row's popularity.
-    pub popularity: &'a [f32],
-    /// (rows): the noise weight of each row's ratings; empty where all are 1.
-    pub weights: &'a [f32],
-    /// (partners): the root of the noise weight of each partner's ratings; empty where all are 1.
-    pub partner_roots: &'a [f32],
-    /// `1/√τ`: what is left of the equations' scale.
-    pub deviation: f32,
-    /// The standard normal numbers.
-    pub stream: Stream,
-}
-
-impl Draw<'_> {
-    /// Draws the coordinates `columns` of a row, and with `bias` its number that one, from their
-    /// summed normal equations.
-    #[inline(always)]
-    fn draw<S: Simd, const V: usize>(
-        self,
-        simd: S,
-        row: usize,
-        columns: Range<usize>,
-        bias: Option<usize>,
-        normal: &mut Normal,
-        (pivots, normals): (&mut Pivots, &mut Vec<Line>),
-    ) {
-        normals.clear();
-        normals.resize(normal.right.len(), Line::ZERO);
-        let to = numbers_mut(normals);
-        let mut drawn = [0.0; 4 * random::LANES];
-        let end = bias.map_or(columns.end, |column| column + 1);
-        let mut z = 0.0;
-        let mut at = columns.start / 4 * 4;
-        while at < end {
-            self.stream.many_normals(row as u32, at as u32 / 4, &mut drawn);
-            let from = at.max(columns.start);
-            let upto = columns.end.min(at + drawn.len());
-            if from < upto {
-                to[from - columns.start..upto - columns.start]
-                    .copy_from_slice(&drawn[from - at..upto - at]);
-            }
-            if let Some(column) = bias.filter(|&column| column >= at && column - at < drawn.len()) {
-                z = drawn[column - at];
-            }
-            at += drawn.len();
-        }
-        let weight = self.weights.get(row).map_or(1.0, |weight| weight.sqrt());
-        let deviation = self.deviation / weight;
-        normal.draw::<S, V>(simd, pivots, bias.is_some(), deviation, (normals, z));
-    }
 }
 
 /// Memory of one thread, kept from row to row.

@@ -39,6 +39,15 @@ impl Ratings {
         if self.is_empty() { 0.0 } else { (sum / self.len() as f64).sqrt() }
     }
 
+    /// The standard deviation of the ratings, or 1 where all are equal: the scale of all that is
+    /// chosen from the data.
+    pub fn spread(&self) -> f64 {
+        match self.deviation() {
+            spread if spread > 0.0 => spread,
+            _ => 1.0,
+        }
+    }
+
     /// How many ratings each of the `rows` rows of a side has.
     ///
     /// # Panics

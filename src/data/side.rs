@@ -18,6 +18,14 @@ impl Side {
         }
     }
 
+    /// Where the side stands in arrays of both: users 0, items 1.
+    pub fn index(self) -> usize {
+        match self {
+            Side::User => 0,
+            Side::Item => 1,
+        }
+    }
+
     /// `user` or `item`.
     pub fn name(self) -> &'static str {
         match self {

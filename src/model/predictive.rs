@@ -222,12 +222,9 @@ impl<'a> Predictive<'a> {
         let f = &self.samples.samples[s].factors;
         let Some(strangers) = self.strangers() else { return f64::NAN };
         let [p, q] = [Side::User, Side::Item].map(|side| {
-            let (id, place) = match side {
-                Side::User => (user, 0),
-                Side::Item => (item, 1),
-            };
+            let id = [user, item][side.index()];
             match id {
-                UNKNOWN => strangers[s][place].mean.clone(),
+                UNKNOWN => strangers[s][side.index()].mean.clone(),
                 id => row(f, side, id).collect(),
             }
         });
@@ -251,11 +248,8 @@ impl<'a> Predictive<'a> {
 
     /// The variance of `r̂` of a known row with an unknown partner: (samples).
     fn alone(&self, side: Side, id: u32) -> &[f64] {
-        let (place, partner) = match side {
-            Side::User => (0, 1),
-            Side::Item => (1, 0),
-        };
-        self.alone[place][id as usize].get_or_init(|| {
+        let partner = side.partner().index();
+        self.alone[side.index()][id as usize].get_or_init(|| {
             let strangers = self.strangers().unwrap_or_default();
             let samples = self.samples.samples.iter().zip(strangers);
             let variance = |(sample, strangers): (&super::Sample, &[Stranger; 2])| {

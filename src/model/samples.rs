@@ -81,14 +81,12 @@ pub struct Sample {
 impl Sample {
     /// The prior of a side's rows.
     pub fn prior(&self, side: Side) -> &RowPrior {
-        match side {
-            Side::User => &self.priors[0],
-            Side::Item => &self.priors[1],
-        }
+        &self.priors[side.index()]
     }
 }
 
-/// Samples of the posterior, thinned evenly; of several chains one after another.
+/// Samples of the posterior, thinned evenly; of several chains each in its turn at every sweep that
+/// is kept.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Samples {
     /// The samples, all of one shape.

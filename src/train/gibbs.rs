@@ -17,7 +17,8 @@ use rayon::prelude::*;
 use std::time::Instant;
 
 /// What helps where a draw becomes non-finite.
-pub(super) const REMEDY: &str = "its draw is not finite in 32 bits: look for ratings far outside of the others, or lower --factors";
+pub(super) const REMEDY: &str = "its draw is not finite in 32 bits: look for ratings far outside of \
+                                 the others, or lower --factors";
 
 /// How many pairs' predictions are watched.
 const WATCHED: usize = 8;
@@ -42,17 +43,10 @@ pub(super) fn ready<'a>(
     let (users, items) = (input.users.len(), input.items.len());
     let clock = Instant::now();
     let ratings = RowRatings::new(train, &[], users, items);
-    let spread = match input.ratings.deviation() {
-        // That of the latent values' noise.
-        _ if levels.is_some() => 1.0,
-        spread if spread > 0.0 => spread,
-        _ => 1.0,
-    };
+    // Of levels that of the latent values' noise.
+    let spread = if levels.is_some() { 1.0 } else { input.ratings.spread() };
     let shape = (settings.factors, settings.bias);
-    let (mut sampler, popularity) = Sampler::new(&ratings, shape, spread, settings.seed);
-    let [users_zeta, items_zeta] = &popularity;
-    let zeta =
-        [users_zeta.of_rows(&ratings.users.counts()), items_zeta.of_rows(&ratings.items.counts())];
+    let (mut sampler, popularity, zeta) = Sampler::new(&ratings, shape, spread, settings.seed);
     let held_out = input.test.filter(|test| !test.is_empty()).cloned().unwrap_or_default();
     let watched = watched(input.ratings, &held_out);
     let numbers = match &levels {

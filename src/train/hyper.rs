@@ -48,12 +48,13 @@ impl NormalWishart {
     /// Where nothing was drawn yet: no mean, and the precision that the prior expects.
     pub fn expected(&self) -> RowPrior {
         let (width, wide) = (self.width(), self.factors + 1);
+        let degrees = (width + PRIOR_DEGREES) as f64;
         let mut precision = vec![0.0; wide * wide];
         for i in 0..wide {
             precision[i * wide + i] = match i {
                 i if i >= width => 1.0,
-                i if i == self.factors => width as f64 / (self.spread * self.spread),
-                _ => width as f64 / self.spread,
+                i if i == self.factors => degrees / (self.spread * self.spread),
+                _ => degrees / self.spread,
             };
         }
         RowPrior { mean: vec![0.0; wide], slope: vec![0.0; wide], precision }

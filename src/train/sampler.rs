@@ -47,23 +47,25 @@ pub struct Sampler {
 }
 
 impl Sampler {
-    /// Of ratings of the deviation `spread`. Returns each side's popularity besides.
+    /// Of ratings of the deviation `spread`. Returns besides each side's popularity, and that of its
+    /// rows: (rows + 1), the last that of unknown ids.
     pub fn new(
         ratings: &RowRatings,
         (factors, bias): (usize, bool),
         spread: f64,
         seed: u64,
-    ) -> (Self, [Popularity; 2]) {
+    ) -> (Self, [Popularity; 2], [Vec<f32>; 2]) {
         let counts = [Side::User, Side::Item].map(|side| ratings.side(side).counts());
         let popularity = counts.each_ref().map(|counts| Popularity::new(counts));
-        let rows = [0, 1].map(|side: usize| {
-            let zeta = popularity[side].of_rows(&counts[side]);
+        let zeta = [0, 1].map(|side: usize| popularity[side].of_rows(&counts[side]));
+        let rows = zeta.each_ref().map(|zeta| {
             let known = || zeta[..zeta.len() - 1].iter().map(|&x| f64::from(x));
             let popularity = [known().sum(), known().map(|x| x * x).sum()];
             NormalWishart { factors, bias, spread, popularity }
         });
         let [counts, _] = counts;
-        (Self { rows, noise: NoisePrior { spread, counts }, thresholds: None, seed }, popularity)
+        let noise = NoisePrior { spread, counts };
+        (Self { rows, noise, thresholds: None, seed }, popularity, zeta)
     }
 
     fn stream(&self, chain: usize, sweep: usize, purpose: Purpose) -> Stream {
@@ -82,13 +84,14 @@ impl Sampler {
         state: &mut Chain,
         watch: &mut dyn FnMut(usize) -> ControlFlow<()>,
     ) -> Result<usize> {
-        let (place, purpose, latents) = match side {
-            Side::User => (0, Purpose::Users, Purpose::UserLatents),
-            Side::Item => (1, Purpose::Items, Purpose::ItemLatents),
+        let (purpose, latents) = match side {
+            Side::User => (Purpose::Users, Purpose::UserLatents),
+            Side::Item => (Purpose::Items, Purpose::ItemLatents),
         };
         let moments = passes.moments(chain, side)?;
-        let mut random = self.stream(chain, sweep, Purpose::Hyperparameters).sequence(place as u32);
-        let prior = self.rows[place].draw(&moments, &mut random)?;
+        let mut random =
+            self.stream(chain, sweep, Purpose::Hyperparameters).sequence(side.index() as u32);
+        let prior = self.rows[side.index()].draw(&moments, &mut random)?;
         let noise = &state.noise;
         let weights: &[f32] = match self.thresholds {
             Some(_) => &[],
@@ -104,7 +107,7 @@ impl Sampler {
             latents: self.stream(chain, sweep, latents),
         };
         let done = passes.draw(chain, side, &conditional, watch)?;
-        state.priors[place] = prior;
+        state.priors[side.index()] = prior;
         Ok(done)
     }
 

@@ -5,6 +5,8 @@ use crate::data::{Ratings, Side};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 
+mod bayes;
+
 /// How factors are learned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -391,108 +393,6 @@ impl Options {
         Ok(())
     }
 
-    /// The flags that only the sampler has, and whether they are given.
-    fn of_bayes(&self) -> [(&'static str, bool); 7] {
-        [
-            ("samples", self.samples.is_some()),
-            ("burn-in", self.burn_in.is_some()),
-            ("keep", self.keep.is_some()),
-            ("chains", self.chains.is_some()),
-            ("likelihood", self.likelihood.is_some()),
-            ("clip", self.clip),
-            ("sample-precision", self.sample_precision.is_some()),
-        ]
-    }
-
-    /// Whether the sampler's flags go together.
-    fn check_bayes(&self) -> Result<()> {
-        let wrong = |flag: &str, why: &str| Err(Error::settings(format!("--{flag} {why}")));
-        for (flag, given) in [
-            ("reg", self.reg.is_some()),
-            ("reg-bias", self.reg_bias.is_some()),
-            ("reg-exponent", self.reg_exponent.is_some()),
-        ] {
-            if given {
-                return wrong(
-                    flag,
-                    "has no effect with --solver bayes, which draws it from the data",
-                );
-            }
-        }
-        if self.epochs.is_some() {
-            return wrong(
-                "epochs",
-                "has no effect with --solver bayes; use --samples and --burn-in",
-            );
-        }
-        if self.nonnegative {
-            return wrong("nonnegative", "belongs to --solver als or ials");
-        }
-        if self.clip && self.likelihood.is_some_and(|of| of != Likelihood::Gaussian) {
-            return wrong("clip", "has no effect where ratings are levels; leave it out");
-        }
-        let (samples, chains) = (self.samples.unwrap_or(SAMPLES), self.chains.unwrap_or(1));
-        if let Some(keep) = self.keep {
-            let most = samples.saturating_mul(chains);
-            if keep > most {
-                let why = format!("{keep}: there are only {most} samples to keep; raise --samples");
-                return wrong("keep", &why);
-            }
-            if keep < chains {
-                let why = format!("{keep}: each of the {chains} chains keeps one at least");
-                return wrong("keep", &why);
-            }
-        }
-        Ok(())
-    }
-
-    /// The settings of the sampler, for ratings of this standard deviation.
-    fn bayes(&self, spread: f64) -> Result<Settings> {
-        let likelihood = self.likelihood.unwrap_or_default();
-        // What is factored then is a latent value with noise of variance 1.
-        let spread = if likelihood == Likelihood::Gaussian { spread } else { 1.0 };
-        let factors = self.factors.unwrap_or(32);
-        let block = self.block.unwrap_or(factors);
-        check_block(block, factors)?;
-        let (samples, burn_in) = (self.samples.unwrap_or(SAMPLES), self.burn_in.unwrap_or(BURN_IN));
-        let chains = self.chains.unwrap_or(1);
-        let fits = (1e-4..1e4).contains(&spread);
-        let precision = if fits { SamplePrecision::F16 } else { SamplePrecision::F32 };
-        Ok(Settings {
-            factors,
-            bias: !self.no_bias,
-            // Thresholds have its place.
-            mean: !self.no_mean && likelihood != Likelihood::Ordinal,
-            loss: Loss::Squared,
-            solver: Solver::Bayes,
-            epochs: samples.saturating_add(burn_in),
-            batch_size: 0,
-            learning_rate: 0.0,
-            learning_rate_bias: 0.0,
-            learning_rate_decay: 0.0,
-            momentum: 0.0,
-            reg: 0.0,
-            reg_bias: 0.0,
-            reg_exponent: 0.0,
-            unobserved_weight: 0.0,
-            alpha: None,
-            block,
-            nonnegative: false,
-            samples,
-            burn_in,
-            keep: self.keep.unwrap_or(KEEP).min(samples.saturating_mul(chains)).max(chains),
-            chains,
-            likelihood,
-            clip: self.clip,
-            sample_precision: Some(self.sample_precision.unwrap_or(precision)),
-            // Factors that start small take long to grow.
-            init_scale: rounded(self.init_scale.unwrap_or(spread.sqrt())),
-            patience: self.patience,
-            seed: self.seed,
-            shuffle: false,
-        })
-    }
-
     /// Completes the settings for a training set of `ratings`.
     ///
     /// What is not given is chosen from the data; ARCHITECTURE.md says by which measurements. A
@@ -508,10 +408,7 @@ impl Options {
         let loss = self.loss.unwrap_or_default();
         let factors = self.factors.unwrap_or(32);
         // Factors scale with the root of the ratings' spread, the regularization with the spread.
-        let spread = match (loss, ratings.deviation()) {
-            (Loss::Squared, spread) if spread > 0.0 => spread,
-            _ => 1.0,
-        };
+        let spread = if loss == Loss::Squared { ratings.spread() } else { 1.0 };
         // 1 without outliers; they upset a step that is proportional to the residual.
         let outlying = (farthest(ratings) / spread / OUTLIER).max(1.0);
         let default_solver = if n <= SMALL && outlying == 1.0 { Solver::Sgd } else { Solver::Adam };
@@ -547,11 +444,7 @@ impl Options {
         let density = n as f64 / (users + items).max(1) as f64;
         let reg = self.reg.unwrap_or_else(|| (1.1 * density.powf(-0.7)).clamp(0.04, 0.08) * spread);
         Ok(Settings {
-            factors,
-            bias: !self.no_bias,
-            mean: !self.no_mean,
             loss,
-            solver,
             epochs: self.epochs.unwrap_or(if optimizer == Optimizer::Sgd { 40 } else { 20 }),
             batch_size,
             learning_rate: rounded(learning_rate),
@@ -568,23 +461,8 @@ impl Options {
                 false => self.reg_bias.unwrap_or(0.02),
             },
             reg_exponent: self.reg_exponent.unwrap_or(1.0),
-            unobserved_weight: 0.0,
-            alpha: None,
-            block: 0,
-            nonnegative: false,
-            init_scale: rounded(
-                self.init_scale.unwrap_or(0.1 * spread.sqrt() / (factors as f64).sqrt()),
-            ),
-            patience: self.patience,
-            seed: self.seed,
             shuffle: !self.no_shuffle,
-            samples: 0,
-            burn_in: 0,
-            keep: 0,
-            chains: 0,
-            likelihood: Likelihood::Gaussian,
-            clip: false,
-            sample_precision: None,
+            ..self.of_every_solver(solver, factors, spread)
         })
     }
 
@@ -615,17 +493,9 @@ impl Options {
         });
         check_block(block, factors)?;
         Ok(Settings {
-            factors,
             bias: free && !self.no_bias,
             mean: free && !self.no_mean,
-            loss: Loss::Squared,
-            solver,
             epochs: self.epochs.unwrap_or(if implicit { 10 } else { 15 }),
-            batch_size: 0,
-            learning_rate: 0.0,
-            learning_rate_bias: 0.0,
-            learning_rate_decay: 0.0,
-            momentum: 0.0,
             reg: rounded(self.reg.unwrap_or(reg)),
             reg_bias: match free && !self.no_bias {
                 true => self.reg_bias.unwrap_or(0.05),
@@ -639,12 +509,31 @@ impl Options {
             alpha: self.alpha,
             block,
             nonnegative: self.nonnegative,
-            init_scale: rounded(
-                self.init_scale.unwrap_or(0.1 * spread.sqrt() / (factors as f64).sqrt()),
-            ),
-            patience: self.patience,
-            seed: self.seed,
-            shuffle: false,
+            ..self.of_every_solver(solver, factors, spread)
+        })
+    }
+
+    /// What settings have whatever the solver, and nothing of what only some have.
+    fn of_every_solver(&self, solver: Solver, factors: usize, spread: f64) -> Settings {
+        Settings {
+            factors,
+            bias: !self.no_bias,
+            mean: !self.no_mean,
+            loss: Loss::Squared,
+            solver,
+            epochs: 0,
+            batch_size: 0,
+            learning_rate: 0.0,
+            learning_rate_bias: 0.0,
+            learning_rate_decay: 0.0,
+            momentum: 0.0,
+            reg: 0.0,
+            reg_bias: 0.0,
+            reg_exponent: 0.0,
+            unobserved_weight: 0.0,
+            alpha: None,
+            block: 0,
+            nonnegative: false,
             samples: 0,
             burn_in: 0,
             keep: 0,
@@ -652,7 +541,13 @@ impl Options {
             likelihood: Likelihood::Gaussian,
             clip: false,
             sample_precision: None,
-        })
+            init_scale: rounded(
+                self.init_scale.unwrap_or(0.1 * spread.sqrt() / (factors as f64).sqrt()),
+            ),
+            patience: self.patience,
+            seed: self.seed,
+            shuffle: false,
+        }
     }
 
     fn momentum(&self) -> f64 {
@@ -675,11 +570,6 @@ fn check_block(block: usize, factors: usize) -> Result<()> {
         "--block {block}: there are only {factors} factors to solve together"
     )))
 }
-
-/// The sampler's sweeps after burn-in, before it, and the samples kept, where nothing is said.
-const SAMPLES: usize = 300;
-const BURN_IN: usize = 50;
-const KEEP: usize = 40;
 
 /// Ratings up to which a set counts as small.
 const SMALL: usize = 2_000_000;

@@ -81,7 +81,7 @@ pub fn warm_start(
     let settings = &match settings.solver {
         // The sampler draws these rows anew; until then something must keep them near the others.
         Solver::Bayes => Settings {
-            reg: 0.1 * Some(ratings.deviation()).filter(|&x| x > 0.0).unwrap_or(1.0),
+            reg: 0.1 * ratings.spread(),
             reg_bias: 0.05,
             reg_exponent: 1.0,
             ..settings.clone()

@@ -5,7 +5,7 @@ use super::super::device::Device;
 use super::super::kernels::{Dispatch, Kernel, Sources, dispatch};
 use super::super::rows::bind::Binder;
 use super::super::rows::shape::Shape;
-use super::super::rows::store::{Walked, Weights, gram, listed, place};
+use super::super::rows::store::{Walked, Weights, gram, listed};
 use super::super::rows::tiles::Cut;
 use super::prior::place_of;
 use crate::Result;
@@ -61,7 +61,7 @@ impl SideMoments {
     ) -> Result<Self> {
         let rows = popularity.len();
         let shape = kernels.shape;
-        let cut = Cut::whole(shape, binder.model.tiles[place(side)], binder.limits)?;
+        let cut = Cut::whole(shape, binder.model.tiles[side.index()], binder.limits)?;
         let run = |values: Vec<f32>| -> Result<Run> {
             let ratings = SideRatings { values, ..listed(rows) };
             let walked = Walked::new(binder.device, &cut, &ratings, |_| 0.0, |_| false)?;

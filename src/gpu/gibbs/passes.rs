@@ -10,7 +10,7 @@ use super::super::rows::bind::{Binder, Commands, Noise};
 use super::super::rows::passes::{few_dispatches, run};
 use super::super::rows::shape::{Block, Shape, blocks};
 use super::super::rows::store::{
-    Kernels, Model, SIDES, Scratch, Walked, Wanted, Weights, fits, limits, place,
+    Kernels, Model, SIDES, Scratch, Walked, Wanted, Weights, fits, limits,
 };
 use super::super::rows::tiles::Cut;
 use super::super::tiles::Limits;
@@ -103,15 +103,7 @@ impl<'a> Passes<'a> {
             }
         };
         let rows = model.tiles.map(|tiles| tiles.rows - 1);
-        let terms = RowTerms {
-            bias,
-            reg: 0.0,
-            reg_bias: 0.0,
-            reg_exponent: 0.0,
-            unobserved_weight: 0.0,
-            block,
-            nonnegative: false,
-        };
+        let terms = RowTerms::of_draws(bias, block);
         let kernels = |weights| {
             let wanted = Wanted { weights, refines: false, draws: true };
             Kernels::new(device, sources, model.team, &terms, &blocks, wanted)
@@ -119,9 +111,9 @@ impl<'a> Passes<'a> {
         // A user's noise weight is that of its row, an item's ratings have those of its users.
         let kernels = [kernels(Weights::Equal)?, kernels(Weights::Partners)?];
         let walk = |side: Side| -> Result<Walked> {
-            let (own, partner) = (model.tiles[place(side)], model.tiles[place(side.partner())]);
+            let (own, partner) = (model.tiles[side.index()], model.tiles[side.partner().index()]);
             let cut = Cut { every: true, ..Cut::rows(largest, own, partner, limits, mean)? };
-            let popularity = |row: usize| popularity[place(side)][row];
+            let popularity = |row: usize| popularity[side.index()][row];
             Walked::new(device, &cut, ratings.side(side), popularity, |_| false)
         };
         let walked = [walk(Side::User)?, walk(Side::Item)?];
@@ -139,7 +131,7 @@ impl<'a> Passes<'a> {
         ready(device)?;
         let binder = |side: Side| Binder {
             device,
-            kernels: &kernels[place(side)],
+            kernels: &kernels[side.index()],
             model: &model,
             terms: &terms,
             blocks: &blocks,
@@ -147,11 +139,11 @@ impl<'a> Passes<'a> {
             noise: Some(Noise { weights: &noise.weights, roots: &noise.roots }),
         };
         let commands = SIDES
-            .map(|side| binder(side).batches(side, &walked[place(side)], &scratch, Some(&prior)));
+            .map(|side| binder(side).batches(side, &walked[side.index()], &scratch, Some(&prior)));
         let errors = binder(Side::User).objective(&walked[0], &scratch);
         let moment_kernels = MomentKernels::new(device, sources, model.team, factors)?;
         let moments = |side: Side| {
-            let popularity = &popularity[place(side)][..rows[place(side)]];
+            let popularity = &popularity[side.index()][..rows[side.index()]];
             let unused = &scratch.unused[0];
             SideMoments::new(&binder(side), &moment_kernels, side, popularity, unused)
         };
@@ -227,13 +219,13 @@ impl<'a> Passes<'a> {
             }
         }
         // The row of unknown ids, in the last tile.
-        let tiles = &self.model.tiles[place(side)];
+        let tiles = &self.model.tiles[side.index()];
         let (tile, row) = tiles.locate(tiles.rows as u32 - 1);
-        let mean = conditional.prior.mean_of(f64::from(self.unknown[place(side)]));
+        let mean = conditional.prior.mean_of(f64::from(self.unknown[side.index()]));
         let mean: Vec<f32> = mean.into_iter().map(|x| x as f32).collect();
         let (x, bias) = mean.split_at(self.shape.coordinates);
         let at = u64::from(row) * self.model.team.row_bytes() as u64;
-        let factors = &self.model.sides[place(side)].factors[tile];
+        let factors = &self.model.sides[side.index()].factors[tile];
         queue.write_buffer(factors, at, bytemuck::cast_slice(x));
         let at = u64::from(self.model.bias(side, tile) + row) * 4;
         queue.write_buffer(&self.model.biases.values, at, bytemuck::cast_slice(bias));
@@ -269,13 +261,13 @@ impl GibbsPasses for Passes<'_> {
         self.turn(chain);
         self.write(side, conditional);
         let encoder = self.device.device.create_command_encoder(&Default::default());
-        let kernels = (&self.kernels[place(side)], &self.blocks[..]);
-        run(self.device, encoder, &|_| {}, kernels, &self.commands[place(side)], watch)
+        let kernels = (&self.kernels[side.index()], &self.blocks[..]);
+        run(self.device, encoder, &|_| {}, kernels, &self.commands[side.index()], watch)
     }
 
     fn moments(&mut self, chain: usize, side: Side) -> Result<Moments> {
         self.turn(chain);
-        self.moments[place(side)].read(self.device, &self.moment_kernels)
+        self.moments[side.index()].read(self.device, &self.moment_kernels)
     }
 
     fn squared_errors(&mut self, chain: usize) -> Result<Vec<f64>> {

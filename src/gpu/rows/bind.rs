@@ -8,7 +8,7 @@ use super::super::params::{
 };
 use super::super::tiles::{Limits, WORKGROUP};
 use super::shape::{Block, Shape};
-use super::store::{Kernels, Model, REMAINDER_LANES, Scratch, Turn, Walked, most_segments, place};
+use super::store::{Kernels, Model, REMAINDER_LANES, Scratch, Turn, Walked, most_segments};
 use super::tiles::{Batch, Walk};
 use crate::backend::RowTerms;
 use crate::data::Side;
@@ -165,12 +165,12 @@ impl Binder<'_> {
         let rows = &walked.rows[batch.rows];
         for walk in &batch.walks {
             let chunk = &walked.chunks[walk.chunk];
-            let remainders = scratch.remainders[place(side)].get(walk.chunk);
+            let remainders = scratch.remainders[side.index()].get(walk.chunk);
             let buffers = [
                 &chunk.segments,
                 &chunk.entries,
                 self.noise.map_or(&chunk.roots, |noise| noise.roots),
-                &self.model.sides[place(partner)].factors[walk.partner_tile],
+                &self.model.sides[partner.index()].factors[walk.partner_tile],
                 &self.model.biases.values,
                 remainders.unwrap_or(&scratch.unused[1]),
                 &scratch.matrices,
@@ -213,7 +213,7 @@ impl Binder<'_> {
         let Some(kernels) = self.kernels.of(turn, self.blocks) else { return };
         let terms = self.terms;
         let teams = if terms.nonnegative { 1 } else { block.shape.cholesky().teams() };
-        let own = &self.model.sides[place(side)].factors[batch.own_tile];
+        let own = &self.model.sides[side.index()].factors[batch.own_tile];
         let solves = &walked.rows[batch.rows].solves;
         // A pivot that is nothing but rounding errors has no meaning where nothing is added to it.
         let rounding = 4.0 * f32::EPSILON * (block.shape.target() as f32).sqrt();
@@ -242,7 +242,7 @@ impl Binder<'_> {
                     floor_bias: floor(terms.reg_bias),
                     unobserved: terms.unobserved_weight,
                     not_a_number: f32::NAN,
-                    first_row: self.model.tiles[place(side)].range(batch.own_tile).start as u32,
+                    first_row: self.model.tiles[side.index()].range(batch.own_tile).start as u32,
                 });
                 let biases = &self.model.biases.values;
                 let deltas = &scratch.deltas;
@@ -278,7 +278,7 @@ impl Binder<'_> {
             (Some(update), Some(_)) => (Stage::Update, update),
             _ => (Stage::Remainder, &self.kernels.remainder),
         };
-        let own = &self.model.sides[place(side)].factors[batch.own_tile];
+        let own = &self.model.sides[side.index()].factors[batch.own_tile];
         for walk in &batch.walks {
             let chunk = &walked.chunks[walk.chunk];
             let most = (self.limits.workgroups * (WORKGROUP / REMAINDER_LANES))
@@ -292,7 +292,7 @@ impl Binder<'_> {
                     partner_bias: self.model.bias(side.partner(), walk.partner_tile),
                     first_column: after.map_or(0, |block| block.first) as u32,
                 });
-                let remainders = scratch.remainders[place(side)].get(walk.chunk);
+                let remainders = scratch.remainders[side.index()].get(walk.chunk);
                 // Only the users' ratings are summed, for the objective.
                 let sums = match side {
                     Side::User => scratch.sums.get(walk.chunk),
@@ -307,7 +307,7 @@ impl Binder<'_> {
                         &chunk.entries,
                         &chunk.roots,
                         if after.is_some() { &scratch.deltas } else { own },
-                        &self.model.sides[place(side.partner())].factors[walk.partner_tile],
+                        &self.model.sides[side.partner().index()].factors[walk.partner_tile],
                         &self.model.biases.values,
                         remainders.unwrap_or(&scratch.unused[1]),
                         sums.unwrap_or(&scratch.unused[2]),
@@ -347,7 +347,7 @@ impl Binder<'_> {
                     &chunk.segments,
                     &chunk.entries,
                     &chunk.roots,
-                    &self.model.sides[place(side)].factors[walk.partner_tile],
+                    &self.model.sides[side.index()].factors[walk.partner_tile],
                     &self.model.biases.values,
                     unused,
                     matrices,

@@ -14,7 +14,7 @@ use super::bind::{Binder, Commands};
 use super::shape::{Block, Shape, blocks};
 use super::store::{
     Figures, Kernels, Model, Penalties, SIDES, Scratch, Walked, Wanted, Weights, fits, limits,
-    listed, place,
+    listed,
 };
 use super::tiles::{Batch, Cut, DISPATCH_PRODUCTS};
 use crate::backend::{Objective, RowPasses, RowProblem, RowTerms};
@@ -83,19 +83,19 @@ impl<'a> Passes<'a> {
         });
         // Rows that are solved block after block are not refined.
         let refines = |side: Side, row: usize| {
-            let n = counts[place(side)][row];
-            blocks.len() == 1 && n > 0 && terms.refines(n, rows[place(side.partner())])
+            let n = counts[side.index()][row];
+            blocks.len() == 1 && n > 0 && terms.refines(n, rows[side.partner().index()])
         };
         let refined =
-            SIDES.iter().any(|&side| (0..rows[place(side)]).any(|row| refines(side, row)));
+            SIDES.iter().any(|&side| (0..rows[side.index()]).any(|row| refines(side, row)));
         let weights = if weighted { Weights::Own } else { Weights::Equal };
         let wanted = Wanted { weights, refines: refined, draws: false };
         let kernels = Kernels::new(device, sources, model.team, &terms, &blocks, wanted)?;
         let figures = Figures::new(device, sources, model.team)?;
         let walk = |side: Side| -> Result<Walked> {
-            let (own, partner) = (model.tiles[place(side)], model.tiles[place(side.partner())]);
+            let (own, partner) = (model.tiles[side.index()], model.tiles[side.partner().index()]);
             let cut = Cut::rows(largest, own, partner, limits, mean)?;
-            let (counts, partners) = (&counts[place(side)], rows[place(side.partner())]);
+            let (counts, partners) = (&counts[side.index()], rows[side.partner().index()]);
             let penalty = |row: usize| terms.penalty(counts[row], partners);
             Walked::new(device, &cut, ratings.side(side), penalty, |row| refines(side, row))
         };
@@ -118,9 +118,9 @@ impl<'a> Passes<'a> {
             None => None,
             Some(pair) => {
                 let gram = |side: Side| -> Result<Whole> {
-                    let tiles: Tiles = model.tiles[place(side)];
+                    let tiles: Tiles = model.tiles[side.index()];
                     let cut = Cut::whole(full, tiles, limits)?;
-                    let listed = listed(rows[place(side)]);
+                    let listed = listed(rows[side.index()]);
                     let walked = Walked::new(device, &cut, &listed, |_| 0.0, |_| false)?;
                     let bytes = walked.plan.slots.max(1) * full.matrix_bytes();
                     let matrices = device.storage("Gram matrix", bytes as u64);
@@ -132,10 +132,10 @@ impl<'a> Passes<'a> {
                 Some([gram(Side::User)?, gram(Side::Item)?])
             }
         };
-        let matrix_of = |side: Side| whole.as_ref().map(|whole| &whole[place(side)].matrices);
+        let matrix_of = |side: Side| whole.as_ref().map(|whole| &whole[side.index()].matrices);
         let commands = SIDES.map(|side| {
             let partners = matrix_of(side.partner());
-            binder.batches(side, &walked[place(side)], &scratch, partners)
+            binder.batches(side, &walked[side.index()], &scratch, partners)
         });
         let objective = binder.objective(&walked[0], &scratch);
         let errors = {
@@ -180,12 +180,12 @@ impl<'a> Passes<'a> {
 
     /// Writes zeros where a row has no rating; they stay.
     fn clear(&mut self, side: Side, encoder: &mut wgpu::CommandEncoder) {
-        if std::mem::replace(&mut self.cleared[place(side)], true) {
+        if std::mem::replace(&mut self.cleared[side.index()], true) {
             return;
         }
         let row_bytes = self.model.team.row_bytes() as u64;
-        for (tile, rows) in &self.walked[place(side)].plan.without {
-            let factors = &self.model.sides[place(side)].factors[*tile];
+        for (tile, rows) in &self.walked[side.index()].plan.without {
+            let factors = &self.model.sides[side.index()].factors[*tile];
             let (first, count) = (rows.start as u64, rows.len() as u64);
             encoder.clear_buffer(factors, first * row_bytes, Some(count * row_bytes));
             let bias = u64::from(self.model.bias(side, *tile)) + first;
@@ -195,8 +195,8 @@ impl<'a> Passes<'a> {
 
     fn gram(&self, side: Side, pass: &mut wgpu::ComputePass) {
         if let (Some(whole), Some((gram, join))) = (&self.whole, &self.kernels.whole) {
-            dispatch(pass, gram, &whole[place(side)].grams);
-            dispatch(pass, join, &whole[place(side)].joins);
+            dispatch(pass, gram, &whole[side.index()].grams);
+            dispatch(pass, join, &whole[side.index()].joins);
         }
     }
 
@@ -306,7 +306,7 @@ impl RowPasses for Passes<'_> {
         self.clear(side, &mut encoder);
         let gram = |pass: &mut wgpu::ComputePass| self.gram(side.partner(), pass);
         let kernels = (&self.kernels, &self.blocks[..]);
-        run(self.device, encoder, &gram, kernels, &self.commands[place(side)], watch)
+        run(self.device, encoder, &gram, kernels, &self.commands[side.index()], watch)
     }
 
     fn objective(&mut self) -> Result<Objective> {

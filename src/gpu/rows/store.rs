@@ -19,14 +19,6 @@ use crate::{Error, Result};
 /// The two sides, users first.
 pub const SIDES: [Side; 2] = [Side::User, Side::Item];
 
-/// Where a side stands in arrays of two.
-pub fn place(side: Side) -> usize {
-    match side {
-        Side::User => 0,
-        Side::Item => 1,
-    }
-}
-
 /// The parameters, and those kept.
 pub struct Model {
     pub team: Team,
@@ -60,7 +52,7 @@ impl Model {
 
     /// Where a tile's biases start.
     pub fn bias(&self, side: Side, tile: usize) -> u32 {
-        self.biases.start(side, &self.tiles[place(side)], tile)
+        self.biases.start(side, &self.tiles[side.index()], tile)
     }
 
     /// Remembers the parameters.
@@ -458,8 +450,8 @@ impl Penalties {
         let mut parts = Vec::new();
         let most = limits.workgroups * WORKGROUP;
         for side in SIDES {
-            let tiles = &model.tiles[place(side)];
-            let (counts, partners) = (&counts[place(side)], counts[place(side.partner())].len());
+            let tiles = &model.tiles[side.index()];
+            let (counts, partners) = (&counts[side.index()], counts[side.partner().index()].len());
             for tile in 0..tiles.len() {
                 let range = tiles.range(tile);
                 // The row of unknown ids weighs nothing.
@@ -493,7 +485,7 @@ impl Penalties {
                 device,
                 &[
                     slot.of(&params),
-                    whole(&model.sides[place(side)].factors[tile]),
+                    whole(&model.sides[side.index()].factors[tile]),
                     whole(&model.biases.values),
                     whole(weights),
                     whole(sums),
