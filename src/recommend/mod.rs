@@ -9,12 +9,17 @@ mod lists;
 mod logistic;
 mod new_rows;
 mod objective;
+mod order;
+mod posterior;
 mod similar;
 
 pub use catalogue::Catalogue;
-pub use exact::{ExactRanker, Scored};
+pub(crate) use catalogue::CatalogueRanker;
+pub use exact::ExactRanker;
 pub use explain::{Explained, Explainer, Explanation};
 pub use fold_in::{FoldedIn, fold_in};
 pub use lists::{Recommendation, Recommender, recommend};
 pub use new_rows::NewRows;
+pub use order::Scored;
+pub use posterior::Criterion;
 pub use similar::{Metric, Neighbours, Similar, similar};
