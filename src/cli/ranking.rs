@@ -103,7 +103,7 @@ struct Column {
 }
 
 impl Args {
-    /// Refuses flags of rankings without `--ranking`.
+    /// Refuses flags of rankings without `--ranking`, and a wrong `--by`.
     pub fn check(&self) -> Result<()> {
         let plain = Path::new("all") == self.candidates && self.relevant_from.is_none();
         let plain = plain && !self.include_seen && !self.baselines;
@@ -111,7 +111,7 @@ impl Args {
         let plain = plain && self.backend.adapter.is_none() && self.at == [5, 10, 20, 100];
         let plain = plain && self.by.is_plain();
         if self.ranking || plain {
-            return Ok(());
+            return self.by.criterion().map(drop);
         }
         Err(Error::settings(
             "--at, --candidates, --relevant-from, --include-seen, --baselines, --by, --seed, --backend \

@@ -2,7 +2,7 @@
 
 use super::Catalogue;
 use super::order::{Scored, best, rank};
-use crate::model::{Mixture, Predictive, Sample, expected_level};
+use crate::model::{Predictive, Sample, expected_level};
 use crate::random::{Purpose, Stream};
 use crate::{Error, Result};
 use rayon::prelude::*;
@@ -155,27 +155,16 @@ impl<'m> SampleScores<'m> {
                 .zip(&needed)
                 .map(|(sample, needed)| if *needed { tile(sample, &items) } else { Vec::new() })
                 .collect();
-            let mut all = vec![0.0; LANES * samples.len()];
-            let no_deviations = vec![0.0; samples.len()];
+            let mut made = Made::new(self.criterion, samples.len());
             let score = |(&user, chosen): (&u32, &Option<usize>)| {
-                if let Some(s) = *chosen {
-                    return self.expected(&samples[s], scores(&samples[s], user, &tiles[s]));
+                let expected = |s: usize| {
+                    let sample = &samples[s];
+                    self.expected(sample, scores(sample, user, &tiles[s]))
+                };
+                match *chosen {
+                    Some(s) => expected(s),
+                    None => made.of((0..samples.len()).map(expected)),
                 }
-                for (s, (sample, tile)) in samples.iter().zip(&tiles).enumerate() {
-                    let expected = self.expected(sample, scores(sample, user, tile));
-                    for (lane, x) in expected.into_iter().enumerate() {
-                        all[lane * samples.len() + s] = x;
-                    }
-                }
-                let mut made = [0.0; LANES];
-                for (made, means) in made.iter_mut().zip(all.chunks_exact(samples.len())) {
-                    let mixture = Mixture { means, deviations: &no_deviations };
-                    *made = match self.criterion {
-                        Criterion::Quantile(p) => mixture.quantile(p),
-                        _ => mixture.mean(),
-                    };
-                }
-                made
             };
             users.iter().zip(&chosen).map(score).collect()
         };
@@ -196,6 +185,65 @@ impl<'m> SampleScores<'m> {
             *x += 0.0;
         }
         predictions
+    }
+}
+
+/// Makes one number of the samples' for each of [`LANES`] candidates.
+enum Made {
+    /// The mean over so many.
+    Mean(f64),
+    /// A quantile, from the numbers that come first when they are counted from the nearer end.
+    Quantile {
+        /// 1 where small ones come first, −1 where large ones do.
+        sign: f64,
+        /// Ascending, times `sign`.
+        first: Vec<[f64; LANES]>,
+        /// How far from the last but one to the last the quantile lies.
+        beyond: f64,
+    },
+}
+
+impl Made {
+    fn new(criterion: Criterion, samples: usize) -> Self {
+        let Criterion::Quantile(p) = criterion else { return Made::Mean(samples as f64) };
+        let (sign, p) = if p <= 0.5 { (1.0, p) } else { (-1.0, 1.0 - p) };
+        let place = p * (samples - 1) as f64;
+        let needed = (place as usize + 2).min(samples);
+        let beyond = if needed < 2 { 0.0 } else { place - (needed - 2) as f64 };
+        Made::Quantile { sign, first: vec![[0.0; LANES]; needed], beyond }
+    }
+
+    fn of(&mut self, samples: impl Iterator<Item = [f64; LANES]>) -> [f64; LANES] {
+        let mut made = [0.0; LANES];
+        match self {
+            Made::Mean(count) => {
+                for sample in samples {
+                    made.iter_mut().zip(sample).for_each(|(sum, x)| *sum += x);
+                }
+                made.iter_mut().for_each(|sum| *sum /= *count);
+            }
+            Made::Quantile { sign, first, beyond } => {
+                first.fill([f64::INFINITY; LANES]);
+                for sample in samples {
+                    // Each passes the larger one on.
+                    let mut next = sample.map(|x| *sign * x);
+                    for held in first.iter_mut() {
+                        for lane in 0..LANES {
+                            let (x, y) = (held[lane], next[lane]);
+                            held[lane] = if y < x { y } else { x };
+                            next[lane] = if y < x { x } else { y };
+                        }
+                    }
+                }
+                let last = first[first.len() - 1];
+                let before = first[first.len().saturating_sub(2)];
+                for lane in 0..LANES {
+                    let between = before[lane] + *beyond * (last[lane] - before[lane]);
+                    made[lane] = *sign * between + 0.0;
+                }
+            }
+        }
+        made
     }
 }
 
