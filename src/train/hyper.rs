@@ -187,11 +187,34 @@ pub struct NoisePrior {
 }
 
 impl NoisePrior {
-    /// Draws the weights, `α` and `τ` in turn, given each user's squared error.
+    /// Draws the weights, `α` and `τ` in turn, then the scale that weights and `τ` share, given each
+    /// user's squared error.
     ///
     /// # Errors
     /// If a squared error is not finite.
     pub fn draw(&self, noise: &mut Noise, errors: &[f64], stream: Stream) -> Result<()> {
+        let mut random = stream.sequence(u32::MAX);
+        self.draw_in_turn(noise, errors, stream, &mut random)?;
+        let Noise { precision, weights, shape } = noise;
+        let users = errors.len();
+        let sum: f64 = weights[..users].iter().map(|&a| f64::from(a)).sum();
+        let rate = self.spread * self.spread * *precision;
+        let scale = draw_scale(rate, *shape, users, sum, &mut random);
+        *precision *= scale;
+        for weight in &mut weights[..users] {
+            *weight = (f64::from(*weight) / scale).max(f32::MIN_POSITIVE.into()) as f32;
+        }
+        Ok(())
+    }
+
+    /// All but the scale that `τ` and the weights share.
+    fn draw_in_turn(
+        &self,
+        noise: &mut Noise,
+        errors: &[f64],
+        stream: Stream,
+        random: &mut impl Rng,
+    ) -> Result<()> {
         let failed = |what: &str| Error::data(format!("the {what} has no finite parameters"));
         let Noise { precision, weights, shape } = noise;
         let (alpha, tau) = (*shape, *precision);
@@ -212,21 +235,31 @@ impl NoisePrior {
             *to = (weight as f32).max(f32::MIN_POSITIVE);
         }
         let users = errors.len();
-        let mut random = stream.sequence(u32::MAX);
         let known = || weights[..users].iter().map(|&a| f64::from(a));
-        *shape = draw_shape(alpha, users, known().map(|a| a.ln() - a).sum(), &mut random);
-        weights[users] = gamma(users, *shape, *shape)? as f32;
-        let known = weights[..users].iter().map(|&a| f64::from(a));
-        let error: f64 = known.zip(errors).map(|(a, error)| a * error).sum();
+        *shape = draw_shape(alpha, users, known().map(|a| a.ln() - a).sum(), random);
+        let error: f64 = known().zip(errors).map(|(a, error)| a * error).sum();
         let ratings: f64 = self.counts.iter().map(|&n| f64::from(n)).sum();
-        let (shape, rate) = (1.0 + ratings / 2.0, self.spread * self.spread + error / 2.0);
-        let gamma = Gamma::new(shape, rate.recip()).map_err(|_| failed("noise"))?;
-        *precision = gamma.sample(&mut random);
+        let (degrees, rate) = (1.0 + ratings / 2.0, self.spread * self.spread + error / 2.0);
+        let tau = Gamma::new(degrees, rate.recip()).map_err(|_| failed("noise"))?;
+        *precision = tau.sample(random);
+        weights[users] = gamma(users, *shape, *shape)? as f32;
         Ok(())
     }
 }
 
-/// Draws `α` given `Σ (ln a − a)` over `n` weights, by a slice of `ln α` (Neal 2003).
+/// Draws the `c` by which `τ` grows and all `n` weights `a` shrink, of the sum `sum`. Neither `τ a` nor
+/// the likelihood changes, so that steps of `τ` and of `a` in turn would take hundreds of sweeps for
+/// that; a move along the orbit of a group, drawn by its Haar measure `dc/c`, leaves the posterior as it
+/// is (Liu and Sabatti 2000, "Generalised Gibbs sampler and multigrid Monte Carlo for Bayesian
+/// computation"). `rate`: that of `τ`'s prior, times `τ`.
+fn draw_scale(rate: f64, alpha: f64, n: usize, sum: f64, random: &mut impl Rng) -> f64 {
+    let n = n as f64;
+    let density = |x: f64| (1.0 - n * alpha) * x - rate * x.exp() - alpha * sum * (-x).exp();
+    let width = 2.0 * (1.0 / (n * alpha).max(1.0)).sqrt();
+    slice(0.0, width, density, random).exp()
+}
+
+/// Draws `α` given `Σ (ln a − a)` over `n` weights, by a slice of `ln α`.
 fn draw_shape(alpha: f64, n: usize, sum: f64, random: &mut impl Rng) -> f64 {
     let n = n as f64;
     let density = |x: f64| {
@@ -238,10 +271,15 @@ fn draw_shape(alpha: f64, n: usize, sum: f64, random: &mut impl Rng) -> f64 {
         let prior = -0.5 * (x - 10.0_f64.ln()).powi(2);
         n * (alpha * x - ln_gamma(alpha)) + alpha * sum + prior
     };
-    let mut next = || -> f64 { OpenClosed01.sample(random) };
-    let x = alpha.ln();
-    let level = density(x) + next().ln();
     let width = (2.0 / n.max(1.0)).sqrt().min(1.0) * 2.0;
+    slice(alpha.ln(), width, density, random).exp()
+}
+
+/// A step from `x` that leaves a distribution of this log density as it is: a uniform draw from its
+/// slice, found by stepping out and shrinkage (Neal 2003, "Slice sampling").
+fn slice(x: f64, width: f64, density: impl Fn(f64) -> f64, random: &mut impl Rng) -> f64 {
+    let mut next = || -> f64 { OpenClosed01.sample(random) };
+    let level = density(x) + next().ln();
     let mut low = x - width * next();
     let mut high = low + width;
     while density(low) > level {
@@ -253,7 +291,7 @@ fn draw_shape(alpha: f64, n: usize, sum: f64, random: &mut impl Rng) -> f64 {
     loop {
         let to = low + (high - low) * next();
         if density(to) >= level {
-            return to.exp();
+            return to;
         }
         if to < x {
             low = to;

@@ -150,7 +150,8 @@ fn noise_has_the_moments_of_its_posterior() {
     let draws: Vec<Noise> = (0..DRAWS as u32)
         .map(|sweep| {
             let mut noise = start.clone();
-            prior.draw(&mut noise, &errors, numbers(sweep)).unwrap();
+            let mut random = numbers(sweep).sequence(u32::MAX);
+            prior.draw_in_turn(&mut noise, &errors, numbers(sweep), &mut random).unwrap();
             noise
         })
         .collect();
@@ -221,6 +222,73 @@ fn the_shape_has_the_moments_of_its_posterior() {
         let z = distance(ends.iter().map(|x| x * x), second);
         assert!(z.abs() < 5.0, "{n} weights, square: {z}");
     }
+}
+
+/// The mean and the mean square of `x = ln c`, on a grid: `ln` of `τ`'s prior and of the weights', all
+/// moved by `c`, and of how a volume of them grows.
+fn scale_on_a_grid(spread: f64, tau: f64, alpha: f64, weights: &[f64]) -> (f64, f64) {
+    let log_density = |x: f64| {
+        let c = x.exp();
+        let of_weights: f64 =
+            weights.iter().map(|a| (alpha - 1.0) * (a / c).ln() - alpha * a / c).sum();
+        of_weights - spread * spread * c * tau + (1.0 - weights.len() as f64) * x
+    };
+    let grid = || (0..40_000).map(|j| -4.0 + 8.0 * (f64::from(j) + 0.5) / 40_000.0);
+    let top = grid().map(log_density).fold(f64::NEG_INFINITY, f64::max);
+    let (mut mass, mut first, mut second) = (0.0, 0.0, 0.0);
+    for x in grid() {
+        let density = (log_density(x) - top).exp();
+        mass += density;
+        first += density * x;
+        second += density * x * x;
+    }
+    (first / mass, second / mass)
+}
+
+// 5 standard errors.
+#[test]
+fn the_scale_has_the_moments_of_its_posterior() {
+    for (spread, tau, alpha, weights) in [
+        (1.3, 0.7, 3.0, vec![0.5, 2.0, 1.4]),
+        (0.2, 30.0, 8.0, vec![1.1; 40]),
+        (1.0, 2.0, 1.5, (1..400).map(|j| f64::from(j) / 200.0).collect()),
+    ] {
+        let (first, second) = scale_on_a_grid(spread, tau, alpha, &weights);
+        let ends: Vec<f64> = (0..4_000)
+            .map(|chain| {
+                let mut random = numbers(5).sequence(chain);
+                let mut moved = 0.0_f64;
+                for _ in 0..30 {
+                    let c = moved.exp();
+                    let sum = weights.iter().sum::<f64>() / c;
+                    let rate = spread * spread * c * tau;
+                    moved += draw_scale(rate, alpha, weights.len(), sum, &mut random).ln();
+                }
+                moved
+            })
+            .collect();
+        let z = distance(ends.iter().copied(), first);
+        assert!(z.abs() < 5.0, "{} weights: {z}", weights.len());
+        let z = distance(ends.iter().map(|x| x * x), second);
+        assert!(z.abs() < 5.0, "{} weights, square: {z}", weights.len());
+    }
+}
+
+#[test]
+fn scaling_changes_no_users_noise() {
+    let prior = NoisePrior { spread: 1.3, counts: vec![4, 0, 25] };
+    let errors = [9.0, 0.0, 12.0];
+    let start = Noise { precision: 0.7, weights: vec![1.0; 4], shape: 6.0 };
+    let (mut whole, mut in_turn) = (start.clone(), start);
+    prior.draw(&mut whole, &errors, numbers(8)).unwrap();
+    let mut random = numbers(8).sequence(u32::MAX);
+    prior.draw_in_turn(&mut in_turn, &errors, numbers(8), &mut random).unwrap();
+    assert_ne!(whole.precision, in_turn.precision);
+    for user in 0..3 {
+        let product = |noise: &Noise| noise.precision * f64::from(noise.weights[user]);
+        approx::assert_relative_eq!(product(&whole), product(&in_turn), max_relative = 1e-6);
+    }
+    assert_eq!(whole.weights[3], in_turn.weights[3]);
 }
 
 #[test]
