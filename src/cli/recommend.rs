@@ -105,6 +105,10 @@ pub fn run(args: Args) -> Result<()> {
     let steps = Steps::new(args.listing.on_terminal());
     let mut model = Model::open(&args.model)?;
     let mut seen = model.open_seen(&args.model)?;
+    let mut samples = match args.new_users {
+        Some(_) => fold_in::open_samples(&model, &args.model)?,
+        None => None,
+    };
     let users = match (&args.new_users, &args.users_file) {
         (Some(_), _) => Vec::new(),
         (None, Some(file)) => args.known(IdList::read(file, &model.users, Side::User)?)?,
@@ -133,7 +137,7 @@ pub fn run(args: Args) -> Result<()> {
                 update: false,
                 strict: args.strict,
             };
-            fold_in::users_of(&*backend, &mut model, &mut seen, &new, &steps)?
+            fold_in::users_of(&*backend, &mut model, samples.as_mut(), &mut seen, &new, &steps)?
         }
         None => users,
     };

@@ -2,6 +2,7 @@
 //! in, scores explained; the same on every device.
 
 mod catalogue;
+mod draw_in;
 mod exact;
 mod explain;
 mod fold_in;
@@ -12,6 +13,7 @@ mod objective;
 mod similar;
 
 pub use catalogue::Catalogue;
+pub use draw_in::draw_in;
 pub use exact::{ExactRanker, Scored};
 pub use explain::{Explained, Explainer, Explanation};
 pub use fold_in::{FoldedIn, fold_in};
