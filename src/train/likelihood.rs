@@ -14,3 +14,14 @@ pub enum Likelihood {
     /// Levels in order: the one whose interval, cut by thresholds, a latent `z ~ N(r̂, 1)` falls into.
     Ordinal,
 }
+
+impl Likelihood {
+    /// As the command line and `run.json` have it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Likelihood::Gaussian => "gaussian",
+            Likelihood::Probit => "probit",
+            Likelihood::Ordinal => "ordinal",
+        }
+    }
+}
