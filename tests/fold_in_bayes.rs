@@ -227,7 +227,7 @@ fn new_items_are_drawn_from_their_conditional() {
     let folded = draw_in(&Cpu::new(), &model, &samples, Side::Item, &ids, &ratings).unwrap();
     assert!(folded.draws.iter().all(|rows| rows.noise_weights.is_empty()));
     let mut largest = 0.0_f64;
-    for row in 0..NEW.len() {
+    for (row, &count) in NEW.iter().enumerate() {
         let all = drawn(&folded, K, row);
         for (at, sample) in samples.samples[..COUNT].iter().enumerate() {
             let of_sample: Vec<_> = all.iter().skip(at).step_by(COUNT).cloned().collect();
@@ -242,8 +242,8 @@ fn new_items_are_drawn_from_their_conditional() {
             wrong[2].prior.mean = zero.clone();
             wrong[3].prior.slope = zero;
             wrong[4].prior.precision.iter_mut().for_each(|x| *x *= 0.6);
-            let many = NEW[row] > 4;
-            let expected = [many, many, NEW[row] < 4, NEW[row] < 4, NEW[row] < 4];
+            let many = count > 4;
+            let expected = [many, many, count < 4, count < 4, count < 4];
             for (fault, (wrong, expected)) in wrong.iter().zip(expected).enumerate() {
                 let (mean, covariance) = wrong.moments();
                 let far = distance(&of_sample, &mean, &covariance);
@@ -261,7 +261,7 @@ fn new_users_are_drawn_with_their_noise() {
     let ratings = new_ratings(Side::User, |x| (1.0 + 4.5 * x) as f32);
     let ids = new_ids(NEW.len());
     let folded = draw_in(&Cpu::new(), &model, &samples, Side::User, &ids, &ratings).unwrap();
-    for row in 0..NEW.len() {
+    for (row, &count) in NEW.iter().enumerate() {
         let draws = drawn(&folded, K, row);
         let right = Row::new(&samples, &samples.samples[0], Side::User, row, &ratings);
         let (mean, covariance, below) = right.with_noise();
@@ -277,17 +277,17 @@ fn new_users_are_drawn_with_their_noise() {
             (at / n - below).abs()
         });
         let gap = gaps.fold(0.0, f64::max) * n.sqrt();
-        println!("{} ratings: {far:.2} standard errors, Kolmogorov {gap:.2}", NEW[row]);
-        assert!(far < 4.5 && gap < 1.95, "{} ratings: {far}, {gap}", NEW[row]);
+        println!("{} ratings: {far:.2} standard errors, Kolmogorov {gap:.2}", count);
+        assert!(far < 4.5 && gap < 1.95, "{} ratings: {far}, {gap}", count);
 
         let mut wrong = vec![right.clone(); 3];
         wrong[0].noise_shape = 3.0;
-        wrong[1].noise_precision *= if NEW[row] > 1 { 0.7 } else { 1.0 };
+        wrong[1].noise_precision *= if count > 1 { 0.7 } else { 1.0 };
         wrong[2].prior.precision.iter_mut().for_each(|x| *x *= 0.7);
-        for (fault, wrong) in wrong.iter().enumerate().filter(|(at, _)| *at != 1 || NEW[row] > 1) {
+        for (fault, wrong) in wrong.iter().enumerate().filter(|(at, _)| *at != 1 || count > 1) {
             let (mean, covariance, _) = wrong.with_noise();
             let far = distance(&draws, &mean, &covariance);
-            assert!(far > 10.0, "fault {fault} of {} ratings: {far}", NEW[row]);
+            assert!(far > 10.0, "fault {fault} of {} ratings: {far}", count);
         }
     }
 }
@@ -326,7 +326,7 @@ fn rows_of_levels_have_their_posterior() {
             ratings.values[from..].fill(top);
             let ids = new_ids(NEW.len());
             let folded = draw_in(&Cpu::new(), &model, &samples, side, &ids, &ratings).unwrap();
-            for row in 0..NEW.len() {
+            for (row, &count) in NEW.iter().enumerate() {
                 let mut draws = drawn(&folded, 1, row);
                 draws.iter_mut().for_each(|z| z.truncate(2));
                 let posterior = |thinned: bool| {
@@ -338,8 +338,8 @@ fn rows_of_levels_have_their_posterior() {
                 };
                 let (mean, covariance) = posterior(false);
                 let far = distance(&draws, &mean, &covariance);
-                println!("{levels:?} {side:?} {}: {far:.2} standard errors", NEW[row]);
-                assert!(far < 4.5, "{levels:?} {side:?} {}: {far}", NEW[row]);
+                println!("{levels:?} {side:?} {}: {far:.2} standard errors", count);
+                assert!(far < 4.5, "{levels:?} {side:?} {}: {far}", count);
                 let (mean, covariance) = posterior(true);
                 assert!(distance(&draws, &mean, &covariance) > 7.0);
             }

@@ -127,7 +127,7 @@ pub fn open_samples(model: &Model, dir: &Path) -> Result<Option<Samples>> {
 pub fn users_of(
     backend: &dyn Backend,
     model: &mut Model,
-    mut samples: Option<&mut Samples>,
+    samples: Option<&mut Samples>,
     seen: &mut Seen,
     new: &NewRatings,
     steps: &Steps,
@@ -136,7 +136,7 @@ pub fn users_of(
     let rows = new.rows(model, samples.as_deref(), seen, &table)?;
     // Users that are known have their lists even where nobody is new.
     if !rows.ids.is_empty() || rows.known.is_empty() {
-        new.join(backend, model, samples.as_deref_mut(), seen, &rows)?;
+        new.join(backend, model, samples, seen, &rows)?;
     }
     // What they have rated in this file is left out of their lists too.
     let mut rated = align(&table, &model.users, &model.items);

@@ -25,3 +25,15 @@ impl Likelihood {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_those_of_the_record() {
+        for likelihood in [Likelihood::Gaussian, Likelihood::Probit, Likelihood::Ordinal] {
+            assert_eq!(serde_json::to_value(likelihood).unwrap(), likelihood.name());
+        }
+    }
+}
