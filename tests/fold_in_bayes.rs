@@ -257,7 +257,7 @@ fn new_items_are_drawn_from_their_conditional() {
 
 #[test]
 fn new_users_are_drawn_with_their_noise() {
-    let (model, samples) = many(&[], 1, 40_000);
+    let (model, samples) = many(&[], 1, 20_000);
     let ratings = new_ratings(Side::User, |x| (1.0 + 4.5 * x) as f32);
     let ids = new_ids(NEW.len());
     let folded = draw_in(&Cpu::new(), &model, &samples, Side::User, &ids, &ratings).unwrap();
@@ -315,7 +315,7 @@ fn narrowed(sample: &Sample) -> Sample {
 #[test]
 fn rows_of_levels_have_their_posterior() {
     for levels in [&[0.0, 1.0][..], &[1.0, 2.0, 4.0, 4.5]] {
-        let (mut model, mut samples) = many(levels, 1, 10_000);
+        let (mut model, mut samples) = many(levels, 1, 6_000);
         samples.samples.iter_mut().for_each(|sample| *sample = narrowed(sample));
         model.factors = samples.samples[0].factors.clone();
         let top = *levels.last().unwrap();

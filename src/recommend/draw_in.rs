@@ -33,8 +33,9 @@ const BYTES: usize = 256 << 20;
 ///
 /// The new ratings do not change what the samples say of all other rows (a cut posterior; Plummer 2015,
 /// "Cuts in Bayesian graphical models"): what is not known of an item counts once among the samples and
-/// once more in the noise of a new user. On a planted set 90 % intervals of new users cover 94 %, after
-/// training anew 90 %; those of new items 90 and 89 %. RMSE is 1 to 2 % above that after training anew.
+/// once more in the noise of a new user. A fifth of the users of MovieLens 100K, folded in from 70 % of
+/// their ratings, have RMSE 0.892 and 90 % intervals that cover 91.7 % of the others; trained with them
+/// 0.885 and 89.7 %, unknown 1.062.
 ///
 /// The factors and biases that are returned are the means of the draws, each turned onto the model's
 /// means as the sample as a whole is.
