@@ -118,7 +118,7 @@ fn ids(model: &Model, side: Side) -> usize {
 }
 
 /// The samples of a Bayesian model, which it needs to fold anything in.
-pub fn open_samples(model: &Model, dir: &Path) -> Result<Option<Samples>> {
+fn open_samples(model: &Model, dir: &Path) -> Result<Option<Samples>> {
     model.is_bayesian().then(|| model.open_samples(dir)).transpose()
 }
 

@@ -11,6 +11,7 @@ macro_rules! say {
 
 mod backend;
 mod bench;
+mod by;
 mod devices;
 mod evaluate;
 mod export;

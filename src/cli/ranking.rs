@@ -1,8 +1,8 @@
 //! `wgmf evaluate --ranking`.
 
-use super::backend;
 use super::info::thousands;
 use super::output::{print_json, stdout, to_stdout};
+use super::{backend, by};
 use serde::Serialize;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -10,7 +10,8 @@ use wgmf::data::{IdList, Ratings, Side};
 use wgmf::evaluate::{
     Estimate, RankBy, RankingMetrics, RankingOptions, Relevance, ranking_metrics,
 };
-use wgmf::model::{Model, Unit};
+use wgmf::model::{Model, Predictive, Unit};
+use wgmf::recommend::Criterion;
 use wgmf::{Error, Result};
 
 /// What the numbers are, for `--help`.
@@ -74,6 +75,8 @@ pub struct Args {
     #[arg(long)]
     baselines: bool,
     #[command(flatten)]
+    by: by::Args,
+    #[command(flatten)]
     backend: backend::Args,
 }
 
@@ -100,24 +103,31 @@ struct Column {
 }
 
 impl Args {
-    /// Refuses flags of rankings without `--ranking`.
+    /// Refuses flags of rankings without `--ranking`, and a wrong `--by`.
     pub fn check(&self) -> Result<()> {
         let plain = Path::new("all") == self.candidates && self.relevant_from.is_none();
         let plain = plain && !self.include_seen && !self.baselines;
         let plain = plain && self.backend.backend == backend::Kind::Auto;
         let plain = plain && self.backend.adapter.is_none() && self.at == [5, 10, 20, 100];
+        let plain = plain && self.by.is_plain();
         if self.ranking || plain {
-            return Ok(());
+            return self.by.criterion().map(drop);
         }
         Err(Error::settings(
-            "--at, --candidates, --relevant-from, --include-seen, --baselines, --backend and \
-             --adapter are for rankings; add --ranking",
+            "--at, --candidates, --relevant-from, --include-seen, --baselines, --by, --seed, --backend \
+             and --adapter are for rankings; add --ranking",
         ))
     }
 }
 
 /// Measures and prints.
 pub fn run(args: &Args, dir: &Path, model: &Model, test: &Test, json: bool) -> Result<()> {
+    let criterion = args.by.criterion()?;
+    let samples = match model.is_bayesian() || criterion != Criterion::Mean {
+        true => Some(model.open_samples(dir)?),
+        false => None,
+    };
+    let predictive = samples.as_ref().map(|samples| Predictive::new(model, samples)).transpose()?;
     let relevance = relevance(args, model, test)?;
     let candidates = match args.candidates == Path::new("all") {
         true => None,
@@ -131,7 +141,11 @@ pub fn run(args: &Args, dir: &Path, model: &Model, test: &Test, json: bool) -> R
     let (backend, why) = args.backend.open()?;
     say!("on {} ({why})", backend.device().name);
     let seen = model.open_seen(dir)?;
-    let mut rankings = vec![("model", "model", RankBy::Model)];
+    let by_model = match &predictive {
+        Some(predictive) => RankBy::Samples(predictive, criterion),
+        None => RankBy::Model,
+    };
+    let mut rankings = vec![("model", "model", by_model)];
     if args.baselines {
         rankings.push(("popularity", "popularity", RankBy::Popularity));
         if model.factors.item_bias.iter().any(|&bias| bias != 0.0) {

@@ -4,13 +4,13 @@ use super::fold_in::{self, NewRatings};
 use super::listing::{self, Columns, Entry, Listing, Reason, skip_unknown};
 use super::output::is_closed_pipe;
 use super::progress::Steps;
-use super::{backend, info::thousands};
+use super::{backend, by, info::thousands};
 use std::path::PathBuf;
 use wgmf::data::{Delimiter, Duplicates, Format, Header, IdList, ReadOptions, Side, Titles};
 use wgmf::data::{Ids, TitlesOptions};
-use wgmf::model::{Model, Unit};
+use wgmf::model::{Model, Predictive, Unit};
 use wgmf::progress::Progress;
-use wgmf::recommend::{Catalogue, Explainer, Recommendation, Recommender};
+use wgmf::recommend::{Catalogue, Criterion, Explainer, Recommendation, Recommender};
 use wgmf::{Error, Result};
 
 /// List the best items for users: user,rank,item,score
@@ -63,6 +63,8 @@ pub struct Args {
     #[arg(long)]
     strict: bool,
     #[command(flatten)]
+    by: by::Args,
+    #[command(flatten)]
     read: ReadArgs,
     #[command(flatten)]
     listing: listing::Args,
@@ -101,13 +103,15 @@ pub fn run(args: Args) -> Result<()> {
         return Err(Error::settings("--explain=0: must be 1 or more"));
     }
     args.read.check(args.new_users.is_some())?;
+    let criterion = args.by.criterion()?;
     let out = args.listing.open()?;
     let steps = Steps::new(args.listing.on_terminal());
     let mut model = Model::open(&args.model)?;
     let mut seen = model.open_seen(&args.model)?;
-    let mut samples = match args.new_users {
-        Some(_) => fold_in::open_samples(&model, &args.model)?,
-        None => None,
+    // Whoever asks a model without samples for a quantile is told so.
+    let mut samples = match model.is_bayesian() || criterion != Criterion::Mean {
+        true => Some(model.open_samples(&args.model)?),
+        false => None,
     };
     let users = match (&args.new_users, &args.users_file) {
         (Some(_), _) => Vec::new(),
@@ -141,7 +145,14 @@ pub fn run(args: Args) -> Result<()> {
         }
         None => users,
     };
-    let catalogue = args.catalogue(&model, only.as_deref(), exclude.as_deref())?;
+    let samples = samples.as_ref();
+    let predictive = samples.map(|samples| Predictive::new(&model, samples)).transpose()?;
+    let keep = args.kept(&model, only.as_deref(), exclude.as_deref())?;
+    let keep = |item: u32| keep[item as usize];
+    let catalogue = match &predictive {
+        Some(predictive) => Catalogue::by_samples(predictive, criterion, keep)?,
+        None => Catalogue::filtered(&model, keep),
+    };
     if args.n > catalogue.len() {
         say!(
             "-n {}: there are only {} items to recommend; lists have all that are left",
@@ -261,12 +272,13 @@ impl Args {
         Ok(Some(list.rows))
     }
 
-    fn catalogue<'m>(
+    /// (items): whether each may be listed.
+    fn kept(
         &self,
-        model: &'m Model,
+        model: &Model,
         only: Option<&[u32]>,
         exclude: Option<&[u32]>,
-    ) -> Result<Catalogue<'m>> {
+    ) -> Result<Vec<bool>> {
         let mut keep = vec![only.is_none(); model.factors.items()];
         for &item in only.unwrap_or_default() {
             keep[item as usize] = true;
@@ -274,13 +286,12 @@ impl Args {
         for &item in exclude.unwrap_or_default() {
             keep[item as usize] = false;
         }
-        let catalogue = Catalogue::filtered(model, |item| keep[item as usize]);
-        match catalogue.is_empty() {
-            true if only.is_some() => Err(Error::data(
+        match keep.contains(&true) {
+            true => Ok(keep),
+            false if only.is_some() => Err(Error::data(
                 "--exclude leaves out every item of --only; nothing is left to list",
             )),
-            true => Err(Error::data("--exclude leaves out every item; nothing is left to list")),
-            false => Ok(catalogue),
+            false => Err(Error::data("--exclude leaves out every item; nothing is left to list")),
         }
     }
 }

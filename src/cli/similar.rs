@@ -5,7 +5,7 @@ use super::progress::Steps;
 use super::{backend, info::thousands};
 use std::path::PathBuf;
 use wgmf::data::{IdList, Side, Titles, TitlesOptions};
-use wgmf::model::Model;
+use wgmf::model::{Model, Predictive};
 use wgmf::progress::Progress;
 use wgmf::recommend::{Metric, Neighbours};
 use wgmf::{Error, Result};
@@ -13,7 +13,9 @@ use wgmf::{Error, Result};
 /// List what is most like an item or a user: item,rank,similar,score
 ///
 /// By the cosine of the factors, or their inner product; biases play no part. Factors that are all
-/// zero have no direction: their cosine counts as 0. Nothing is listed for itself.
+/// zero have no direction: their cosine counts as 0. Nothing is listed for itself. Of a model of
+/// --solver bayes the inner products are means over its samples, so that rows of which little is
+/// known are like nothing.
 #[derive(clap::Args)]
 #[command(group = clap::ArgGroup::new("what").required(true).args(["items", "users", "all"]))]
 pub struct Args {
@@ -55,6 +57,7 @@ pub fn run(args: Args) -> Result<()> {
     }
     let out = args.listing.open()?;
     let model = Model::open(&args.model)?;
+    let samples = model.is_bayesian().then(|| model.open_samples(&args.model)).transpose()?;
     let side = if args.users.is_empty() { Side::Item } else { Side::User };
     let (ids, given) = match side {
         Side::User => (&model.users, &args.users),
@@ -98,7 +101,12 @@ pub fn run(args: Args) -> Result<()> {
     let steps = Steps::new(args.listing.on_terminal());
     steps.start("comparing", Some(rows.len() as u64), "rows");
     let title = |row: u32| titles.as_ref().map_or("", |titles| titles.title(row));
-    let neighbours = Neighbours::new(&*backend, &model, side, args.metric);
+    let predictive =
+        samples.as_ref().map(|samples| Predictive::new(&model, samples)).transpose()?;
+    let neighbours = match &predictive {
+        Some(predictive) => Neighbours::by_samples(&*backend, predictive, side, args.metric),
+        None => Neighbours::new(&*backend, &model, side, args.metric),
+    };
     let listed = neighbours.each(rows.iter().copied(), args.n, |row, list| {
         steps.advance(1);
         let entries: Vec<Entry> = list

@@ -4,10 +4,10 @@ use super::bootstrap::{Estimate, estimates};
 use super::held_out::discount;
 use super::judged::Judged;
 use super::one_order::OneOrder;
-use crate::backend::{Backend, Candidates};
+use crate::backend::Backend;
 use crate::data::{Ratings, UNKNOWN};
-use crate::model::{Model, Seen};
-use crate::recommend::{ExactRanker, Scored};
+use crate::model::{Model, Predictive, Seen};
+use crate::recommend::{Catalogue, CatalogueRanker, Criterion, Scored};
 use crate::{Error, Result};
 use rayon::prelude::*;
 use serde::ser::{Serialize, SerializeMap, Serializer};
@@ -41,10 +41,12 @@ pub struct RankingOptions {
 }
 
 /// What the items are ranked by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RankBy {
-    /// The model's scores.
+#[derive(Clone, Copy)]
+pub enum RankBy<'a> {
+    /// The model's factors.
     Model,
+    /// What the samples of a Bayesian model say.
+    Samples(&'a Predictive<'a>, Criterion),
     /// Training ratings of the item: the same order for everyone.
     Popularity,
     /// The model's item bias: likewise.
@@ -201,7 +203,7 @@ pub fn ranking_metrics(
     if options.at.is_empty() || options.at.contains(&0) {
         return Err(Error::settings("--at: a list has at least 1 item"));
     }
-    let field = Field::new(model, by, options.candidates.as_deref())?;
+    let field = Field::new(model, options.candidates.as_deref())?;
     let is_open = |user: u32, item: u32| {
         field.position(item).is_some()
             && (options.include_seen || seen.items_of(user).binary_search(&item).is_err())
@@ -234,13 +236,31 @@ pub fn ranking_metrics(
     let width = options.at.len() * MEANS + 1;
     let mut values = Vec::with_capacity(relevant.users.len() * width);
     let mut counts = vec![vec![0_u64; field.items.len()]; options.at.len()];
-    let mut lister = match by {
-        RankBy::Model => Lister::Model(ExactRanker::new(backend, field.candidates())?),
-        RankBy::Popularity | RankBy::ItemBias => Lister::Alike(OneOrder::new(&field.bias)),
+    let keep = |item: u32| field.position(item).is_some();
+    let catalogue = match by {
+        RankBy::Model => Some(Catalogue::filtered(model, keep)),
+        RankBy::Samples(predictive, criterion) => {
+            let theirs = &predictive.model().factors;
+            if (theirs.users(), theirs.items()) != (users, items) {
+                return Err(Error::data("the samples are not those of the model"));
+            }
+            Some(Catalogue::by_samples(predictive, criterion, keep)?)
+        }
+        RankBy::Popularity | RankBy::ItemBias => None,
+    };
+    let alike = |&item: &u32| match by {
+        RankBy::Popularity => model.item_ratings[item as usize] as f32,
+        _ => model.factors.item_bias[item as usize],
+    };
+    let mut lister = match &catalogue {
+        Some(catalogue) => Lister::Each(catalogue.ranker(backend)?),
+        None => {
+            let scores: Vec<f32> = field.items.iter().map(alike).collect();
+            Lister::Alike(OneOrder::new(&scores))
+        }
     };
     let mut first = 0;
     for batch in relevant.users.chunks(USERS) {
-        let queries = field.queries(batch);
         let excluded: Vec<Vec<u32>> = batch
             .iter()
             .map(|&user| match options.include_seen {
@@ -253,10 +273,9 @@ pub fn ranking_metrics(
         let excluded: Vec<&[u32]> = excluded.iter().map(Vec::as_slice).collect();
         let rows: Vec<&[u32]> = relevant_rows.iter().map(Vec::as_slice).collect();
         let (lists, ranks) = match &mut lister {
-            Lister::Model(ranker) => (
-                ranker.top(&queries, &excluded, longest)?,
-                ranker.ranks(&queries, &excluded, &rows)?,
-            ),
+            Lister::Each(ranker) => {
+                (ranker.top(batch, &excluded, longest)?, ranker.ranks(batch, &excluded, &rows)?)
+            }
             Lister::Alike(order) => {
                 let lists = excluded.par_iter().map(|excluded| order.top(excluded, longest));
                 let pairs = excluded.par_iter().zip(&rows);
@@ -315,27 +334,22 @@ fn ranking_at(((&n, means), counts): ((&usize, &[Estimate]), &mut Vec<u64>)) -> 
 /// What makes lists and ranks.
 enum Lister<'a> {
     /// Every user has an order of his own.
-    Model(ExactRanker<'a>),
+    Each(CatalogueRanker<'a>),
     /// All have the same.
     Alike(OneOrder),
 }
 
-/// What the candidates are and how they are scored.
+/// What the candidates are.
 struct Field<'a> {
     model: &'a Model,
-    by: RankBy,
     /// (candidates): their items, ascending.
     items: Vec<u32>,
     /// (items): where an item is among the candidates; empty where all are.
     positions: Vec<u32>,
-    /// (candidates, factors); empty where every user ranks alike.
-    rows: Vec<f32>,
-    /// (candidates).
-    bias: Vec<f32>,
 }
 
 impl<'a> Field<'a> {
-    fn new(model: &'a Model, by: RankBy, candidates: Option<&[u32]>) -> Result<Self> {
+    fn new(model: &'a Model, candidates: Option<&[u32]>) -> Result<Self> {
         let all = model.factors.items();
         let mut items = match candidates {
             Some(items) => items.to_vec(),
@@ -353,32 +367,7 @@ impl<'a> Field<'a> {
                 positions[item as usize] = position;
             }
         }
-        let f = &model.factors;
-        let rows = match by {
-            RankBy::Model => items.iter().flat_map(|&item| f.item(item)).copied().collect(),
-            RankBy::Popularity | RankBy::ItemBias => Vec::new(),
-        };
-        let bias = |&item: &u32| match by {
-            RankBy::Popularity => model.item_ratings[item as usize] as f32,
-            _ => f.item_bias[item as usize],
-        };
-        let bias = items.iter().map(bias).collect();
-        Ok(Self { model, by, items, positions, rows, bias })
-    }
-
-    fn candidates(&self) -> Candidates<'_> {
-        let factors = self.model.factors.factors;
-        Candidates { factors, rows: &self.rows, bias: &self.bias }
-    }
-
-    /// The users' factors; nothing where every user ranks alike.
-    fn queries(&self, users: &[u32]) -> Vec<f32> {
-        match self.by {
-            RankBy::Model => {
-                users.iter().flat_map(|&user| self.model.factors.user(user)).copied().collect()
-            }
-            RankBy::Popularity | RankBy::ItemBias => Vec::new(),
-        }
+        Ok(Self { model, items, positions })
     }
 
     fn position(&self, item: u32) -> Option<u32> {

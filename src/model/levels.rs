@@ -44,11 +44,16 @@ pub fn log_level_probability(mean: f64, deviation: f64, thresholds: &[f64], leve
 }
 
 /// The expected value of a level, as [`level_probabilities`]; `levels` are the values, ascending.
-pub fn expected_level(mean: f64, deviation: f64, thresholds: &[f64], levels: &[f32]) -> f64 {
-    let first = levels.first().map_or(0.0, |&level| f64::from(level));
+pub fn expected_level<T: Into<f64> + Copy>(
+    mean: f64,
+    deviation: f64,
+    thresholds: &[f64],
+    levels: &[T],
+) -> f64 {
+    let first = levels.first().map_or(0.0, |&level| level.into());
     let steps = levels.windows(2).zip(thresholds);
-    let step = |(pair, threshold): (&[f32], &f64)| {
-        f64::from(pair[1] - pair[0]) * upper_tail((threshold - mean) / deviation)
+    let step = |(pair, threshold): (&[T], &f64)| {
+        (pair[1].into() - pair[0].into()) * upper_tail((threshold - mean) / deviation)
     };
     first + steps.map(step).sum::<f64>()
 }

@@ -122,6 +122,11 @@ impl<'a> Predictive<'a> {
         self.samples
     }
 
+    /// To what `r̂` is bounded, where `--clip` asks for it.
+    pub fn range(&self) -> Option<[f64; 2]> {
+        self.range
+    }
+
     /// What `f` makes of the distribution of every pair, in order: of the rating, or with `credible`
     /// of `r̂` alone, the noise left out. Pairs are of the model's rows, or
     /// [`UNKNOWN`]. The result does not depend on the number of threads.

@@ -1,65 +1,98 @@
-//! The items that may be recommended.
+//! The items that may be recommended, and by what they are scored.
 
-use crate::backend::Candidates;
-use crate::model::Model;
+use super::posterior::{Criterion, SampleScores};
+use super::{ExactRanker, Scored};
+use crate::backend::{Backend, Candidates};
+use crate::model::{Factors, Model, Predictive, Samples};
+use crate::{Error, Result};
 use std::borrow::Cow;
 
-/// All items of a model, or a part of them, as the ranker takes them: ascending, so that equal
-/// scores go by item index.
+/// All items of a model, or a part of them, as they are ranked: ascending, so that equal scores go
+/// by item index.
 pub struct Catalogue<'m> {
-    factors: usize,
-    /// (candidates, factors).
-    rows: Cow<'m, [f32]>,
-    /// (candidates).
-    bias: Cow<'m, [f32]>,
     /// The item of each candidate; nothing where all items are candidates.
     items: Option<Vec<u32>>,
+    len: usize,
+    scoring: Scoring<'m>,
+}
+
+/// What a candidate's score is.
+enum Scoring<'m> {
+    /// `c_i + p_u·q_i`, to which `μ + b_u` is added.
+    Factors { model: &'m Model, rows: Cow<'m, [f32]>, bias: Cow<'m, [f32]> },
+    /// `Σ_s c_i + p_u·q_i`, whose mean `Σ_s μ + b_u` completes: a product of rows that are as long as
+    /// all samples' together.
+    Stacked { model: &'m Model, samples: &'m Samples, rows: Vec<f32>, bias: Vec<f32> },
+    /// Whatever a criterion makes of the samples' scores.
+    Sampled(SampleScores<'m>),
 }
 
 impl<'m> Catalogue<'m> {
-    /// Every item.
+    /// Every item, by the model's factors.
     pub fn all(model: &'m Model) -> Self {
-        let f = &model.factors;
-        Catalogue {
-            factors: f.factors,
-            rows: Cow::Borrowed(&f.item_factors),
-            bias: Cow::Borrowed(&f.item_bias),
-            items: None,
-        }
+        Self::filtered(model, |_| true)
     }
 
-    /// The items that `keep` accepts.
-    pub fn filtered(model: &'m Model, mut keep: impl FnMut(u32) -> bool) -> Self {
+    /// The items that `keep` accepts, by the model's factors.
+    pub fn filtered(model: &'m Model, keep: impl FnMut(u32) -> bool) -> Self {
         let f = &model.factors;
-        let items: Vec<u32> = (0..f.items() as u32).filter(|&item| keep(item)).collect();
-        if items.len() == f.items() {
-            return Self::all(model);
-        }
-        Catalogue {
-            factors: f.factors,
-            rows: items.iter().flat_map(|&item| f.item(item).iter().copied()).collect(),
-            bias: items.iter().map(|&item| f.item_bias[item as usize]).collect(),
-            items: Some(items),
-        }
+        let (items, len) = kept(f.items(), keep);
+        let (rows, bias) = match &items {
+            None => (Cow::Borrowed(&f.item_factors[..]), Cow::Borrowed(&f.item_bias[..])),
+            Some(items) => (
+                items.iter().flat_map(|&item| f.item(item)).copied().collect(),
+                items.iter().map(|&item| f.item_bias[item as usize]).collect(),
+            ),
+        };
+        Catalogue { items, len, scoring: Scoring::Factors { model, rows, bias } }
+    }
+
+    /// The items that `keep` accepts, by what the samples of a Bayesian model say of them.
+    ///
+    /// # Errors
+    /// As [`Criterion::check`].
+    pub fn by_samples(
+        predictive: &'m Predictive<'m>,
+        criterion: Criterion,
+        keep: impl FnMut(u32) -> bool,
+    ) -> Result<Self> {
+        criterion.check()?;
+        let (model, samples) = (predictive.model(), predictive.samples());
+        let (items, len) = kept(model.factors.items(), keep);
+        // Only the mean of what is not bounded and not a level is that of products.
+        let linear = predictive.range().is_none() && samples.levels.is_empty();
+        let scoring = match linear && criterion == Criterion::Mean {
+            true => {
+                let mut rows = Vec::with_capacity(len * width(samples));
+                for candidate in 0..len as u32 {
+                    let item = items.as_ref().map_or(candidate, |items| items[candidate as usize]);
+                    let bias = |f: &Factors| f.item_bias[item as usize];
+                    stack(samples, &mut rows, |f| f.item(item), bias);
+                }
+                Scoring::Stacked { model, samples, rows, bias: vec![0.0; len] }
+            }
+            false => Scoring::Sampled(SampleScores::new(predictive, criterion)),
+        };
+        Ok(Catalogue { items, len, scoring })
     }
 
     /// How many items there are.
     pub fn len(&self) -> usize {
-        self.bias.len()
+        self.len
     }
 
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
-        self.bias.is_empty()
+        self.len == 0
     }
 
     /// The item of a candidate.
-    pub(super) fn item(&self, row: u32) -> u32 {
+    pub(crate) fn item(&self, row: u32) -> u32 {
         self.items.as_ref().map_or(row, |items| items[row as usize])
     }
 
     /// The candidates among ascending `items`, ascending.
-    pub(super) fn rows_of<'s>(&self, items: &'s [u32]) -> Cow<'s, [u32]> {
+    pub(crate) fn rows_of<'s>(&self, items: &'s [u32]) -> Cow<'s, [u32]> {
         match &self.items {
             None => Cow::Borrowed(items),
             Some(all) => {
@@ -69,8 +102,148 @@ impl<'m> Catalogue<'m> {
         }
     }
 
-    /// As the ranker takes them.
-    pub(super) fn candidates(&self) -> Candidates<'_> {
-        Candidates { factors: self.factors, rows: &self.rows, bias: &self.bias }
+    /// Bytes that ranking for one user takes, beside his list.
+    pub(super) fn bytes_a_user(&self) -> usize {
+        match &self.scoring {
+            Scoring::Factors { model, .. } => 4 * model.factors.factors,
+            Scoring::Stacked { samples, .. } => 4 * width(samples),
+            // Scores are bounded where they are made.
+            Scoring::Sampled(_) => 0,
+        }
+    }
+
+    /// What ranks the candidates on a backend.
+    ///
+    /// # Errors
+    /// Numbers that are not finite, candidates that do not fit the device.
+    pub(crate) fn ranker<'a>(&'a self, backend: &'a dyn Backend) -> Result<CatalogueRanker<'a>> {
+        let (factors, rows, bias) = match &self.scoring {
+            Scoring::Factors { model, rows, bias } => (model.factors.factors, &rows[..], &bias[..]),
+            Scoring::Stacked { samples, rows, bias, .. } => (width(samples), &rows[..], &bias[..]),
+            Scoring::Sampled(scores) => {
+                return Ok(CatalogueRanker::Sampled { scores, catalogue: self });
+            }
+        };
+        let ranker = ExactRanker::new(backend, Candidates { factors, rows, bias })?;
+        Ok(CatalogueRanker::Products { ranker, catalogue: self })
+    }
+
+    /// What stands on the users' side of the products: (users, columns).
+    fn queries(&self, users: &[u32]) -> Vec<f32> {
+        match &self.scoring {
+            Scoring::Factors { model, .. } => {
+                users.iter().flat_map(|&user| model.factors.user(user)).copied().collect()
+            }
+            Scoring::Stacked { samples, .. } => {
+                let mut queries = Vec::with_capacity(users.len() * width(samples));
+                for &user in users {
+                    stack(samples, &mut queries, |f| f.user(user), |_| 1.0);
+                }
+                queries
+            }
+            Scoring::Sampled(_) => Vec::new(),
+        }
+    }
+
+    /// The prediction that a user's score of a candidate stands for, in the unit of the model.
+    pub(super) fn prediction(&self, user: u32, score: f64) -> f64 {
+        let own = |f: &Factors| f64::from(f.global_mean) + f64::from(f.user_bias[user as usize]);
+        match &self.scoring {
+            Scoring::Factors { model, .. } => model.in_unit(own(&model.factors) + score),
+            Scoring::Stacked { model, samples, .. } => {
+                let own: f64 = samples.samples.iter().map(|sample| own(&sample.factors)).sum();
+                model.in_unit((own + score) / samples.samples.len() as f64)
+            }
+            Scoring::Sampled(scores) => scores.prediction(score),
+        }
+    }
+}
+
+/// Ascending items, where not all are kept, and how many are.
+fn kept(items: usize, mut keep: impl FnMut(u32) -> bool) -> (Option<Vec<u32>>, usize) {
+    let kept: Vec<u32> = (0..items as u32).filter(|&item| keep(item)).collect();
+    let len = kept.len();
+    (Some(kept).filter(|_| len < items), len)
+}
+
+/// Columns of a stacked row.
+fn width(samples: &Samples) -> usize {
+    samples.samples.iter().map(|sample| sample.factors.factors + 1).sum()
+}
+
+/// Appends the stacked row: each sample's factors, and what stands beside them.
+fn stack<'s>(
+    samples: &'s Samples,
+    to: &mut Vec<f32>,
+    factors: impl Fn(&'s Factors) -> &'s [f32],
+    beside: impl Fn(&Factors) -> f32,
+) {
+    for sample in &samples.samples {
+        to.extend_from_slice(factors(&sample.factors));
+        to.push(beside(&sample.factors));
+    }
+}
+
+/// Ranks a catalogue for users of the model, exactly, however it is scored.
+pub(crate) enum CatalogueRanker<'a> {
+    /// Scores are products of rows.
+    Products { ranker: ExactRanker<'a>, catalogue: &'a Catalogue<'a> },
+    /// Scores are made of those of samples.
+    Sampled { scores: &'a SampleScores<'a>, catalogue: &'a Catalogue<'a> },
+}
+
+impl CatalogueRanker<'_> {
+    /// The `n` best candidates of each user, as [`ExactRanker::top`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn top(
+        &mut self,
+        users: &[u32],
+        excluded: &[&[u32]],
+        n: usize,
+    ) -> Result<Vec<Vec<Scored>>> {
+        match self {
+            Self::Products { ranker, catalogue } => {
+                ranker.top(&catalogue.queries(users), excluded, n)
+            }
+            Self::Sampled { scores, catalogue } => Ok(scores.top(catalogue, users, excluded, n)),
+        }
+    }
+
+    /// As [`top`](Self::top), for users whose factors are not the model's: (users, factors).
+    ///
+    /// # Errors
+    /// As there; scores that are no products.
+    pub fn top_of(
+        &mut self,
+        queries: &[f32],
+        excluded: &[&[u32]],
+        n: usize,
+    ) -> Result<Vec<Vec<Scored>>> {
+        match self {
+            Self::Products { ranker, .. } => ranker.top(queries, excluded, n),
+            Self::Sampled { .. } => Err(Error::data("scores of samples are not explained")),
+        }
+    }
+
+    /// Better and equal candidates of each relevant one, as [`ExactRanker::ranks`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn ranks(
+        &mut self,
+        users: &[u32],
+        excluded: &[&[u32]],
+        relevant: &[&[u32]],
+    ) -> Result<Vec<Vec<[u64; 2]>>> {
+        match self {
+            Self::Products { ranker, catalogue } => {
+                ranker.ranks(&catalogue.queries(users), excluded, relevant)
+            }
+            Self::Sampled { scores, catalogue } => {
+                Ok(scores.ranks(catalogue, users, excluded, relevant))
+            }
+        }
     }
 }

@@ -1,20 +1,11 @@
 //! Exact ranking: a device proposes in f32, f64 decides.
 
+use super::order::{Scored, best, better, rank};
 use crate::backend::{Backend, Candidates, Counted, Interval, Ranker, WITHIN};
 use crate::{Error, Result};
 use rayon::prelude::*;
-use std::cmp::Ordering;
 use std::collections::HashMap;
 use std::sync::OnceLock;
-
-/// A candidate in a list.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Scored {
-    /// The candidate's row.
-    pub row: u32,
-    /// `bias + query · row`, the products summed in f64 in order of the factors.
-    pub score: f64,
-}
 
 /// Ranks candidates by `bias + query · row` in f64: the lists and ranks are those of a sort of all
 /// candidates, and the same on every backend.
@@ -135,7 +126,7 @@ impl<'a> ExactRanker<'a> {
             let excluded = excluded.get(j).copied().unwrap_or_default();
             let counted = &counted[starts[j]..starts[j + 1]];
             let mut all = None;
-            let rank = |(at, relevant): (usize, &Scored)| {
+            let rank_of = |(at, relevant): (usize, &Scored)| {
                 let itself = excluded.binary_search(&relevant.row).is_err();
                 match counted.get(at) {
                     Some(counted) if bound == 0.0 => [
@@ -151,14 +142,11 @@ impl<'a> ExactRanker<'a> {
                             scores.sort_unstable_by(f64::total_cmp);
                             scores
                         });
-                        let worse = all.partition_point(|&score| score < relevant.score);
-                        let not_better = all.partition_point(|&score| score <= relevant.score);
-                        let equal = ((not_better - worse) as u64).saturating_sub(itself.into());
-                        [(all.len() - not_better) as u64, equal]
+                        rank(all, relevant.score, itself)
                     }
                 }
             };
-            scored.iter().enumerate().map(rank).collect()
+            scored.iter().enumerate().map(rank_of).collect()
         });
         Ok(ranks.collect())
     }
@@ -168,11 +156,6 @@ impl<'a> ExactRanker<'a> {
 fn round_up(x: f64) -> f32 {
     let near = x as f32;
     if f64::from(near) < x { near.next_up() } else { near }
-}
-
-/// No score is −0: sums of products start at 0.
-fn better(a: &Scored, b: &Scored) -> Ordering {
-    b.score.total_cmp(&a.score).then(a.row.cmp(&b.row))
 }
 
 /// Candidates, and what bounds the error of their scores in f32.
@@ -286,13 +269,7 @@ impl<'a> Scorer<'a> {
 
     /// The best `n` by a scan of all candidates.
     fn scan(&self, query: &[f32], excluded: Option<&&[u32]>, n: usize) -> Vec<Scored> {
-        let mut scored = self.scores(query, excluded.copied().unwrap_or_default());
-        if scored.len() > n {
-            scored.select_nth_unstable_by(n - 1, better);
-            scored.truncate(n);
-        }
-        scored.sort_unstable_by(better);
-        scored
+        best(self.scores(query, excluded.copied().unwrap_or_default()), n)
     }
 
     fn scores(&self, query: &[f32], excluded: &[u32]) -> Vec<Scored> {

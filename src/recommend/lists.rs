@@ -1,6 +1,6 @@
 //! Lists of the best items for users, in bounded memory.
 
-use super::{Catalogue, ExactRanker, Explained, Explainer, Explanation, Scored};
+use super::{Catalogue, CatalogueRanker, Explained, Explainer, Explanation, Scored};
 use crate::backend::Backend;
 use crate::model::{Model, Seen};
 use crate::{Error, Result};
@@ -28,7 +28,7 @@ pub struct Recommendation {
 pub struct Recommender<'a> {
     model: &'a Model,
     catalogue: &'a Catalogue<'a>,
-    ranker: ExactRanker<'a>,
+    ranker: CatalogueRanker<'a>,
     seen: Option<&'a Seen>,
     explain: Option<(&'a Explainer<'a>, &'a Seen)>,
 }
@@ -52,7 +52,7 @@ impl<'a> Recommender<'a> {
         if seen.is_some_and(|seen| (seen.users(), seen.items()) != sizes) {
             return Err(Error::data("the record of seen items is another model's"));
         }
-        let ranker = ExactRanker::new(backend, catalogue.candidates())?;
+        let ranker = catalogue.ranker(backend)?;
         Ok(Recommender { model, catalogue, ranker, seen, explain: None })
     }
 
@@ -91,7 +91,8 @@ impl<'a> Recommender<'a> {
             Some(_) => 8 * (k + 1) * (k + 1) + n * 256 * size_of::<(u32, f64)>(),
             None => 0,
         };
-        (AT_ONCE / (4 * k + n * entry + excluded + explained)).clamp(1, MOST_USERS)
+        let scores = self.catalogue.bytes_a_user();
+        (AT_ONCE / (scores + n * entry + excluded + explained).max(1)).clamp(1, MOST_USERS)
     }
 
     /// Hands each user's list of the `n` best items to `each`, in order of `users`: best first,
@@ -136,40 +137,43 @@ impl<'a> Recommender<'a> {
                 .collect::<Result<_>>()?,
             None => Vec::new(),
         };
-        let mut queries: Vec<f32> = Vec::with_capacity(users.len() * f.factors);
-        for (at, &user) in users.iter().enumerate() {
-            match explained.get(at) {
-                Some(explained) => queries.extend(explained.factors().iter().map(|&x| x as f32)),
-                None => queries.extend_from_slice(f.user(user)),
-            }
-        }
         let catalogue = self.catalogue;
         let seen_rows: Vec<Cow<[u32]>> = match self.seen {
             Some(seen) => users.iter().map(|&u| catalogue.rows_of(seen.items_of(u))).collect(),
             None => Vec::new(),
         };
         let excluded: Vec<&[u32]> = seen_rows.iter().map(|rows| &**rows).collect();
-        let lists = self.ranker.top(&queries, &excluded, n)?;
+        let lists = match explained.is_empty() {
+            true => self.ranker.top(users, &excluded, n)?,
+            false => {
+                let rows = explained.iter().flat_map(|explained| explained.factors());
+                let rows: Vec<f32> = rows.map(|&x| x as f32).collect();
+                self.ranker.top_of(&rows, &excluded, n)?
+            }
+        };
         let model = self.model;
         let finish = |(at, list): (usize, Vec<Scored>)| -> Result<Vec<Recommendation>> {
-            let base = f64::from(f.global_mean) + f64::from(f.user_bias[users[at] as usize]);
+            let user = users[at];
             let mut list: Vec<Recommendation> = list
                 .into_iter()
                 .map(|scored| {
                     let item = catalogue.item(scored.row);
                     let explanation = explained.get(at).map(|explained| explained.score(item));
-                    let score = explanation.as_ref().map_or(base + scored.score, |e| e.score);
+                    let score = match &explanation {
+                        Some(explanation) => model.in_unit(explanation.score),
+                        None => catalogue.prediction(user, scored.score),
+                    };
                     Recommendation { item, score, explanation }
                 })
                 .collect();
             if !explained.is_empty() {
                 // The row that ranked them was rounded.
-                list.sort_by(|a, b| b.score.total_cmp(&a.score).then(a.item.cmp(&b.item)));
+                let score = |r: &Recommendation| r.explanation.as_ref().map_or(0.0, |e| e.score);
+                list.sort_by(|a, b| score(b).total_cmp(&score(a)).then(a.item.cmp(&b.item)));
             }
-            for entry in &mut list {
-                entry.score = model.in_unit(entry.score);
+            for entry in &list {
                 if !entry.score.is_finite() {
-                    let (user, item) = (model.users.name(users[at]), model.items.name(entry.item));
+                    let (user, item) = (model.users.name(user), model.items.name(entry.item));
                     let message =
                         format!("the prediction for user \"{user}\", item \"{item}\" overflows");
                     return Err(Error::data(message));

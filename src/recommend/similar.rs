@@ -3,7 +3,7 @@
 use super::{ExactRanker, Scored};
 use crate::backend::{Backend, Candidates};
 use crate::data::Side;
-use crate::model::Model;
+use crate::model::{Factors, Model, Predictive, Sample};
 use crate::{Error, Result};
 use rayon::prelude::*;
 use std::borrow::Cow;
@@ -30,14 +30,28 @@ pub struct Similar {
 
 /// Finds rows of one side of a model that are like a row of that side. Biases play no part.
 pub struct Neighbours<'a> {
-    model: &'a Model,
-    side: Side,
-    metric: Metric,
+    source: Source<'a>,
     backend: &'a dyn Backend,
-    /// (rows, factors): as they are ranked.
+    /// (rows, columns): as they are ranked.
     rows: Cow<'a, [f32]>,
+    columns: usize,
     /// (rows): zeros.
     bias: Vec<f32>,
+}
+
+/// Whose rows are compared, and how.
+#[derive(Clone, Copy)]
+struct Source<'a> {
+    /// The model's, or each sample's in turn.
+    sets: Sets<'a>,
+    side: Side,
+    metric: Metric,
+}
+
+#[derive(Clone, Copy)]
+enum Sets<'a> {
+    Model(&'a Factors),
+    Samples(&'a [Sample]),
 }
 
 /// Bytes of queries and lists that are in memory at once.
@@ -46,25 +60,38 @@ const AT_ONCE: usize = 64 << 20;
 impl<'a> Neighbours<'a> {
     /// Readies the rows of `side`; for cosines they are brought to length 1 (in f64, then rounded).
     pub fn new(backend: &'a dyn Backend, model: &'a Model, side: Side, metric: Metric) -> Self {
-        let f = &model.factors;
-        let (factors, count) = match side {
-            Side::User => (&f.user_factors, f.users()),
-            Side::Item => (&f.item_factors, f.items()),
+        Self::of(backend, Source { sets: Sets::Model(&model.factors), side, metric })
+    }
+
+    /// As [`new`](Self::new), by the mean inner product over the samples of a Bayesian model: the
+    /// cosine is that mean over the root of both rows' mean squared lengths, so that rows of which
+    /// little is known are like nothing.
+    ///
+    /// Factors of different samples may be turned against each other; inner products within a sample
+    /// know nothing of it.
+    pub fn by_samples(
+        backend: &'a dyn Backend,
+        predictive: &'a Predictive<'a>,
+        side: Side,
+        metric: Metric,
+    ) -> Self {
+        let samples = &predictive.samples().samples;
+        Self::of(backend, Source { sets: Sets::Samples(samples), side, metric })
+    }
+
+    fn of(backend: &'a dyn Backend, source: Source<'a>) -> Self {
+        let first = source.set(0);
+        let count = match source.side {
+            Side::User => first.users(),
+            Side::Item => first.items(),
         };
-        let rows = match metric {
-            Metric::Inner => Cow::Borrowed(factors.as_slice()),
-            Metric::Cosine => {
-                let mut unit = factors.clone();
-                unit.par_chunks_mut(f.factors.max(1)).for_each(|row| {
-                    let norm = inner(row, row).sqrt();
-                    if norm > 0.0 {
-                        row.iter_mut().for_each(|x| *x = (f64::from(*x) / norm) as f32);
-                    }
-                });
-                Cow::Owned(unit)
-            }
+        let columns = first.factors * source.sets();
+        let rows = match (source.sets, source.metric, source.side) {
+            (Sets::Model(f), Metric::Inner, Side::User) => Cow::Borrowed(&f.user_factors[..]),
+            (Sets::Model(f), Metric::Inner, Side::Item) => Cow::Borrowed(&f.item_factors[..]),
+            _ => Cow::Owned(source.stacked(count, columns)),
         };
-        Neighbours { model, side, metric, backend, rows, bias: vec![0.0; count] }
+        Neighbours { source, backend, rows, columns, bias: vec![0.0; count] }
     }
 
     /// Hands the `n` rows most like each of `rows` to `each`, in order of `rows`: the most alike
@@ -80,7 +107,7 @@ impl<'a> Neighbours<'a> {
         n: usize,
         mut each: impl FnMut(u32, &[Similar]) -> Result<()>,
     ) -> Result<()> {
-        let k = self.model.factors.factors;
+        let k = self.columns;
         let count = self.bias.len();
         let candidates = Candidates { factors: k, rows: &self.rows, bias: &self.bias };
         let mut ranker = ExactRanker::new(self.backend, candidates)?;
@@ -95,7 +122,7 @@ impl<'a> Neighbours<'a> {
                 return Ok(());
             }
             if let Some(row) = chunk.iter().find(|&&row| row as usize >= count) {
-                let side = self.side.name();
+                let side = self.source.side.name();
                 return Err(Error::data(format!("{side} {row} is none of {count}")));
             }
             let mut queries = Vec::with_capacity(chunk.len() * k);
@@ -104,11 +131,11 @@ impl<'a> Neighbours<'a> {
             }
             let excluded: Vec<&[u32]> = chunk.iter().map(std::slice::from_ref).collect();
             let lists = ranker.top(&queries, &excluded, n)?;
-            let (model, side, metric) = (self.model, self.side, self.metric);
+            let source = self.source;
             let lists: Vec<Vec<Similar>> = lists
                 .into_par_iter()
                 .zip(&chunk)
-                .map(|(list, &row)| rescored(model, side, metric, row, &list))
+                .map(|(list, &row)| source.rescored(row, &list))
                 .collect();
             for (&row, list) in chunk.iter().zip(&lists) {
                 each(row, list)?;
@@ -117,29 +144,69 @@ impl<'a> Neighbours<'a> {
     }
 }
 
-/// The list with the scores of the model's own factors.
-fn rescored(model: &Model, side: Side, metric: Metric, row: u32, list: &[Scored]) -> Vec<Similar> {
-    let factors = |row: u32| match side {
-        Side::User => model.factors.user(row),
-        Side::Item => model.factors.item(row),
-    };
-    let own = factors(row);
-    let norm = inner(own, own).sqrt();
-    let score = |scored: &Scored| {
-        let score = match metric {
-            Metric::Inner => scored.score,
-            Metric::Cosine => {
-                let other = factors(scored.row);
-                let norms = norm * inner(other, other).sqrt();
-                let product = inner(own, other);
-                if norms > 0.0 { (product / norms).clamp(-1.0, 1.0) } else { 0.0 }
+impl<'a> Source<'a> {
+    fn sets(&self) -> usize {
+        match self.sets {
+            Sets::Model(_) => 1,
+            Sets::Samples(samples) => samples.len(),
+        }
+    }
+
+    fn set(&self, set: usize) -> &'a Factors {
+        match self.sets {
+            Sets::Model(factors) => factors,
+            Sets::Samples(samples) => &samples[set].factors,
+        }
+    }
+
+    /// A row's factors in a set.
+    fn row(&self, set: usize, row: u32) -> &'a [f32] {
+        match self.side {
+            Side::User => self.set(set).user(row),
+            Side::Item => self.set(set).item(row),
+        }
+    }
+
+    /// The sum over the sets of the inner products of two rows.
+    fn product(&self, a: u32, b: u32) -> f64 {
+        (0..self.sets()).map(|set| inner(self.row(set, a), self.row(set, b))).sum()
+    }
+
+    /// Every row with its factors of all sets one after another: (rows, columns). For cosines they are
+    /// of length 1.
+    fn stacked(&self, count: usize, columns: usize) -> Vec<f32> {
+        let mut stacked = vec![0.0; count * columns];
+        let k = columns / self.sets();
+        stacked.par_chunks_mut(columns.max(1)).zip(0..count as u32).for_each(|(to, row)| {
+            for (set, to) in to.chunks_exact_mut(k).enumerate() {
+                to.copy_from_slice(self.row(set, row));
             }
+            let norm = self.product(row, row).sqrt();
+            if self.metric == Metric::Cosine && norm > 0.0 {
+                to.iter_mut().for_each(|x| *x = (f64::from(*x) / norm) as f32);
+            }
+        });
+        stacked
+    }
+
+    /// The list with the scores of the factors as they are.
+    fn rescored(&self, row: u32, list: &[Scored]) -> Vec<Similar> {
+        let norm = self.product(row, row).sqrt();
+        let score = |scored: &Scored| {
+            let score = match self.metric {
+                Metric::Inner => scored.score / self.sets() as f64,
+                Metric::Cosine => {
+                    let norms = norm * self.product(scored.row, scored.row).sqrt();
+                    let product = self.product(row, scored.row);
+                    if norms > 0.0 { (product / norms).clamp(-1.0, 1.0) } else { 0.0 }
+                }
+            };
+            Similar { row: scored.row, score }
         };
-        Similar { row: scored.row, score }
-    };
-    let mut list: Vec<Similar> = list.iter().map(score).collect();
-    list.sort_by(|a, b| b.score.total_cmp(&a.score).then(a.row.cmp(&b.row)));
-    list
+        let mut list: Vec<Similar> = list.iter().map(score).collect();
+        list.sort_by(|a, b| b.score.total_cmp(&a.score).then(a.row.cmp(&b.row)));
+        list
+    }
 }
 
 /// The inner product, summed in f64 in order of the factors.
