@@ -53,7 +53,8 @@ pub enum Purpose {
     ItemLatents = 4,
     /// Hyperparameters of the rows.
     Hyperparameters = 5,
-    /// Rows folded into a trained model.
+    /// Rows folded into a trained model, their latent values and noise, by the number of the sweep
+    /// (`recommend::draw_in`).
     FoldIn = 6,
     /// Which sample ranks for a user (Thompson sampling).
     Thompson = 7,

@@ -143,6 +143,7 @@ fn a_damaged_or_foreign_samples_file_is_refused() {
         ("item_bias", &single, "\"item_bias\" of sample 0 is not finite"),
         ("noise_precision", &double, "\"noise_precision\" of sample 0"),
         ("noise_precision", &zero, "\"noise_precision\" of sample 0"),
+        ("noise_shape", &zero, "\"noise_shape\" of sample 0"),
         ("noise_weights", &single, "\"noise_weights\" of sample 0"),
         ("noise_weights", &(-1.0_f32).to_le_bytes(), "\"noise_weights\" of sample 0"),
         ("popularity", &double, "\"popularity\""),

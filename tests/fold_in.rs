@@ -484,7 +484,7 @@ fn joining_grows_the_model_and_its_record() {
         timestamps: vec![],
     };
     let folded = fold_in(&Cpu::new(), &grown, Side::User, &ids, &ratings).unwrap();
-    let joined = folded.join(&mut grown, &seen).unwrap();
+    let joined = folded.join(&mut grown, None, &seen).unwrap();
     assert_eq!(grown.users.len(), USERS + 1);
     assert_eq!(grown.users.get("zoe"), Some(USERS as u32));
     assert_eq!(grown.factors.user(USERS as u32), &folded.factors[..3]);
@@ -509,13 +509,13 @@ fn joining_grows_the_model_and_its_record() {
         timestamps: vec![],
     };
     let folded = fold_in(&Cpu::new(), &grown, Side::Item, &ids, &ratings).unwrap();
-    let joined = folded.join(&mut grown, &joined).unwrap();
+    let joined = folded.join(&mut grown, None, &joined).unwrap();
     assert_eq!(joined.items_of(USERS as u32), [2, 7, ITEMS as u32]);
     assert_eq!(grown.item_ratings[ITEMS], 2);
     assert_eq!(grown.user_ratings[4], 1);
     assert_eq!(grown.run.data["folded_in_items"], 1);
     // Rows of one model do not join another.
-    assert!(folded.join(&mut model.clone(), &joined).is_err());
+    assert!(folded.join(&mut model.clone(), None, &joined).is_err());
 }
 
 const RATINGS: &str = "user,item,rating\n\

@@ -5,19 +5,21 @@ use super::output::{print_json, stdout, to_stdout};
 use super::progress::Steps;
 use super::{backend, info::counted};
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 use wgmf::backend::Backend;
 use wgmf::data::{Duplicates, ReadOptions, Side, Table, UNKNOWN, align, read};
-use wgmf::model::{Model, Seen, Unit, check_output};
-use wgmf::recommend::{FoldedIn, NewRows, fold_in};
+use wgmf::evaluate::{first_without_level, no_level};
+use wgmf::model::{Model, Predictive, Samples, Seen, Unit, check_output};
+use wgmf::recommend::{FoldedIn, NewRows, draw_in, fold_in};
 use wgmf::{Error, Result};
 
 /// Give new users (or items) their rows, the rest of the model as it is
 ///
 /// Each user that the model does not know gets the factors and the bias that fit his ratings best,
-/// the items as they are, by the objective the model was trained by: any solver, either loss. What
-/// is written is a whole model: evaluate, predict, recommend and export open it.
+/// the items as they are, by the objective the model was trained by: any solver, either loss. For
+/// --solver bayes they are drawn for each of its samples. What is written is a whole model: evaluate,
+/// predict, recommend and export open it.
 #[derive(clap::Args)]
 pub struct Args {
     /// The model directory that wgmf train wrote
@@ -68,6 +70,7 @@ pub fn run(args: Args) -> Result<()> {
     check_output(&args.output, args.force)?;
     let mut model = Model::open(&args.model)?;
     let mut seen = model.open_seen(&args.model)?;
+    let mut samples = open_samples(&model, &args.model)?;
     let (backend, why) = args.backend.open()?;
     say!("device: {} ({why})", backend.device().name);
     let new = NewRatings {
@@ -80,11 +83,11 @@ pub fn run(args: Args) -> Result<()> {
     };
     let before = ids(&model, new.side);
     let table = new.table(&model, &Steps::new(false))?;
-    let rows = new.rows(&model, &seen, &table)?;
+    let rows = new.rows(&model, samples.as_ref(), &seen, &table)?;
     let clock = Instant::now();
-    new.join(&*backend, &mut model, &mut seen, &rows)?;
+    new.join(&*backend, &mut model, samples.as_mut(), &mut seen, &rows)?;
     let seconds = clock.elapsed().as_secs_f64();
-    model.save_with(&args.output, &seen, None, args.force)?;
+    model.save_with(&args.output, &seen, samples.as_ref(), args.force)?;
     let side = new.side.name();
     let added = ids(&model, new.side) - before;
     let updated = rows.ids.len() - added;
@@ -114,20 +117,26 @@ fn ids(model: &Model, side: Side) -> usize {
     }
 }
 
-/// Folds new users into the model and its record, and returns the rows of all users of the file
+/// The samples of a Bayesian model, which it needs to fold anything in.
+fn open_samples(model: &Model, dir: &Path) -> Result<Option<Samples>> {
+    model.is_bayesian().then(|| model.open_samples(dir)).transpose()
+}
+
+/// Folds new users into the model, its samples and its record, and returns the rows of all users of the file
 /// that it knows now, in order of first appearance.
 pub fn users_of(
     backend: &dyn Backend,
     model: &mut Model,
+    samples: Option<&mut Samples>,
     seen: &mut Seen,
     new: &NewRatings,
     steps: &Steps,
 ) -> Result<Vec<u32>> {
     let table = new.table(model, steps)?;
-    let rows = new.rows(model, seen, &table)?;
+    let rows = new.rows(model, samples.as_deref(), seen, &table)?;
     // Users that are known have their lists even where nobody is new.
     if !rows.ids.is_empty() || rows.known.is_empty() {
-        new.join(backend, model, seen, &rows)?;
+        new.join(backend, model, samples, seen, &rows)?;
     }
     // What they have rated in this file is left out of their lists too.
     let mut rated = align(&table, &model.users, &model.items);
@@ -153,8 +162,22 @@ impl NewRatings<'_> {
     }
 
     /// The rows to be folded in; says what is left out.
-    fn rows(&self, model: &Model, seen: &Seen, table: &Table) -> Result<NewRows> {
+    fn rows(
+        &self,
+        model: &Model,
+        samples: Option<&Samples>,
+        seen: &Seen,
+        table: &Table,
+    ) -> Result<NewRows> {
         let rows = NewRows::of(model, seen, self.side, table, self.update)?;
+        if let Some(samples) = samples {
+            let predictive = Predictive::new(model, samples)?;
+            if let Some(row) = first_without_level(&predictive, &table.ratings.values) {
+                let (file, line) = table.origin(row);
+                let rating = format!("{file}:{line}: rating {}", table.ratings.values[row]);
+                return Err(no_level(&predictive, &rating));
+            }
+        }
         let (side, partner) = (self.side.name(), self.side.partner().name());
         let (own, partners) = match self.side {
             Side::User => (table.users.len(), table.items.len()),
@@ -187,6 +210,7 @@ impl NewRatings<'_> {
         &self,
         backend: &dyn Backend,
         model: &mut Model,
+        samples: Option<&mut Samples>,
         seen: &mut Seen,
         rows: &NewRows,
     ) -> Result<()> {
@@ -205,8 +229,11 @@ impl NewRatings<'_> {
                 ),
             }));
         }
-        let folded: FoldedIn = fold_in(backend, model, self.side, &rows.ids, &rows.ratings)?;
-        *seen = folded.join(model, seen)?;
+        let folded: FoldedIn = match &samples {
+            Some(samples) => draw_in(backend, model, samples, self.side, &rows.ids, &rows.ratings)?,
+            None => fold_in(backend, model, self.side, &rows.ids, &rows.ratings)?,
+        };
+        *seen = folded.join(model, samples, seen)?;
         Ok(())
     }
 }

@@ -109,7 +109,7 @@ pub fn run(args: Args) -> Result<()> {
     let mut model = Model::open(&args.model)?;
     let mut seen = model.open_seen(&args.model)?;
     // Whoever asks a model without samples for a quantile is told so.
-    let samples = match model.is_bayesian() || criterion != Criterion::Mean {
+    let mut samples = match model.is_bayesian() || criterion != Criterion::Mean {
         true => Some(model.open_samples(&args.model)?),
         false => None,
     };
@@ -141,7 +141,7 @@ pub fn run(args: Args) -> Result<()> {
                 update: false,
                 strict: args.strict,
             };
-            fold_in::users_of(&*backend, &mut model, &mut seen, &new, &steps)?
+            fold_in::users_of(&*backend, &mut model, samples.as_mut(), &mut seen, &new, &steps)?
         }
         None => users,
     };

@@ -256,6 +256,7 @@ impl Sampling {
         let state = |(factors, chain): &(Factors, Chain)| Sample {
             factors: factors.clone(),
             noise_precision: chain.noise.precision,
+            noise_shape: chain.noise.shape,
             noise_weights: chain.noise.weights.clone(),
             priors: chain.priors.clone(),
             thresholds: chain.thresholds.clone(),
@@ -270,7 +271,6 @@ impl Sampling {
             self.samples.write(&dir.join(SAMPLES), first)?;
         }
         let (chains, sweeps) = (self.chains.len(), self.traces.sweeps());
-        let shapes: Vec<f64> = self.chains.iter().map(|(_, chain)| chain.noise.shape).collect();
         let Traces { noise_precision, noise_shape, predictions } = &self.traces;
         let predictions: Vec<f64> = predictions.concat().concat();
         let watched = self.traces.predictions.len();
@@ -279,7 +279,6 @@ impl Sampling {
         }
         let mut tensors = tensors;
         tensors.extend([
-            Tensor::new("noise_shape", &[chains], &shapes),
             Tensor::new("held_out_sums", &[self.sums.len()], &self.sums),
             Tensor::new("held_out_probabilities", &[self.probabilities.len()], &self.probabilities),
             Tensor::of_parts("noise_precision_trace", &[chains, sweeps], series(noise_precision)),
@@ -300,7 +299,6 @@ impl Sampling {
         let header =
             Samples { precision: settings.sample_precision.unwrap_or_default(), ..states.header() };
         let chains = states.samples.len();
-        let shapes = file.read::<f64>("noise_shape", &[chains])?;
         let [sums] = file.shape("held_out_sums")?;
         let [levels] = file.shape("held_out_probabilities")?;
         let [watched, _, sweeps] = file.shape("prediction_trace")?;
@@ -319,13 +317,17 @@ impl Sampling {
         };
         let path = dir.join(SAMPLES);
         let samples = if path.exists() { Samples::read(&path, first)? } else { header };
-        let chain = |(sample, shape): (Sample, f64)| {
-            let Sample { factors, noise_precision, noise_weights, priors, thresholds } = sample;
-            let noise = Noise { precision: noise_precision, weights: noise_weights, shape };
+        let chain = |sample: Sample| {
+            let Sample { factors, priors, thresholds, .. } = sample;
+            let noise = Noise {
+                precision: sample.noise_precision,
+                weights: sample.noise_weights,
+                shape: sample.noise_shape,
+            };
             (factors, Chain { noise, priors, thresholds })
         };
         Ok(Sampling {
-            chains: states.samples.into_iter().zip(shapes).map(chain).collect(),
+            chains: states.samples.into_iter().map(chain).collect(),
             sums: file.read("held_out_sums", &[sums])?,
             probabilities: file.read("held_out_probabilities", &[levels])?,
             traces,

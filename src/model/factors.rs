@@ -1,5 +1,7 @@
 //! The embeddings themselves.
 
+use crate::data::Side;
+
 /// The parameters of `r̂(u,i) = μ + b_u + c_i + p_u · q_i`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Factors {
@@ -71,12 +73,46 @@ impl Factors {
         sum.sum()
     }
 
+    /// A side's factors, (rows, factors), and biases, (rows).
+    pub fn side(&self, side: Side) -> (&[f32], &[f32]) {
+        match side {
+            Side::User => (&self.user_factors, &self.user_bias),
+            Side::Item => (&self.item_factors, &self.item_bias),
+        }
+    }
+
+    /// The same, to be changed.
+    pub(crate) fn side_mut(&mut self, side: Side) -> (&mut Vec<f32>, &mut Vec<f32>) {
+        match side {
+            Side::User => (&mut self.user_factors, &mut self.user_bias),
+            Side::Item => (&mut self.item_factors, &mut self.item_bias),
+        }
+    }
+
+    /// Makes `factors`, (rows, factors), and `bias`, (rows), the rows `at` of a side, which then has
+    /// `count` rows; others that are new are zero.
+    pub(crate) fn put_rows(
+        &mut self,
+        side: Side,
+        at: &[u32],
+        count: usize,
+        factors: &[f32],
+        bias: &[f32],
+    ) {
+        let k = self.factors;
+        let (to, to_bias) = self.side_mut(side);
+        to.resize(count * k, 0.0);
+        to_bias.resize(count, 0.0);
+        for (from, &row) in at.iter().enumerate() {
+            let row = row as usize;
+            to[row * k..][..k].copy_from_slice(&factors[from * k..][..k]);
+            to_bias[row] = bias[from];
+        }
+    }
+
     /// The first row of a side that holds an infinity or a NaN.
-    pub fn first_non_finite(&self, side: crate::data::Side) -> Option<u32> {
-        let (factors, bias) = match side {
-            crate::data::Side::User => (&self.user_factors, &self.user_bias),
-            crate::data::Side::Item => (&self.item_factors, &self.item_bias),
-        };
+    pub fn first_non_finite(&self, side: Side) -> Option<u32> {
+        let (factors, bias) = self.side(side);
         let mut rows = factors.chunks_exact(self.factors.max(1)).zip(bias);
         let row = rows.position(|(row, b)| !b.is_finite() || row.iter().any(|x| !x.is_finite()));
         row.map(|row| row as u32)
@@ -84,7 +120,6 @@ impl Factors {
 
     /// Whether every number is finite.
     pub fn is_finite(&self) -> bool {
-        use crate::data::Side;
         self.global_mean.is_finite()
             && [Side::User, Side::Item].iter().all(|&s| self.first_non_finite(s).is_none())
     }

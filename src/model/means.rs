@@ -1,6 +1,6 @@
 //! Posterior means of factors.
 
-use super::{Factors, Samples};
+use super::{Factors, Sample, Samples};
 use crate::dense::orthogonal_factor;
 use rayon::prelude::*;
 
@@ -29,38 +29,15 @@ impl Samples {
     }
 
     fn turned(&self, reference: &Factors) -> Factors {
-        let k = reference.factors;
-        let all: Vec<&Factors> = self.samples.iter().map(|sample| &sample.factors).collect();
-        let turns: Vec<Vec<f64>> = all
-            .par_iter()
-            .map(|factors| orthogonal_factor(&products(factors, reference), k))
-            .collect();
-        let scale = 1.0 / all.len() as f64;
+        let turns = self.turns(reference);
         let rows = |of: fn(&Factors) -> &[f32]| {
-            let mut means = vec![0.0_f32; of(reference).len()];
-            means.par_chunks_mut((BLOCK * k).max(1)).enumerate().for_each(|(block, means)| {
-                let mut sum = vec![0.0; k];
-                for (row, mean) in means.chunks_exact_mut(k).enumerate() {
-                    sum.fill(0.0);
-                    for (factors, turn) in all.iter().zip(&turns) {
-                        let row = &of(factors)[(block * BLOCK + row) * k..][..k];
-                        for (x, turn) in row.iter().zip(turn.chunks_exact(k)) {
-                            let to = sum.iter_mut().zip(turn);
-                            to.for_each(|(sum, turn)| *sum += f64::from(*x) * turn);
-                        }
-                    }
-                    let to = mean.iter_mut().zip(&sum);
-                    to.for_each(|(mean, sum)| *mean = (sum * scale) as f32);
-                }
-            });
-            means
+            turns.mean_rows(&self.samples.iter().map(|s| of(&s.factors)).collect::<Vec<_>>())
         };
-        let biases = |of: fn(&Factors) -> &[f32]| -> Vec<f32> {
-            let mean = |row: usize| all.iter().map(|f| f64::from(of(f)[row])).sum::<f64>() * scale;
-            (0..of(reference).len()).map(|row| mean(row) as f32).collect()
+        let biases = |of: fn(&Factors) -> &[f32]| {
+            mean_numbers(&self.samples.iter().map(|s| of(&s.factors)).collect::<Vec<_>>())
         };
         Factors {
-            factors: k,
+            factors: reference.factors,
             user_factors: rows(|f| &f.user_factors),
             item_factors: rows(|f| &f.item_factors),
             user_bias: biases(|f| &f.user_bias),
@@ -68,6 +45,53 @@ impl Samples {
             global_mean: reference.global_mean,
         }
     }
+
+    /// The rotations that bring each sample nearest to `reference`.
+    pub(crate) fn turns(&self, reference: &Factors) -> Turns {
+        let factors = reference.factors;
+        let turn =
+            |sample: &Sample| orthogonal_factor(&products(&sample.factors, reference), factors);
+        Turns { factors, turns: self.samples.par_iter().map(turn).collect() }
+    }
+}
+
+/// A rotation of each sample's factors.
+pub(crate) struct Turns {
+    factors: usize,
+    /// (samples): (k, k), row-major.
+    turns: Vec<Vec<f64>>,
+}
+
+impl Turns {
+    /// The means of rows of which `all` has one set a sample, (rows, k), each set turned first.
+    pub fn mean_rows(&self, all: &[&[f32]]) -> Vec<f32> {
+        let k = self.factors;
+        let scale = 1.0 / all.len() as f64;
+        let mut means = vec![0.0_f32; all.first().map_or(0, |rows| rows.len())];
+        means.par_chunks_mut((BLOCK * k).max(1)).enumerate().for_each(|(block, means)| {
+            let mut sum = vec![0.0; k];
+            for (row, mean) in means.chunks_exact_mut(k).enumerate() {
+                sum.fill(0.0);
+                for (rows, turn) in all.iter().zip(&self.turns) {
+                    let row = &rows[(block * BLOCK + row) * k..][..k];
+                    for (x, turn) in row.iter().zip(turn.chunks_exact(k)) {
+                        let to = sum.iter_mut().zip(turn);
+                        to.for_each(|(sum, turn)| *sum += f64::from(*x) * turn);
+                    }
+                }
+                let to = mean.iter_mut().zip(&sum);
+                to.for_each(|(mean, sum)| *mean = (sum * scale) as f32);
+            }
+        });
+        means
+    }
+}
+
+/// The means of numbers of which `all` has one set a sample.
+pub(crate) fn mean_numbers(all: &[&[f32]]) -> Vec<f32> {
+    let scale = 1.0 / all.len() as f64;
+    let mean = |at: usize| all.iter().map(|x| f64::from(x[at])).sum::<f64>() * scale;
+    (0..all.first().map_or(0, |x| x.len())).map(|at| mean(at) as f32).collect()
 }
 
 /// `Σ x zᵀ` over the rows of both sides, `x` of `factors` and `z` of `reference`: (k, k).

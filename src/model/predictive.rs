@@ -44,7 +44,7 @@ impl Stranger {
     fn new(prior: &RowPrior, popularity: f64) -> Option<Self> {
         let mean = prior.mean_of(popularity);
         let wide = mean.len();
-        let width = if has_bias(prior) { wide } else { wide - 1 };
+        let width = if prior.has_bias() { wide } else { wide - 1 };
         let rows = prior.precision.chunks_exact(wide).take(width);
         let mut triangle: Vec<f64> = rows.flat_map(|row| &row[..width]).copied().collect();
         cholesky(&mut triangle, width).then_some(Self { mean, triangle, width })
@@ -75,13 +75,6 @@ impl Stranger {
         }
         covariance
     }
-}
-
-/// Whether a prior's last coordinate is drawn, not held at 0.
-fn has_bias(prior: &RowPrior) -> bool {
-    let k = prior.mean.len() - 1;
-    let last = &prior.precision[k * (k + 1)..];
-    prior.mean[k] != 0.0 || prior.slope[k] != 0.0 || last[..k].iter().any(|&x| x != 0.0)
 }
 
 /// Pairs whose samples are gathered at a time: what they touch stays in the processor's caches.

@@ -2,7 +2,6 @@
 
 use super::tensors::{AGAIN, Tensor, TensorFile, write};
 use super::{Factors, Popularity, RowPrior, Sample, Samples};
-use crate::data::{Ids, Side};
 use crate::train::SamplePrecision;
 use crate::{Error, Result};
 use half::f16;
@@ -17,45 +16,6 @@ const SIDES: [[&str; 5]; 2] = [
 
 /// The checksum of the model's factors.
 const MODEL: &str = "model_checksum";
-
-impl Sample {
-    /// Makes sure that the factors can be stored in `precision`. `names` are of users and items, for
-    /// the error.
-    ///
-    /// # Errors
-    /// A factor beyond what 16 bits hold.
-    pub fn check_precision(&self, precision: SamplePrecision, names: (&Ids, &Ids)) -> Result<()> {
-        let f = &self.factors;
-        if precision == SamplePrecision::F32 {
-            return Ok(());
-        }
-        for (side, factors, ids) in
-            [(Side::User, &f.user_factors, names.0), (Side::Item, &f.item_factors, names.1)]
-        {
-            let large = |x: &f32| x.is_finite() && !f16::from_f32(*x).is_finite();
-            if let Some(at) = factors.iter().position(large) {
-                return Err(Error::data(format!(
-                    "a sample of the factors of {} \"{}\" is {:e}, beyond 16 bits; give \
-                     --sample-precision f32",
-                    side.name(),
-                    ids.name((at / f.factors) as u32),
-                    factors[at]
-                )));
-            }
-        }
-        Ok(())
-    }
-
-    /// Rounds the factors to what `precision` stores, so that a sample is the same before it is
-    /// written and after.
-    pub fn round(&mut self, precision: SamplePrecision) {
-        if precision == SamplePrecision::F16 {
-            let f = &mut self.factors;
-            let factors = f.user_factors.iter_mut().chain(&mut f.item_factors);
-            factors.for_each(|x| *x = f16::from_f32(*x).to_f32());
-        }
-    }
-}
 
 impl Samples {
     /// The name of the file in a model directory.
@@ -76,14 +36,14 @@ impl Samples {
         let wide = k as u64 + 1;
         let (users, items) = (users as u64, items as u64);
         let rows = (users + items) * (k as u64 * factor + 4);
-        let one = rows + (users + 1) * 4 + 2 * 8 * wide * (wide + 2) + 8;
+        let one = rows + (users + 1) * 4 + 2 * 8 * wide * (wide + 2) + 2 * 8;
         samples as u64 * one
     }
 
     /// Writes `samples.safetensors` into `dir`, of `S` samples of the model with posterior means
     /// `means`: `user_factors` (S, users, k) and `item_factors` as float16 or float32, `user_bias`
     /// (S, users), `item_bias` and `noise_weights` (S, users + 1) as float32, and as float64
-    /// `noise_precision` (S), `user_prior_mean` and `user_prior_slope` (S, k + 1),
+    /// `noise_precision` and `noise_shape` (S), `user_prior_mean` and `user_prior_slope` (S, k + 1),
     /// `user_prior_precision` (S, k + 1, k + 1) and those of items, `popularity` (2, 2): center and
     /// scale of users and of items. Where ratings are levels also `levels` (L) as float32 and
     /// `thresholds` (S, L − 1) as float64. `model_checksum` (1) as uint32 is
@@ -119,11 +79,13 @@ impl Samples {
         }
         let each = |of: fn(&Sample) -> f64| self.samples.iter().map(of).collect::<Vec<_>>();
         let noise_precision = each(|sample| sample.noise_precision);
+        let noise_shape = each(|sample| sample.noise_shape);
         let popularity = self.popularity.map(|p| [p.center, p.scale]).concat();
         let checksum = [means.checksum()];
         let samples = &self.samples;
         let mut tensors = vec![
             Tensor::new("noise_precision", &[count], &noise_precision),
+            Tensor::new("noise_shape", &[count], &noise_shape),
             Tensor::of_parts(
                 "noise_weights",
                 &[count, rows[0] + 1],
@@ -190,6 +152,7 @@ impl Samples {
         }
         let (k, rows) = (means.factors, [means.users(), means.items()]);
         let noise_precision = file.read::<f64>("noise_precision", &[count])?;
+        let noise_shape = file.read::<f64>("noise_shape", &[count])?;
         let popularity = file.read::<f64>("popularity", &[2, 2])?;
         let popularity =
             [0, 2].map(|at| Popularity { center: popularity[at], scale: popularity[at + 1] });
@@ -205,7 +168,9 @@ impl Samples {
             false => SamplePrecision::F32,
         };
         let mut samples = Vec::new();
-        for (at, noise_precision) in noise_precision.into_iter().enumerate() {
+        for (at, (noise_precision, noise_shape)) in
+            noise_precision.into_iter().zip(noise_shape).enumerate()
+        {
             let mut sample = Sample {
                 factors: Factors {
                     factors: k,
@@ -213,6 +178,7 @@ impl Samples {
                     ..Factors::default()
                 },
                 noise_precision,
+                noise_shape,
                 noise_weights: file.read_part("noise_weights", &[count, rows[0] + 1], at)?,
                 ..Sample::default()
             };
@@ -252,7 +218,7 @@ impl Samples {
     }
 
     /// What is wrong with these samples of the model with posterior means `means`.
-    fn check(&self, means: &Factors) -> Result<(), String> {
+    pub(crate) fn check(&self, means: &Factors) -> Result<(), String> {
         if self.samples.is_empty() {
             return Err("there are no samples".into());
         }
@@ -284,8 +250,12 @@ impl Samples {
             if !shapes.into_iter().chain(sides).all(|agrees| agrees) {
                 return Err(format!("the shape {of} is not that of the model"));
             }
-            if !(sample.noise_precision.is_finite() && sample.noise_precision > 0.0) {
-                return Err(format!("\"noise_precision\" {of} is not finite and above 0"));
+            for (name, x) in
+                [("noise_precision", sample.noise_precision), ("noise_shape", sample.noise_shape)]
+            {
+                if !(x.is_finite() && x > 0.0) {
+                    return Err(format!("\"{name}\" {of} is not finite and above 0"));
+                }
             }
             if !sample.noise_weights.iter().all(|&a| a.is_finite() && a > 0.0) {
                 return Err(format!("\"noise_weights\" {of} are not all finite and above 0"));

@@ -4,12 +4,12 @@ use super::logistic;
 use super::objective::RowObjective;
 use crate::backend::{Backend, RowProblem};
 use crate::data::{Ids, Ratings, Side, UNKNOWN};
-use crate::model::{Factors, Model, Seen};
+use crate::model::{DrawnRows, Factors, Model, Samples, Seen};
 use crate::train::Loss;
 use crate::{Error, Result};
 use std::ops::ControlFlow;
 
-/// Rows that were solved from ratings, and these.
+/// Rows that were solved (of a Bayesian model drawn) from ratings, and these.
 #[derive(Clone, Debug, Default)]
 pub struct FoldedIn {
     /// The ids of the rows.
@@ -18,8 +18,10 @@ pub struct FoldedIn {
     pub factors: Vec<f32>,
     /// (rows); zeros for a model without biases.
     pub bias: Vec<f32>,
-    side: Option<Side>,
-    ratings: Ratings,
+    /// Of a Bayesian model the draws for each of its samples, of which the rows are the means.
+    pub draws: Vec<DrawnRows>,
+    pub(super) side: Option<Side>,
+    pub(super) ratings: Ratings,
 }
 
 /// Calls of coordinate descent, at most; each visits every coordinate several times.
@@ -30,7 +32,9 @@ const STILL: f32 = 1e-5;
 /// Solves the rows of `ids`, users or items by `side`, from their `ratings`, by the objective the
 /// model was trained by: the row that a further half sweep of alternating least squares would give
 /// them (for logistic loss by Newton's method to convergence, for nonnegative factors by coordinate
-/// descent until no number moves by more than 1e-5 of the row's largest, or 200 calls of it). The gradient solvers' objective is the same sum, so their models take part.
+/// descent until no number moves by more than 1e-5 of the row's largest, or 200 calls of it). The gradient solvers'
+/// objective is the same sum, so their models take part; for a model of the sampler there is
+/// [`draw_in`](super::draw_in).
 ///
 /// `ratings` are transformed as in training; on the folded side indices count `ids`, on the other
 /// the model's rows. A row without ratings becomes zero. The model stays as it is;
@@ -86,32 +90,9 @@ pub fn fold_in(
     ratings: &Ratings,
 ) -> Result<FoldedIn> {
     let objective = RowObjective::of(model)?;
-    let (own, partners) = match side {
-        Side::User => (&ratings.users, &ratings.items),
-        Side::Item => (&ratings.items, &ratings.users),
-    };
+    check_rows(model, side, ids, ratings, |rating| objective.objection(rating))?;
     let f = &model.factors;
-    let known = match side {
-        Side::User => f.items(),
-        Side::Item => f.users(),
-    };
-    for ((&row, &partner), &rating) in own.iter().zip(partners).zip(&ratings.values) {
-        if row as usize >= ids.len() || partner as usize >= known {
-            return Err(Error::data(format!(
-                "rating of {} {row} lies outside {} new and {known} known rows",
-                side.name(),
-                ids.len()
-            )));
-        }
-        if let Some(objection) = objective.objection(rating) {
-            let id = ids.name(row);
-            return Err(Error::data(format!(
-                "rating {rating} of {} \"{id}\": {objection}",
-                side.name()
-            )));
-        }
-    }
-    let start = start(model, side, ids.len());
+    let start = start(f, side, ids.len());
     let (factors, bias) = match objective.loss {
         Loss::Logistic => logistic::solve(backend, &objective, side, start, ratings, ids)?,
         Loss::Squared if objective.nonnegative => {
@@ -129,12 +110,50 @@ pub fn fold_in(
             objective.reg
         )));
     }
-    Ok(FoldedIn { ids: ids.clone(), factors, bias, side: Some(side), ratings: ratings.clone() })
+    Ok(FoldedIn {
+        ids: ids.clone(),
+        factors,
+        bias,
+        draws: Vec::new(),
+        side: Some(side),
+        ratings: ratings.clone(),
+    })
 }
 
-/// The model's other side beside zeros for `rows` new rows of `side`.
-fn start(model: &Model, side: Side, rows: usize) -> Factors {
-    let f = &model.factors;
+/// Makes sure that `ratings` are of rows that there are, and that there is no `objection` to any.
+pub(super) fn check_rows(
+    model: &Model,
+    side: Side,
+    ids: &Ids,
+    ratings: &Ratings,
+    objection: impl Fn(f32) -> Option<&'static str>,
+) -> Result<()> {
+    let (own, partners) = match side {
+        Side::User => (&ratings.users, &ratings.items),
+        Side::Item => (&ratings.items, &ratings.users),
+    };
+    let known = model.factors.side(side.partner()).1.len();
+    for ((&row, &partner), &rating) in own.iter().zip(partners).zip(&ratings.values) {
+        if row as usize >= ids.len() || partner as usize >= known {
+            return Err(Error::data(format!(
+                "rating of {} {row} lies outside {} new and {known} known rows",
+                side.name(),
+                ids.len()
+            )));
+        }
+        if let Some(objection) = objection(rating) {
+            let id = ids.name(row);
+            return Err(Error::data(format!(
+                "rating {rating} of {} \"{id}\": {objection}",
+                side.name()
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// The other side of `f` beside zeros for `rows` new rows of `side`.
+pub(super) fn start(f: &Factors, side: Side, rows: usize) -> Factors {
     let (zeros, no_bias) = (vec![0.0; rows * f.factors], vec![0.0; rows]);
     match side {
         Side::User => Factors {
@@ -240,7 +259,7 @@ fn part(side: Side, ratings: &Ratings, rows: &[usize], count: usize) -> Ratings 
 }
 
 /// A side's factors and biases.
-fn rows_of(factors: Factors, side: Side) -> (Vec<f32>, Vec<f32>) {
+pub(super) fn rows_of(factors: Factors, side: Side) -> (Vec<f32>, Vec<f32>) {
     match side {
         Side::User => (factors.user_factors, factors.user_bias),
         Side::Item => (factors.item_factors, factors.item_bias),
@@ -248,18 +267,32 @@ fn rows_of(factors: Factors, side: Side) -> (Vec<f32>, Vec<f32>) {
 }
 
 impl FoldedIn {
-    /// Makes the rows a part of the model they were solved for, and their ratings a part of its
-    /// record of training pairs, which is returned. New ids go behind the old ones; the rows of ids
-    /// that the model has are replaced. The counts of ratings grow, and `run.data` says how many
-    /// were folded in (`folded_in_users`) and how many replaced (`updated_users`), or `…_items`.
+    /// Makes the rows a part of the model they were solved for, of a Bayesian one of its `samples` too,
+    /// and their ratings a part of its record of training pairs, which is returned. New ids go behind
+    /// the old ones; the rows of ids that the model has are replaced, all others keep their bits. The
+    /// counts of ratings grow, and `run.data` says how many were folded in (`folded_in_users`) and how
+    /// many replaced (`updated_users`), or `…_items`.
     ///
     /// # Errors
-    /// A record or rows that do not belong to this model; then it stays as it was.
-    pub fn join(&self, model: &mut Model, seen: &Seen) -> Result<Seen> {
+    /// A record, samples or rows that do not belong to this model; then it stays as it was.
+    pub fn join(
+        &self,
+        model: &mut Model,
+        samples: Option<&mut Samples>,
+        seen: &Seen,
+    ) -> Result<Seen> {
         let Some(side) = self.side else { return Ok(seen.clone()) };
         let (users, items) = (model.factors.users(), model.factors.items());
         let k = model.factors.factors;
-        if (seen.users(), seen.items()) != (users, items)
+        let drawn = match (&samples, model.is_bayesian()) {
+            (Some(samples), true) => {
+                self.draws.len() == samples.samples.len() && samples.check(&model.factors).is_ok()
+            }
+            (None, false) => self.draws.is_empty(),
+            _ => false,
+        };
+        if !drawn
+            || (seen.users(), seen.items()) != (users, items)
             || self.factors.len() != self.ids.len() * k
         {
             return Err(Error::data("rows that were folded into one model cannot join another"));
@@ -292,17 +325,10 @@ impl FoldedIn {
         for id in self.ids.iter() {
             ids.intern(id);
         }
-        let f = &mut model.factors;
-        let (factors, bias) = match side {
-            Side::User => (&mut f.user_factors, &mut f.user_bias),
-            Side::Item => (&mut f.item_factors, &mut f.item_bias),
-        };
-        factors.resize((before + new_ids) * k, 0.0);
-        bias.resize(before + new_ids, 0.0);
-        for (at, &row) in rows.iter().enumerate() {
-            let row = row as usize;
-            factors[row * k..][..k].copy_from_slice(&self.factors[at * k..][..k]);
-            bias[row] = self.bias[at];
+        let count = before + new_ids;
+        model.factors.put_rows(side, &rows, count, &self.factors, &self.bias);
+        if let Some(samples) = samples {
+            samples.put_rows(side, &rows, count, &self.draws);
         }
         model.user_ratings.resize(users, 0);
         model.item_ratings.resize(items, 0);
@@ -318,10 +344,30 @@ impl FoldedIn {
                 model.item_ratings[*item as usize] += 1;
             }
         }
-        note(model, &format!("folded_in_{}s", side.name()), new_ids);
-        note(model, &format!("updated_{}s", side.name()), rows.len() - new_ids);
+        let [new, updated] = counters(side);
+        note(model, new, new_ids);
+        note(model, updated, rows.len() - new_ids);
         Ok(grown)
     }
+
+    /// How many rows of either side have joined a model.
+    pub(super) fn earlier(model: &Model) -> u64 {
+        let keys = [Side::User, Side::Item].into_iter().flat_map(counters);
+        keys.map(|key| noted(model, key)).sum()
+    }
+}
+
+/// Where `run.data` counts the rows of a side that are new, and those that were replaced.
+fn counters(side: Side) -> [&'static str; 2] {
+    match side {
+        Side::User => ["folded_in_users", "updated_users"],
+        Side::Item => ["folded_in_items", "updated_items"],
+    }
+}
+
+/// A count in `run.data`.
+fn noted(model: &Model, key: &str) -> u64 {
+    model.run.data[key].as_u64().unwrap_or(0)
 }
 
 /// Adds to a count in `run.data`.
@@ -332,8 +378,8 @@ fn note(model: &mut Model, key: &str, count: usize) {
     if !model.run.data.is_object() {
         model.run.data = serde_json::json!({});
     }
+    let sum = noted(model, key) + count as u64;
     if let Some(data) = model.run.data.as_object_mut() {
-        let before = data.get(key).and_then(serde_json::Value::as_u64).unwrap_or(0);
-        data.insert(key.to_owned(), (before + count as u64).into());
+        data.insert(key.to_owned(), sum.into());
     }
 }

@@ -2,6 +2,7 @@
 //! in, scores explained; the same on every device.
 
 mod catalogue;
+mod draw_in;
 mod exact;
 mod explain;
 mod fold_in;
@@ -15,6 +16,7 @@ mod similar;
 
 pub use catalogue::Catalogue;
 pub(crate) use catalogue::CatalogueRanker;
+pub use draw_in::draw_in;
 pub use exact::ExactRanker;
 pub use explain::{Explained, Explainer, Explanation};
 pub use fold_in::{FoldedIn, fold_in};

@@ -54,8 +54,8 @@ impl RowObjective {
     pub fn of(model: &Model) -> Result<Self> {
         if model.is_bayesian() {
             return Err(Error::data(
-                "a model of --solver bayes takes no new rows and explains no scores; train it again \
-                 with their ratings, or use --solver als",
+                "rows of a model of --solver bayes are drawn, not solved (recommend::draw_in), and its \
+                 scores are averages over samples, which are not explained; use --solver als",
             ));
         }
         let recorded = match &model.run.settings {

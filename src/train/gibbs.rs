@@ -186,6 +186,7 @@ impl Gibbs<'_> {
         let mut sample = Sample {
             factors,
             noise_precision: noise.precision,
+            noise_shape: noise.shape,
             noise_weights: noise.weights,
             priors,
             thresholds,

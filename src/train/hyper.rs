@@ -215,34 +215,17 @@ impl NoisePrior {
         stream: Stream,
         random: &mut impl Rng,
     ) -> Result<()> {
-        let failed = |what: &str| Error::data(format!("the {what} has no finite parameters"));
         let Noise { precision, weights, shape } = noise;
-        let (alpha, tau) = (*shape, *precision);
-        let gamma = |row: usize, shape: f64, rate: f64| {
-            let gamma = Gamma::new(shape, rate.recip()).map_err(|_| failed("noise of a user"))?;
-            Ok(gamma.sample(&mut stream.sequence(row as u32)))
-        };
-        let drawn: Vec<f64> = errors
-            .par_iter()
-            .zip(&self.counts)
-            .enumerate()
-            .map(|(user, (error, &n))| {
-                gamma(user, alpha + f64::from(n) / 2.0, alpha + tau * error / 2.0)
-            })
-            .collect::<Result<_>>()?;
-        // What the device gets is what counts from here on.
-        for (to, &weight) in weights.iter_mut().zip(&drawn) {
-            *to = (weight as f32).max(f32::MIN_POSITIVE);
-        }
         let users = errors.len();
+        draw_weights(&mut weights[..users], (*shape, *precision), &self.counts, errors, stream)?;
         let known = || weights[..users].iter().map(|&a| f64::from(a));
-        *shape = draw_shape(alpha, users, known().map(|a| a.ln() - a).sum(), random);
+        *shape = draw_shape(*shape, users, known().map(|a| a.ln() - a).sum(), random);
         let error: f64 = known().zip(errors).map(|(a, error)| a * error).sum();
         let ratings: f64 = self.counts.iter().map(|&n| f64::from(n)).sum();
         let (degrees, rate) = (1.0 + ratings / 2.0, self.spread * self.spread + error / 2.0);
-        let tau = Gamma::new(degrees, rate.recip()).map_err(|_| failed("noise"))?;
+        let tau = Gamma::new(degrees, rate.recip()).map_err(|_| no_noise("noise"))?;
         *precision = tau.sample(random);
-        weights[users] = gamma(users, *shape, *shape)? as f32;
+        weights[users] = draw_weight((*shape, *precision), 0, 0.0, stream, users)?;
         Ok(())
     }
 }
@@ -257,6 +240,46 @@ fn draw_scale(rate: f64, alpha: f64, n: usize, sum: f64, random: &mut impl Rng) 
     let density = |x: f64| (1.0 - n * alpha) * x - rate * x.exp() - alpha * sum * (-x).exp();
     let width = 2.0 * (1.0 / (n * alpha).max(1.0)).sqrt();
     slice(0.0, width, density, random).exp()
+}
+
+fn no_noise(what: &str) -> Error {
+    Error::data(format!("the {what} has no finite parameters"))
+}
+
+/// Draws users' noise weights given their rows, `a ~ Gamma(α + n/2, α + τ e/2)`, from `(α, τ)` and
+/// each user's number of ratings and squared error.
+///
+/// # Errors
+/// If a squared error is not finite.
+pub(crate) fn draw_weights(
+    weights: &mut [f32],
+    noise: (f64, f64),
+    counts: &[u32],
+    errors: &[f64],
+    stream: Stream,
+) -> Result<()> {
+    let drawn: Vec<f32> = errors
+        .par_iter()
+        .zip(counts)
+        .enumerate()
+        .map(|(user, (&error, &n))| draw_weight(noise, n, error, stream, user))
+        .collect::<Result<_>>()?;
+    weights.copy_from_slice(&drawn);
+    Ok(())
+}
+
+/// As f32, which is what the device gets and what counts from then on.
+fn draw_weight(
+    (shape, precision): (f64, f64),
+    n: u32,
+    error: f64,
+    stream: Stream,
+    user: usize,
+) -> Result<f32> {
+    let (shape, rate) = (shape + f64::from(n) / 2.0, shape + precision * error / 2.0);
+    let gamma = Gamma::new(shape, rate.recip()).map_err(|_| no_noise("noise of a user"))?;
+    let weight: f64 = gamma.sample(&mut stream.sequence(user as u32));
+    Ok((weight as f32).max(f32::MIN_POSITIVE))
 }
 
 /// Draws `α` given `Σ (ln a − a)` over `n` weights, by a slice of `ln α`.

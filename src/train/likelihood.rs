@@ -14,3 +14,26 @@ pub enum Likelihood {
     /// Levels in order: the one whose interval, cut by thresholds, a latent `z ~ N(r̂, 1)` falls into.
     Ordinal,
 }
+
+impl Likelihood {
+    /// As the command line and `run.json` have it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Likelihood::Gaussian => "gaussian",
+            Likelihood::Probit => "probit",
+            Likelihood::Ordinal => "ordinal",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_those_of_the_record() {
+        for likelihood in [Likelihood::Gaussian, Likelihood::Probit, Likelihood::Ordinal] {
+            assert_eq!(serde_json::to_value(likelihood).unwrap(), likelihood.name());
+        }
+    }
+}

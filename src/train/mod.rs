@@ -22,6 +22,7 @@ mod warm;
 pub use batches::{Batches, SideIndex};
 pub use diagnostics::summarize;
 pub(crate) use gradient::{begin, visits};
+pub(crate) use hyper::draw_weights;
 pub use hyper::{Noise, NoisePrior, NormalWishart};
 pub use levels::Levels;
 pub use likelihood::Likelihood;

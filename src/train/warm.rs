@@ -1,6 +1,6 @@
 //! A start from another model: what it knows stays, what is new is folded in.
 
-use super::{Loss, RowRatings, Settings, Solver, row_ratings};
+use super::{Likelihood, Loss, RowRatings, Settings, Solver, row_ratings};
 use crate::backend::{Backend, RowProblem, RowTerms};
 use crate::data::{Ids, Ratings, Side};
 use crate::model::{Factors, Model};
@@ -18,11 +18,12 @@ pub struct Known {
 
 /// Where training on `ratings` starts from `model`: ids that it knows keep their rows; new items
 /// get theirs from the ratings of known users, then new users from all their ratings, then the new
-/// items again. Rows are folded in by the objective of `settings`, on `backend`.
+/// items again. Rows are folded in by the objective of `settings`, on `backend`; where ratings are
+/// levels of a latent value, which nobody has seen, new rows are zero until the sampler draws them.
 ///
 /// # Errors
-/// Another number of factors, another kind of loss or of solver, no id in common, a device that is
-/// too small or lost.
+/// Another number of factors, another kind of loss, of solver or of likelihood, no id in common, a
+/// device that is too small or lost.
 pub fn warm_start(
     backend: &dyn Backend,
     model: &Model,
@@ -51,6 +52,14 @@ pub fn warm_start(
              of the same kind",
             model.run.solver,
             settings.solver.name()
+        )));
+    }
+    let (gaussian, likelihood) = (Likelihood::Gaussian.name(), settings.likelihood.name());
+    let theirs = model.run.settings["likelihood"].as_str().unwrap_or(gaussian);
+    if theirs != likelihood {
+        return Err(Error::settings(format!(
+            "--from: that model has --likelihood {theirs}, here it is {likelihood}, and their factors \
+             are in other units; start from one of the same likelihood"
         )));
     }
     let mut start = Factors {
@@ -112,9 +121,11 @@ pub fn warm_start(
         *start = solve_new(backend, rows, start, side, new, settings)?;
         Ok(())
     };
-    fold(&mut start, Side::Item, &new_items, Some(&new_users))?;
-    fold(&mut start, Side::User, &new_users, None)?;
-    fold(&mut start, Side::Item, &new_items, None)?;
+    if likelihood == gaussian {
+        fold(&mut start, Side::Item, &new_items, Some(&new_users))?;
+        fold(&mut start, Side::User, &new_users, None)?;
+        fold(&mut start, Side::Item, &new_items, None)?;
+    }
     Ok((start, known))
 }
 
