@@ -109,10 +109,8 @@ impl<'a> Passes<'a> {
             let wanted = Wanted { weights, refines: false, draws: true, latent };
             Kernels::new(device, sources, model.team, &terms, &blocks, wanted)
         };
-        // A user's noise weight is that of its row, an item's ratings have those of its users; latent
-        // values all have the same noise.
-        let of_items = if latent { Weights::Equal } else { Weights::Partners };
-        let kernels = [kernels(Weights::Equal)?, kernels(of_items)?];
+        // A user's noise weight is that of its row, an item's ratings have those of its users.
+        let kernels = [kernels(Weights::Equal)?, kernels(Weights::Partners)?];
         let walk = |side: Side| -> Result<Walked> {
             let (own, partner) = (model.tiles[side.index()], model.tiles[side.partner().index()]);
             // The numbers of levels are read as they are.
