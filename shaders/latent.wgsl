@@ -1,6 +1,7 @@
 // The latent values behind ratings that are levels (Albert and Chib 1993): `z ~ N(r, 1)` between the
-// ends of its level, with `r` the prediction, less what the solve that follows does not explain by the
-// row. They take the place of the remainders that gram.wgsl reads.
+// ends of its level, with `r` the prediction, less what the solve that follows takes as given: the mean
+// and the partner's bias, or where a change of the row is solved for the prediction. They take the place
+// of the remainders that gram.wgsl reads.
 //
 // A team of LANES lanes walks one segment, whose ratings share a row; a lane owns a rating at a time.
 // Its random word is that of its row and its partner. Twin: src/cpu/latent.rs.
