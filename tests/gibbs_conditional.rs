@@ -40,15 +40,16 @@ fn cases() -> Vec<(&'static str, GibbsCase)> {
         ("items summed in parts", long_items(20_000, 5)),
         ("blocks of long items", long_items(20_000, 20).block(8)),
         ("rows summed in parts without bias", long(20_000, 18).no_bias().unweighted()),
+        ("levels", plain(6).levels(&[-0.9, 0.1, 0.8])),
+        ("levels in tails", plain(17).levels(&[-0.9, 7.0, 7.5])),
+        ("levels in blocks", plain(20).block(7).levels(&[0.0])),
+        ("levels of rows summed in parts", long(20_000, 5).levels(&[-0.9, 0.1, 0.8])),
     ]
 }
 
-/// Two users with `n` ratings each, over 500 items.
+/// Two users with `n` ratings each.
 fn long(n: u32, factors: usize) -> GibbsCase {
-    let pairs = (0..2 * n).map(|j| (j % 2, j / 2 * 7 % 499));
-    let mut case = GibbsCase::of_pairs(factors, 3, 500, pairs.collect());
-    case.chains = 1;
-    case
+    GibbsCase { chains: 1, ..GibbsCase::long(n, 2, factors) }
 }
 
 /// A row with more ratings than are gathered at a time.
@@ -59,12 +60,9 @@ fn wide_long() -> GibbsCase {
     case
 }
 
-/// Two items with `n` ratings each, by 500 users.
+/// Two items with `n` ratings each.
 fn long_items(n: u32, factors: usize) -> GibbsCase {
-    let pairs = (0..2 * n).map(|j| (j / 2 * 7 % 499, j % 2));
-    let mut case = GibbsCase::of_pairs(factors, 500, 3, pairs.collect());
-    case.chains = 1;
-    case
+    GibbsCase { chains: 1, ..GibbsCase::long_items(n, 2, factors) }
 }
 
 #[test]

@@ -4,38 +4,25 @@
 mod common;
 mod oracle;
 
+use common::gpu_with;
 use oracle::gibbs_case::{GibbsCase, compare, on};
 use std::ops::ControlFlow;
 use wgmf::backend::{Backend, Moments};
 use wgmf::cpu::Cpu;
 use wgmf::data::Side;
-use wgmf::gpu::{Gpu, Sources, TightLimits};
+use wgmf::gpu::Sources;
 use wgmf::model::Factors;
 
 /// Of 32-bit normal equations as well conditioned as the cases': about 100 roundings.
 const BOUND: f64 = 1e-4;
 
-fn open(tight: Option<(u64, u32)>, sources: Sources) -> Gpu {
-    let tight = tight.map(|(binding_bytes, workgroups)| TightLimits { binding_bytes, workgroups });
-    Gpu::open_with(&common::adapter(), tight, sources)
-        .unwrap_or_else(|error| panic!("{error} (./test.sh installs it)"))
-}
-
 fn plain(factors: usize) -> GibbsCase {
     GibbsCase::new(factors, 37, 23, 300)
 }
 
-/// Users with `n` ratings each, over 500 items.
-fn long(n: u32, users: u32, factors: usize) -> GibbsCase {
-    let pairs = (0..users * n).map(|j| (j % users, j / users * 7 % 499));
-    GibbsCase::of_pairs(factors, users as usize + 1, 500, pairs.collect())
-}
-
-/// The same with items for users.
-fn long_items(n: u32, items: u32, factors: usize) -> GibbsCase {
-    let pairs = (0..items * n).map(|j| (j / items * 7 % 499, j % items));
-    GibbsCase::of_pairs(factors, 500, items as usize + 1, pairs.collect())
-}
+/// Four levels, and a threshold far from the others: then draws come from tails.
+const STARS: [f32; 3] = [-0.9, 0.1, 0.8];
+const FAR: [f32; 3] = [-0.9, 7.0, 7.5];
 
 fn cases() -> Vec<(&'static str, GibbsCase)> {
     vec![
@@ -58,17 +45,26 @@ fn cases() -> Vec<(&'static str, GibbsCase)> {
         ("blocks of whole tiles", plain(40).block(16)),
         ("blocks of a wide model", GibbsCase::new(150, 9, 7, 60).block(32)),
         ("large blocks", GibbsCase::new(150, 9, 7, 60).block(101)),
-        ("rows of several segments", long(3000, 2, 5)),
-        ("items of several segments", long_items(3000, 2, 18)),
-        ("blocks of items of several segments", long_items(3000, 2, 20).block(9)),
+        ("rows of several segments", GibbsCase::long(3000, 2, 5)),
+        ("items of several segments", GibbsCase::long_items(3000, 2, 18)),
+        ("blocks of items of several segments", GibbsCase::long_items(3000, 2, 20).block(9)),
         ("rows without ratings", GibbsCase::new(9, 300, 200, 40)),
         ("blocks of rows without ratings", GibbsCase::new(9, 300, 200, 40).block(4)),
+        ("levels", plain(6).levels(&STARS)),
+        ("two levels", plain(33).levels(&[0.0])),
+        ("levels without bias", plain(3).no_bias().levels(&STARS)),
+        ("levels in tails", plain(6).levels(&FAR)),
+        ("levels in blocks", plain(20).block(7).levels(&STARS)),
+        ("levels in blocks without bias", plain(20).block(8).no_bias().levels(&FAR)),
+        ("levels of rows of several segments", GibbsCase::long(3000, 2, 5).levels(&STARS)),
+        ("levels of items of several segments", GibbsCase::long_items(3000, 2, 18).levels(&STARS)),
+        ("levels in rows without ratings", GibbsCase::new(9, 300, 200, 40).levels(&STARS)),
     ]
 }
 
 #[test]
 fn draws_are_those_of_the_textbook() {
-    let gpu = open(None, Sources::default());
+    let gpu = gpu_with(None, Sources::default());
     for (name, case) in cases() {
         let mut passes = gpu.gibbs_passes(case.problem()).unwrap();
         let gaps = compare(&case, &mut *passes, None);
@@ -85,9 +81,13 @@ fn small_devices_draw_the_same() {
         (8192, 65_535, GibbsCase::new(9, 300, 131, 1500)),
         (1 << 27, 64, GibbsCase::new(5, 700, 900, 4000)),
         (16_384, 64, GibbsCase::new(19, 260, 310, 4003)),
-        (16_384, 65_535, long(2500, 3, 16)),
+        (16_384, 65_535, GibbsCase::long(2500, 3, 16)),
+        (4096, 65_535, GibbsCase::new(16, 150, 200, 900).levels(&STARS)),
+        (4096, 65_535, GibbsCase::new(16, 150, 200, 900).block(5).levels(&FAR)),
+        (1 << 27, 64, GibbsCase::new(5, 700, 900, 4000).levels(&STARS)),
+        (16_384, 65_535, GibbsCase::long(2500, 3, 16).levels(&STARS)),
     ] {
-        let gpu = open(Some((binding, workgroups)), Sources::default());
+        let gpu = gpu_with(Some((binding, workgroups)), Sources::default());
         let mut passes = gpu.gibbs_passes(case.problem()).unwrap();
         let gaps = compare(&case, &mut *passes, None);
         println!("{binding} bytes, {workgroups} workgroups: {gaps:?}");
@@ -97,7 +97,7 @@ fn small_devices_draw_the_same() {
 
 #[test]
 fn a_prior_larger_than_a_binding_is_refused() {
-    let gpu = open(Some((4096, 65_535)), Sources::default());
+    let gpu = gpu_with(Some((4096, 65_535)), Sources::default());
     let said = match gpu.gibbs_passes(GibbsCase::new(64, 20, 30, 40).block(4).problem()) {
         Ok(_) => panic!("accepted"),
         Err(error) => error.to_string(),
@@ -128,8 +128,14 @@ fn two_sweeps(backend: &dyn Backend, case: &GibbsCase) -> (Vec<Factors>, Vec<Mom
 
 #[test]
 fn repeats_give_the_same_bits() {
-    let gpu = open(None, Sources::default());
-    for case in [plain(33), plain(20).block(7), long_items(3000, 2, 9)] {
+    let gpu = gpu_with(None, Sources::default());
+    for case in [
+        plain(33),
+        plain(20).block(7),
+        GibbsCase::long_items(3000, 2, 9),
+        plain(20).levels(&STARS),
+        plain(20).block(7).levels(&FAR),
+    ] {
         let first = two_sweeps(&gpu, &case);
         let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
         assert_eq!(pool.install(|| two_sweeps(&gpu, &case)), first);
@@ -143,7 +149,7 @@ fn moments_of_many_rows_keep_their_digits() {
     let rows = 70_001_u32;
     let pairs = (0..rows - 1).map(|n| (n, n * 7 % 40)).collect();
     let case = GibbsCase { chains: 1, ..GibbsCase::of_pairs(7, rows as usize, 50, pairs) };
-    let (gpu, cpu) = (open(None, Sources::default()), Cpu::new());
+    let (gpu, cpu) = (gpu_with(None, Sources::default()), Cpu::new());
     let [mut got, mut want] =
         [&gpu as &dyn Backend, &cpu].map(|backend| backend.gibbs_passes(case.problem()).unwrap());
     for passes in [&mut got, &mut want] {
@@ -169,7 +175,7 @@ fn moments_of_many_rows_keep_their_digits() {
 #[test]
 fn a_draw_that_is_broken_off_says_how_far_it_came() {
     let case = plain(5);
-    let gpu = open(None, Sources::default());
+    let gpu = gpu_with(None, Sources::default());
     let mut passes = gpu.gibbs_passes(case.problem()).unwrap();
     let given = case.given(Side::User);
     let conditional = case.conditional(&given, (0, 1), Side::User);
@@ -185,10 +191,11 @@ fn a_draw_that_is_broken_off_says_how_far_it_came() {
 
 /// The averages over samples of what a small problem predicts, and the standard error of each by the
 /// means of batches.
-fn averages(backend: &dyn Backend, seed: u64) -> Vec<(f64, f64)> {
+fn averages(backend: &dyn Backend, seed: u64, thresholds: &[f32]) -> Vec<(f64, f64)> {
     const BATCHES: usize = 20;
     const BATCH: usize = 15;
     let case = GibbsCase { chains: 1, seed, ..GibbsCase::new(3, 15, 12, 90) };
+    let case = if thresholds.is_empty() { case } else { case.levels(thresholds) };
     // Priors do not depend on the seed, but the numbers do.
     let fixed = GibbsCase { seed: 1, ..case.clone() };
     let mut passes = backend.gibbs_passes(fixed.problem()).unwrap();
@@ -204,9 +211,12 @@ fn averages(backend: &dyn Backend, seed: u64) -> Vec<(f64, f64)> {
         }
         let mut figures = passes.training_predictions(0).unwrap();
         figures.extend(passes.test_predictions(0).unwrap());
-        let errors = passes.squared_errors(0).unwrap();
         let moments = passes.moments(0, Side::Item).unwrap();
-        figures.push(errors.iter().sum::<f64>() as f32);
+        // Of levels errors have no meaning.
+        figures.push(match thresholds {
+            [] => passes.squared_errors(0).unwrap().iter().sum::<f64>() as f32,
+            _ => moments.products[1] as f32,
+        });
         figures.push(moments.products[0] as f32);
         for (sums, figure) in batches.iter_mut().zip(figures) {
             sums[(sweep - 10) / BATCH] += f64::from(figure) / BATCH as f64;
@@ -226,8 +236,14 @@ fn averages(backend: &dyn Backend, seed: u64) -> Vec<(f64, f64)> {
 /// Not draw for draw, but in distribution: other seeds, the same averages.
 #[test]
 fn averages_of_many_samples_are_those_of_the_cpu() {
-    let got = averages(&open(None, Sources::default()), 5);
-    let want = averages(&Cpu::new(), 6);
+    for thresholds in [&[][..], &STARS] {
+        agree(thresholds);
+    }
+}
+
+fn agree(thresholds: &[f32]) {
+    let got = averages(&gpu_with(None, Sources::default()), 5, thresholds);
+    let want = averages(&Cpu::new(), 6, thresholds);
     let scores: Vec<f64> = got
         .iter()
         .zip(&want)
@@ -285,6 +301,29 @@ const FAULTS: &[Planted] = &[
     ("gram", "if first + team <= last && tile < TILES", "if length > 0u && tile < TILES", || {
         plain(5)
     }),
+    ("latent", "params.first_row + segment.row", "segment.row + 1u", || plain(5).levels(&STARS)),
+    ("latent", "params.first_partner + entry.partner", "entry.partner + 1u", || {
+        plain(5).levels(&STARS)
+    }),
+    ("latent", "words[column % 4u]", "words[0]", || plain(5).levels(&STARS)),
+    ("latent", "column / 4u, params", "column, params", || plain(5).levels(&STARS)),
+    ("latent", "ends[level + 1u])", "ends[3])", || plain(5).levels(&STARS)),
+    ("latent", "fixed + own_bias + inner", "fixed + inner", || plain(5).levels(&STARS)),
+    ("latent", "fixed + own_bias + inner", "fixed + own_bias", || plain(5).levels(&STARS)),
+    ("latent", "params.own_bias + segment.row", "segment.row + 1u", || plain(5).levels(&STARS)),
+    ("latent", "params.partner_bias + entry", "0u + entry", || plain(5).levels(&STARS)),
+    ("latent", "params.global_mean + biases", "biases", || plain(5).levels(&STARS)),
+    ("latent", "column < WIDTH", "column + 1u < WIDTH", || plain(6).levels(&STARS)),
+    ("latent", "at < length", "at + 1u < length", || plain(5).levels(&STARS)),
+    ("latent", "at += LANES", "at += LANES + 1u", || plain(5).levels(&STARS)),
+    ("latent", "select(fixed, prediction, CHANGE)", "fixed", || plain(20).block(7).levels(&STARS)),
+    ("latent", "select(fixed, prediction, CHANGE)", "prediction", || plain(5).levels(&STARS)),
+    ("latent", "index <= last", "index < last", || {
+        // The last segment has ratings.
+        let pairs = (0..12).map(|j| (j % 4, j % 3)).collect();
+        GibbsCase::of_pairs(5, 4, 3, pairs).levels(&STARS)
+    }),
+    ("latent", "turn < 10u", "turn < 9u", || plain(5).levels(&STARS)),
     ("remainder", "sum += e * e;", "sum += e;", || plain(5)),
     ("predict", "biases[params.item_bias + pair.item]", "biases[pair.item]", || plain(5)),
     ("predict", "params.global_mean + bias", "bias", || plain(5)),
@@ -297,6 +336,7 @@ fn a_fault_in_a_shader_is_noticed() {
         let text = match kernel {
             "cholesky" => &mut sources.cholesky,
             "gram" => &mut sources.gram,
+            "latent" => &mut sources.latent,
             "remainder" => &mut sources.remainder,
             "predict" => &mut sources.predict,
             other => panic!("{other}"),
@@ -304,7 +344,7 @@ fn a_fault_in_a_shader_is_noticed() {
         assert_eq!(text.matches(from).count(), 1, "{kernel}: {from}");
         *text = text.replace(from, to).into();
         let case = case();
-        let gpu = open(None, sources);
+        let gpu = gpu_with(None, sources);
         let mut passes = gpu.gibbs_passes(case.problem()).unwrap();
         let gaps = compare(&case, &mut *passes, None);
         assert!(gaps.largest() > 10.0 * BOUND, "{kernel}, {to} for {from}: {gaps:?}");
@@ -323,7 +363,7 @@ fn a_device_with_other_random_numbers_draws_nothing() {
         let mut sources = Sources::default();
         assert_eq!(sources.philox.matches(from).count(), 1, "{from}");
         sources.philox = sources.philox.replace(from, to).into();
-        let gpu = open(None, sources);
+        let gpu = gpu_with(None, sources);
         let said = match gpu.gibbs_passes(plain(3).problem()) {
             Ok(_) => panic!("{to} for {from} is not noticed"),
             Err(error) => error.to_string(),

@@ -1,6 +1,8 @@
 //! Ratings as levels of a latent value: the sampler against exact posteriors, planted thresholds,
 //! calibration, and what is not a level.
 
+mod common;
+
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};
@@ -12,6 +14,11 @@ use wgmf::gaussian::{cdf, density};
 use wgmf::model::{Factors, RowPrior, Samples, level_probabilities, log_level_probability};
 use wgmf::random::{OPEN, Purpose, Stream, truncated_normal};
 use wgmf::train::{Input, Likelihood, Options, Outcome, RowRatings, Settings, Solver, train};
+
+/// The CPU and a GPU.
+fn backends() -> [Box<dyn Backend + Sync>; 2] {
+    [Box::new(Cpu::new()), Box::new(common::gpu())]
+}
 
 fn prior(mean: f64, precision: f64) -> RowPrior {
     RowPrior {
@@ -31,7 +38,7 @@ fn mean_of(numbers: &[f64]) -> (f64, f64) {
 
 /// Many copies of a user with two items of his own, one factor, priors held: after some sweeps each
 /// copy is an independent draw from a posterior that a grid integrates.
-fn check_against_the_grid(levels: [usize; 2], thresholds: &[f32]) {
+fn check_against_the_grid(backend: &dyn Backend, levels: [usize; 2], thresholds: &[f32]) {
     let (copies, mean) = (10_000_usize, 0.2_f32);
     let (of_users, of_items) = ([0.8, 1.5], [-0.3, 0.7]);
     let pair = |j: usize| (j as u32 / 2, j as u32, levels[j % 2] as f32);
@@ -50,8 +57,7 @@ fn check_against_the_grid(levels: [usize; 2], thresholds: &[f32]) {
         item_bias: vec![0.0; 2 * copies],
         global_mean: mean,
     };
-    let cpu = Cpu::new();
-    let mut passes = cpu
+    let mut passes = backend
         .gibbs_passes(GibbsProblem {
             ratings: RowRatings::new(&ratings, &[], copies, 2 * copies),
             test: Ratings::default(),
@@ -131,20 +137,26 @@ fn check_against_the_grid(levels: [usize; 2], thresholds: &[f32]) {
 
 #[test]
 fn probit_draws_are_from_the_exact_posterior() {
-    check_against_the_grid([0, 0], &[0.0]);
-    check_against_the_grid([1, 0], &[0.0]);
+    check_against_the_grid(&Cpu::new(), [0, 0], &[0.0]);
+    backends().iter().for_each(|backend| check_against_the_grid(&**backend, [1, 0], &[0.0]));
 }
 
 #[test]
 fn ordinal_draws_are_from_the_exact_posterior() {
-    check_against_the_grid([2, 1], &[-0.4, 0.9]);
-    check_against_the_grid([0, 3], &[-1.5, -0.2, 0.6]);
+    check_against_the_grid(&Cpu::new(), [2, 1], &[-0.4, 0.9]);
+    for backend in backends() {
+        check_against_the_grid(&*backend, [0, 3], &[-1.5, -0.2, 0.6]);
+    }
 }
 
 /// Rows drawn with levels against rows drawn from the latent values as ratings: in every path of the
-/// row solver the values are those that the counters give.
+/// row solvers the values are those that the counters give.
 #[test]
 fn latent_values_are_used_on_every_path() {
+    backends().iter().for_each(|backend| check_every_path(&**backend));
+}
+
+fn check_every_path(backend: &dyn Backend) {
     // Users, items, factors, block, ratings of a user.
     let cases = [
         (40_u32, 30_u32, 5_usize, 5_usize, 11_usize),
@@ -197,8 +209,7 @@ fn latent_values_are_used_on_every_path() {
         let prior = RowPrior { mean: vec![0.1; wide], slope: vec![0.0; wide], precision };
         let drawn = |ratings: &Ratings, latent: bool| {
             let (m, n) = (users as usize, items as usize);
-            let cpu = Cpu::new();
-            let mut passes = cpu
+            let mut passes = backend
                 .gibbs_passes(GibbsProblem {
                     ratings: RowRatings::new(ratings, &[], m, n),
                     test: Ratings::default(),
@@ -282,18 +293,26 @@ fn settings(planted: &Planted, options: Options) -> Settings {
     options.resolve(&planted.train, users, items).unwrap()
 }
 
-fn run(planted: &Planted, settings: &Settings) -> wgmf::Result<Outcome> {
+fn run(backend: &dyn Backend, planted: &Planted, settings: &Settings) -> wgmf::Result<Outcome> {
     let (users, items) = &planted.ids;
     let input = Input { test: Some(&planted.test), ..Input::new(users, items, &planted.train) };
-    train(&Cpu::new(), input, settings, &mut |_| Ok(ControlFlow::Continue(())))
+    train(backend, input, settings, &mut |_| Ok(ControlFlow::Continue(())))
 }
 
 fn samples(outcome: &Outcome) -> &Samples {
     outcome.samples.as_ref().unwrap()
 }
 
+/// Widths between thresholds, calibration and log loss, on either backend.
 #[test]
 fn planted_thresholds_are_found_and_levels_calibrated() {
+    let losses = backends().map(|backend| check_planted(&*backend));
+    println!("log loss on the CPU and on the GPU {losses:?}");
+    assert!((losses[0] - losses[1]).abs() < 0.003, "{losses:?}");
+}
+
+/// Returns the log loss on held-out ratings.
+fn check_planted(backend: &dyn Backend) -> f64 {
     let planted = planted(3);
     let settings = settings(
         &planted,
@@ -306,7 +325,7 @@ fn planted_thresholds_are_found_and_levels_calibrated() {
             ..Options::default()
         },
     );
-    let outcome = run(&planted, &settings).unwrap();
+    let outcome = run(backend, &planted, &settings).unwrap();
     let samples = samples(&outcome);
     assert_eq!(samples.levels, STARS);
     // Thresholds as a whole may shift against the biases; what lies between may not.
@@ -364,6 +383,7 @@ fn planted_thresholds_are_found_and_levels_calibrated() {
     println!("log loss {own:.4}, recorded {recorded:.4}, of the truth {best:.4}");
     assert!(own > best && own < best + 0.05);
     assert!((recorded - own).abs() < 0.003);
+    recorded
 }
 
 #[test]
@@ -372,7 +392,14 @@ fn two_levels_of_ordinal_say_what_probit_says() {
     for ratings in [&mut planted.train, &mut planted.test] {
         ratings.values.iter_mut().for_each(|x| *x = f32::from(u8::from(*x > 3.0)));
     }
-    let losses = [Likelihood::Probit, Likelihood::Ordinal].map(|likelihood| {
+    let [cpu, gpu] = backends();
+    let runs = [
+        (&cpu, Likelihood::Probit),
+        (&cpu, Likelihood::Ordinal),
+        (&gpu, Likelihood::Probit),
+        (&gpu, Likelihood::Ordinal),
+    ];
+    let losses = runs.map(|(backend, likelihood)| {
         let settings = settings(
             &planted,
             Options {
@@ -383,7 +410,7 @@ fn two_levels_of_ordinal_say_what_probit_says() {
                 ..Options::default()
             },
         );
-        let outcome = run(&planted, &settings).unwrap();
+        let outcome = run(&**backend, &planted, &settings).unwrap();
         if likelihood == Likelihood::Probit {
             assert!(samples(&outcome).samples.iter().all(|s| s.thresholds == [0.0]));
         }
@@ -396,7 +423,7 @@ fn two_levels_of_ordinal_say_what_probit_says() {
     });
     let best = of.sum::<f64>() / n;
     println!("log loss of probit and ordinal {losses:?}, of the truth {best}");
-    assert!((losses[0] - losses[1]).abs() < 0.005);
+    assert!(losses.iter().all(|loss| (loss - losses[0]).abs() < 0.005));
     assert!(losses.iter().all(|&loss| loss > best - 0.005 && loss < best + 0.05));
 }
 
@@ -414,16 +441,18 @@ fn threads_make_no_difference() {
             ..Options::default()
         },
     );
-    let with = |threads: usize| {
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-        pool.install(|| run(&planted, &settings).unwrap())
-    };
-    let (one, three) = (with(1), with(3));
-    assert_eq!(samples(&one), samples(&three));
-    let errors = |of: &Outcome| -> Vec<f64> {
-        of.history.iter().flat_map(|record| record.figures().collect::<Vec<_>>()).collect()
-    };
-    assert_eq!(errors(&one), errors(&three));
+    for backend in backends() {
+        let with = |threads: usize| {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            pool.install(|| run(&*backend, &planted, &settings).unwrap())
+        };
+        let (one, three) = (with(1), with(3));
+        assert_eq!(samples(&one), samples(&three));
+        let errors = |of: &Outcome| -> Vec<f64> {
+            of.history.iter().flat_map(|record| record.figures().collect::<Vec<_>>()).collect()
+        };
+        assert_eq!(errors(&one), errors(&three));
+    }
 }
 
 #[test]
@@ -437,7 +466,8 @@ fn what_are_no_levels_ends_the_run() {
         ..Options::default()
     };
     let error = |planted: &Planted, likelihood| {
-        run(planted, &settings(planted, options(likelihood))).unwrap_err().to_string()
+        let settings = settings(planted, options(likelihood));
+        run(&Cpu::new(), planted, &settings).unwrap_err().to_string()
     };
     let text = error(&planted, Likelihood::Probit);
     assert!(text.contains("--likelihood probit") && text.contains("just 2 levels"), "{text}");

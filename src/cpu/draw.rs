@@ -6,15 +6,6 @@ use crate::random::{self, Stream};
 use pulp::Simd;
 use std::ops::Range;
 
-/// How the latent value behind a rating's level is drawn, given the rows as they are.
-#[derive(Clone, Copy)]
-pub struct Latents<'a> {
-    /// (levels − 1): where each level ends.
-    pub thresholds: &'a [f32],
-    /// The random words: a row's own in the column of the partner.
-    pub stream: Stream,
-}
-
 /// How a row is drawn from the Gaussian around its solution.
 #[derive(Clone, Copy)]
 pub struct Draw<'a> {

@@ -1,8 +1,9 @@
 //! The Gibbs sampler's passes: rows are drawn by what solves them.
 
 use super::Cpu;
-use super::draw::{Draw, Latents};
+use super::draw::Draw;
 use super::gram::dot;
+use super::latent::Latents;
 use super::lines::{LANES, Line, Matrix, numbers, numbers_mut};
 use super::normal::{Block, PriorPart};
 use super::objective::{ranges, side_gram, squared_errors};

@@ -9,6 +9,7 @@ mod error;
 mod gibbs;
 mod gradient;
 mod gram;
+mod latent;
 mod lines;
 mod multiply_add;
 mod nonnegative;

@@ -1,12 +1,12 @@
 //! One row's solution given the other side: all its coordinates at once, or block after block.
 
-use super::draw::{Draw, Latents};
+use super::draw::Draw;
 use super::gram::{Ahead, Panel, combine, dot, store};
+use super::latent::{Latents, latent};
 use super::lines::{LANES, Line, Matrix, numbers, numbers_mut, strip, vectors, vectors_mut};
 use super::nonnegative::{mirror, nonnegative};
 use super::normal::{Block, Normal, Pivots, Prior, panel_rows};
 use crate::backend::RowTerms;
-use crate::random::{self, OPEN, truncated_normals};
 use crate::train::SideRatings;
 use pulp::Simd;
 use std::ops::Range;
@@ -116,46 +116,19 @@ impl Inputs<'_> {
         }
     }
 
-    /// Draws the latent values of a row's ratings at `positions`, given its parameters `x` and `bias`.
+    /// Draws the latent values of a row's ratings at `positions`, whose parameters are `own`.
     #[inline(always)]
     fn impute<S: Simd, const V: usize>(
         &self,
         simd: S,
         (row, positions): (usize, Range<usize>),
-        (x, bias): (&[Line], f32),
+        own: (&[Line], f32),
         scratch: &mut Scratch,
     ) {
-        let Some(Latents { thresholds, stream }) = self.latents else { return };
+        let Some(latents) = self.latents else { return };
         scratch.first = positions.start;
         scratch.latents.clear();
-        const MANY: usize = random::LANES;
-        let mut at = positions.start;
-        while at < positions.end {
-            let count = MANY.min(positions.end - at);
-            // Of the lanes that have no rating nothing is taken.
-            let (mut columns, mut words) = ([0; MANY], [0; MANY]);
-            let (mut means, mut low, mut high) = ([0.0; MANY], [-OPEN; MANY], [OPEN; MANY]);
-            for lane in 0..count {
-                let partner = self.ratings.partners[at + lane];
-                let level = self.ratings.values[at + lane] as usize;
-                if level > 0 {
-                    low[lane] = thresholds[level - 1];
-                }
-                if level < thresholds.len() {
-                    high[lane] = thresholds[level];
-                }
-                columns[lane] = partner;
-                means[lane] = self.mean
-                    + bias
-                    + self.partner.bias[partner as usize]
-                    + dot::<S, V>(simd, x, self.partner.row(partner));
-            }
-            stream.many_words(row as u32, &columns, &mut words);
-            let mut drawn = [0.0; MANY];
-            truncated_normals(&words, &means, &low, &high, &mut drawn);
-            scratch.latents.extend_from_slice(&drawn[..count]);
-            at += count;
-        }
+        latent::<S, V>(simd, self, latents, (row, positions), own, &mut scratch.latents);
     }
 
     /// Gathers some coordinates of the partners at `positions`, each times its `√w`.

@@ -113,6 +113,29 @@ pub struct SweepParams {
     pub deviation: f32,
 }
 
+/// `Params` of latent.wgsl.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, Pod, Zeroable)]
+pub struct LatentParams {
+    pub first_segment: u32,
+    pub segments: u32,
+    pub own_bias: u32,
+    pub partner_bias: u32,
+    pub first_row: u32,
+    pub first_partner: u32,
+    pub global_mean: f32,
+}
+
+/// `Stream` of latent.wgsl.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, Pod, Zeroable)]
+pub struct StreamParams {
+    pub key_low: u32,
+    pub key_high: u32,
+    pub sweep: u32,
+    pub tag: u32,
+}
+
 /// `Params` of philox.wgsl.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, Pod, Zeroable)]
@@ -182,7 +205,7 @@ pub struct PenaltyParams {
     pub reg_bias: f32,
 }
 
-/// `Segment` of residual.wgsl, gradient.wgsl, gram.wgsl and remainder.wgsl.
+/// `Segment` of residual.wgsl, gradient.wgsl, gram.wgsl, remainder.wgsl and latent.wgsl.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
 pub struct Segment {
@@ -193,7 +216,8 @@ pub struct Segment {
 }
 
 /// `Entry` of residual.wgsl (partner, bits of the rating), of gradient.wgsl (partner, link), of
-/// gram.wgsl and remainder.wgsl (partner, bits of the rating less the mean).
+/// gram.wgsl and remainder.wgsl (partner, bits of the rating less the mean), of latent.wgsl (partner,
+/// bits of the level's number).
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
 pub struct Entry {
@@ -443,6 +467,22 @@ mod tests {
             ),
             ("score", "Params", layout!(ScoreParams { queries, columns })),
             ("mask", "Params", layout!(MaskParams { places })),
+            (
+                "latent",
+                "Params",
+                layout!(LatentParams {
+                    first_segment,
+                    segments,
+                    own_bias,
+                    partner_bias,
+                    first_row,
+                    first_partner,
+                    global_mean
+                }),
+            ),
+            ("latent", "Stream", layout!(StreamParams { key_low, key_high, sweep, tag })),
+            ("latent", "Segment", segment()),
+            ("latent", "Entry", entry("level", Scalar::F32)),
             ("philox", "Params", layout!(PhiloxParams { counters })),
             ("philox", "Counter", layout!(Counter { a, b, c, d, key_low, key_high })),
             (

@@ -3,7 +3,7 @@
 
 use std::path::PathBuf;
 use wgmf::data::{Ids, Ratings};
-use wgmf::gpu::{Choice, Gpu};
+use wgmf::gpu::{Choice, Gpu, Sources, TightLimits};
 use wgmf::model::Factors;
 
 /// The folder of data beside the repository, or `None`, which is said once.
@@ -91,4 +91,12 @@ pub fn adapter() -> Choice {
 /// A GPU. Without one a test fails, and says what to install.
 pub fn gpu() -> Gpu {
     Gpu::open(&adapter()).unwrap_or_else(|error| panic!("{error} (./test.sh installs it)"))
+}
+
+/// A GPU with these shaders, and where they are given with limits: bytes of a binding, workgroups of a
+/// dispatch.
+pub fn gpu_with(limits: Option<(u64, u32)>, sources: Sources) -> Gpu {
+    let tight = limits.map(|(binding_bytes, workgroups)| TightLimits { binding_bytes, workgroups });
+    Gpu::open_with(&adapter(), tight, sources)
+        .unwrap_or_else(|error| panic!("{error} (./test.sh installs it)"))
 }

@@ -3,13 +3,14 @@
 //! are those of the same stream, so that each draw has an exact answer.
 #![expect(clippy::needless_range_loop, reason = "indices as the formulas have them")]
 
+use super::latents::truncated;
 use super::{Model, Rows, inner};
 use std::ops::ControlFlow;
 use wgmf::Result;
 use wgmf::backend::{Conditional, GibbsPasses, GibbsProblem, Moments};
 use wgmf::data::{Ratings, Side, UNKNOWN};
 use wgmf::model::Factors;
-use wgmf::random::Stream;
+use wgmf::random::{OPEN, Stream};
 
 /// What the textbook gets wrong on demand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,6 +32,7 @@ pub struct Textbook {
     factors: usize,
     bias: bool,
     block: usize,
+    latent: bool,
     slip: Option<Slip>,
 }
 
@@ -120,6 +122,7 @@ impl Textbook {
             factors: problem.starts[0].factors,
             bias: problem.bias,
             block: problem.block,
+            latent: problem.latent,
             slip,
         };
         for start in &problem.starts {
@@ -147,6 +150,23 @@ impl Textbook {
     /// Goes on from these parameters, but for the rows of unknown ids.
     pub fn set(&mut self, chain: usize, factors: &Factors) {
         self.chains[chain] = self.with_unknown(factors, Some(&self.chains[chain]));
+    }
+
+    /// The latent value behind the level of a rating, as `row` sees it.
+    fn latent(
+        &self,
+        chain: usize,
+        (user, item, level): (usize, usize, f64),
+        (row, column): (usize, usize),
+        conditional: &Conditional,
+    ) -> f64 {
+        let level = level as usize;
+        let end = |at: usize| f64::from(conditional.thresholds[at]);
+        let low = if level == 0 { -f64::from(OPEN) } else { end(level - 1) };
+        let open = level == conditional.thresholds.len();
+        let high = if open { f64::from(OPEN) } else { end(level) };
+        let word = conditional.latents.words(row as u32, column as u32 / 4)[column % 4];
+        truncated(word, self.predict(chain, user, item), low, high)
     }
 
     /// `A` and `A` times the mean of a row's conditional distribution, of all coordinates that are
@@ -179,6 +199,10 @@ impl Textbook {
             if own != row {
                 continue;
             }
+            let value = match self.latent {
+                true => self.latent(chain, (user, item, value), (row, partner), conditional),
+                false => value,
+            };
             let weight = conditional.noise_weights.get(user).map_or(1.0, |&a| f64::from(a));
             let precision = conditional.noise_precision * weight;
             let mut y = partners.factors[partner].clone();

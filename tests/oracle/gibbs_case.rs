@@ -24,6 +24,8 @@ pub struct GibbsCase {
     pub noise_precision: f64,
     pub chains: usize,
     pub seed: u64,
+    /// Between levels; empty where ratings are no levels.
+    pub thresholds: Vec<f32>,
 }
 
 impl GibbsCase {
@@ -56,6 +58,7 @@ impl GibbsCase {
             noise_precision: 1.7,
             chains: 2,
             seed: 11,
+            thresholds: Vec::new(),
         }
     }
 
@@ -73,6 +76,25 @@ impl GibbsCase {
 
     pub fn precise(self, noise_precision: f64) -> Self {
         Self { noise_precision, ..self }
+    }
+
+    /// Users with `n` ratings each, over 500 items.
+    pub fn long(n: u32, users: u32, factors: usize) -> Self {
+        let pairs = (0..users * n).map(|j| (j % users, j / users * 7 % 499));
+        Self::of_pairs(factors, users as usize + 1, 500, pairs.collect())
+    }
+
+    /// The same with items for users.
+    pub fn long_items(n: u32, items: u32, factors: usize) -> Self {
+        let pairs = (0..items * n).map(|j| (j / items * 7 % 499, j % items));
+        Self::of_pairs(factors, 500, items as usize + 1, pairs.collect())
+    }
+
+    /// The ratings cut into levels, each as frequent as any, of latent values with these thresholds.
+    pub fn levels(mut self, thresholds: &[f32]) -> Self {
+        let levels = thresholds.len() as f32 + 1.0;
+        self.ratings.values.iter_mut().for_each(|v| *v = ((*v - 2.5) / 2.0 * levels).floor());
+        Self { thresholds: thresholds.to_vec(), noise_precision: 1.0, weighted: false, ..self }
     }
 
     fn random(&self, purpose: u64) -> ChaCha8Rng {
@@ -93,7 +115,7 @@ impl GibbsCase {
                 item_factors: vector(self.items * k, of_factor),
                 user_bias: vector(self.users, of_bias),
                 item_bias: vector(self.items, of_bias),
-                global_mean: 3.5,
+                global_mean: if self.thresholds.is_empty() { 3.5 } else { 0.3 },
             })
             .collect();
         let popularity = [vector(self.users + 1, 1.5), vector(self.items + 1, 1.5)];
@@ -110,7 +132,7 @@ impl GibbsCase {
             popularity,
             bias: self.bias,
             block: self.block,
-            latent: false,
+            latent: !self.thresholds.is_empty(),
         }
     }
 
@@ -152,19 +174,22 @@ impl GibbsCase {
 
     /// What a side is drawn from in a sweep.
     pub fn conditional<'a>(
-        &self,
+        &'a self,
         (prior, weights): &'a (RowPrior, Vec<f32>),
         (chain, sweep): (usize, usize),
         side: Side,
     ) -> Conditional<'a> {
-        let rows = self.stream(chain, sweep, side);
+        let latents = match side {
+            Side::User => Purpose::UserLatents,
+            Side::Item => Purpose::ItemLatents,
+        };
         Conditional {
             prior,
             noise_precision: self.noise_precision,
             noise_weights: weights,
-            thresholds: &[],
-            rows,
-            latents: rows,
+            thresholds: &self.thresholds,
+            rows: self.stream(chain, sweep, side),
+            latents: Stream::new(self.seed, chain as u32, sweep as u32, latents),
         }
     }
 }
@@ -201,12 +226,15 @@ pub fn compare(case: &GibbsCase, passes: &mut dyn GibbsPasses, slip: Option<Slip
             for side in [Side::User, Side::Item] {
                 step(case, passes, &mut textbook, (chain, sweep), side, &mut gaps);
             }
-            let (got, want) = (
-                passes.squared_errors(chain).unwrap(),
-                GibbsPasses::squared_errors(&mut textbook, chain).unwrap(),
-            );
-            let got: Vec<f32> = got.iter().map(|&x| x as f32).collect();
-            gaps.errors = gaps.errors.max(largest_gap(&got, &want));
+            // Of levels they have no meaning.
+            if case.thresholds.is_empty() {
+                let (got, want) = (
+                    passes.squared_errors(chain).unwrap(),
+                    GibbsPasses::squared_errors(&mut textbook, chain).unwrap(),
+                );
+                let got: Vec<f32> = got.iter().map(|&x| x as f32).collect();
+                gaps.errors = gaps.errors.max(largest_gap(&got, &want));
+            }
             let pairs = [
                 (passes.training_predictions(chain), textbook.training_predictions(chain)),
                 (passes.test_predictions(chain), textbook.test_predictions(chain)),

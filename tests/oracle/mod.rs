@@ -7,6 +7,7 @@ pub mod case;
 pub mod gibbs;
 pub mod gibbs_case;
 pub mod gibbs_faults;
+pub mod latents;
 pub mod ranking;
 pub mod row_case;
 pub mod rows;

@@ -1,12 +1,13 @@
 //! What lies on the device beside what the row solvers have, and what is dispatched when.
 //!
 //! A side's draw is its solve: `gram`, `join` and `cholesky` for each batch of rows, the prior in the
-//! place of the partners' Gram matrix. Chains take turns on the buffers that are bound.
+//! place of the partners' Gram matrix. Where ratings are levels, `latent` comes first, in the place of
+//! `remainder`. Chains take turns on the buffers that are bound.
 
 use super::super::device::Device;
 use super::super::kernels::{Dispatch, Kernel, Sources, dispatch};
 use super::super::params::SweepParams;
-use super::super::rows::bind::{Binder, Commands, Noise};
+use super::super::rows::bind::{Binder, Commands, Latents, Noise};
 use super::super::rows::passes::{few_dispatches, run};
 use super::super::rows::shape::{Block, Shape, blocks};
 use super::super::rows::store::{
@@ -14,6 +15,7 @@ use super::super::rows::store::{
 };
 use super::super::rows::tiles::Cut;
 use super::super::tiles::Limits;
+use super::latents::LatentBuffers;
 use super::moments::{MomentKernels, SideMoments};
 use super::philox::philox;
 use super::predict::Pairs;
@@ -44,6 +46,8 @@ pub struct Passes<'a> {
     scratch: Scratch,
     prior: wgpu::Buffer,
     noise: NoiseBuffers,
+    /// Where ratings are levels.
+    latents: Option<LatentBuffers>,
     /// Each side's popularity of unknown ids.
     unknown: [f32; 2],
     moments: [SideMoments; 2],
@@ -67,9 +71,6 @@ impl<'a> Passes<'a> {
     /// Cuts, uploads and binds a problem.
     pub fn new(device: &'a Device, sources: &Sources, problem: GibbsProblem) -> Result<Self> {
         let GibbsProblem { ratings, test, starts, popularity, bias, block, latent } = problem;
-        if latent {
-            return Err(no_latents());
-        }
         philox(device, sources)?;
         let limits = limits(device);
         let Some(start) = starts.first().cloned() else {
@@ -105,24 +106,28 @@ impl<'a> Passes<'a> {
         let rows = model.tiles.map(|tiles| tiles.rows - 1);
         let terms = RowTerms::of_draws(bias, block);
         let kernels = |weights| {
-            let wanted = Wanted { weights, refines: false, draws: true };
+            let wanted = Wanted { weights, refines: false, draws: true, latent };
             Kernels::new(device, sources, model.team, &terms, &blocks, wanted)
         };
         // A user's noise weight is that of its row, an item's ratings have those of its users.
         let kernels = [kernels(Weights::Equal)?, kernels(Weights::Partners)?];
         let walk = |side: Side| -> Result<Walked> {
             let (own, partner) = (model.tiles[side.index()], model.tiles[side.partner().index()]);
+            // The numbers of levels are read as they are.
+            let mean = if latent { 0.0 } else { mean };
             let cut = Cut { every: true, ..Cut::rows(largest, own, partner, limits, mean)? };
             let popularity = |row: usize| popularity[side.index()][row];
             Walked::new(device, &cut, ratings.side(side), popularity, |_| false)
         };
         let walked = [walk(Side::User)?, walk(Side::Item)?];
         few_dispatches(&walked, &blocks)?;
-        let scratch = Scratch::new(device, &model, &walked, &blocks, blocks.len() > 1);
+        let kept = blocks.len() > 1 || latent;
+        let scratch = Scratch::new(device, &model, &walked, &blocks, kept);
         let noise = NoiseBuffers {
             weights: device.upload("noise weights", &vec![1.0_f32; model.biases.rows]),
             roots: device.upload("roots of noise weights", &vec![1.0_f32; rows[0] + 1]),
         };
+        let latents = latent.then(|| LatentBuffers::new(device, &ratings.users));
         let prior = device.storage("prior", prior_bytes as u64);
         let ready = |device: &Device| {
             let all = (rows[0] + rows[1]) * (1 + chains.len());
@@ -137,6 +142,7 @@ impl<'a> Passes<'a> {
             blocks: &blocks,
             limits,
             noise: Some(Noise { weights: &noise.weights, roots: &noise.roots }),
+            latents: latents.as_ref().map(|of| Latents { ends: &of.ends, stream: &of.stream }),
         };
         let commands = SIDES
             .map(|side| binder(side).batches(side, &walked[side.index()], &scratch, Some(&prior)));
@@ -167,6 +173,7 @@ impl<'a> Passes<'a> {
             scratch,
             prior,
             noise,
+            latents,
             unknown: [0, 1].map(|side: usize| popularity[side][rows[side]]),
             moments,
             errors,
@@ -204,6 +211,9 @@ impl<'a> Passes<'a> {
             deviation: conditional.noise_precision.sqrt().recip() as f32,
         };
         queue.write_buffer(&self.scratch.sweep, 0, bytemuck::bytes_of(&sweep));
+        if let Some(latents) = &self.latents {
+            latents.write(queue, conditional);
+        }
         let ones = vec![1.0; self.model.tiles[0].rows - 1];
         let weights = match conditional.noise_weights {
             [] => &ones[..],
@@ -232,10 +242,6 @@ impl<'a> Passes<'a> {
     }
 }
 
-fn no_latents() -> Error {
-    Error::device("levels of a latent value are not drawn on a GPU; use --backend cpu")
-}
-
 /// Copies a chain's parameters.
 fn copy(encoder: &mut wgpu::CommandEncoder, from: &Model, to: &Model) {
     let tiles = |model: &Model| {
@@ -255,9 +261,6 @@ impl GibbsPasses for Passes<'_> {
         conditional: &Conditional,
         watch: &mut dyn FnMut(usize) -> ControlFlow<()>,
     ) -> Result<usize> {
-        if !conditional.thresholds.is_empty() {
-            return Err(no_latents());
-        }
         self.turn(chain);
         self.write(side, conditional);
         let encoder = self.device.device.create_command_encoder(&Default::default());

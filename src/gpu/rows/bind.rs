@@ -4,7 +4,7 @@ use super::super::buffers::{Slot, Uniforms, whole};
 use super::super::device::Device;
 use super::super::kernels::{Dispatch, Kernel};
 use super::super::params::{
-    CholeskyParams, GramParams, JoinParams, NonnegativeParams, RemainderParams,
+    CholeskyParams, GramParams, JoinParams, LatentParams, NonnegativeParams, RemainderParams,
 };
 use super::super::tiles::{Limits, WORKGROUP};
 use super::shape::{Block, Shape};
@@ -23,6 +23,8 @@ pub enum Stage {
     Remainder,
     /// After a block.
     Update,
+    /// The latent values behind ratings, in the place of the remainders.
+    Latent,
 }
 
 /// What a batch dispatches, in order.
@@ -52,6 +54,15 @@ pub struct Binder<'a> {
     pub limits: Limits,
     /// Of a draw.
     pub noise: Option<Noise<'a>>,
+    /// Of a draw whose ratings are levels.
+    pub latents: Option<Latents<'a>>,
+}
+
+/// Where levels end, and the random words of latent values.
+#[derive(Clone, Copy)]
+pub struct Latents<'a> {
+    pub ends: &'a wgpu::Buffer,
+    pub stream: &'a wgpu::Buffer,
 }
 
 /// The noise weights of a draw, in the order of the biases.
@@ -80,7 +91,10 @@ impl Binder<'_> {
             .iter()
             .map(|batch| {
                 let mut planned = Vec::new();
-                if self.blocks.len() > 1 {
+                if let Some(latents) = self.latents {
+                    let walked = (side, walked, batch);
+                    self.latents(&mut planned, &mut uniforms, walked, scratch, latents);
+                } else if self.blocks.len() > 1 {
                     self.remainders(
                         &mut planned,
                         &mut uniforms,
@@ -281,10 +295,7 @@ impl Binder<'_> {
         let own = &self.model.sides[side.index()].factors[batch.own_tile];
         for walk in &batch.walks {
             let chunk = &walked.chunks[walk.chunk];
-            let most = (self.limits.workgroups * (WORKGROUP / REMAINDER_LANES))
-                .min(self.model.team.dispatch_ratings() / super::tiles::SEGMENT)
-                .max(1);
-            for (first, segments) in parts(walk.first_segment, walk.segments, most) {
+            for (first, segments) in self.walked_at_once(walk) {
                 let slot = uniforms.push(&RemainderParams {
                     first_segment: first as u32,
                     segments: segments as u32,
@@ -316,6 +327,60 @@ impl Binder<'_> {
                 });
             }
         }
+    }
+
+    /// The latent values of a batch's ratings, given the rows as they are.
+    fn latents<'b>(
+        &'b self,
+        planned: &mut Vec<Planned<'b>>,
+        uniforms: &mut Uniforms,
+        (side, walked, batch): (Side, &'b Walked, &'b Batch),
+        scratch: &'b Scratch,
+        latents: Latents<'b>,
+    ) {
+        let Some(kernel) = &self.kernels.latent else { return };
+        let model = self.model;
+        let partner = side.partner();
+        let (own, partners) = (&model.sides[side.index()], &model.sides[partner.index()]);
+        let first = |side: Side, tile: usize| model.tiles[side.index()].range(tile).start as u32;
+        for walk in &batch.walks {
+            let chunk = &walked.chunks[walk.chunk];
+            for (first_segment, segments) in self.walked_at_once(walk) {
+                let slot = uniforms.push(&LatentParams {
+                    first_segment: first_segment as u32,
+                    segments: segments as u32,
+                    own_bias: model.bias(side, batch.own_tile),
+                    partner_bias: model.bias(partner, walk.partner_tile),
+                    first_row: first(side, batch.own_tile),
+                    first_partner: first(partner, walk.partner_tile),
+                    global_mean: model.like.global_mean,
+                });
+                planned.push(Planned {
+                    stage: Stage::Latent,
+                    kernel,
+                    slot,
+                    buffers: vec![
+                        latents.stream,
+                        &chunk.segments,
+                        &chunk.entries,
+                        &own.factors[batch.own_tile],
+                        &partners.factors[walk.partner_tile],
+                        &model.biases.values,
+                        latents.ends,
+                        &scratch.remainders[side.index()][walk.chunk],
+                    ],
+                    workgroups: segments.div_ceil(WORKGROUP / REMAINDER_LANES),
+                });
+            }
+        }
+    }
+
+    /// First segment and segments of the dispatches that walk ratings by [`REMAINDER_LANES`] lanes.
+    fn walked_at_once(&self, walk: &Walk) -> impl Iterator<Item = (usize, usize)> + use<> {
+        let most = (self.limits.workgroups * (WORKGROUP / REMAINDER_LANES))
+            .min(self.model.team.dispatch_ratings() / super::tiles::SEGMENT)
+            .max(1);
+        parts(walk.first_segment, walk.segments, most)
     }
 
     /// The remainders of all the users' ratings, for the objective.

@@ -89,7 +89,7 @@ impl<'a> Passes<'a> {
         let refined =
             SIDES.iter().any(|&side| (0..rows[side.index()]).any(|row| refines(side, row)));
         let weights = if weighted { Weights::Own } else { Weights::Equal };
-        let wanted = Wanted { weights, refines: refined, draws: false };
+        let wanted = Wanted { weights, refines: refined, draws: false, latent: false };
         let kernels = Kernels::new(device, sources, model.team, &terms, &blocks, wanted)?;
         let figures = Figures::new(device, sources, model.team)?;
         let walk = |side: Side| -> Result<Walked> {
@@ -113,6 +113,7 @@ impl<'a> Passes<'a> {
             blocks: &blocks,
             limits,
             noise: None,
+            latents: None,
         };
         let whole = match &kernels.whole {
             None => None,

@@ -178,6 +178,8 @@ pub struct Wanted {
     pub refines: bool,
     /// Whether rows are drawn, and no sums are wanted for an objective.
     pub draws: bool,
+    /// Whether ratings are levels of a latent value.
+    pub latent: bool,
 }
 
 /// The pipelines of a side's batches.
@@ -192,9 +194,11 @@ pub struct Kernels {
     pub remainder: Kernel,
     /// Their update after a block.
     pub update: Option<Kernel>,
+    /// What is drawn in their place, where ratings are levels.
+    pub latent: Option<Kernel>,
 }
 
-/// Lanes of a segment in `remainder`.
+/// Lanes of a segment in `remainder` and `latent`.
 pub const REMAINDER_LANES: usize = 16;
 
 fn flag(value: bool) -> f64 {
@@ -257,7 +261,7 @@ impl Kernels {
         let kernels = |shape: Shape, change: bool| -> Result<BlockKernels> {
             Ok(BlockKernels {
                 shape,
-                gram: gram(shape, wanted.weights, change, aligned)?,
+                gram: gram(shape, wanted.weights, change || wanted.latent, aligned)?,
                 join: join(shape)?,
                 solve: solve(shape, change)?,
             })
@@ -290,12 +294,17 @@ impl Kernels {
             ];
             make("remainder", &sources.remainder, &constants)
         };
+        let latent = || {
+            let lanes = ("LANES", REMAINDER_LANES as f64);
+            make("latent", &sources.latent, &[width, lanes, ("CHANGE", flag(several))])
+        };
         Ok(Self {
             blocks: shapes,
             remainder: remainder(team.width, several || refine.is_some(), false)?,
             refine,
             whole,
             update: several.then(|| remainder(delta_columns(blocks), false, true)).transpose()?,
+            latent: wanted.latent.then(latent).transpose()?,
         })
     }
 
@@ -308,6 +317,7 @@ impl Kernels {
             Stage::Solve(turn) => of(turn).map(|kernels| &kernels.solve),
             Stage::Remainder => Some(&self.remainder),
             Stage::Update => self.update.as_ref(),
+            Stage::Latent => self.latent.as_ref(),
         }
     }
 
