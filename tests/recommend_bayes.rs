@@ -225,9 +225,9 @@ fn metrics_are_those_of_the_lists() {
             for user in 0..USERS as u32 {
                 let mut list = by_hand(model, samples, user, criterion, 0);
                 list.retain(|(item, _)| !record.items_of(user).contains(item));
-                let relevant = |item: u32| (3 * item + user) % 4 == 0;
-                let (hits, others): (Vec<&(u32, f64)>, Vec<&(u32, f64)>) =
-                    list.iter().partition(|entry: &&(u32, f64)| relevant(entry.0));
+                let relevant = |item: u32| (3 * item + user).is_multiple_of(4);
+                let (hits, others): (Vec<_>, Vec<_>) =
+                    list.iter().copied().partition(|entry: &(u32, f64)| relevant(entry.0));
                 if hits.is_empty() {
                     continue;
                 }

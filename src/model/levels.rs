@@ -77,7 +77,7 @@ mod tests {
                     let log = log_level_probability(mean, deviation, &thresholds, level);
                     assert!(log.is_finite());
                     assert_relative_eq!(p, log.exp(), max_relative = 1e-10, epsilon = 1e-300);
-                    expected += p * f64::from(levels[level]);
+                    expected += p * levels[level];
                 }
                 let direct = expected_level(mean, deviation, &thresholds, &levels);
                 assert_relative_eq!(direct, expected, max_relative = 1e-12);

@@ -49,7 +49,7 @@ impl Criterion {
         match self {
             Criterion::Thompson { seed } => {
                 let word = Stream::new(seed, 0, 0, Purpose::Thompson).word(user, 0);
-                Some((u64::from(word) * samples as u64 >> 32) as usize)
+                Some(((u64::from(word) * samples as u64) >> 32) as usize)
             }
             _ => None,
         }
