@@ -237,7 +237,36 @@ fn patience_stops_where_the_average_no_longer_improves() {
     assert_eq!(outcome.epoch, sweeps);
     assert_eq!(outcome.posterior.as_ref().unwrap().sweeps, sweeps - 5);
     assert!(outcome.held_out.is_some() && sweeps < 2000);
-    assert_eq!(outcome.factors, outcome.samples.unwrap().means(None));
+    // As many samples are kept as without patience, or half of them.
+    let samples = outcome.samples.unwrap();
+    let (kept, keep) = (samples.samples.len(), settings(&data, &options).keep);
+    assert!(kept <= keep && 2 * kept + 1 >= keep.min(sweeps - 5), "{kept} of {keep}, {sweeps}");
+    assert_eq!(outcome.factors, samples.means(None));
+}
+
+#[test]
+fn with_patience_samples_are_evenly_spaced_and_never_too_many() {
+    let data = data();
+    for (keep, chains, samples) in [(4, 1, 23), (6, 2, 13), (1, 1, 9), (40, 1, 30)] {
+        let options = Options {
+            samples: Some(samples),
+            keep: Some(keep),
+            chains: Some(chains),
+            patience: Some(10_000),
+            ..options()
+        };
+        let of = settings(&data, &options);
+        let every = Options { keep: Some(samples * chains), patience: None, ..options };
+        let all = run(&data, &every).samples.unwrap().samples;
+        let kept = run(&data, &options).samples.unwrap().samples;
+        let stride = of.stride(5 + samples);
+        let want: Vec<_> = (1..=samples)
+            .filter(|sweep| sweep.is_multiple_of(stride))
+            .flat_map(|sweep| &all[(sweep - 1) * chains..sweep * chains])
+            .collect();
+        assert_eq!(kept.iter().collect::<Vec<_>>(), want);
+        assert!(kept.len() <= keep && kept.len() == chains * of.kept_by(5 + samples));
+    }
 }
 
 #[test]
@@ -453,4 +482,30 @@ fn chains_start_where_they_are_told() {
     assert!(place.tensors("warm") != place.tensors("cold"));
     // And others go on from a model of samples.
     place.ok(&format!("{line} --solver als --epochs 1 --model again --from warm"));
+}
+
+#[test]
+fn train_and_evaluate_measure_levels_alike() {
+    let place = Place::with_sample();
+    place.ok("split plays.csv --holdout 0.1 --output parts");
+    for likelihood in ["probit --transform binary --threshold 4", "ordinal"] {
+        let done = place.ok(&format!(
+            "train parts/train.csv --test parts/test.csv --solver bayes --factors 4 --samples 6 \
+             --burn-in 4 --keep 6 --sample-precision f32 --backend cpu --force --progress json \
+             --model m --likelihood {likelihood}"
+        ));
+        let trained: serde_json::Value =
+            serde_json::from_str(done.lines().next_back().unwrap()).unwrap();
+        let evaluated = place.json("evaluate m parts/test.csv --json");
+        for (of_train, of_evaluate) in
+            [("test_rmse", "rmse"), ("test_relative_squared_error", "relative_squared_error")]
+        {
+            let [got, want] = [&trained[of_train], &evaluated[of_evaluate]].map(|x| x.as_f64());
+            let (got, want) = (got.unwrap(), want.unwrap());
+            assert!((got - want).abs() < 1e-5 * want, "{likelihood}, {of_train}: {got} {want}");
+        }
+        let info = place.ok("info m");
+        let name = likelihood.split(' ').next().unwrap();
+        assert!(info.contains(&format!("bayes, {name} likelihood, seed 0")), "{info}");
+    }
 }

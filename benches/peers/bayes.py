@@ -4,7 +4,7 @@
 Both sample biased matrix factorization: myFM (Gibbs sampling of a factorization machine) column by
 column with a prior of its own for each, wgmf row by row. The error is computed here, by compare.py's
 function, from each system's own predictions of the held-out ratings: wgmf's `predict` from the samples
-it keeps, myFM's from its own. `lastfm` holds wgmf's solvers against each other.
+it keeps, myFM's from its own. Of wgmf also `evaluate`'s coverage of intervals. `lastfm` holds wgmf's solvers against each other.
 """
 
 import argparse
@@ -78,13 +78,43 @@ def myfm_system(options, rank, sweeps, kept):
     return System("myFM", settings, run)
 
 
+def uncertainty(options, split):
+    """What `wgmf evaluate` says of the model just trained: how honest its intervals are."""
+    command = [options.wgmf, "evaluate", options.work / "model", split.test, "--json"]
+    done = subprocess.run([str(word) for word in command], capture_output=True, text=True, check=True)
+    return json.loads(done.stdout)
+
+
 def sampler(options, settings):
-    return wgmf_system(options, f"--solver bayes {settings}".strip())
+    system = wgmf_system(options, f"--solver bayes {settings}".strip())
+
+    def run(split, number, repeat):
+        result = system.run(split, number, repeat)
+        options.uncertainty.setdefault(system.settings, []).append(uncertainty(options, split))
+        return result
+
+    return system._replace(run=run)
+
+
+def print_uncertainty(said):
+    """Means over splits and repeats."""
+    keys = ["coverage_50", "coverage_80", "coverage_90", "coverage_95", "log_predictive_density"]
+    keys.append("continuous_ranked_probability_score")
+    for settings, parts in said.items():
+        means = {key: np.mean([part[key] for part in parts]) for key in keys}
+        covered = " / ".join(f"{100 * means[key]:.1f}" for key in keys[:4])
+        print(f"{settings}: {covered} % of held-out ratings lie in 50 / 80 / 90 / 95 % intervals;")
+        print(f"  log density {means[keys[4]]:.3f}, CRPS {means[keys[5]]:.4f}")
 
 
 def movielens_100k(options):
     title, splits, _ = compare.movielens_100k(options)
-    systems = [sampler(options, "--keep 300"), sampler(options, "--factors 16"), myfm_system(options, 10, 300, 250)]
+    systems = [
+        sampler(options, "--keep 300"),
+        sampler(options, "--keep 300 --clip"),
+        sampler(options, "--factors 16"),
+        myfm_system(options, 10, 300, 250),
+    ]
     return title, splits, systems
 
 
@@ -92,6 +122,7 @@ def movielens_1m(options):
     title, splits, _ = compare.movielens_1m(options)
     systems = [
         sampler(options, "--samples 80 --burn-in 10 --keep 80"),
+        sampler(options, "--samples 80 --burn-in 10 --keep 80 --clip"),
         sampler(options, "--keep 150"),
         myfm_system(options, 32, 120, 100),
     ]
@@ -138,11 +169,13 @@ def main():
     with tempfile.TemporaryDirectory(prefix="wgmf-peers-") as work:
         options.work = Path(work)
         for name in options.only:
-            results[name] = measure(options, name, prepare[name])
+            options.uncertainty = {}
+            results[name] = measure(options, name, prepare[name]) | {"uncertainty": options.uncertainty}
     facts["load average after"] = f"{os.getloadavg()[0]:.2f}"
     print("; ".join(f"{key} {value}" for key, value in facts.items()))
     for result in results.values():
         print_table(result["title"], result.pop("columns"), result["rows"])
+        print_uncertainty(result["uncertainty"])
     if options.json:
         Path(options.json).write_text(json.dumps({"facts": facts, "sets": results}, indent=1))
     say("done")

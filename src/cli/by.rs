@@ -10,7 +10,8 @@ use wgmf::{Error, Result};
 pub struct Args {
     /// What items are ranked by: `mean` of the samples, the default; `lower 0.1`, a low quantile, lists
     /// sure bets; `upper 0.9`, a high one, explores what may be good; `thompson` ranks each user's
-    /// items by one sample, drawn by --seed. The scores shown are these
+    /// items by one sample, drawn by --seed. The scores shown are these; all but the mean are made on
+    /// the processor, whatever the backend
     #[arg(long, value_names = ["WHAT", "QUANTILE"], num_args = 1..=2, value_parser = part)]
     by: Vec<String>,
     /// With --by thompson: which samples are drawn [default: 0]

@@ -1,11 +1,12 @@
 //! `wgmf info`.
 
 use super::output::{print_json, stdout, to_stdout};
+use super::sampler::sampler_lines;
 use serde_json::{Map, Value, json};
 use std::io::{self, Write};
 use std::path::PathBuf;
 use wgmf::Result;
-use wgmf::model::{EpochRecord, Model, PosteriorRecord, Quantity, Unit, WatchedPrediction};
+use wgmf::model::{EpochRecord, Model, Unit};
 use wgmf::train::Loss;
 
 /// Show what a model is and how it came to be
@@ -68,11 +69,16 @@ fn show(args: &Args, model: &Model) -> io::Result<()> {
         Loss::Squared => "squared",
         Loss::Logistic => "logistic",
     };
-    line("solver", format!("{}, {loss} loss, seed {}", run.solver, run.seed))?;
+    let fits = match run.settings["likelihood"].as_str() {
+        Some(likelihood) => format!("{likelihood} likelihood"),
+        None if model.is_bayesian() => "gaussian likelihood".to_owned(),
+        None => format!("{loss} loss"),
+    };
+    line("solver", format!("{}, {fits}, seed {}", run.solver, run.seed))?;
     line("transform", model.transform.describe())?;
     line("device", format!("{} ({})", run.device, run.backend))?;
     if let Some(posterior) = &run.posterior {
-        for (name, text) in sampler_lines(posterior) {
+        for (name, text) in sampler_lines(model, posterior) {
             line(name, text)?;
         }
     }
@@ -92,37 +98,6 @@ fn show(args: &Args, model: &Model) -> io::Result<()> {
         write_history(&mut out, model)?;
     }
     out.flush()
-}
-
-/// What a sampler says of the posterior and of itself.
-fn sampler_lines(posterior: &PosteriorRecord) -> Vec<(&'static str, String)> {
-    let PosteriorRecord { chains, burn_in, sweeps, kept, .. } = posterior;
-    let (chains, sweeps) = (counted(*chains, "chain"), counted(*sweeps, "sweep"));
-    let samples = counted(*kept, "sample");
-    let mut lines =
-        vec![("sampler", format!("{chains}, {sweeps} after {burn_in} of burn-in, {samples} kept"))];
-    let mut add = |name, what: &str, quantity: &Quantity| {
-        let Quantity { mean, deviation, r_hat, effective_samples } = quantity;
-        let mut text = format!("{what}{mean:.4} ± {deviation:.4}");
-        if let (Some(r_hat), Some(effective)) = (r_hat, effective_samples) {
-            text += &format!(", R-hat {r_hat:.3}, {effective:.0} effective samples");
-        }
-        lines.push((name, text));
-    };
-    if let Some(noise) = &posterior.noise_precision {
-        add("noise", "precision ", noise);
-    }
-    if let Some(shape) = &posterior.noise_shape {
-        add("noise", "shape of users' weights ", shape);
-    }
-    for WatchedPrediction { user, item, prediction } in &posterior.predictions {
-        add("watched", &format!("user \"{user}\", item \"{item}\": "), prediction);
-    }
-    if let Some(rmse) = posterior.held_out["rmse"].as_f64() {
-        let mae = posterior.held_out["mae"].as_f64().unwrap_or(f64::NAN);
-        lines.push(("held out", format!("RMSE {rmse:.4}, MAE {mae:.4}, averaged over all sweeps")));
-    }
-    lines
 }
 
 fn write_history(out: &mut impl Write, model: &Model) -> io::Result<()> {

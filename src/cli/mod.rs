@@ -24,6 +24,7 @@ mod predict;
 mod progress;
 mod ranking;
 mod recommend;
+mod sampler;
 mod similar;
 mod split;
 mod synth;

@@ -153,6 +153,9 @@ pub fn run(args: Args) -> Result<()> {
         Some(predictive) => Catalogue::by_samples(predictive, criterion, keep)?,
         None => Catalogue::filtered(&model, keep),
     };
+    if !catalogue.is_ranked_by_backend() && backend.device().backend != "cpu" {
+        say!("these scores are made of every sample's, on the processor");
+    }
     if args.n > catalogue.len() {
         say!(
             "-n {}: there are only {} items to recommend; lists have all that are left",

@@ -2,7 +2,7 @@
 
 use super::listing::{self, Columns, Entry, Listing, skip_unknown};
 use super::progress::Steps;
-use super::{backend, info::thousands};
+use super::{backend, info::counted, info::thousands};
 use std::path::PathBuf;
 use wgmf::data::{IdList, Side, Titles, TitlesOptions};
 use wgmf::model::{Model, Predictive};
@@ -81,8 +81,8 @@ pub fn run(args: Args) -> Result<()> {
         None => None,
     };
     if args.n >= ids.len() {
-        let (others, side) = (thousands(ids.len().saturating_sub(1) as u64), side.name());
-        say!("-n {}: there are only {others} other {side}s; lists have all", args.n);
+        let others = counted(ids.len().saturating_sub(1), &format!("other {}", side.name()));
+        say!("-n {}: the model has {others}; lists have all", args.n);
     }
     let (backend, why) = args.backend.open()?;
     say!("device: {} ({why})", backend.device().name);

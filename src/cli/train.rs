@@ -2,17 +2,17 @@
 
 use super::output::{print_json, stdout, to_stdout};
 use super::progress::{Epochs, Progress, Steps};
-use super::{backend, interrupt};
+use super::sampler::{say_posterior, worst};
+use super::{backend, info::counted, interrupt};
 use std::io::Write;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 use wgmf::backend::Backend;
 use wgmf::data::{DataOptions, Prepared, Ratings, Side, Transform, prepare};
-use wgmf::evaluate::{RatingMetrics, rating_metrics, score_metrics};
+use wgmf::evaluate::{RatingMetrics, averaged_metrics, rating_metrics};
 use wgmf::model::{
-    Factors, Model, PosteriorRecord, Quantity, RunRecord, Samples, Seen, check_output,
-    checkpoint_path, fingerprint,
+    Factors, Model, RunRecord, Samples, Seen, check_output, checkpoint_path, fingerprint,
 };
 use wgmf::train::{
     self, Checkpoint, Event, HELD_OUT_AT, Input, Loss, Options, Outcome, SamplePrecision, Settings,
@@ -175,9 +175,11 @@ pub fn run(mut args: Args) -> Result<()> {
         _ if settings.solver == Solver::Ials => None,
         (Some(test), Some(values)) => {
             let test = Ratings { values, ..test };
-            Some(match &outcome.held_out {
-                Some(averages) => score_metrics(&model, &test, &|i| averages[i])?,
-                None => rating_metrics(&model, &test)?,
+            Some(match (&outcome.held_out, &outcome.samples) {
+                (Some(averages), Some(samples)) => {
+                    averaged_metrics(&model, samples, &test, averages)?
+                }
+                _ => rating_metrics(&model, &test)?,
             })
         }
         _ => None,
@@ -281,10 +283,10 @@ fn warm_start(
     let lost = (model.users.len() - known.users, model.items.len() - known.items);
     if lost != (0, 0) {
         say!(
-            "note: {} users and {} items of the other model have no training ratings here and are \
-             left out; give all ratings, old and new (wgmf fold-in adds new ones to a model as it is)",
-            lost.0,
-            lost.1
+            "note: {} and {} of the other model have no training ratings here and are left out; give \
+             all ratings, old and new (wgmf fold-in adds new ones to a model as it is)",
+            counted(lost.0, "user"),
+            counted(lost.1, "item")
         );
     }
     Ok(start)
@@ -408,60 +410,6 @@ fn say_settings(settings: &Settings) {
     say!("{line}");
 }
 
-/// How far a sampler's averages can be trusted.
-fn say_posterior(posterior: &PosteriorRecord) {
-    let count = posterior.sweeps * posterior.chains;
-    if count == 0 {
-        say!(
-            "note: stopped within burn-in, so the model is the sampler's state at that moment and no \
-             average; it is no measure of what the full run gives"
-        );
-        return;
-    }
-    let noise = posterior.noise_precision.iter().chain(&posterior.noise_shape);
-    let watched = posterior.predictions.iter().map(|watched| &watched.prediction);
-    let kinds = [("noise", worst(noise)), ("predictions", worst(watched))];
-    let known =
-        kinds.iter().filter_map(|&(name, (r_hat, effective))| Some((name, r_hat?, effective?)));
-    let known: Vec<(&str, f64, f64)> = known.collect();
-    if known.is_empty() {
-        say!("note: {count} samples are too few to tell whether the sampler has settled");
-        return;
-    }
-    let part = |&(name, r_hat, effective): &(&str, f64, f64)| {
-        format!("{name} R-hat {r_hat:.3} at most, {effective:.0} effective samples at least")
-    };
-    let parts: Vec<String> = known.iter().map(part).collect();
-    say!("sampler: {count} samples; {}", parts.join("; "));
-    let unsettled: Vec<&str> =
-        known.iter().filter(|(_, r_hat, _)| *r_hat > UNSETTLED).map(|(name, ..)| *name).collect();
-    if !unsettled.is_empty() {
-        say!(
-            "note: R-hat above {UNSETTLED} says that the {} had not settled; try more --burn-in, or \
-             more --samples",
-            unsettled.join(" and the ")
-        );
-    } else if known.iter().any(|&(_, _, effective)| effective < FEW) {
-        say!(
-            "note: fewer than {FEW} effective samples leave averages and intervals rough; more \
-             --samples or --chains help"
-        );
-    }
-}
-
-/// The largest R-hat, and the smallest effective sample size.
-fn worst<'a>(quantities: impl Iterator<Item = &'a Quantity> + Clone) -> (Option<f64>, Option<f64>) {
-    let r_hats = quantities.clone().filter_map(|q| q.r_hat);
-    let effective = quantities.filter_map(|q| q.effective_samples);
-    (r_hats.max_by(f64::total_cmp), effective.min_by(f64::total_cmp))
-}
-
-/// R-hat above which chains disagree.
-const UNSETTLED: f64 = 1.1;
-
-/// Effective samples that are few.
-const FEW: f64 = 50.0;
-
 /// The held-out errors and where the model is.
 fn show(
     model: &Model,
@@ -473,7 +421,9 @@ fn show(
     let (epoch, epochs) = (outcome.epoch, outcome.history.len());
     let posterior = model.run.posterior.as_ref();
     match outcome.stop {
-        Stop::Finished if posterior.is_some() => writeln!(out, "{epochs} sweeps done")?,
+        Stop::Finished if posterior.is_some() => {
+            writeln!(out, "{} done", counted(epochs, "sweep"))?
+        }
         Stop::Patience if posterior.is_some() => {
             let best = best_epoch(&outcome.history).unwrap_or(epoch);
             writeln!(
@@ -483,9 +433,10 @@ fn show(
             )?;
         }
         Stop::Interrupted if posterior.is_some() => {
-            writeln!(out, "stopped by Ctrl-C after {epochs} complete sweeps")?;
+            let sweeps = counted(epochs, "complete sweep");
+            writeln!(out, "stopped by Ctrl-C after {sweeps}")?;
         }
-        Stop::Finished => writeln!(out, "{epochs} epochs done")?,
+        Stop::Finished => writeln!(out, "{} done", counted(epochs, "epoch"))?,
         Stop::Patience => {
             writeln!(out, "stopped after epoch {epochs}: no better held-out figure since {epoch}")?;
         }

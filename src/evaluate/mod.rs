@@ -13,6 +13,9 @@ mod sum;
 pub use auc::auc;
 pub use bootstrap::Estimate;
 pub use held_out::{HeldOut, held_out_ranking};
-pub use predictive::{PredictiveMetrics, first_without_level, no_level, predictive_metrics};
+pub use predictive::{
+    PredictiveMetrics, averaged_metrics, first_without_level, no_level, predictive_metrics,
+};
 pub use ranking::{RankBy, RankingAt, RankingMetrics, RankingOptions, Relevance, ranking_metrics};
-pub use rating::{RatingMetrics, rating_metrics, score_metrics, unknown_ids};
+pub(crate) use rating::score_metrics;
+pub use rating::{RatingMetrics, rating_metrics, unknown_ids};

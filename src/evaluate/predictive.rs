@@ -3,7 +3,7 @@
 use super::sum::sum;
 use super::{RatingMetrics, auc, score_metrics};
 use crate::data::Ratings;
-use crate::model::{Mixture, Predictive, central, log_level_probability};
+use crate::model::{Mixture, Model, Predictive, Samples, central, log_level_probability};
 use crate::{Error, Result, gaussian};
 use serde::Serialize;
 
@@ -196,10 +196,7 @@ fn of_levels(predictive: &Predictive, ratings: &Ratings) -> Result<PredictiveMet
     let score = |i: usize| model.transform.before_invert(judged[i].mean);
     let mut rating = score_metrics(model, ratings, &score)?;
     let n = ratings.len() as f64;
-    rating.relative_squared_error = training_mean(predictive, &values).and_then(|mean| {
-        let [around] = sum(judged.len(), |i| [(values[level(i)] - mean).powi(2)]);
-        (around > 0.0).then(|| rating.rmse.powi(2) * n / around)
-    });
+    rating.relative_squared_error = relative_error(predictive, ratings, rating.rmse);
     if let [_, _] = values[..] {
         let scored = judged.iter().enumerate().map(|(i, judged)| (judged.highest, level(i) == 1));
         rating.auc = auc(&mut scored.collect::<Vec<_>>());
@@ -233,6 +230,32 @@ fn log_chance(predictive: &Predictive, latent: Mixture, level: usize) -> f64 {
     let most = logs.iter().copied().fold(f64::NEG_INFINITY, f64::max);
     let sum: f64 = logs.iter().map(|log| (log - most).exp()).sum();
     most + (sum / logs.len() as f64).ln()
+}
+
+/// How far averages of predictions lie from held-out ratings, as [`rating_metrics`](super::rating_metrics)
+/// of single ones. `averages`: transformed, in order of `ratings`, which are in the user's unit.
+///
+/// # Errors
+/// As there; samples of another model.
+pub fn averaged_metrics(
+    model: &Model,
+    samples: &Samples,
+    ratings: &Ratings,
+    averages: &[f64],
+) -> Result<RatingMetrics> {
+    let mut metrics = score_metrics(model, ratings, &|i| averages[i])?;
+    if !samples.levels.is_empty() {
+        let predictive = Predictive::new(model, samples)?;
+        metrics.relative_squared_error = relative_error(&predictive, ratings, metrics.rmse);
+    }
+    Ok(metrics)
+}
+
+/// The squared error of levels over that of the training mean, where that is known.
+fn relative_error(predictive: &Predictive, ratings: &Ratings, rmse: f64) -> Option<f64> {
+    let mean = training_mean(predictive, &predictive.level_values())?;
+    let [around] = sum(ratings.len(), |i| [(f64::from(ratings.values[i]) - mean).powi(2)]);
+    (around > 0.0).then(|| rmse.powi(2) * ratings.len() as f64 / around)
 }
 
 /// The mean of the training ratings, where it is known of levels.

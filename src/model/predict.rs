@@ -28,6 +28,10 @@ impl Model {
     /// The prediction for a pair, in the [`unit`](Self::unit) of the model: the rating with the
     /// transform undone, the probability σ(r̂), or the preference.
     ///
+    /// Of a Bayesian model this is what the posterior means of the factors give; what its samples say is
+    /// in [`Predictive`](super::Predictive). Where ratings are levels (probit, ordinal) it is the latent
+    /// value and no rating: there only `Predictive` has predictions.
+    ///
     /// [`UNKNOWN`](crate::data::UNKNOWN) for a user or an item leaves the means that are known:
     /// `μ + c_i`, `μ + b_u`, or `μ`.
     ///

@@ -28,7 +28,8 @@ impl RowPrior {
     pub fn has_bias(&self) -> bool {
         let k = self.mean.len() - 1;
         let last = &self.precision[k * (k + 1)..];
-        self.mean[k] != 0.0 || self.slope[k] != 0.0 || last[..k].iter().any(|&x| x != 0.0)
+        let apart = last[..k].iter().all(|&x| x == 0.0) && last[k] == 1.0;
+        self.mean[k] != 0.0 || self.slope[k] != 0.0 || !apart
     }
 }
 

@@ -86,6 +86,12 @@ impl<'m> Catalogue<'m> {
         self.len == 0
     }
 
+    /// Whether a backend ranks the items; else, where scores are made of all samples', the processor
+    /// does.
+    pub fn is_ranked_by_backend(&self) -> bool {
+        !matches!(self.scoring, Scoring::Sampled(_))
+    }
+
     /// The item of a candidate.
     pub(crate) fn item(&self, row: u32) -> u32 {
         self.items.as_ref().map_or(row, |items| items[row as usize])

@@ -186,7 +186,8 @@ impl<'a> Recommender<'a> {
 }
 
 /// The `n` best items for each of `users` (rows of the model), best first; items that `seen` has
-/// for a user are left out of his list. All lists at once: [`Recommender`] streams them.
+/// for a user are left out of his list. All lists at once: [`Recommender`] streams them. By the model's
+/// factors: what the samples of a Bayesian model say ranks [`Catalogue::by_samples`].
 ///
 /// # Errors
 /// A user the model does not have; a record of another model; a score that overflows when the

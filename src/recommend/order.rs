@@ -23,6 +23,8 @@ pub(super) fn best(mut scored: Vec<Scored>, n: usize) -> Vec<Scored> {
             scored.select_nth_unstable_by(n - 1, better);
         }
         scored.truncate(n);
+        // Many lists wait together: none may hold on to the room of a whole catalogue.
+        scored.shrink_to_fit();
     }
     scored.sort_unstable_by(better);
     scored
@@ -35,4 +37,29 @@ pub(super) fn rank(scores: &[f64], score: f64, itself: bool) -> [u64; 2] {
     let not_better = scores.partition_point(|&other| other <= score);
     let equal = ((not_better - worse) as u64).saturating_sub(itself.into());
     [(scores.len() - not_better) as u64, equal]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_best_come_in_order_and_take_no_room_of_others() {
+        let scored = |score: f64, row: u32| Scored { row, score };
+        let all: Vec<Scored> = (0..1000).map(|row| scored(f64::from(row * 7 % 13), row)).collect();
+        let list = best(all.clone(), 3);
+        assert_eq!(list, [scored(12.0, 11), scored(12.0, 24), scored(12.0, 37)]);
+        assert!(list.capacity() < 10, "{}", list.capacity());
+        assert_eq!(best(all.clone(), 0), []);
+        assert_eq!(best(all, 2000).len(), 1000);
+    }
+
+    #[test]
+    fn ranks_count_what_is_better_and_what_is_equal() {
+        let scores = [1.0, 2.0, 2.0, 2.0, 5.0];
+        assert_eq!(rank(&scores, 2.0, true), [1, 2]);
+        assert_eq!(rank(&scores, 2.0, false), [1, 3]);
+        assert_eq!(rank(&scores, 3.0, false), [1, 0]);
+        assert_eq!(rank(&scores, 9.0, false), [0, 0]);
+    }
 }

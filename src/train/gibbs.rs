@@ -197,7 +197,7 @@ impl Gibbs<'_> {
         Ok(sample)
     }
 
-    /// Predictions of the held-out pairs as ratings in the unit of training.
+    /// Predictions as ratings in the unit of training.
     fn as_ratings(&self, chain: usize, predictions: &[f32]) -> Vec<f64> {
         let (low, high) = self.range;
         let (levels, thresholds) = (&self.samples.levels, &self.chains[chain].thresholds);
@@ -205,7 +205,7 @@ impl Gibbs<'_> {
             true => f64::from(prediction).max(low).min(high),
             false => expected_level(prediction.into(), 1.0, thresholds, levels),
         };
-        predictions[..self.held_out.len()].par_iter().map(rating).collect()
+        predictions.par_iter().map(rating).collect()
     }
 
     /// How many predictions each sum has.
@@ -257,7 +257,23 @@ impl Work for Gibbs<'_> {
         if after || !self.held_out.is_empty() {
             self.predict(record, after)?;
         }
-        if after && self.settings.kept_by(sweep) > self.settings.kept_by(sweep - 1) {
+        let settings = &self.settings;
+        let keeps = match settings.patience {
+            Some(_) => (sweep - settings.burn_in.min(sweep)).is_multiple_of(settings.stride(sweep)),
+            None => settings.kept_by(sweep) > settings.kept_by(sweep - 1),
+        };
+        if after
+            && settings.patience.is_some()
+            && settings.stride(sweep) > settings.stride(sweep - 1)
+        {
+            // Of those kept so far every other, chain after chain at each sweep.
+            let (chains, mut at) = (self.chains.len(), 0);
+            self.samples.samples.retain(|_| {
+                at += 1;
+                ((at - 1) / chains) % 2 == 1
+            });
+        }
+        if after && keeps {
             for chain in 0..self.chains.len() {
                 let sample = self.sample(chain)?;
                 self.samples.samples.push(sample);
@@ -336,7 +352,8 @@ impl Gibbs<'_> {
         let mut sample_error = 0.0;
         for chain in 0..chains {
             let predictions = self.passes.test_predictions(chain)?;
-            let ratings = self.as_ratings(chain, &predictions);
+            let mut ratings = self.as_ratings(chain, &predictions);
+            let watched = ratings.split_off(n);
             let of = ratings.iter().zip(&self.held_out.values);
             sample_error += of.map(|(p, &v)| (f64::from(v) - p).powi(2)).sum::<f64>();
             if after {
@@ -349,8 +366,8 @@ impl Gibbs<'_> {
                         .exp();
                 });
                 let traces = self.traces.predictions.iter_mut();
-                for (trace, &prediction) in traces.zip(&predictions[n..]) {
-                    trace[chain].push(f64::from(prediction));
+                for (trace, rating) in traces.zip(watched) {
+                    trace[chain].push(rating);
                 }
             }
         }

@@ -4,12 +4,16 @@
 use super::RowRatings;
 use super::hyper::{Noise, NoisePrior, NormalWishart};
 use super::thresholds::{Fit, Thresholds};
-use crate::Result;
 use crate::backend::{Conditional, GibbsPasses};
 use crate::data::Side;
 use crate::model::{Popularity, RowPrior};
 use crate::random::{Purpose, Stream};
+use crate::{Error, Result};
 use std::ops::ControlFlow;
+
+/// What helps where the numbers leave what 32 bits can hold.
+const UNSCALED: &str = "ratings so large, so small or so far apart do not fit 32 bits: scale them \
+                        (--transform zscore), or look for some far outside of the others";
 
 /// What a chain has beside its factors.
 #[derive(Clone, Debug, PartialEq)]
@@ -91,7 +95,9 @@ impl Sampler {
         let moments = passes.moments(chain, side)?;
         let mut random =
             self.stream(chain, sweep, Purpose::Hyperparameters).sequence(side.index() as u32);
-        let prior = self.rows[side.index()].draw(&moments, &mut random)?;
+        let prior = self.rows[side.index()].draw(&moments, &mut random).map_err(|e| {
+            Error::data(format!("sweep {sweep}: the {}s' prior: {e}; {UNSCALED}", side.name()))
+        })?;
         let noise = &state.noise;
         let weights: &[f32] = match self.thresholds {
             Some(_) => &[],
@@ -123,7 +129,9 @@ impl Sampler {
     ) -> Result<f64> {
         let errors = passes.squared_errors(chain)?;
         let stream = self.stream(chain, sweep, Purpose::Noise);
-        self.noise.draw(&mut state.noise, &errors, stream)?;
+        self.noise
+            .draw(&mut state.noise, &errors, stream)
+            .map_err(|e| Error::data(format!("sweep {sweep}: {e}; {UNSCALED}")))?;
         Ok(errors.iter().sum())
     }
 

@@ -137,7 +137,7 @@ pub struct Options {
     /// ials: a listed pair weighs X times its rating (plays, minutes) instead of 1
     #[arg(long, value_name = "X")]
     pub alpha: Option<f64>,
-    /// als, ials: coordinates solved together; the number of factors is exact, less is faster
+    /// als, ials, bayes: coordinates solved (bayes: drawn) together; the number of factors is exact, less is faster
     /// where factors are many (iALS++, Rendle et al. 2021). Default: exact, in long sweeps 64 at most
     #[arg(long, value_name = "D")]
     pub block: Option<usize>,
@@ -153,7 +153,7 @@ pub struct Options {
     /// bayes: samples kept in the model, thinned evenly (40)
     #[arg(long, value_name = "N")]
     pub keep: Option<usize>,
-    /// bayes: independent chains run side by side, whose agreement tells whether they have settled
+    /// bayes: independent chains run side by side, whose agreement tells whether they have settled (1)
     #[arg(long, value_name = "N")]
     pub chains: Option<usize>,
     /// bayes: how ratings come about: with Gaussian noise, or as levels of a latent value (two
@@ -169,7 +169,8 @@ pub struct Options {
     /// Standard deviation of the factors at the start
     #[arg(long, value_name = "X")]
     pub init_scale: Option<f64>,
-    /// Stop after N epochs without a better held-out error; the best epoch is kept
+    /// Stop after N epochs without a better held-out error; the best epoch is kept (bayes: the average
+    /// of all sweeps)
     #[arg(long, value_name = "N")]
     pub patience: Option<usize>,
     /// Seed of everything random: the held-out part, the start, the batches
@@ -263,9 +264,26 @@ impl Settings {
     /// How many samples of a chain are kept once `sweep` of the sampler is done: thinned evenly over
     /// the sweeps after burn-in.
     pub fn kept_by(&self, sweep: usize) -> usize {
-        let each = (self.keep / self.chains.max(1)).max(1) as u128;
-        let after = sweep.saturating_sub(self.burn_in) as u128;
-        (after * each / self.samples.max(1) as u128) as usize
+        let after = sweep.saturating_sub(self.burn_in);
+        match self.patience {
+            Some(_) => after / self.stride(sweep),
+            None => {
+                (after as u128 * self.kept_of_each() as u128 / self.samples.max(1) as u128) as usize
+            }
+        }
+    }
+
+    /// How many sweeps lie between samples that are kept once `sweep` is done, where `--patience` lets
+    /// nobody know how many there will be: at first every one is kept, and whenever they are too many
+    /// every other of them is given up.
+    pub fn stride(&self, sweep: usize) -> usize {
+        let (after, each) = (sweep.saturating_sub(self.burn_in), self.kept_of_each());
+        after.div_ceil(each).max(1).next_power_of_two()
+    }
+
+    /// Samples kept of each chain, at most.
+    fn kept_of_each(&self) -> usize {
+        (self.keep / self.chains.max(1)).max(1)
     }
 }
 

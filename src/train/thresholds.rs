@@ -121,9 +121,10 @@ impl Thresholds {
         let width = self.start.len();
         let prior = Prior { center: logarithms(&self.start) };
         let current = logarithms(thresholds);
-        // The mode, to which the start makes no difference: the last step's error is its square.
-        let mut at = sum.posterior(&prior, &current);
-        let current_value = at.value;
+        let current_value = sum.posterior(&prior, &current).value;
+        // The mode, or near it: the way there begins at the same place whatever the thresholds are, so
+        // that the proposal is independent of them.
+        let mut at = sum.posterior(&prior, &prior.center);
         let mode = loop {
             if !at.value.is_finite() || !cholesky(&mut at.curvature, width) {
                 return Err(failed());
