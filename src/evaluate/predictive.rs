@@ -253,8 +253,10 @@ pub fn averaged_metrics(
 
 /// The squared error of levels over that of the training mean, where that is known.
 fn relative_error(predictive: &Predictive, ratings: &Ratings, rmse: f64) -> Option<f64> {
-    let mean = training_mean(predictive, &predictive.level_values())?;
-    let [around] = sum(ratings.len(), |i| [(f64::from(ratings.values[i]) - mean).powi(2)]);
+    let values = predictive.level_values();
+    let mean = training_mean(predictive, &values)?;
+    let level = |i: usize| predictive.level_of(ratings.values[i]).map_or(f64::NAN, |at| values[at]);
+    let [around] = sum(ratings.len(), |i| [(level(i) - mean).powi(2)]);
     (around > 0.0).then(|| rmse.powi(2) * ratings.len() as f64 / around)
 }
 

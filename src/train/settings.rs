@@ -278,7 +278,7 @@ impl Settings {
     /// every other of them is given up.
     pub fn stride(&self, sweep: usize) -> usize {
         let (after, each) = (sweep.saturating_sub(self.burn_in), self.kept_of_each());
-        after.div_ceil(each).max(1).next_power_of_two()
+        (after / (each + 1) + 1).next_power_of_two()
     }
 
     /// Samples kept of each chain, at most.

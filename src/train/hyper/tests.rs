@@ -189,8 +189,13 @@ fn shape_on_a_grid(n: usize, sum: f64) -> (f64, f64) {
         let alpha = x.exp();
         n as f64 * (alpha * x - ln_gamma(alpha)) + alpha * sum - (x - 10.0_f64.ln()).powi(2) / 2.0
     };
-    let grid = || (0..40_000).map(|j| -6.0 + (MOST_ALIKE + 6.0) * (f64::from(j) + 0.5) / 40_000.0);
-    let top = grid().map(log_density).fold(f64::NEG_INFINITY, f64::max);
+    moments_on_a_grid(log_density, -6.0, MOST_ALIKE)
+}
+
+/// `E x` and `E x²` of a log density that is all within these bounds.
+fn moments_on_a_grid(log_density: impl Fn(f64) -> f64, low: f64, high: f64) -> (f64, f64) {
+    let grid = || (0..40_000).map(|j| low + (high - low) * (f64::from(j) + 0.5) / 40_000.0);
+    let top = grid().map(&log_density).fold(f64::NEG_INFINITY, f64::max);
     let (mut mass, mut first, mut second) = (0.0, 0.0, 0.0);
     for x in grid() {
         let density = (log_density(x) - top).exp();
@@ -233,16 +238,7 @@ fn scale_on_a_grid(spread: f64, tau: f64, alpha: f64, weights: &[f64]) -> (f64, 
             weights.iter().map(|a| (alpha - 1.0) * (a / c).ln() - alpha * a / c).sum();
         of_weights - spread * spread * c * tau + (1.0 - weights.len() as f64) * x
     };
-    let grid = || (0..40_000).map(|j| -4.0 + 8.0 * (f64::from(j) + 0.5) / 40_000.0);
-    let top = grid().map(log_density).fold(f64::NEG_INFINITY, f64::max);
-    let (mut mass, mut first, mut second) = (0.0, 0.0, 0.0);
-    for x in grid() {
-        let density = (log_density(x) - top).exp();
-        mass += density;
-        first += density * x;
-        second += density * x * x;
-    }
-    (first / mass, second / mass)
+    moments_on_a_grid(log_density, -4.0, 4.0)
 }
 
 // 5 standard errors.
