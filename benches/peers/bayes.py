@@ -100,10 +100,11 @@ def print_uncertainty(said):
     """Means over splits and repeats."""
     keys = ["coverage_50", "coverage_80", "coverage_90", "coverage_95", "log_predictive_density", "crps"]
     for settings, parts in said.items():
-        means = {key: np.mean([part[key] for part in parts]) for key in keys}
+        means = {key: np.mean([part.get(key, np.nan) for part in parts]) for key in keys}
         covered = " / ".join(f"{100 * means[key]:.1f}" for key in keys[:4])
         print(f"{settings}: {covered} % of held-out ratings lie in 50 / 80 / 90 / 95 % intervals;")
-        print(f"  log predictive density {means["log_predictive_density"]:.3f}, CRPS {means["crps"]:.4f}")
+        density, crps = means["log_predictive_density"], means["crps"]
+        print(f"  log predictive density {density:.3f}, CRPS {crps:.4f}")
 
 
 def movielens_100k(options):
