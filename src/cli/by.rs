@@ -1,5 +1,7 @@
 //! `--by`: what lists are ranked by.
 
+use std::path::Path;
+use wgmf::model::{Model, Samples};
 use wgmf::recommend::Criterion;
 use wgmf::{Error, Result};
 
@@ -10,8 +12,8 @@ use wgmf::{Error, Result};
 pub struct Args {
     /// What items are ranked by: `mean` of the samples, the default; `lower 0.1`, a low quantile, lists
     /// sure bets; `upper 0.9`, a high one, explores what may be good; `thompson` ranks each user's
-    /// items by one sample, drawn by --seed. The scores shown are these; all but the mean are made on
-    /// the processor, whatever the backend
+    /// items by one sample, drawn by --seed. The scores shown are these; all but the mean (of levels
+    /// and with --clip that too) are made on the processor, whatever the backend
     #[arg(long, value_names = ["WHAT", "QUANTILE"], num_args = 1..=2, value_parser = part)]
     by: Vec<String>,
     /// With --by thompson: which samples are drawn [default: 0]
@@ -27,6 +29,13 @@ fn part(text: &str) -> Result<String, String> {
         true => Ok(text.to_owned()),
         false => Err(format!("one of {}, then a number; --by comes last", KINDS.join(", "))),
     }
+}
+
+/// The samples of the model in `dir`, if it is Bayesian; whoever asks another for more than the mean is
+/// told what it lacks.
+pub fn samples(model: &Model, dir: &Path, criterion: Criterion) -> Result<Option<Samples>> {
+    let wanted = model.is_bayesian() || criterion != Criterion::Mean;
+    wanted.then(|| model.open_samples(dir)).transpose()
 }
 
 impl Args {

@@ -3,15 +3,15 @@
 use super::listing::some_of;
 use super::output::{print_json, stdout, to_stdout};
 use super::progress::Steps;
-use super::{backend, info::counted};
+use super::{backend, by, info::counted};
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Instant;
 use wgmf::backend::Backend;
 use wgmf::data::{Duplicates, ReadOptions, Side, Table, UNKNOWN, align, read};
 use wgmf::evaluate::{first_without_level, no_level};
 use wgmf::model::{Model, Predictive, Samples, Seen, Unit, check_output};
-use wgmf::recommend::{FoldedIn, NewRows, draw_in, fold_in};
+use wgmf::recommend::{Criterion, FoldedIn, NewRows, draw_in, fold_in};
 use wgmf::{Error, Result};
 
 /// Give new users (or items) their rows, the rest of the model as it is
@@ -70,7 +70,7 @@ pub fn run(args: Args) -> Result<()> {
     check_output(&args.output, args.force)?;
     let mut model = Model::open(&args.model)?;
     let mut seen = model.open_seen(&args.model)?;
-    let mut samples = open_samples(&model, &args.model)?;
+    let mut samples = by::samples(&model, &args.model, Criterion::Mean)?;
     let (backend, why) = args.backend.open()?;
     say!("device: {} ({why})", backend.device().name);
     let new = NewRatings {
@@ -117,13 +117,8 @@ fn ids(model: &Model, side: Side) -> usize {
     }
 }
 
-/// The samples of a Bayesian model, which it needs to fold anything in.
-fn open_samples(model: &Model, dir: &Path) -> Result<Option<Samples>> {
-    model.is_bayesian().then(|| model.open_samples(dir)).transpose()
-}
-
-/// Folds new users into the model, its samples and its record, and returns the rows of all users of the file
-/// that it knows now, in order of first appearance.
+/// Folds new users into the model, its samples and its record, and returns the rows of all users of the
+/// file that it knows now, in order of first appearance.
 pub fn users_of(
     backend: &dyn Backend,
     model: &mut Model,

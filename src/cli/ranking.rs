@@ -11,7 +11,6 @@ use wgmf::evaluate::{
     Estimate, RankBy, RankingMetrics, RankingOptions, Relevance, ranking_metrics,
 };
 use wgmf::model::{Model, Predictive, Unit};
-use wgmf::recommend::Criterion;
 use wgmf::{Error, Result};
 
 /// What the numbers are, for `--help`.
@@ -123,10 +122,7 @@ impl Args {
 /// Measures and prints.
 pub fn run(args: &Args, dir: &Path, model: &Model, test: &Test, json: bool) -> Result<()> {
     let criterion = args.by.criterion()?;
-    let samples = match model.is_bayesian() || criterion != Criterion::Mean {
-        true => Some(model.open_samples(dir)?),
-        false => None,
-    };
+    let samples = by::samples(model, dir, criterion)?;
     let predictive = samples.as_ref().map(|samples| Predictive::new(model, samples)).transpose()?;
     let relevance = relevance(args, model, test)?;
     let candidates = match args.candidates == Path::new("all") {

@@ -10,7 +10,7 @@ use wgmf::data::{Delimiter, Duplicates, Format, Header, IdList, ReadOptions, Sid
 use wgmf::data::{Ids, TitlesOptions};
 use wgmf::model::{Model, Predictive, Unit};
 use wgmf::progress::Progress;
-use wgmf::recommend::{Catalogue, Criterion, Explainer, Recommendation, Recommender};
+use wgmf::recommend::{Catalogue, Explainer, Recommendation, Recommender};
 use wgmf::{Error, Result};
 
 /// List the best items for users: user,rank,item,score
@@ -108,11 +108,7 @@ pub fn run(args: Args) -> Result<()> {
     let steps = Steps::new(args.listing.on_terminal());
     let mut model = Model::open(&args.model)?;
     let mut seen = model.open_seen(&args.model)?;
-    // Whoever asks a model without samples for a quantile is told so.
-    let mut samples = match model.is_bayesian() || criterion != Criterion::Mean {
-        true => Some(model.open_samples(&args.model)?),
-        false => None,
-    };
+    let mut samples = by::samples(&model, &args.model, criterion)?;
     let users = match (&args.new_users, &args.users_file) {
         (Some(_), _) => Vec::new(),
         (None, Some(file)) => args.known(IdList::read(file, &model.users, Side::User)?)?,

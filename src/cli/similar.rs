@@ -2,12 +2,12 @@
 
 use super::listing::{self, Columns, Entry, Listing, skip_unknown};
 use super::progress::Steps;
-use super::{backend, info::counted, info::thousands};
+use super::{backend, by, info::counted, info::thousands};
 use std::path::PathBuf;
 use wgmf::data::{IdList, Side, Titles, TitlesOptions};
 use wgmf::model::{Model, Predictive};
 use wgmf::progress::Progress;
-use wgmf::recommend::{Metric, Neighbours};
+use wgmf::recommend::{Criterion, Metric, Neighbours};
 use wgmf::{Error, Result};
 
 /// List what is most like an item or a user: item,rank,similar,score
@@ -57,7 +57,7 @@ pub fn run(args: Args) -> Result<()> {
     }
     let out = args.listing.open()?;
     let model = Model::open(&args.model)?;
-    let samples = model.is_bayesian().then(|| model.open_samples(&args.model)).transpose()?;
+    let samples = by::samples(&model, &args.model, Criterion::Mean)?;
     let side = if args.users.is_empty() { Side::Item } else { Side::User };
     let (ids, given) = match side {
         Side::User => (&model.users, &args.users),

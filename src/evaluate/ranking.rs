@@ -273,9 +273,7 @@ pub fn ranking_metrics(
         let excluded: Vec<&[u32]> = excluded.iter().map(Vec::as_slice).collect();
         let rows: Vec<&[u32]> = relevant_rows.iter().map(Vec::as_slice).collect();
         let (lists, ranks) = match &mut lister {
-            Lister::Each(ranker) => {
-                (ranker.top(batch, &excluded, longest)?, ranker.ranks(batch, &excluded, &rows)?)
-            }
+            Lister::Each(ranker) => ranker.top_and_ranks(batch, &excluded, longest, &rows)?,
             Lister::Alike(order) => {
                 let lists = excluded.par_iter().map(|excluded| order.top(excluded, longest));
                 let pairs = excluded.par_iter().zip(&rows);

@@ -233,22 +233,27 @@ impl CatalogueRanker<'_> {
         }
     }
 
-    /// Better and equal candidates of each relevant one, as [`ExactRanker::ranks`].
+    /// The lists of [`top`](Self::top), and better and equal candidates of each relevant one, as
+    /// [`ExactRanker::ranks`].
     ///
     /// # Errors
     /// As there.
-    pub fn ranks(
+    #[expect(clippy::type_complexity, reason = "lists and ranks, one of each a user")]
+    pub fn top_and_ranks(
         &mut self,
         users: &[u32],
         excluded: &[&[u32]],
+        n: usize,
         relevant: &[&[u32]],
-    ) -> Result<Vec<Vec<[u64; 2]>>> {
+    ) -> Result<(Vec<Vec<Scored>>, Vec<Vec<[u64; 2]>>)> {
         match self {
             Self::Products { ranker, catalogue } => {
-                ranker.ranks(&catalogue.queries(users), excluded, relevant)
+                let queries = catalogue.queries(users);
+                let lists = ranker.top(&queries, excluded, n)?;
+                Ok((lists, ranker.ranks(&queries, excluded, relevant)?))
             }
             Self::Sampled { scores, catalogue } => {
-                Ok(scores.ranks(catalogue, users, excluded, relevant))
+                Ok(scores.top_and_ranks(catalogue, users, excluded, n, relevant))
             }
         }
     }

@@ -1,6 +1,6 @@
 //! Exact ranking: a device proposes in f32, f64 decides.
 
-use super::order::{Scored, best, better, rank};
+use super::order::{Scored, best, better, rank, without};
 use crate::backend::{Backend, Candidates, Counted, Interval, Ranker, WITHIN};
 use crate::{Error, Result};
 use rayon::prelude::*;
@@ -281,9 +281,8 @@ impl<'a> Scorer<'a> {
         for scored in &distinct {
             scores[scored.row as usize] = scored.score;
         }
-        let mut excluded = excluded.iter().peekable();
-        let kept = rows.filter(|row| excluded.next_if(|&&next| next == *row).is_none());
-        kept.map(|row| Scored { row, score: scores[same[row as usize] as usize] }).collect()
+        let scored = rows.map(|row| Scored { row, score: scores[same[row as usize] as usize] });
+        without(scored, excluded).collect()
     }
 
     fn find_same(&self) -> Vec<u32> {

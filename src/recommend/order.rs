@@ -16,6 +16,15 @@ pub(super) fn better(a: &Scored, b: &Scored) -> Ordering {
     b.score.total_cmp(&a.score).then(a.row.cmp(&b.row))
 }
 
+/// Those that are not `excluded`, of ascending rows both.
+pub(super) fn without(
+    scored: impl IntoIterator<Item = Scored>,
+    excluded: &[u32],
+) -> impl Iterator<Item = Scored> {
+    let mut excluded = excluded.iter().peekable();
+    scored.into_iter().filter(move |s| excluded.next_if(|&&row| row == s.row).is_none())
+}
+
 /// The best `n`, in order.
 pub(super) fn best(mut scored: Vec<Scored>, n: usize) -> Vec<Scored> {
     if scored.len() > n {

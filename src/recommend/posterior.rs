@@ -1,7 +1,7 @@
 //! What samples of the posterior make of the items of a user.
 
 use super::Catalogue;
-use super::order::{Scored, best, rank};
+use super::order::{Scored, best, rank, without};
 use crate::model::{Predictive, Sample, expected_level};
 use crate::random::{Purpose, Stream};
 use crate::{Error, Result};
@@ -90,36 +90,40 @@ impl<'m> SampleScores<'m> {
         excluded: &[&[u32]],
         n: usize,
     ) -> Vec<Vec<Scored>> {
-        self.each_user(catalogue, users, excluded, |_, scored| best(scored, n))
+        self.each_user(catalogue, users, |at, scored| {
+            best(without(scored, excluded.get(at).copied().unwrap_or_default()).collect(), n)
+        })
     }
 
-    /// Better and equal candidates of each relevant one.
-    pub fn ranks(
+    /// The same, and better and equal candidates of each relevant one, which may itself be excluded.
+    pub fn top_and_ranks(
         &self,
         catalogue: &Catalogue,
         users: &[u32],
         excluded: &[&[u32]],
+        n: usize,
         relevant: &[&[u32]],
-    ) -> Vec<Vec<[u64; 2]>> {
-        let own = |at: usize| excluded.get(at).copied().unwrap_or_default();
-        // A relevant one may be excluded, and is scored all the same.
-        self.each_user(catalogue, users, &[], |at, scored| {
-            let mut others = left(&scored, own(at));
+    ) -> (Vec<Vec<Scored>>, Vec<Vec<[u64; 2]>>) {
+        let made = self.each_user(catalogue, users, |at, scored| {
+            let excluded = excluded.get(at).copied().unwrap_or_default();
+            let open: Vec<Scored> = without(scored.iter().copied(), excluded).collect();
+            let mut others: Vec<f64> = open.iter().map(|s| s.score).collect();
             others.sort_unstable_by(f64::total_cmp);
             let rank = |&row: &u32| {
-                let itself = own(at).binary_search(&row).is_err();
+                let itself = excluded.binary_search(&row).is_err();
                 rank(&others, scored[row as usize].score, itself)
             };
-            relevant[at].iter().map(rank).collect()
-        })
+            let ranks: Vec<[u64; 2]> = relevant[at].iter().map(rank).collect();
+            (best(open, n), ranks)
+        });
+        made.into_iter().unzip()
     }
 
-    /// What `f` makes of each user's scores of all candidates that are not excluded.
+    /// What `f` makes of each user's scores of all candidates.
     fn each_user<T: Send>(
         &self,
         catalogue: &Catalogue,
         users: &[u32],
-        excluded: &[&[u32]],
         f: impl Fn(usize, Vec<Scored>) -> T + Sync,
     ) -> Vec<T> {
         let at_once = (AT_ONCE / (size_of::<f64>() * catalogue.len()).max(1)).max(1);
@@ -127,13 +131,10 @@ impl<'m> SampleScores<'m> {
         for (chunk, users) in users.chunks(at_once).enumerate() {
             let stripes = self.stripes(catalogue, users);
             let of_user = |place: usize| {
-                let at = chunk * at_once + place;
-                let mut excluded = excluded.get(at).copied().unwrap_or_default().iter().peekable();
                 let scores = stripes.iter().flat_map(|stripe| stripe[place]);
                 let scored = scores.zip(0..catalogue.len() as u32);
                 let scored = scored.map(|(score, row)| Scored { row, score });
-                let kept = scored.filter(|s| excluded.next_if(|&&row| row == s.row).is_none());
-                f(at, kept.collect())
+                f(chunk * at_once + place, scored.collect())
             };
             made.extend((0..users.len()).into_par_iter().map(of_user).collect::<Vec<T>>());
         }
@@ -327,11 +328,4 @@ fn scores<S: Simd>(simd: S, row: &[f32], base: f64, tile: &[[f64; LANES]], to: &
         }
         *to = simd.add_f64s(base, sum);
     }
-}
-
-/// The scores of those that are not excluded.
-fn left(scored: &[Scored], excluded: &[u32]) -> Vec<f64> {
-    let mut excluded = excluded.iter().peekable();
-    let open = |s: &&Scored| excluded.next_if(|&&row| row == s.row).is_none();
-    scored.iter().filter(open).map(|s| s.score).collect()
 }

@@ -137,8 +137,9 @@ pub struct Options {
     /// ials: a listed pair weighs X times its rating (plays, minutes) instead of 1
     #[arg(long, value_name = "X")]
     pub alpha: Option<f64>,
-    /// als, ials, bayes: coordinates solved (bayes: drawn) together; the number of factors is exact, less is faster
-    /// where factors are many (iALS++, Rendle et al. 2021). Default: exact, in long sweeps 64 at most
+    /// als, ials, bayes: coordinates solved (bayes: drawn) together; the number of factors is exact, less
+    /// is faster where factors are many (iALS++, Rendle et al. 2021). Default: exact, in long sweeps 64
+    /// at most
     #[arg(long, value_name = "D")]
     pub block: Option<usize>,
     /// als, ials: factors of 0 or above, for parts-based factors; without biases and mean
