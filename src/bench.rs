@@ -1,11 +1,9 @@
 //! Measures a backend: epochs of planted work beside what its memory can do.
 
 use crate::backend::{Backend, GibbsProblem, GradientProblem, RowProblem, RowTerms, Terms};
-use crate::data::{Ids, Ratings, Side};
-use crate::train::{
-    Batches, Chain, RowRatings, Sampler, Settings, Solver, begin, global_mean, random, rounds,
-    row_ratings, turns, visits,
-};
+use crate::core::{Batches, Ids, Ratings, RowRatings, Settings, Side, Solver, row_ratings, turns};
+use crate::sampler::{Chain, Sampler};
+use crate::train::{begin, global_mean, random, visits};
 use crate::{Error, Result};
 use serde::Serialize;
 use std::ops::ControlFlow;
@@ -206,7 +204,7 @@ pub fn measure_sweeps(
     let n = workload.train.len();
     let rows = workload.users.len() + workload.items.len();
     let round = sweep_operations(n, rows, settings.factors, settings.block);
-    let rounds = if settings.solver == Solver::Bayes { 1 } else { rounds(settings) };
+    let rounds = if settings.solver == Solver::Bayes { 1 } else { settings.rounds() };
     let operations = rounds as f64 * round;
     let device = backend.device();
     Ok(SweepMeasurement {
@@ -261,7 +259,7 @@ fn solved_sweeps(
     let (test, terms) = (workload.test.clone(), RowTerms::new(settings));
     let mut passes = backend.row_passes(RowProblem { ratings, test, start, terms })?;
     let upload_seconds = clock.elapsed().as_secs_f64();
-    let rounds = rounds(settings);
+    let rounds = settings.rounds();
     let mut sweep_seconds = Vec::with_capacity(settings.epochs);
     for sweep in 1..=settings.epochs {
         let clock = Instant::now();

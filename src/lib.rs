@@ -31,18 +31,19 @@
 
 pub mod backend;
 pub mod bench;
+pub mod core;
 pub mod cpu;
 pub mod data;
-mod dense;
 pub mod error;
 pub mod evaluate;
-pub mod gaussian;
+pub mod files;
 pub mod gpu;
+pub mod math;
 pub mod model;
+pub mod predict;
 pub mod progress;
-pub mod random;
 pub mod recommend;
-pub mod temporary;
+pub mod sampler;
 pub mod train;
 
 pub use error::{Error, ErrorKind, Result};

@@ -9,13 +9,12 @@ use oracle::case::Draw;
 use place::Place;
 use std::ops::ControlFlow;
 use std::path::Path;
-use wgmf::cpu::Cpu;
-use wgmf::data::{Ids, Ratings, Side, UNKNOWN};
-use wgmf::model::{EpochRecord, Model, RunRecord, Samples, Seen};
-use wgmf::train::{
-    Checkpoint, Event, Input, Likelihood, Loss, Options, Outcome, SamplePrecision, Settings,
-    Solver, Stop, train,
+use wgmf::core::{
+    Ids, Likelihood, Loss, Options, Ratings, SamplePrecision, Settings, Side, Solver, UNKNOWN,
 };
+use wgmf::cpu::Cpu;
+use wgmf::model::{EpochRecord, Model, RunRecord, Samples, Seen};
+use wgmf::train::{Checkpoint, Event, Input, Outcome, Stop, train};
 
 const USERS: usize = 60;
 const ITEMS: usize = 40;

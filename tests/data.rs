@@ -3,9 +3,9 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use wgmf::Result;
+use wgmf::core::{TransformKind, UNKNOWN};
 use wgmf::data::{
-    DataOptions, Duplicates, Format, Header, Prepared, ReadOptions, Table, TransformKind, UNKNOWN,
-    align, prepare, read,
+    DataOptions, Duplicates, Format, Header, Prepared, ReadOptions, Table, align, prepare, read,
 };
 
 struct Files {
@@ -310,9 +310,9 @@ fn large(lines: u64) -> String {
 fn chunks_and_threads_change_nothing() {
     let text = large(400_000);
     assert!(text.len() > 3 * (4 << 20));
-    let mut users = wgmf::data::Ids::new();
-    let mut want = wgmf::data::Ratings::default();
-    let mut items = wgmf::data::Ids::new();
+    let mut users = wgmf::core::Ids::new();
+    let mut want = wgmf::core::Ratings::default();
+    let mut items = wgmf::core::Ids::new();
     for line in text.lines().skip(1) {
         let fields: Vec<&str> = line.split(',').collect();
         want.users.push(users.intern(fields[0]));
@@ -371,11 +371,11 @@ fn prepared(text: &str, edit: impl FnOnce(&mut DataOptions)) -> Result<Prepared>
 }
 
 fn triples(
-    users: &wgmf::data::Ids,
-    items: &wgmf::data::Ids,
-    part: &wgmf::data::Ratings,
+    users: &wgmf::core::Ids,
+    items: &wgmf::core::Ids,
+    part: &wgmf::core::Ratings,
 ) -> Vec<String> {
-    let name = |ids: &wgmf::data::Ids, i: u32| {
+    let name = |ids: &wgmf::core::Ids, i: u32| {
         if i == UNKNOWN { "?".into() } else { ids.name(i).to_owned() }
     };
     part.iter().map(|(u, i, r)| format!("{}|{}|{r}", name(users, u), name(items, i))).collect()

@@ -1,10 +1,10 @@
 //! What is chosen where nothing is set suits the data, whatever their unit.
 
 use std::ops::ControlFlow;
+use wgmf::core::{Ids, Options, Ratings, Solver};
 use wgmf::cpu::Cpu;
-use wgmf::data::synth::{SynthOptions, planted};
-use wgmf::data::{Ids, Ratings};
-use wgmf::train::{Input, Options, Solver, train};
+use wgmf::data::{SynthOptions, planted};
+use wgmf::train::{Input, train};
 
 /// Held-out squared error over that of the training mean, with ratings times `scale`.
 fn relative_error(scale: f32, options: &Options) -> f64 {

@@ -6,12 +6,10 @@ mod oracle;
 use oracle::case::Draw;
 use std::ops::ControlFlow;
 use wgmf::backend::Backend;
+use wgmf::core::{Factors, Ids, Loss, Options, Ratings, Settings, Solver, UNKNOWN};
 use wgmf::cpu::Cpu;
-use wgmf::data::{Ids, Ratings, UNKNOWN};
-use wgmf::model::{EpochRecord, Factors};
-use wgmf::train::{
-    Checkpoint, Event, Input, Loss, Options, Outcome, Settings, Solver, Stop, train,
-};
+use wgmf::model::EpochRecord;
+use wgmf::train::{Checkpoint, Event, Input, Outcome, Stop, train};
 
 const USERS: usize = 3000;
 const ITEMS: usize = 1000;

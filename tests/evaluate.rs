@@ -5,10 +5,10 @@ mod fixture;
 use approx::assert_relative_eq;
 use fixture::{model, saved, stderr, stdout, wgmf};
 use rand::{RngExt, SeedableRng};
-use wgmf::data::{Ids, Ratings, Step, Transform, UNKNOWN};
+use wgmf::core::{Ids, Loss, Ratings, Step, Transform, UNKNOWN};
 use wgmf::evaluate::{auc, rating_metrics, unknown_ids};
-use wgmf::model::{Model, Unit};
-use wgmf::train::Loss;
+use wgmf::model::Model;
+use wgmf::predict::Unit;
 
 /// `count` ratings 1 to 5 of random pairs, now and then of an unknown user or item.
 fn ratings(model: &Model, count: usize) -> Ratings {

@@ -14,8 +14,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use wgmf::backend::Backend;
+use wgmf::core::{Ratings, UNKNOWN};
 use wgmf::cpu::Cpu;
-use wgmf::data::{Ratings, ReadOptions, UNKNOWN, align, read};
+use wgmf::data::{ReadOptions, align, read};
 use wgmf::evaluate::{
     RankBy, RankingMetrics, RankingOptions, Relevance, held_out_ranking, ranking_metrics,
 };

@@ -11,10 +11,9 @@ use wgmf::backend::{
     Backend, Candidates, Device, EpochSums, GibbsPasses, GibbsProblem, GradientPasses,
     GradientProblem, Probe, Ranker, RowPasses, RowProblem, State, Visit,
 };
+use wgmf::core::{Factors, Optimizer};
 use wgmf::cpu::Cpu;
 use wgmf::gpu::{Gpu, Sources};
-use wgmf::model::Factors;
-use wgmf::train::Optimizer;
 
 /// A fault in a shader's text, and the case at which it must show.
 struct Fault {

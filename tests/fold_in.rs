@@ -8,11 +8,11 @@ use place::{Place, stderr};
 use serde_json::{Value, json};
 use std::ops::ControlFlow;
 use wgmf::backend::Backend;
+use wgmf::core::{Factors, Ids, Loss, Options, Ratings, Side, Solver};
 use wgmf::cpu::Cpu;
-use wgmf::data::{Ids, Ratings, Side};
-use wgmf::model::{Factors, Model, Seen};
+use wgmf::model::{Model, Seen};
 use wgmf::recommend::fold_in;
-use wgmf::train::{Input, Loss, Options, Solver, train};
+use wgmf::train::{Input, train};
 
 /// Numbers from −1 to 1, the same every time.
 struct Draw(u64);

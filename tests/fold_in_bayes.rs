@@ -9,12 +9,12 @@ use fixture::bayes::{COUNT, ITEMS, K, USERS, bayes};
 use oracle::case::Draw;
 use oracle::gibbs::{Textbook, backward, cholesky, forward, inverse};
 use wgmf::backend::{Backend, Conditional, GibbsProblem};
+use wgmf::core::{Factors, Ids, Ratings, RowPrior, RowRatings, Side};
 use wgmf::cpu::Cpu;
-use wgmf::data::{Ids, Ratings, Side};
-use wgmf::model::{Factors, Model, Popularity, RowPrior, Sample, Samples, log_level_probability};
-use wgmf::random::{Purpose, Stream};
+use wgmf::math::random::{Purpose, Stream};
+use wgmf::model::{Model, Popularity, Sample, Samples};
+use wgmf::predict::log_level_probability;
 use wgmf::recommend::draw_in;
-use wgmf::train::RowRatings;
 
 /// How many new rows there are, and the ratings of each.
 const NEW: [usize; 4] = [0, 1, 4, 15];

@@ -8,12 +8,13 @@ mod oracle;
 use fixture::bayes::{COUNT, ITEMS, bayes};
 use oracle::case::Draw;
 use std::ops::ControlFlow;
+use wgmf::core::{Factors, Ids, Options, Ratings, SamplePrecision, Side, Solver, UNKNOWN};
 use wgmf::cpu::Cpu;
-use wgmf::data::{Ids, Ratings, Side, UNKNOWN};
 use wgmf::evaluate::{PredictiveMetrics, predictive_metrics};
-use wgmf::model::{Factors, Model, Predictive, RunRecord, Samples, Seen};
+use wgmf::model::{Model, RunRecord, Samples, Seen};
+use wgmf::predict::Predictive;
 use wgmf::recommend::{draw_in, fold_in};
-use wgmf::train::{Event, Input, Options, SamplePrecision, Solver, train};
+use wgmf::train::{Event, Input, train};
 
 /// Rows of either side of the planted set, and those that are new of them.
 const ROWS: usize = 150;

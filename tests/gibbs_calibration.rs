@@ -7,10 +7,10 @@ use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};
 use rayon::prelude::*;
 use std::ops::ControlFlow;
+use wgmf::core::{Ids, Options, Ratings, Solver};
 use wgmf::cpu::Cpu;
-use wgmf::data::{Ids, Ratings};
 use wgmf::model::Samples;
-use wgmf::train::{Input, Options, Solver, train};
+use wgmf::train::{Input, train};
 
 const USERS: u32 = 3_000;
 const ITEMS: u32 = 1_500;

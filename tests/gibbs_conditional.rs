@@ -8,10 +8,8 @@ use oracle::gibbs::{Slip, Textbook, inverse};
 use oracle::gibbs_case::{GibbsCase, compare, on};
 use oracle::gibbs_faults::{Fault, Faulty};
 use wgmf::backend::{Backend, GibbsProblem};
+use wgmf::core::{Factors, Ratings, RowRatings, Side};
 use wgmf::cpu::Cpu;
-use wgmf::data::{Ratings, Side};
-use wgmf::model::Factors;
-use wgmf::train::RowRatings;
 
 /// Of 32-bit normal equations as well conditioned as the cases': some hundred roundings.
 const BOUND: f64 = 2e-4;

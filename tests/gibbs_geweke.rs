@@ -16,10 +16,9 @@ use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 use wgmf::Result;
 use wgmf::backend::{Backend, GibbsPasses, GibbsProblem};
+use wgmf::core::{Factors, Ratings, RowRatings, Side};
 use wgmf::cpu::Cpu;
-use wgmf::data::{Ratings, Side};
-use wgmf::model::Factors;
-use wgmf::train::{Chain, Noise, NoisePrior, NormalWishart, RowRatings, Sampler};
+use wgmf::sampler::{Chain, Noise, NoisePrior, NormalWishart, Sampler};
 
 /// Draws from the model.
 const DRAWS: u64 = 60_000;

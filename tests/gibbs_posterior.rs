@@ -16,10 +16,10 @@ use wgmf::backend::{
     Backend, Candidates, Device, GibbsPasses, GibbsProblem, GradientPasses, GradientProblem,
     Ranker, RowPasses, RowProblem,
 };
+use wgmf::core::{Ids, Options, Ratings, Solver};
 use wgmf::cpu::Cpu;
-use wgmf::data::{Ids, Ratings};
 use wgmf::model::{Popularity, Sample};
-use wgmf::train::{Input, Options, Solver, train};
+use wgmf::train::{Input, train};
 
 const PAIRS: [(usize, usize); 5] = [(0, 0), (0, 1), (1, 0), (1, 2), (2, 1)];
 const VALUES: [f32; 5] = [4.0, 2.5, 3.5, 1.0, 3.0];

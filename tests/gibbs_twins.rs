@@ -8,10 +8,9 @@ use common::gpu_with;
 use oracle::gibbs_case::{GibbsCase, compare, on};
 use std::ops::ControlFlow;
 use wgmf::backend::{Backend, Moments};
+use wgmf::core::{Factors, Side};
 use wgmf::cpu::Cpu;
-use wgmf::data::Side;
 use wgmf::gpu::Sources;
-use wgmf::model::Factors;
 
 /// Of 32-bit normal equations as well conditioned as the cases': about 100 roundings.
 const BOUND: f64 = 1e-4;

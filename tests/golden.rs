@@ -8,10 +8,9 @@ use oracle::{Model, rows::Rowwise};
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 use wgmf::backend::{Backend, RowTerms};
+use wgmf::core::{Factors, Ids, Options, Ratings, Settings, Side, Solver};
 use wgmf::cpu::Cpu;
-use wgmf::data::{Ids, Ratings, Side};
-use wgmf::model::Factors;
-use wgmf::train::{Input, Options, Outcome, Settings, Solver, train};
+use wgmf::train::{Input, Outcome, train};
 
 const TOLERANCE: f64 = 1e-4;
 

@@ -5,10 +5,8 @@ mod common;
 use common::largest_gap;
 use std::ops::ControlFlow;
 use wgmf::backend::{Backend, Objective, RowProblem, RowTerms};
-use wgmf::data::{Ratings, Side, UNKNOWN};
+use wgmf::core::{Factors, Ratings, RowRatings, Side, SideRatings, UNKNOWN};
 use wgmf::gpu::{Gpu, Sources, TightLimits};
-use wgmf::model::Factors;
-use wgmf::train::{RowRatings, SideRatings};
 
 /// How far f32 may be from f64.
 const TOLERANCE: f64 = 2e-3;

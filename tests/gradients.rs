@@ -8,8 +8,8 @@ use oracle::case::Case;
 use oracle::{Model, Weights, batch_objective, batches, gradient};
 use std::ops::ControlFlow;
 use wgmf::backend::{Backend, Visit};
+use wgmf::core::Side;
 use wgmf::cpu::Cpu;
-use wgmf::data::Side;
 
 /// Half the distance of two evaluations: in f64 the error of a central difference is about 1e-10.
 const STEP: f64 = 1e-5;

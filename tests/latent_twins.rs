@@ -8,12 +8,10 @@ use common::gpu_with;
 use oracle::gibbs_case::{GibbsCase, on};
 use oracle::latents::truncated;
 use wgmf::backend::{Backend, Conditional, GibbsProblem};
+use wgmf::core::{Factors, Ratings, RowPrior, RowRatings, Side};
 use wgmf::cpu::Cpu;
-use wgmf::data::{Ratings, Side};
 use wgmf::gpu::Sources;
-use wgmf::model::{Factors, RowPrior};
-use wgmf::random::{OPEN, Purpose, Stream};
-use wgmf::train::RowRatings;
+use wgmf::math::random::{OPEN, Purpose, Stream};
 
 /// Intervals on either side and across, wide, narrow and far out; the first and the last are open.
 const THRESHOLDS: [f32; 17] = [

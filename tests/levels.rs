@@ -8,12 +8,16 @@ use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};
 use std::ops::ControlFlow;
 use wgmf::backend::{Backend, Conditional, GibbsProblem};
+use wgmf::core::{
+    Factors, Ids, Likelihood, Options, Ratings, RowPrior, RowRatings, Settings, Side, Solver,
+    UNKNOWN,
+};
 use wgmf::cpu::Cpu;
-use wgmf::data::{Ids, Ratings, Side, UNKNOWN};
-use wgmf::gaussian::{cdf, density};
-use wgmf::model::{Factors, RowPrior, Samples, level_probabilities, log_level_probability};
-use wgmf::random::{OPEN, Purpose, Stream, truncated_normal};
-use wgmf::train::{Input, Likelihood, Options, Outcome, RowRatings, Settings, Solver, train};
+use wgmf::math::gaussian::{cdf, density};
+use wgmf::math::random::{OPEN, Purpose, Stream, truncated_normal};
+use wgmf::model::Samples;
+use wgmf::predict::{level_probabilities, log_level_probability};
+use wgmf::train::{Input, Outcome, train};
 
 /// The CPU and a GPU.
 fn backends() -> [Box<dyn Backend + Sync>; 2] {

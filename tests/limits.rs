@@ -7,8 +7,8 @@ mod oracle;
 use oracle::case::{Case, compare};
 use std::ops::ControlFlow;
 use wgmf::backend::{Backend, State, Visit};
+use wgmf::core::Optimizer;
 use wgmf::gpu::{Gpu, Sources, TightLimits};
-use wgmf::train::Optimizer;
 
 fn tight(binding_bytes: u64, workgroups: u32) -> Gpu {
     let limits = TightLimits { binding_bytes, workgroups };

@@ -3,7 +3,7 @@
 use approx::assert_relative_eq;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use wgmf::model::Mixture;
+use wgmf::predict::Mixture;
 
 /// `∫ f` by Simpson's rule over `2n` steps.
 fn integral(low: f64, high: f64, n: usize, f: impl Fn(f64) -> f64) -> f64 {

@@ -8,8 +8,9 @@ use fixture::{stderr, stdout, wgmf};
 use serde_json::Value;
 use std::fs;
 use std::path::Path;
-use wgmf::data::UNKNOWN;
-use wgmf::model::{Ask, Predictive, Samples};
+use wgmf::core::UNKNOWN;
+use wgmf::model::Samples;
+use wgmf::predict::{Ask, Predictive};
 
 fn table(text: &str) -> (Vec<String>, Vec<csv::StringRecord>) {
     let mut table = csv::Reader::from_reader(text.as_bytes());

@@ -10,10 +10,11 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};
 use serde_json::json;
-use wgmf::data::{Ratings, Side, Step, Transform, UNKNOWN};
+use wgmf::core::{Ratings, Side, Step, Transform, UNKNOWN};
 use wgmf::evaluate::{PredictiveMetrics, predictive_metrics};
-use wgmf::gaussian;
-use wgmf::model::{Ask, Mixture, Model, Predictive, Samples, Summary};
+use wgmf::math::gaussian;
+use wgmf::model::{Model, Samples};
+use wgmf::predict::{Ask, Mixture, Predictive, Summary};
 
 /// Means and deviations of a pair, by the predictive distribution.
 fn parts(predictive: &Predictive, user: u32, item: u32, credible: bool) -> (Vec<f64>, Vec<f64>) {

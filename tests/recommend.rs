@@ -15,8 +15,9 @@ use wgmf::backend::{
     Backend, Candidates, Counted, Device, GibbsPasses, GibbsProblem, GradientPasses,
     GradientProblem, Interval, Ranked, Ranker, RowPasses, RowProblem,
 };
+use wgmf::core::Side;
 use wgmf::cpu::Cpu;
-use wgmf::data::{Side, Titles};
+use wgmf::data::Titles;
 use wgmf::model::{Model, Seen};
 use wgmf::recommend::{Catalogue, Explainer, Recommender, fold_in, recommend};
 

@@ -11,10 +11,11 @@ use fixture::seen;
 use place::{Place, stderr};
 use serde_json::json;
 use wgmf::backend::Backend;
+use wgmf::core::{Factors, Ratings, Side};
 use wgmf::cpu::Cpu;
-use wgmf::data::{Ratings, Side};
 use wgmf::evaluate::{RankBy, RankingOptions, Relevance, ranking_metrics};
-use wgmf::model::{Ask, Factors, Model, Predictive, Samples, Seen, expected_level};
+use wgmf::model::{Model, Samples, Seen};
+use wgmf::predict::{Ask, Predictive, expected_level};
 use wgmf::recommend::{
     Catalogue, Criterion, Metric, Neighbours, Recommendation, Recommender, similar,
 };

@@ -11,10 +11,9 @@ use wgmf::backend::{
     Backend, Candidates, Device, GibbsPasses, GibbsProblem, GradientPasses, GradientProblem,
     Objective, Ranker, RowPasses, RowProblem,
 };
+use wgmf::core::{Factors, Side};
 use wgmf::cpu::Cpu;
-use wgmf::data::Side;
 use wgmf::gpu::{Gpu, Sources, TightLimits};
-use wgmf::model::Factors;
 
 /// A fault in a shader's text, and the case at which it must show.
 struct Fault {

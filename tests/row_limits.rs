@@ -7,9 +7,8 @@ mod oracle;
 use oracle::row_case::{RowCase, compare};
 use std::ops::ControlFlow;
 use wgmf::backend::{Backend, Objective};
-use wgmf::data::Side;
+use wgmf::core::{Factors, Side};
 use wgmf::gpu::{Gpu, Sources, TightLimits};
-use wgmf::model::Factors;
 
 fn tight(binding_bytes: u64, workgroups: u32) -> Gpu {
     let limits = TightLimits { binding_bytes, workgroups };

@@ -9,9 +9,8 @@ use oracle::row_case::{RowCase, TOLERANCE, compare};
 use oracle::{Model, rows::Rowwise};
 use std::ops::ControlFlow;
 use wgmf::backend::{Backend, RowPasses};
+use wgmf::core::{Factors, Side};
 use wgmf::cpu::Cpu;
-use wgmf::data::Side;
-use wgmf::model::Factors;
 
 /// Holds a backend against the oracle on every case, and names all cases that fail.
 fn hold(backend: &dyn Backend, cases: Vec<RowCase>) {

@@ -5,8 +5,8 @@ mod place;
 
 use fixture::model;
 use place::{Place, stderr};
+use wgmf::core::Side;
 use wgmf::cpu::Cpu;
-use wgmf::data::Side;
 use wgmf::model::Model;
 use wgmf::recommend::{Metric, similar};
 

@@ -3,8 +3,7 @@
 use std::collections::HashSet;
 use std::path::Path;
 use std::process::Command;
-use wgmf::data::synth::{Scale, SynthOptions, planted, synth};
-use wgmf::data::{ReadOptions, read};
+use wgmf::data::{ReadOptions, Scale, SynthOptions, planted, read, synth};
 
 fn in_threads<T: Send>(threads: usize, work: impl FnOnce() -> T + Send) -> T {
     rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap().install(work)
@@ -27,7 +26,7 @@ fn text_and_memory_agree_for_any_number_of_threads() {
             assert_eq!(written, facts, "{threads} threads");
             let table = read(&[path], &ReadOptions::default(), &()).unwrap();
             assert_eq!(table.ratings.values, want.values);
-            let id = |ids: &wgmf::data::Ids, i: u32| ids.name(i).parse::<u32>().unwrap() - 1;
+            let id = |ids: &wgmf::core::Ids, i: u32| ids.name(i).parse::<u32>().unwrap() - 1;
             let users: Vec<u32> =
                 table.ratings.users.iter().map(|&u| id(&table.users, u)).collect();
             let items: Vec<u32> =

@@ -8,10 +8,9 @@ use oracle::case::{Case, Draw, TOLERANCE, compare};
 use oracle::{Model, Training, Weights, loss_sum, step_size, triples};
 use std::ops::ControlFlow;
 use wgmf::backend::{Backend, Visit};
+use wgmf::core::{Factors, Ids, Optimizer, Options};
 use wgmf::cpu::Cpu;
-use wgmf::data::Ids;
-use wgmf::model::Factors;
-use wgmf::train::{Input, Optimizer, Options, train};
+use wgmf::train::{Input, train};
 
 /// Holds a backend against the oracle on every case, and names all cases that fail.
 fn hold(backend: &dyn Backend, cases: Vec<Case>) {

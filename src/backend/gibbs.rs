@@ -1,10 +1,8 @@
 //! The passes of the Gibbs sampler.
 
 use crate::Result;
-use crate::data::{Ratings, Side};
-use crate::model::{Factors, RowPrior};
-use crate::random::Stream;
-use crate::train::RowRatings;
+use crate::core::{Factors, Ratings, RowPrior, RowRatings, Side};
+use crate::math::random::Stream;
 use std::ops::ControlFlow;
 
 /// What the sampler's passes work on.
@@ -12,7 +10,7 @@ pub struct GibbsProblem {
     /// Training ratings by user and by item, without weights. For latent values each value is the
     /// number of its level, from 0.
     pub ratings: RowRatings,
-    /// Held-out pairs; [`UNKNOWN`](crate::data::UNKNOWN) stands for a row the model does not know.
+    /// Held-out pairs; [`UNKNOWN`](crate::core::UNKNOWN) stands for a row the model does not know.
     pub test: Ratings,
     /// Where each chain starts, or goes on: one or more, of the same shape and mean.
     pub starts: Vec<Factors>,

@@ -3,8 +3,8 @@
 use clap::ValueEnum;
 use wgmf::backend::Backend;
 use wgmf::cpu::Cpu;
-use wgmf::gpu::{self, Choice, Gpu};
-use wgmf::{Error, Result};
+use wgmf::gpu::{Choice, Gpu};
+use wgmf::{Error, Result, gpu};
 
 /// Where to compute.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]

@@ -11,11 +11,10 @@ use wgmf::backend::Backend;
 use wgmf::bench::{
     Measurement, SweepMeasurement, Workload, bytes_per_rating, measure, measure_sweeps,
 };
+use wgmf::core::{Options, Solver};
 use wgmf::cpu::Cpu;
-use wgmf::data::synth::{SynthOptions, synth};
-use wgmf::data::{DataOptions, prepare};
+use wgmf::data::{DataOptions, SynthOptions, prepare, synth};
 use wgmf::gpu::{Choice, Gpu};
-use wgmf::train::{Options, Solver};
 use wgmf::{Error, Result};
 
 /// Measure training on the CPU and on the GPU, on the same work in one run

@@ -6,12 +6,14 @@ use super::progress::Steps;
 use super::ranking;
 use std::io::{self, Write};
 use std::path::PathBuf;
-use wgmf::data::{Duplicates, Ids, ReadOptions, align, read};
+use wgmf::core::Ids;
+use wgmf::data::{Duplicates, ReadOptions, align, read};
 use wgmf::evaluate::{
     PredictiveMetrics, RatingMetrics, first_without_level, no_level, predictive_metrics,
     rating_metrics, unknown_ids,
 };
-use wgmf::model::{Model, Predictive, Unit};
+use wgmf::model::Model;
+use wgmf::predict::{Predictive, Unit};
 use wgmf::{Error, Result};
 
 /// Measure how far predictions lie from ratings the model has not seen, or how well it ranks

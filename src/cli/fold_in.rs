@@ -1,16 +1,19 @@
 //! `wgmf fold-in`, and what `wgmf recommend --new-users` has in common with it.
 
+use super::info::counted;
 use super::listing::some_of;
 use super::output::{print_json, stdout, to_stdout};
 use super::progress::Steps;
-use super::{backend, by, info::counted};
+use super::{backend, by};
 use std::io::Write;
 use std::path::PathBuf;
 use std::time::Instant;
 use wgmf::backend::Backend;
-use wgmf::data::{Duplicates, ReadOptions, Side, Table, UNKNOWN, align, read};
+use wgmf::core::{Side, UNKNOWN};
+use wgmf::data::{Duplicates, ReadOptions, Table, align, read};
 use wgmf::evaluate::{first_without_level, no_level};
-use wgmf::model::{Model, Predictive, Samples, Seen, Unit, check_output};
+use wgmf::model::{Model, Samples, Seen, check_output};
+use wgmf::predict::{Predictive, Unit};
 use wgmf::recommend::{Criterion, FoldedIn, NewRows, draw_in, fold_in};
 use wgmf::{Error, Result};
 

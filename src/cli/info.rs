@@ -6,8 +6,9 @@ use serde_json::{Map, Value, json};
 use std::io::{self, Write};
 use std::path::PathBuf;
 use wgmf::Result;
-use wgmf::model::{EpochRecord, Model, Unit};
-use wgmf::train::Loss;
+use wgmf::core::Loss;
+use wgmf::model::{EpochRecord, Model};
+use wgmf::predict::Unit;
 
 /// Show what a model is and how it came to be
 #[derive(clap::Args)]

@@ -2,7 +2,8 @@
 //! and takes away what was in the making.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use wgmf::{Error, Result, temporary};
+use wgmf::files::temporary;
+use wgmf::{Error, Result};
 
 static PRESSED: AtomicUsize = AtomicUsize::new(0);
 static ENDS_WELL: AtomicBool = AtomicBool::new(false);

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
-use wgmf::data::Output;
+use wgmf::files::Output;
 use wgmf::{Error, Result};
 
 /// How lists are written.

@@ -6,8 +6,10 @@ use serde::ser::{Serialize, SerializeMap, Serializer};
 use std::fs::{self, File};
 use std::io::{self, BufWriter, IsTerminal, Write};
 use std::path::{Path, PathBuf};
-use wgmf::data::{ReadOptions, UNKNOWN};
-use wgmf::model::{Ask, Model, Prediction, Predictive, Summary, Unit};
+use wgmf::core::UNKNOWN;
+use wgmf::data::ReadOptions;
+use wgmf::model::Model;
+use wgmf::predict::{Ask, Prediction, Predictive, Summary, Unit};
 use wgmf::{Error, Result};
 
 /// Predict ratings of pairs: user,item,prediction

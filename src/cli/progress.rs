@@ -5,11 +5,11 @@ use indicatif::{ProgressBar, ProgressStyle};
 use std::io::IsTerminal;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
-use wgmf::Result;
+use wgmf::core::{Loss, Settings, Solver};
 use wgmf::data::Prepared;
 use wgmf::model::EpochRecord;
-use wgmf::progress;
-use wgmf::train::{Event, Loss, Settings, Solver};
+use wgmf::train::Event;
+use wgmf::{Result, progress};
 
 /// Shows the steps of a command; silent when asked to be.
 pub struct Steps {

@@ -6,11 +6,13 @@ use super::{backend, by};
 use serde::Serialize;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use wgmf::data::{IdList, Ratings, Side};
+use wgmf::core::{Ratings, Side};
+use wgmf::data::IdList;
 use wgmf::evaluate::{
     Estimate, RankBy, RankingMetrics, RankingOptions, Relevance, ranking_metrics,
 };
-use wgmf::model::{Model, Predictive, Unit};
+use wgmf::model::Model;
+use wgmf::predict::{Predictive, Unit};
 use wgmf::{Error, Result};
 
 /// What the numbers are, for `--help`.

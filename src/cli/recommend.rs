@@ -1,14 +1,18 @@
 //! `wgmf recommend`.
 
 use super::fold_in::{self, NewRatings};
+use super::info::thousands;
 use super::listing::{self, Columns, Entry, Listing, Reason, skip_unknown};
 use super::output::is_closed_pipe;
 use super::progress::Steps;
-use super::{backend, by, info::thousands};
+use super::{backend, by};
 use std::path::PathBuf;
-use wgmf::data::{Delimiter, Duplicates, Format, Header, IdList, ReadOptions, Side, Titles};
-use wgmf::data::{Ids, TitlesOptions};
-use wgmf::model::{Model, Predictive, Unit};
+use wgmf::core::{Ids, Side};
+use wgmf::data::{
+    Delimiter, Duplicates, Format, Header, IdList, ReadOptions, Titles, TitlesOptions,
+};
+use wgmf::model::Model;
+use wgmf::predict::{Predictive, Unit};
 use wgmf::progress::Progress;
 use wgmf::recommend::{Catalogue, Explainer, Recommendation, Recommender};
 use wgmf::{Error, Result};

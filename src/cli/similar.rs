@@ -1,11 +1,14 @@
 //! `wgmf similar`.
 
+use super::info::{counted, thousands};
 use super::listing::{self, Columns, Entry, Listing, skip_unknown};
 use super::progress::Steps;
-use super::{backend, by, info::counted, info::thousands};
+use super::{backend, by};
 use std::path::PathBuf;
-use wgmf::data::{IdList, Side, Titles, TitlesOptions};
-use wgmf::model::{Model, Predictive};
+use wgmf::core::Side;
+use wgmf::data::{IdList, Titles, TitlesOptions};
+use wgmf::model::Model;
+use wgmf::predict::Predictive;
 use wgmf::progress::Progress;
 use wgmf::recommend::{Criterion, Metric, Neighbours};
 use wgmf::{Error, Result};

@@ -1,24 +1,26 @@
 //! `wgmf train`.
 
+use super::info::counted;
 use super::output::{print_json, stdout, to_stdout};
 use super::progress::{Epochs, Progress, Steps};
 use super::sampler::{say_posterior, worst};
-use super::{backend, info::counted, interrupt};
+use super::{backend, interrupt};
 use std::io::Write;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 use wgmf::backend::Backend;
-use wgmf::data::{DataOptions, Prepared, Ratings, Side, Transform, prepare};
+use wgmf::core::{
+    Factors, Loss, Options, Ratings, SamplePrecision, Settings, Side, Solver, Transform,
+};
+use wgmf::data::{DataOptions, Prepared, prepare};
 use wgmf::evaluate::{RatingMetrics, averaged_metrics, rating_metrics};
-use wgmf::model::{
-    Factors, Model, RunRecord, Samples, Seen, check_output, checkpoint_path, fingerprint,
-};
+use wgmf::model::{Model, RunRecord, Samples, Seen, check_output};
 use wgmf::train::{
-    self, Checkpoint, Event, HELD_OUT_AT, Input, Loss, Options, Outcome, SamplePrecision, Settings,
-    Solver, Stop, best_epoch, train,
+    Checkpoint, Event, HELD_OUT_AT, Input, Outcome, Stop, best_epoch, checkpoint_path, fingerprint,
+    train,
 };
-use wgmf::{Error, Result};
+use wgmf::{Error, Result, train};
 
 /// Learn embeddings of users and items from ratings
 ///

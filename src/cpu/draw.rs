@@ -2,7 +2,8 @@
 
 use super::lines::{Line, numbers_mut};
 use super::normal::{Normal, Pivots};
-use crate::random::{self, Stream};
+use crate::math::random;
+use crate::math::random::Stream;
 use pulp::Simd;
 use std::ops::Range;
 

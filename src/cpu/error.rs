@@ -2,8 +2,7 @@
 
 use super::rows::Table;
 use super::vector::{cross_entropy, dot};
-use crate::data::{Ratings, UNKNOWN};
-use crate::train::Loss;
+use crate::core::{Loss, Ratings, UNKNOWN};
 use rayon::prelude::*;
 
 /// Ratings whose losses are summed together, whatever the number of threads.

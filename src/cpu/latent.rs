@@ -4,7 +4,7 @@
 use super::gram::dot;
 use super::lines::Line;
 use super::row::Inputs;
-use crate::random::{LANES, OPEN, Stream, truncated_normals};
+use crate::math::random::{LANES, OPEN, Stream, truncated_normals};
 use pulp::Simd;
 use std::ops::Range;
 

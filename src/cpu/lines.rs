@@ -1,8 +1,7 @@
 //! Numbers in lines of sixteen, aligned to cache lines, and the layouts that are made of them.
 
 use super::rows::Table;
-use crate::data::Side;
-use crate::model::Factors;
+use crate::core::{Factors, Side};
 use bytemuck::{Pod, Zeroable};
 use pulp::Simd;
 

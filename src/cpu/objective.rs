@@ -4,7 +4,7 @@
 use super::gram::{Ahead, Panel, dot, gram};
 use super::lines::{LANES, Line, Matrix, numbers, strip};
 use crate::backend::RowTerms;
-use crate::train::SideRatings;
+use crate::core::SideRatings;
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 use std::ops::Range;

@@ -1,17 +1,15 @@
 //! The gradient solvers' passes: which thread walks which rows.
 
 use super::gradient::gradient;
-use super::residual::{self, residual};
+use super::residual::residual;
 use super::rows::{Rows, RowsMut};
 use super::step::{Update, step};
-use super::{Cpu, error};
+use super::{Cpu, error, residual};
 use crate::Result;
 use crate::backend::{
     EpochSums, GradientPasses, GradientProblem, Probe, State, Terms, Visit, nothing_kept,
 };
-use crate::data::Side;
-use crate::model::Factors;
-use crate::train::{Batches, SideIndex};
+use crate::core::{Batches, Factors, Side, SideIndex};
 use rayon::prelude::*;
 use std::ops::{ControlFlow, Range};
 

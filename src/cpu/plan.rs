@@ -1,7 +1,7 @@
 //! Which rows are solved together: cut by the data alone, never by the threads.
 
 use crate::backend::RowTerms;
-use crate::train::SideRatings;
+use crate::core::SideRatings;
 use std::ops::Range;
 
 /// Multiplications of a wave, after which the watcher is asked: some hundredths of a second.

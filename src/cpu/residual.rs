@@ -6,7 +6,7 @@
 
 use super::rows::Rows;
 use super::vector::{add_scaled, add_scaled_4, cross_entropy, dot, sigmoid};
-use crate::train::Loss;
+use crate::core::Loss;
 
 /// What the residuals of one side need.
 pub struct Inputs<'a> {

@@ -7,7 +7,7 @@ use super::lines::{LANES, Line, Matrix, numbers, numbers_mut, strip, vectors, ve
 use super::nonnegative::{mirror, nonnegative};
 use super::normal::{Block, Normal, Pivots, Prior, panel_rows};
 use crate::backend::RowTerms;
-use crate::train::SideRatings;
+use crate::core::SideRatings;
 use pulp::Simd;
 use std::ops::Range;
 

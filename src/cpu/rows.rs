@@ -1,7 +1,6 @@
 //! One side's parameters and moments in the CPU backend's layout.
 
-use crate::data::Side;
-use crate::model::Factors;
+use crate::core::{Factors, Side};
 
 /// Rows are padded with zeros to a multiple of this, so that loops have no ragged end.
 pub const PAD: usize = 8;

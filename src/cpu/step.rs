@@ -1,7 +1,7 @@
 //! The regularized update of one row. The twin of `shaders/step.wgsl`.
 
 use crate::backend::{BETA1, BETA2, EPSILON};
-use crate::train::Optimizer;
+use crate::core::Optimizer;
 
 /// What an update needs beside the row.
 #[derive(Clone, Copy, Debug)]

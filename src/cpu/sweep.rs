@@ -7,10 +7,8 @@ use super::plan::{HotRow, Plan, is_hot};
 use super::row::{Inputs, Scratch};
 use super::{Cpu, error};
 use crate::Result;
-use crate::backend::{Objective, RowPasses, RowProblem, nothing_kept};
-use crate::data::Side;
-use crate::model::Factors;
-use crate::train::Loss;
+use crate::backend::{ObjectiveSums, RowPasses, RowProblem, nothing_kept};
+use crate::core::{Factors, Loss, Side};
 use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 use std::ops::{ControlFlow, Range};
@@ -94,7 +92,7 @@ impl RowPasses for Sweep {
         Ok(solve_side(self.cpu, &inputs, plan, own, watch))
     }
 
-    fn objective(&mut self) -> Result<Objective> {
+    fn objective(&mut self) -> Result<ObjectiveSums> {
         let RowProblem { ratings, start, terms, .. } = &self.problem;
         let (users, items) = (&self.users, &self.items);
         let errors = squared_errors(self.cpu.arch, &ratings.users, users, items, start.global_mean);
@@ -108,7 +106,7 @@ impl RowPasses for Sweep {
         }
         let regularization = regularization(users, &ratings.users, items.rows(), terms)
             + regularization(items, &ratings.items, users.rows(), terms);
-        Ok(Objective { error, unobserved, regularization })
+        Ok(ObjectiveSums { error, unobserved, regularization })
     }
 
     fn test_loss(&mut self) -> Result<f64> {

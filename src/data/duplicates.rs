@@ -1,6 +1,6 @@
 //! Pairs of a user and an item that were rated more than once.
 
-use super::Ratings;
+use crate::core::Ratings;
 use crate::{Error, Result};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};

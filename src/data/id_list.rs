@@ -1,8 +1,8 @@
 //! Files that list ids: which users to serve, which items to allow.
 
 use super::text_table::{TextTable, decode};
-use super::{Ids, Side};
 use crate::Result;
+use crate::core::{Ids, Side};
 use std::collections::HashSet;
 use std::path::Path;
 

@@ -6,9 +6,8 @@
 //! lane is then old in the shared table too, which keeps that table in order of first appearance.
 
 use super::fields::Field;
-use super::ids::{long_hash, short_hash};
 use super::layout::shorten;
-use super::{Ids, UNKNOWN};
+use crate::core::{Ids, UNKNOWN, long_hash, short_hash};
 use hashbrown::HashTable;
 
 /// The longest id, in bytes.

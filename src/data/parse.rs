@@ -1,6 +1,7 @@
 //! From the lines of a chunk to the rows of a lane.
 
-use super::fields::{self, Blanks, Byte, ByteAndBlanks, Cut, DoubleColon, Field};
+use super::fields;
+use super::fields::{Blanks, Byte, ByteAndBlanks, Cut, DoubleColon, Field};
 use super::lane::{BadId, Lane};
 use super::layout::{Layout, shorten};
 use super::names::Role;

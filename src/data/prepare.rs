@@ -1,7 +1,8 @@
 //! From rating files to the training and test parts that a model sees.
 
-use super::duplicates::{self, Duplicates};
-use super::{Ids, Ratings, ReadOptions, Side, Table, Transform, TransformKind, UNKNOWN, read};
+use super::duplicates::Duplicates;
+use super::{ReadOptions, Table, duplicates, read};
+use crate::core::{Ids, Ratings, Side, Transform, TransformKind, UNKNOWN};
 use crate::progress::Progress;
 use crate::{Error, Result};
 use rand::{Rng, SeedableRng};

@@ -1,11 +1,12 @@
 //! Splitting rating files into training and test files, line by line as they are.
 
+use super::Table;
+use super::layout::Layout;
 use super::options::{Delimiter, Format, ReadOptions};
-use super::output::{Folders, Output, Sink, check_free};
 use super::prepare::{Selection, check_fraction};
 use super::read::Reader;
 use super::source::Source;
-use super::{Table, layout::Layout};
+use crate::files::{Folders, Output, Sink, check_free};
 use crate::progress::Progress;
 use crate::{Error, Result};
 use rand::{Rng, SeedableRng};

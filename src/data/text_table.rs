@@ -1,10 +1,11 @@
 //! Small tables of text: titles, lists of ids. Read whole, and recognised by which reading finds
 //! the ids that a model knows.
 
+use super::fields;
 use super::names::{Role, normalised};
 use super::options::Delimiter;
 use super::source::Source;
-use super::{Ids, Side, fields};
+use crate::core::{Ids, Side};
 use crate::{Error, Result};
 use std::borrow::Cow;
 use std::ops::ControlFlow;

@@ -3,7 +3,7 @@
 use super::names::normalised;
 use super::options::Delimiter;
 use super::text_table::{Reading, TextTable, decode};
-use super::{Ids, Side};
+use crate::core::{Ids, Side};
 use crate::{Error, Result};
 use std::path::Path;
 

@@ -4,8 +4,8 @@ use super::judged::Judged;
 use super::sum::sum;
 use crate::Result;
 use crate::backend::{Backend, Candidates};
-use crate::data::Ratings;
-use crate::model::{Factors, Seen};
+use crate::core::{Factors, Ratings};
+use crate::model::Seen;
 use crate::recommend::ExactRanker;
 
 /// Users ranked in one call.

@@ -1,6 +1,6 @@
 //! What each user thinks of which items.
 
-use crate::data::{Ratings, UNKNOWN};
+use crate::core::{Ratings, UNKNOWN};
 
 /// Users and the items they judged, in compressed sparse rows.
 #[derive(Clone, Debug, Default, PartialEq)]

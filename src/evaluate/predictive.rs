@@ -2,15 +2,17 @@
 
 use super::sum::sum;
 use super::{RatingMetrics, auc, score_metrics};
-use crate::data::Ratings;
-use crate::model::{Mixture, Model, Predictive, Samples, central, log_level_probability};
-use crate::{Error, Result, gaussian};
+use crate::core::Ratings;
+use crate::math::gaussian;
+use crate::model::{Model, Samples};
+use crate::predict::{Mixture, Predictive, central, log_level_probability};
+use crate::{Error, Result};
 use serde::Serialize;
 
 /// Predictive distributions against ratings. `None` is left out when serialized.
 ///
 /// The predictions of the rating metrics are the distributions' means, as
-/// [`Summary::mean`](crate::model::Summary::mean) has them.
+/// [`Summary::mean`](crate::predict::Summary::mean) has them.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct PredictiveMetrics {
     /// Errors of the means.
@@ -57,7 +59,7 @@ pub struct PredictiveMetrics {
 const INTERVALS: [f64; 4] = [0.5, 0.8, 0.9, 0.95];
 
 /// Holds what samples of the posterior say against `ratings`: indices of the model or
-/// [`UNKNOWN`](crate::data::UNKNOWN), values as the user gave them. The result does not depend on the
+/// [`UNKNOWN`](crate::core::UNKNOWN), values as the user gave them. The result does not depend on the
 /// number of threads.
 ///
 /// # Errors

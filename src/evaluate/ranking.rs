@@ -5,8 +5,9 @@ use super::held_out::discount;
 use super::judged::Judged;
 use super::one_order::OneOrder;
 use crate::backend::Backend;
-use crate::data::{Ratings, UNKNOWN};
-use crate::model::{Model, Predictive, Seen};
+use crate::core::{Ratings, UNKNOWN};
+use crate::model::{Model, Seen};
+use crate::predict::Predictive;
 use crate::recommend::{Catalogue, CatalogueRanker, Criterion, Scored};
 use crate::{Error, Result};
 use rayon::prelude::*;
@@ -179,7 +180,7 @@ impl Serialize for RankingMetrics {
 }
 
 /// Ranks the candidates for every user of `test` and measures the lists. `test`: indices of the
-/// model or [`UNKNOWN`](crate::data::UNKNOWN), ratings as the user gave them, not transformed;
+/// model or [`UNKNOWN`](crate::core::UNKNOWN), ratings as the user gave them, not transformed;
 /// `seen`: the training pairs of the model, see [`Model::open_seen`].
 ///
 /// All candidates are ranked, exactly; equal scores by item index. The result depends neither on

@@ -2,8 +2,9 @@
 
 use super::auc::auc;
 use super::sum::sum;
-use crate::data::{Ids, Ratings, Step, UNKNOWN};
-use crate::model::{Model, Unit};
+use crate::core::{Ids, Ratings, Step, UNKNOWN};
+use crate::model::Model;
+use crate::predict::Unit;
 use crate::{Error, Result};
 use rayon::prelude::*;
 use serde::Serialize;

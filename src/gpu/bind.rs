@@ -7,8 +7,9 @@ use super::params::{ErrorParams, GradientParams, ResidualParams, StepParams, Tes
 use super::passes::Passes;
 use super::reduce::Reductions;
 use super::store::Biases;
-use super::tiles::{self, Team, Tiles, WORKGROUP};
-use crate::data::{Side, UNKNOWN};
+use super::tiles;
+use super::tiles::{Team, Tiles, WORKGROUP};
+use crate::core::{Side, UNKNOWN};
 
 #[derive(Default)]
 pub(super) struct BatchCommands {
@@ -168,7 +169,7 @@ impl Test {
         device: &Device,
         (error, reduce): (&Kernel, &Kernel),
         model: &Predictor,
-        test: &crate::data::Ratings,
+        test: &crate::core::Ratings,
         limits: tiles::Limits,
     ) -> Self {
         let (users, user_tiles) = model.users;

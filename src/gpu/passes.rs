@@ -11,13 +11,12 @@ use super::reduce::Reductions;
 use super::store::{
     ArrayBuffers, Biases, ChunkBuffers, Kernels, SideBuffers, Visits, fits, keep, logical,
 };
-use super::tiles::{self, Plan, Team, Tiles};
+use super::tiles;
+use super::tiles::{Plan, Team, Tiles};
 use crate::backend::{
     EpochSums, GradientPasses, GradientProblem, Probe, State, Terms, Visit, nothing_kept,
 };
-use crate::data::{Ratings, Side};
-use crate::model::Factors;
-use crate::train::Batches;
+use crate::core::{Batches, Factors, Ratings, Side};
 use crate::{Error, Result};
 use std::ops::ControlFlow;
 

@@ -6,7 +6,7 @@ use super::store::{ArrayBuffers, SideBuffers};
 use super::tiles::{BatchPlan, SidePlan};
 use crate::Result;
 use crate::backend::Probe;
-use crate::train::SideIndex;
+use crate::core::SideIndex;
 
 impl Passes<'_> {
     /// Runs the kernels of one batch without its step and reads what they wrote.

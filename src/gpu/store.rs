@@ -4,11 +4,10 @@ use super::buffers::{Slot, Uniforms};
 use super::device::Device;
 use super::kernels::{Kernel, Sources};
 use super::params::VisitParams;
-use super::tiles::{self, SideArrays, Team, Tiles};
+use super::tiles;
+use super::tiles::{SideArrays, Team, Tiles};
 use crate::backend::{State, Terms, Visit};
-use crate::data::Side;
-use crate::model::Factors;
-use crate::train::{Batches, Loss, Optimizer};
+use crate::core::{Batches, Factors, Loss, Optimizer, Side};
 use crate::{Error, Result};
 
 pub(super) struct Kernels {

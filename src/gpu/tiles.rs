@@ -7,8 +7,7 @@
 //! - A *chunk* is a range of batches whose arrays each fit one binding.
 
 use super::params::{Entry, Segment, Touched};
-use crate::data::Side;
-use crate::train::{Batches, SideIndex};
+use crate::core::{Batches, Side, SideIndex};
 use crate::{Error, Result};
 use rayon::prelude::*;
 
@@ -483,7 +482,7 @@ fn too_large(batches: &Batches, limits: Limits) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::Ratings;
+    use crate::core::Ratings;
 
     fn batches(users: u32, items: u32, ratings: u32, batch_size: usize) -> Batches {
         // A quarter of the ratings fall to a few hot rows.

@@ -1,10 +1,8 @@
 //! The model directory: factors, ids, training pairs and the record of the run, in open formats.
 
-use super::tensors::{AGAIN, Tensor, TensorFile};
-use super::whole::{self, Kind, write_file};
-use super::{Factors, RunRecord, Samples, Seen, id_file, tensors};
-use crate::data::{Ids, Ratings, Transform, UNKNOWN};
-use crate::train::{Loss, Solver};
+use super::{RunRecord, Samples, Seen, id_file};
+use crate::core::{Factors, Ids, Loss, Ratings, Solver, Transform, UNKNOWN};
+use crate::files::{AGAIN, Kind, Tensor, TensorFile, tensors, whole, write_file};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::fs;

@@ -1,8 +1,7 @@
 //! `users.csv` and `items.csv`: which row of the factors belongs to which id.
 
-use super::tensors::AGAIN;
-use super::whole::write_file;
-use crate::data::{Ids, UNKNOWN};
+use crate::core::{Ids, UNKNOWN};
+use crate::files::{AGAIN, write_file};
 use crate::{Error, Result};
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};

@@ -1,6 +1,6 @@
 //! Factors from NumPy files, to start from.
 
-use super::Factors;
+use crate::core::Factors;
 use crate::{Error, Result};
 use std::fs::File;
 use std::io::BufReader;

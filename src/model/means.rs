@@ -1,7 +1,8 @@
 //! Posterior means of factors.
 
-use super::{Factors, Sample, Samples};
-use crate::dense::orthogonal_factor;
+use super::{Sample, Samples};
+use crate::core::Factors;
+use crate::math::dense::orthogonal_factor;
 use rayon::prelude::*;
 
 /// Rows of a task.
@@ -114,7 +115,8 @@ fn products(factors: &Factors, reference: &Factors) -> Vec<f64> {
 
 #[cfg(test)]
 mod tests {
-    use crate::model::{Factors, Sample, Samples};
+    use crate::core::Factors;
+    use crate::model::{Sample, Samples};
 
     /// Three users, two items, two factors, both sides turned by an angle.
     fn turned(angle: f32) -> Factors {

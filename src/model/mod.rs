@@ -1,13 +1,13 @@
 //! What training leaves: factors, the model directory, predictions, export formats.
 //!
 //! ```
-//! use wgmf::data::UNKNOWN;
+//! use wgmf::core::UNKNOWN;
 //! use wgmf::model::{Format, Model, export};
 //!
 //! # fn main() -> wgmf::Result<()> {
 //! # let home = tempfile::tempdir().unwrap();
 //! # let (dir, npy) = (home.path().join("ml-model"), home.path().join("ml-model-npy"));
-//! # let factors = wgmf::model::Factors {
+//! # let factors = wgmf::core::Factors {
 //! #     factors: 1,
 //! #     user_factors: vec![1.0],
 //! #     item_factors: vec![0.5],
@@ -32,38 +32,19 @@
 //! # }
 //! ```
 
-mod checkpoint;
 mod directory;
 mod export;
-mod factors;
 mod id_file;
 mod init;
-mod levels;
 mod means;
-mod mixture;
-mod pairs;
-mod predict;
-mod predictive;
 mod run;
 mod sample_file;
 mod samples;
 mod seen;
-mod summary;
-mod tensors;
-mod whole;
 
-pub use checkpoint::{checkpoint_path, fingerprint};
 pub use directory::{Model, check_output};
 pub use export::{Format, export};
-pub use factors::Factors;
-pub use levels::{expected_level, level_probabilities, log_level_probability};
 pub(crate) use means::mean_numbers;
-pub use mixture::Mixture;
-pub use pairs::Prediction;
-pub use predict::Unit;
-pub use predictive::Predictive;
 pub use run::{EpochRecord, PosteriorRecord, Quantity, RunRecord, WatchedPrediction};
-pub use samples::{DrawnRows, Popularity, RowPrior, Sample, Samples};
+pub use samples::{DrawnRows, Sample, Samples};
 pub use seen::Seen;
-pub(crate) use summary::central;
-pub use summary::{Ask, Summary};

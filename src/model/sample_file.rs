@@ -1,8 +1,8 @@
 //! `samples.safetensors`: the samples of a Bayesian model.
 
-use super::tensors::{AGAIN, Tensor, TensorFile, write};
-use super::{Factors, Popularity, RowPrior, Sample, Samples};
-use crate::train::SamplePrecision;
+use super::{Sample, Samples};
+use crate::core::{Factors, Popularity, RowPrior, SamplePrecision};
+use crate::files::tensors::{AGAIN, Tensor, TensorFile, write};
 use crate::{Error, Result};
 use half::f16;
 use half::slice::HalfFloatSliceExt;
@@ -57,7 +57,7 @@ impl Samples {
     }
 
     /// Writes the samples to a file of any name.
-    pub(super) fn write(&self, path: &Path, means: &Factors) -> Result<()> {
+    pub(crate) fn write(&self, path: &Path, means: &Factors) -> Result<()> {
         self.check(means)
             .map_err(|message| Error::data(format!("samples not saved: {message}")))?;
         let (count, k) = (self.samples.len(), means.factors);
@@ -142,7 +142,7 @@ impl Samples {
     }
 
     /// Reads what [`write`](Self::write) wrote.
-    pub(super) fn read(path: &Path, means: &Factors) -> Result<Samples> {
+    pub(crate) fn read(path: &Path, means: &Factors) -> Result<Samples> {
         let wrong = |message: String| Error::file(path, format!("{message}; {AGAIN}"));
         let mut file = TensorFile::open(path)?;
         let [count] = file.shape("noise_precision")?;
@@ -276,7 +276,7 @@ impl Samples {
                     return Err(format!("\"{name}\" {of} is not finite"));
                 }
                 let mut triangle = prior.precision.clone();
-                if !crate::dense::cholesky(&mut triangle, k + 1) {
+                if !crate::math::dense::cholesky(&mut triangle, k + 1) {
                     return Err(format!("\"{precision}\" {of} is not positive definite"));
                 }
             }

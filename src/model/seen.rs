@@ -1,7 +1,7 @@
 //! `seen.safetensors`: which items each user has rated in training, and how.
 
-use super::tensors::{AGAIN, Tensor, TensorFile, write};
-use crate::data::Ratings;
+use crate::core::Ratings;
+use crate::files::tensors::{AGAIN, Tensor, TensorFile, write};
 use crate::{Error, Result};
 use std::path::Path;
 

@@ -3,7 +3,9 @@
 use super::posterior::{Criterion, SampleScores};
 use super::{ExactRanker, Scored};
 use crate::backend::{Backend, Candidates};
-use crate::model::{Factors, Model, Predictive, Samples};
+use crate::core::Factors;
+use crate::model::{Model, Samples};
+use crate::predict::Predictive;
 use crate::{Error, Result};
 use std::borrow::Cow;
 

@@ -3,10 +3,10 @@
 
 use super::fold_in::{FoldedIn, check_rows, rows_of, start};
 use crate::backend::{Backend, Conditional, GibbsPasses, GibbsProblem};
-use crate::data::{Ids, Ratings, Side};
-use crate::model::{DrawnRows, Factors, Model, Sample, Samples, mean_numbers};
-use crate::random::{Purpose, Stream};
-use crate::train::{Levels, RowRatings, draw_weights};
+use crate::core::{Factors, Ids, Levels, Ratings, RowRatings, Side};
+use crate::math::random::{Purpose, Stream};
+use crate::model::{DrawnRows, Model, Sample, Samples, mean_numbers};
+use crate::sampler::draw_weights;
 use crate::{Error, Result};
 use std::ops::ControlFlow;
 

@@ -1,9 +1,9 @@
 //! Which of a user's own items carry a score.
 
 use super::objective::RowObjective;
-use crate::dense::{cholesky, solve};
+use crate::core::Loss;
+use crate::math::dense::{cholesky, solve};
 use crate::model::Model;
-use crate::train::Loss;
 use crate::{Error, Result};
 use rayon::prelude::*;
 

@@ -3,9 +3,8 @@
 use super::logistic;
 use super::objective::RowObjective;
 use crate::backend::{Backend, RowProblem};
-use crate::data::{Ids, Ratings, Side, UNKNOWN};
-use crate::model::{DrawnRows, Factors, Model, Samples, Seen};
-use crate::train::Loss;
+use crate::core::{Factors, Ids, Loss, Ratings, Side, UNKNOWN};
+use crate::model::{DrawnRows, Model, Samples, Seen};
 use crate::{Error, Result};
 use std::ops::ControlFlow;
 

@@ -4,9 +4,7 @@
 use super::fold_in::squared;
 use super::objective::RowObjective;
 use crate::backend::{Backend, RowProblem};
-use crate::data::{Ids, Ratings, Side};
-use crate::model::Factors;
-use crate::train::RowRatings;
+use crate::core::{Factors, Ids, Ratings, RowRatings, Side};
 use crate::{Error, Result};
 use rayon::prelude::*;
 

@@ -1,6 +1,7 @@
 //! A file of ratings, sorted into rows that a model can fold in and the rest.
 
-use crate::data::{Ids, Ratings, Side, Table, UNKNOWN, align};
+use crate::core::{Ids, Ratings, Side, UNKNOWN};
+use crate::data::{Table, align};
 use crate::model::{Model, Seen};
 use crate::{Error, Result};
 use std::collections::HashSet;

@@ -1,8 +1,8 @@
 //! The objective of one row, whichever solver trained the model.
 
 use crate::backend::RowTerms;
+use crate::core::{Loss, Target};
 use crate::model::Model;
-use crate::train::{Loss, Target};
 use crate::{Error, Result};
 use serde::Deserialize;
 

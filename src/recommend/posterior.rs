@@ -2,8 +2,9 @@
 
 use super::Catalogue;
 use super::order::{Scored, best, rank, without};
-use crate::model::{Predictive, Sample, expected_level};
-use crate::random::{Purpose, Stream};
+use crate::math::random::{Purpose, Stream};
+use crate::model::Sample;
+use crate::predict::{Predictive, expected_level};
 use crate::{Error, Result};
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;

@@ -2,8 +2,9 @@
 
 use super::{ExactRanker, Scored};
 use crate::backend::{Backend, Candidates};
-use crate::data::Side;
-use crate::model::{Factors, Model, Predictive, Sample};
+use crate::core::{Factors, Side};
+use crate::model::{Model, Sample};
+use crate::predict::Predictive;
 use crate::{Error, Result};
 use rayon::prelude::*;
 use std::borrow::Cow;
@@ -222,7 +223,7 @@ fn inner(a: &[f32], b: &[f32]) -> f64 {
 ///
 /// ```
 /// # use wgmf::cpu::Cpu;
-/// # use wgmf::data::Side;
+/// # use wgmf::core::Side;
 /// # use wgmf::model::{Factors, Model};
 /// use wgmf::recommend::{Metric, similar};
 ///

@@ -2,16 +2,12 @@
 //! the noise, each given all else; held-out predictions are averaged over the sweeps after burn-in.
 
 use super::run::{Input, Posterior, Ready, Start, Watch, Work};
-use super::sampler::{Chain, Sampler};
-use super::{
-    Levels, Likelihood, RowRatings, Sampling, Settings, Thresholds, Traces, start, summarize,
-};
+use super::start;
 use crate::backend::{Backend, GibbsPasses, GibbsProblem, State};
-use crate::data::{Ids, Ratings, Side, UNKNOWN};
-use crate::model::{
-    EpochRecord, Factors, PosteriorRecord, Sample, Samples, WatchedPrediction, expected_level,
-    log_level_probability,
-};
+use crate::core::{Factors, Ids, Levels, Likelihood, Ratings, RowRatings, Settings, Side, UNKNOWN};
+use crate::model::{EpochRecord, PosteriorRecord, Sample, Samples, WatchedPrediction};
+use crate::predict::{expected_level, log_level_probability};
+use crate::sampler::{Chain, Sampler, Sampling, Thresholds, Traces, summarize};
 use crate::{Error, Result};
 use rayon::prelude::*;
 use std::time::Instant;

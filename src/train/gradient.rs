@@ -1,10 +1,11 @@
 //! The gradient solvers at work: where they start, and the visits of an epoch.
 
 use super::run::{Input, Ready, Start, Watch, Work};
-use super::{Batches, Optimizer, Settings, start};
+use super::start;
 use crate::Result;
 use crate::backend::{BETA1, BETA2, Backend, GradientPasses, GradientProblem, State, Terms, Visit};
-use crate::model::{EpochRecord, Factors};
+use crate::core::{Batches, Factors, Optimizer, Settings};
+use crate::model::EpochRecord;
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;

@@ -1,40 +1,17 @@
-//! Training: settings, batches, the epoch loop, stopping, progress events. Knows no device.
+//! Training: the epoch loop, stopping, progress events, checkpoints, and the three kinds of work in it:
+//! gradient passes, row solves, the sampler's draws. Knows no device.
 
-mod batches;
-mod diagnostics;
+mod checkpoint;
 mod gibbs;
 mod gradient;
-mod hyper;
-mod levels;
-mod likelihood;
-mod loss;
 mod rows;
 mod run;
-mod sampler;
-mod sampling;
-mod settings;
 mod start;
-mod sweeps;
-mod target;
-mod thresholds;
 mod warm;
 
-pub use batches::{Batches, SideIndex};
-pub use diagnostics::summarize;
+pub use checkpoint::{Checkpoint, checkpoint_path, fingerprint};
 pub(crate) use gradient::{begin, visits};
-pub(crate) use hyper::draw_weights;
-pub use hyper::{Noise, NoisePrior, NormalWishart};
-pub use levels::Levels;
-pub use likelihood::Likelihood;
-pub use loss::Loss;
-pub use rows::{RowRatings, SideRatings};
-pub use run::{Checkpoint, Event, Input, Outcome, Stop, best_epoch, train};
-pub use sampler::{Chain, Sampler};
-pub use sampling::{Sampling, Traces};
-pub use settings::{Optimizer, Options, SamplePrecision, Settings, Solver};
+pub use rows::HELD_OUT_AT;
+pub use run::{Event, Input, Outcome, Stop, best_epoch, train};
 pub use start::{global_mean, random};
-pub use sweeps::HELD_OUT_AT;
-pub(crate) use sweeps::{rounds, turns};
-pub use target::{Target, row_ratings};
-pub use thresholds::{Fit, Thresholds};
 pub use warm::{Known, warm_start};

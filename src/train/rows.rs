@@ -1,121 +1,138 @@
-//! The ratings as the row solvers walk them: by user and by item.
+//! The row solvers at work: a sweep solves all users given the items, then all items given the
+//! users.
 
-use crate::data::{Ratings, Side};
-use std::ops::Range;
+use super::run::{Input, Ready, Start, Watch, Work};
+use super::start;
+use crate::backend::{Backend, RowPasses, RowProblem, RowTerms, State};
+use crate::core::{Factors, Ratings, Settings, Solver, UNKNOWN, row_ratings, turns};
+use crate::evaluate::held_out_ranking;
+use crate::model::{EpochRecord, Seen};
+use crate::{Error, Result};
+use std::time::Instant;
 
-/// One side's ratings, row after row (compressed sparse rows); within a row in file order.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct SideRatings {
-    /// (rows + 1): row `j` covers the positions `starts[j]..starts[j + 1]`.
-    pub starts: Vec<usize>,
-    /// (ratings): the partner's row.
-    pub partners: Vec<u32>,
-    /// (ratings): the value `v` that is fitted.
-    pub values: Vec<f32>,
-    /// (ratings): the weight `w` of each rating, 0 or above; empty where all weigh 1.
-    pub weights: Vec<f32>,
+/// What helps where a row's equations have no solution.
+pub(super) const REMEDY: &str =
+    "its equations have no unique solution in 32 bits: raise --reg (above 0) or lower --factors";
+
+/// How many items of a list count in the held-out figures of each epoch.
+pub const HELD_OUT_AT: usize = 20;
+
+/// Lays the ratings out by row and uploads them, to begin at `start`.
+pub(super) fn ready<'a>(
+    backend: &'a dyn Backend,
+    input: &Input<'a>,
+    settings: &Settings,
+    start: Start,
+) -> Result<Ready<'a>> {
+    let mean = start::global_mean(input.ratings, settings)?;
+    let (users, items) = (input.users.len(), input.items.len());
+    let start = match start {
+        Start::Random => start::random(users, items, mean, settings),
+        Start::Given(init) => Factors { global_mean: mean, ..init },
+        Start::Resumed(state, _) => state.factors,
+    };
+    let clock = Instant::now();
+    let ratings = row_ratings(input.ratings, settings, (input.users, input.items))?;
+    let test = input.test.filter(|test| !test.is_empty());
+    let implicit = settings.solver == Solver::Ials;
+    let held_out = match test {
+        Some(test) if implicit => Some((test, Seen::new(input.ratings, users, items)?)),
+        _ => None,
+    };
+    if let Some((test, seen)) = &held_out {
+        let counts = |(user, item, _): (u32, u32, f32)| {
+            user != UNKNOWN && item != UNKNOWN && seen.items_of(user).binary_search(&item).is_err()
+        };
+        if !test.iter().any(counts) {
+            return Err(Error::data(
+                "no held-out pair can be ranked: each is a training pair, or its user or item has \
+                 none; hold out other pairs",
+            ));
+        }
+    }
+    let layout_seconds = clock.elapsed().as_secs_f64();
+    let test = test.filter(|_| !implicit).cloned().unwrap_or_default();
+    let test_ratings = test.len();
+    let clock = Instant::now();
+    let terms = RowTerms::new(settings);
+    let count = input.ratings.len();
+    let passes = backend.row_passes(RowProblem { ratings, test, start, terms })?;
+    let upload_seconds = clock.elapsed().as_secs_f64();
+    let work = Sweeps {
+        passes,
+        backend,
+        ratings: count,
+        rounds: settings.rounds(),
+        implicit,
+        test_ratings,
+        held_out,
+    };
+    Ok(Ready { work: Box::new(work), layout_seconds, upload_seconds })
 }
 
-impl SideRatings {
-    /// Number of rows.
-    pub fn rows(&self) -> usize {
-        self.starts.len() - 1
-    }
+struct Sweeps<'a> {
+    passes: Box<dyn RowPasses + 'a>,
+    backend: &'a dyn Backend,
+    ratings: usize,
+    /// How often a side is solved before the other's turn.
+    rounds: usize,
+    implicit: bool,
+    /// Held-out ratings whose error is measured.
+    test_ratings: usize,
+    /// Held-out pairs that are to be ranked, and what was seen in training.
+    held_out: Option<(&'a Ratings, Seen)>,
+}
 
-    /// The positions of a row.
-    pub fn positions(&self, row: usize) -> Range<usize> {
-        self.starts[row]..self.starts[row + 1]
-    }
-
-    /// (rows): each row's number of ratings.
-    pub fn counts(&self) -> Vec<u32> {
-        self.starts.windows(2).map(|row| (row[1] - row[0]) as u32).collect()
-    }
-
-    fn new(ratings: &Ratings, weights: &[f32], side: Side, rows: usize) -> Self {
-        let (own, partner) = match side {
-            Side::User => (&ratings.users, &ratings.items),
-            Side::Item => (&ratings.items, &ratings.users),
-        };
-        let mut starts = vec![0; rows + 1];
-        for &row in own {
-            starts[row as usize + 1] += 1;
-        }
-        for row in 0..rows {
-            starts[row + 1] += starts[row];
-        }
-        let mut next = starts.clone();
-        let mut side = Self {
-            starts,
-            partners: vec![0; ratings.len()],
-            values: vec![0.0; ratings.len()],
-            weights: vec![0.0; weights.len()],
-        };
-        for (at, &row) in own.iter().enumerate() {
-            let to = next[row as usize];
-            next[row as usize] += 1;
-            side.partners[to] = partner[at];
-            side.values[to] = ratings.values[at];
-            if let Some(&weight) = weights.get(at) {
-                side.weights[to] = weight;
+impl Work for Sweeps<'_> {
+    fn epoch(&mut self, record: &mut EpochRecord, watch: &mut Watch) -> Result<usize> {
+        let all = self.ratings;
+        let rounds = self.rounds;
+        for (turn, side) in turns(rounds).enumerate() {
+            // Every turn visits all ratings; a sweep counts them once.
+            let so_far = |done: usize| (turn * all + done) / (2 * rounds);
+            let done = self.passes.solve(side, &mut |done| watch(so_far(done)))?;
+            if done < all {
+                return Ok(so_far(done));
             }
         }
-        side
-    }
-}
-
-/// All ratings, by user and by item.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct RowRatings {
-    /// Row after row of users; partners are items.
-    pub users: SideRatings,
-    /// Row after row of items; partners are users.
-    pub items: SideRatings,
-}
-
-impl RowRatings {
-    /// Lays out `ratings`, whose values are what is fitted, with one weight a rating or none at all.
-    ///
-    /// # Panics
-    /// If an index is out of range.
-    pub fn new(ratings: &Ratings, weights: &[f32], users: usize, items: usize) -> Self {
-        let (users, items) = rayon::join(
-            || SideRatings::new(ratings, weights, Side::User, users),
-            || SideRatings::new(ratings, weights, Side::Item, items),
-        );
-        Self { users, items }
-    }
-
-    /// The ratings of a side's rows.
-    pub fn side(&self, side: Side) -> &SideRatings {
-        match side {
-            Side::User => &self.users,
-            Side::Item => &self.items,
+        let objective = self.passes.objective()?;
+        record.objective = Some(objective.total());
+        record.squared_error = Some(objective.error);
+        record.regularization = Some(objective.regularization);
+        if self.implicit {
+            record.unobserved = Some(objective.unobserved);
+        } else {
+            record.train_error = Some(objective.error / all as f64);
         }
+        Ok(all)
     }
-}
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+    fn test(&mut self, record: &mut EpochRecord) -> Result<()> {
+        if self.test_ratings > 0 {
+            record.test_error = Some(self.passes.test_loss()? / self.test_ratings as f64);
+        }
+        if let Some((test, seen)) = &self.held_out {
+            let factors = self.passes.factors()?;
+            let ranked = held_out_ranking(self.backend, &factors, seen, test, HELD_OUT_AT)?;
+            record.recall = Some(ranked.recall);
+            record.ndcg = Some(ranked.ndcg);
+        }
+        Ok(())
+    }
 
-    #[test]
-    fn both_sides_hold_every_rating_in_file_order() {
-        let ratings = Ratings {
-            users: vec![2, 0, 2, 1, 0],
-            items: vec![1, 0, 0, 1, 1],
-            values: vec![1.0, 2.0, 3.0, 4.0, 5.0],
-            timestamps: vec![],
-        };
-        let rows = RowRatings::new(&ratings, &[0.1, 0.2, 0.3, 0.4, 0.5], 4, 2);
-        assert_eq!(rows.users.starts, [0, 2, 3, 5, 5]);
-        assert_eq!(rows.users.partners, [0, 1, 1, 1, 0]);
-        assert_eq!(rows.users.values, [2.0, 5.0, 4.0, 1.0, 3.0]);
-        assert_eq!(rows.users.weights, [0.2, 0.5, 0.4, 0.1, 0.3]);
-        assert_eq!(rows.items.starts, [0, 2, 5]);
-        assert_eq!(rows.items.partners, [0, 2, 2, 1, 0]);
-        assert_eq!(rows.items.values, [2.0, 3.0, 1.0, 4.0, 5.0]);
-        assert_eq!(rows.side(Side::User).rows(), 4);
-        assert!(RowRatings::new(&ratings, &[], 4, 2).items.weights.is_empty());
+    fn keep(&mut self) -> Result<()> {
+        self.passes.keep()
+    }
+
+    fn kept(&mut self) -> Result<Factors> {
+        self.passes.kept()
+    }
+
+    fn factors(&mut self) -> Result<Factors> {
+        self.passes.factors()
+    }
+
+    fn state(&mut self) -> Result<State> {
+        Ok(State { factors: self.passes.factors()?, moments: Vec::new() })
     }
 }

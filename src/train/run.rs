@@ -1,9 +1,11 @@
 //! The epoch loop of every solver: errors, stopping, events.
 
-use super::{Sampling, Settings, Solver, gibbs, gradient, sweeps};
+use super::checkpoint::Checkpoint;
+use super::{gibbs, gradient, rows as sweeps};
 use crate::backend::{Backend, State};
-use crate::data::{Ids, Ratings, Side};
-use crate::model::{EpochRecord, Factors, PosteriorRecord, Samples};
+use crate::core::{Factors, Ids, Ratings, Settings, Side, Solver};
+use crate::model::{EpochRecord, PosteriorRecord, Samples};
+use crate::sampler::Sampling;
 use crate::{Error, ErrorKind, Result};
 use std::ops::ControlFlow;
 use std::time::Instant;
@@ -16,7 +18,7 @@ pub struct Input<'a> {
     pub items: &'a Ids,
     /// Training ratings, transformed.
     pub ratings: &'a Ratings,
-    /// Held-out ratings, transformed; [`UNKNOWN`](crate::data::UNKNOWN) where the model does not
+    /// Held-out ratings, transformed; [`UNKNOWN`](crate::core::UNKNOWN) where the model does not
     /// know an id.
     pub test: Option<&'a Ratings>,
     /// Where to start instead of at random.
@@ -32,19 +34,6 @@ impl<'a> Input<'a> {
     pub fn new(users: &'a Ids, items: &'a Ids, ratings: &'a Ratings) -> Self {
         Self { users, items, ratings, test: None, init: None, resume: None, checkpoint_every: None }
     }
-}
-
-/// Everything a run needs to go on as if it had never stopped.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Checkpoint {
-    /// Parameters and moments.
-    pub state: State,
-    /// The epochs so far.
-    pub history: Vec<EpochRecord>,
-    /// The parameters of the best epoch so far, with `--patience`.
-    pub best: Option<Factors>,
-    /// What a sampler goes on from, beside that.
-    pub sampling: Option<Sampling>,
 }
 
 /// What a run says while it goes.

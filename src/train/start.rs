@@ -1,8 +1,6 @@
 //! Where training starts: the global mean and random factors.
 
-use super::{Loss, Settings};
-use crate::data::Ratings;
-use crate::model::Factors;
+use crate::core::{Factors, Loss, Ratings, Settings};
 use crate::{Error, Result};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;

@@ -1,9 +1,10 @@
 //! A start from another model: what it knows stays, what is new is folded in.
 
-use super::{Likelihood, Loss, RowRatings, Settings, Solver, row_ratings};
 use crate::backend::{Backend, RowProblem, RowTerms};
-use crate::data::{Ids, Ratings, Side};
-use crate::model::{Factors, Model};
+use crate::core::{
+    Factors, Ids, Likelihood, Loss, Ratings, RowRatings, Settings, Side, Solver, row_ratings,
+};
+use crate::model::Model;
 use crate::{Error, Result};
 use std::ops::ControlFlow;
 

@@ -2,9 +2,8 @@
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
 use std::path::PathBuf;
-use wgmf::data::{Ids, Ratings};
+use wgmf::core::{Factors, Ids, Ratings};
 use wgmf::gpu::{Choice, Gpu, Sources, TightLimits};
-use wgmf::model::Factors;
 
 /// The folder of data beside the repository, or `None`, which is said once.
 pub fn shared(part: &str) -> Option<PathBuf> {

@@ -4,7 +4,7 @@
 use super::gibbs::{backward, cholesky};
 use rand::Rng;
 use rand_distr::{Distribution, Gamma, StandardNormal};
-use wgmf::model::RowPrior;
+use wgmf::core::RowPrior;
 
 /// Which pairs are rated, and what is held fixed of a model.
 #[derive(Clone, Debug)]

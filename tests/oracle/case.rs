@@ -5,9 +5,7 @@ use crate::common::{gap, largest_gap};
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use wgmf::backend::{Backend, GradientPasses, GradientProblem, Probe, State, Terms, Visit};
-use wgmf::data::{Ratings, Side, UNKNOWN};
-use wgmf::model::Factors;
-use wgmf::train::{Batches, Loss, Optimizer};
+use wgmf::core::{Batches, Factors, Loss, Optimizer, Ratings, Side, UNKNOWN};
 
 /// How far a kernel's f32 may be from the oracle's f64, relative to the root mean square of its
 /// array: a few hundred roundings. A fault that moves one rating of a thousand is ten times that.

@@ -8,9 +8,8 @@ use super::{Model, Rows, inner};
 use std::ops::ControlFlow;
 use wgmf::Result;
 use wgmf::backend::{Conditional, GibbsPasses, GibbsProblem, Moments};
-use wgmf::data::{Ratings, Side, UNKNOWN};
-use wgmf::model::Factors;
-use wgmf::random::{OPEN, Stream};
+use wgmf::core::{Factors, Ratings, Side, UNKNOWN};
+use wgmf::math::random::{OPEN, Stream};
 
 /// What the textbook gets wrong on demand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -6,10 +6,8 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use std::ops::ControlFlow;
 use wgmf::backend::{Conditional, GibbsPasses, GibbsProblem};
-use wgmf::data::{Ratings, Side, UNKNOWN};
-use wgmf::model::{Factors, RowPrior};
-use wgmf::random::{Purpose, Stream};
-use wgmf::train::RowRatings;
+use wgmf::core::{Factors, Ratings, RowPrior, RowRatings, Side, UNKNOWN};
+use wgmf::math::random::{Purpose, Stream};
 
 /// A problem with random parameters, and what its rows are drawn from.
 #[derive(Clone, Debug)]

@@ -3,8 +3,7 @@
 use std::ops::ControlFlow;
 use wgmf::Result;
 use wgmf::backend::{Conditional, GibbsPasses, Moments};
-use wgmf::data::Side;
-use wgmf::model::{Factors, RowPrior};
+use wgmf::core::{Factors, RowPrior, Side};
 
 /// What goes wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -14,9 +14,7 @@ pub mod rows;
 
 use std::collections::BTreeMap;
 use wgmf::backend::Terms;
-use wgmf::data::{Ratings, UNKNOWN};
-use wgmf::model::Factors;
-use wgmf::train::{Loss, Optimizer};
+use wgmf::core::{Factors, Loss, Optimizer, Ratings, UNKNOWN};
 
 pub const BETA1: f64 = 0.9;
 pub const BETA2: f64 = 0.999;

@@ -5,10 +5,8 @@ use super::rows::{Parts, Rowwise};
 use super::{Model, Rows, loss_sum, triples};
 use crate::common::{gap, largest_gap, largest_gap_over};
 use std::ops::ControlFlow;
-use wgmf::backend::{Backend, Objective, RowProblem, RowTerms};
-use wgmf::data::{Ratings, Side, UNKNOWN};
-use wgmf::model::Factors;
-use wgmf::train::{Loss, RowRatings};
+use wgmf::backend::{Backend, ObjectiveSums, RowProblem, RowTerms};
+use wgmf::core::{Factors, Loss, Ratings, RowRatings, Side, UNKNOWN};
 
 /// How far a kernel's f32 may be from the oracle's f64, relative to the root mean square of its
 /// array. The cases' equations have condition numbers of a few hundred at most.
@@ -310,7 +308,7 @@ impl Check {
 
     fn objective(
         &mut self,
-        got: &Objective,
+        got: &ObjectiveSums,
         want: &Parts,
         case: &RowCase,
         when: &str,

@@ -5,7 +5,7 @@
 
 use super::{Model, Rows, inner};
 use wgmf::backend::RowTerms;
-use wgmf::data::{Ratings, Side};
+use wgmf::core::{Ratings, Side};
 
 /// How often a solve visits every coordinate of a nonnegative row.
 const CYCLES: usize = 32;

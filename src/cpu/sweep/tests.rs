@@ -2,8 +2,7 @@
 
 use super::*;
 use crate::backend::{Backend, RowTerms};
-use crate::data::{Ratings, UNKNOWN};
-use crate::train::RowRatings;
+use crate::core::{Ratings, RowRatings, UNKNOWN};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -269,9 +268,9 @@ fn the_objective_matches_the_textbook_and_never_rises() {
 }
 
 /// The objective in f64, pair after pair.
-fn textbook(problem: &RowProblem, factors: &Factors) -> Objective {
+fn textbook(problem: &RowProblem, factors: &Factors) -> ObjectiveSums {
     let terms = &problem.terms;
-    let mut objective = Objective::default();
+    let mut objective = ObjectiveSums::default();
     let users = &problem.ratings.users;
     for user in 0..factors.users() {
         for at in users.positions(user) {

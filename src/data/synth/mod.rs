@@ -15,8 +15,8 @@ mod scale;
 
 pub use scale::Scale;
 
-use super::Ratings;
-use super::output::{Output, Sink};
+use crate::core::Ratings;
+use crate::files::{Output, Sink};
 use crate::progress::Progress;
 use crate::{Error, Result};
 use popularity::Popularity;

@@ -4,8 +4,8 @@ use super::super::buffers::Uniforms;
 use super::super::device::Device;
 use super::super::params::StreamParams;
 use crate::backend::Conditional;
-use crate::random::OPEN;
-use crate::train::SideRatings;
+use crate::core::SideRatings;
+use crate::math::random::OPEN;
 
 /// The buffers of both sides' draws.
 pub struct LatentBuffers {

@@ -10,8 +10,7 @@ use super::super::rows::tiles::Cut;
 use super::prior::place_of;
 use crate::Result;
 use crate::backend::Moments;
-use crate::data::Side;
-use crate::train::SideRatings;
+use crate::core::{Side, SideRatings};
 
 /// The pipelines, which both sides share.
 pub struct MomentKernels {

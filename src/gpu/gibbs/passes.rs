@@ -21,9 +21,7 @@ use super::philox::philox;
 use super::predict::Pairs;
 use super::prior::{prior, prior_len};
 use crate::backend::{Conditional, GibbsPasses, GibbsProblem, Moments, RowTerms};
-use crate::data::Side;
-use crate::model::Factors;
-use crate::train::SideRatings;
+use crate::core::{Factors, Side, SideRatings};
 use crate::{Error, Result};
 use std::ops::ControlFlow;
 

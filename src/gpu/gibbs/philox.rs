@@ -5,7 +5,7 @@ use super::super::device::Device;
 use super::super::kernels::{Dispatch, Kernel, Sources, dispatch};
 use super::super::params::{Counter, PhiloxParams};
 use super::super::tiles::WORKGROUP;
-use crate::random::{box_muller, philox as words_of};
+use crate::math::random::{box_muller, philox as words_of};
 use crate::{Error, Result};
 
 /// Counters that are tried.

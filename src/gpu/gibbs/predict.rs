@@ -7,7 +7,7 @@ use super::super::params::{Pair, PredictParams};
 use super::super::rows::store::Model;
 use super::super::tiles::{Limits, Tiles, WORKGROUP};
 use crate::Result;
-use crate::data::{Side, UNKNOWN};
+use crate::core::{Side, UNKNOWN};
 
 /// Pairs on a device, grouped by the tiles they need.
 pub struct Pairs {

@@ -45,8 +45,8 @@ pub fn prior(conditional: &Conditional, shape: Shape) -> Vec<f32> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::RowPrior;
-    use crate::random::{Purpose, Stream};
+    use crate::core::RowPrior;
+    use crate::math::random::{Purpose, Stream};
 
     #[test]
     fn a_prior_lies_where_normal_equations_do() {

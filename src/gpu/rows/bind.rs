@@ -11,7 +11,7 @@ use super::shape::{Block, Shape};
 use super::store::{Kernels, Model, REMAINDER_LANES, Scratch, Turn, Walked, most_segments};
 use super::tiles::{Batch, Walk};
 use crate::backend::RowTerms;
-use crate::data::Side;
+use crate::core::Side;
 
 /// A pipeline of [`Kernels`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -17,9 +17,8 @@ use super::store::{
     listed,
 };
 use super::tiles::{Batch, Cut, DISPATCH_PRODUCTS};
-use crate::backend::{Objective, RowPasses, RowProblem, RowTerms};
-use crate::data::Side;
-use crate::model::Factors;
+use crate::backend::{ObjectiveSums, RowPasses, RowProblem, RowTerms};
+use crate::core::{Factors, Side};
 use crate::{Error, Result};
 use std::ops::ControlFlow;
 
@@ -310,7 +309,7 @@ impl RowPasses for Passes<'_> {
         run(self.device, encoder, &gram, kernels, &self.commands[side.index()], watch)
     }
 
-    fn objective(&mut self) -> Result<Objective> {
+    fn objective(&mut self) -> Result<ObjectiveSums> {
         let mut encoder = self.device.device.create_command_encoder(&Default::default());
         {
             let mut pass = encoder.begin_compute_pass(&Default::default());
@@ -321,7 +320,7 @@ impl RowPasses for Passes<'_> {
             dispatch(&mut pass, &self.figures.reduce, &self.penalties.sums.dispatches);
         }
         self.device.queue.submit([encoder.finish()]);
-        Ok(Objective {
+        Ok(ObjectiveSums {
             error: self.errors.read(self.device)?,
             unobserved: self.unobserved()?,
             regularization: self.penalties.sums.read(self.device)?,

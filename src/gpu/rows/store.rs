@@ -11,9 +11,7 @@ use super::bind::Stage;
 use super::shape::{Block, Shape};
 use super::tiles::{Batch, Chunk, Cut, DISPATCH_PRODUCTS, Plan};
 use crate::backend::{RowTerms, State, nothing_kept};
-use crate::data::Side;
-use crate::model::Factors;
-use crate::train::SideRatings;
+use crate::core::{Factors, Side, SideRatings};
 use crate::{Error, Result};
 
 /// The two sides, users first.

@@ -12,7 +12,7 @@
 use super::super::params::{Entry, Join, Segment, Solve};
 use super::super::tiles::{Limits, Tiles};
 use super::shape::Shape;
-use crate::train::SideRatings;
+use crate::core::SideRatings;
 use crate::{Error, Result};
 use rayon::prelude::*;
 use std::cmp::Reverse;

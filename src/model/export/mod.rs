@@ -6,10 +6,10 @@ mod safetensors;
 mod table;
 mod word2vec;
 
-use super::whole::{self, Kind};
 use super::{Model, id_file};
 use crate::Result;
-use crate::data::Ids;
+use crate::core::Ids;
+use crate::files::{Kind, whole};
 use crate::progress::Progress;
 use std::path::Path;
 

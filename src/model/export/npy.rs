@@ -3,8 +3,8 @@
 
 use super::write_ids;
 use crate::Result;
+use crate::files::write_file;
 use crate::model::Model;
-use crate::model::whole::write_file;
 use npyz::WriterBuilder;
 use std::io::Write;
 use std::path::Path;

@@ -8,8 +8,8 @@
 //! an id of blanks only gets quotes.
 
 use super::{Rows, number, sides};
+use crate::files::write_file;
 use crate::model::Model;
-use crate::model::whole::write_file;
 use crate::{Error, Result};
 use serde_json::json;
 use std::borrow::Cow;

@@ -4,8 +4,8 @@
 
 use super::{Rows, number, sides};
 use crate::Result;
+use crate::files::write_file;
 use crate::model::Model;
-use crate::model::whole::write_file;
 use std::io::Write;
 use std::path::Path;
 

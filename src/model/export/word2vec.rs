@@ -7,9 +7,9 @@
 //! `global_mean.csv`.
 
 use super::{Rows, Side, number, sides};
-use crate::data::Ids;
+use crate::core::Ids;
+use crate::files::write_file;
 use crate::model::Model;
-use crate::model::whole::write_file;
 use crate::{Error, Result};
 use hashbrown::{HashMap, HashSet};
 use std::borrow::Cow;

@@ -1,0 +1,153 @@
+//! The passes of the row solvers.
+
+use crate::Result;
+use crate::core::{Factors, Ratings, RowRatings, Settings, Side};
+use std::ops::ControlFlow;
+
+/// What the row solvers' passes work on.
+pub struct RowProblem {
+    /// Training ratings by user and by item.
+    pub ratings: RowRatings,
+    /// Held-out ratings; [`UNKNOWN`](crate::core::UNKNOWN) stands for a row the model does not know.
+    pub test: Ratings,
+    /// Where training starts, or goes on; its `global_mean` is subtracted from every value.
+    pub start: Factors,
+    /// The terms of the objective.
+    pub terms: RowTerms,
+}
+
+/// The constants of the row solvers' objective
+///
+/// `Σ_(u,i) w (v − μ − b_u − c_i − p_u·q_i)² + α₀ Σ_u Σ_i (p_u·q_i)² + Σ_u π_u (reg ‖p_u‖² + reg_bias b_u²) + …`
+///
+/// with values `v` and weights `w` of the ratings and `π = (n + α₀·N_partner)^ν`, see
+/// [`RowTerms::penalty`]. Explicit: `w = 1`, `α₀ = 0`. Implicit: `v = 1`, no mean, no biases.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct RowTerms {
+    /// Whether biases are learned: a row's `[p, b]` are solved jointly.
+    pub bias: bool,
+    /// Regularization of the factors.
+    pub reg: f32,
+    /// Regularization of the biases.
+    pub reg_bias: f32,
+    /// `ν`.
+    pub reg_exponent: f32,
+    /// `α₀`: the weight of every pair, seen or not; 0 for explicit ratings.
+    pub unobserved_weight: f32,
+    /// Coordinates solved together, 1 to `k`: `k` is exact (with biases, `k` coordinates and the
+    /// bias); a smaller `d` solves `0..d`, `d..2d`, … in turn, the last block with the bias
+    /// (iALS++, Rendle et al. 2021).
+    pub block: usize,
+    /// Whether factors stay at 0 or above; then without biases and mean.
+    pub nonnegative: bool,
+}
+
+impl RowTerms {
+    /// The terms that `settings` asks for.
+    pub fn new(settings: &Settings) -> Self {
+        Self {
+            bias: settings.bias,
+            reg: settings.reg as f32,
+            reg_bias: settings.reg_bias as f32,
+            reg_exponent: settings.reg_exponent as f32,
+            unobserved_weight: settings.unobserved_weight as f32,
+            block: settings.block,
+            nonnegative: settings.nonnegative,
+        }
+    }
+
+    /// Of a sampler, whose prior stands in the place of all regularization.
+    pub(crate) fn of_draws(bias: bool, block: usize) -> Self {
+        Self {
+            bias,
+            reg: 0.0,
+            reg_bias: 0.0,
+            reg_exponent: 0.0,
+            unobserved_weight: 0.0,
+            block,
+            nonnegative: false,
+        }
+    }
+
+    /// Whether a row with `n` ratings, solved exactly, is refined once by its ratings' residuals: where
+    /// it is regularized so weakly that the sums of its normal equations lose digits in 32 bits.
+    pub fn refines(&self, row_ratings: usize, partners: usize) -> bool {
+        let regularization = self.reg * self.penalty(row_ratings, partners);
+        !self.nonnegative && row_ratings as f32 > WEAK * regularization
+    }
+
+    /// `(n + α₀·partners)^ν`: what a row with `n` ratings, of `partners` possible, weighs its
+    /// regularization.
+    pub fn penalty(&self, row_ratings: usize, partners: usize) -> f32 {
+        let n = row_ratings as f64 + f64::from(self.unobserved_weight) * partners as f64;
+        n.powf(f64::from(self.reg_exponent)) as f32
+    }
+}
+
+/// Ratings of a row over their regularization, above which it is weak.
+const WEAK: f32 = 18.0;
+
+/// The objective in its parts, summed in f64.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct ObjectiveSums {
+    /// `Σ w (v − r̂)²` over the training ratings.
+    pub error: f64,
+    /// `α₀ Σ_u Σ_i (p_u·q_i)²`, as the product of the two sides' Gram matrices; 0 for explicit ratings.
+    pub unobserved: f64,
+    /// The regularization of both sides.
+    pub regularization: f64,
+}
+
+impl ObjectiveSums {
+    /// The objective.
+    pub fn total(&self) -> f64 {
+        self.error + self.unobserved + self.regularization
+    }
+}
+
+/// The row solvers' passes over a problem that lies on a device.
+pub trait RowPasses {
+    /// Solves every row of a side given the other side. A row without ratings becomes zero.
+    /// `watch` gets the ratings done so far now and then, and may break off there: some rows then
+    /// are solved and some not. Returns the ratings done.
+    ///
+    /// A row whose normal equations are singular becomes non-finite.
+    ///
+    /// # Errors
+    /// If the device is lost.
+    fn solve(
+        &mut self,
+        side: Side,
+        watch: &mut dyn FnMut(usize) -> ControlFlow<()>,
+    ) -> Result<usize>;
+
+    /// The objective of the parameters as they are now.
+    ///
+    /// # Errors
+    /// If the device is lost.
+    fn objective(&mut self) -> Result<ObjectiveSums>;
+
+    /// Sum of the squared error over the held-out ratings.
+    ///
+    /// # Errors
+    /// If the device is lost.
+    fn test_loss(&mut self) -> Result<f64>;
+
+    /// Remembers the parameters as they are now; [`kept`](Self::kept) gives them back.
+    ///
+    /// # Errors
+    /// If the device is lost.
+    fn keep(&mut self) -> Result<()>;
+
+    /// The remembered parameters.
+    ///
+    /// # Errors
+    /// If nothing was remembered, or the device is lost.
+    fn kept(&mut self) -> Result<Factors>;
+
+    /// The parameters as they are now.
+    ///
+    /// # Errors
+    /// If the device is lost.
+    fn factors(&mut self) -> Result<Factors>;
+}

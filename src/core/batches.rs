@@ -1,0 +1,289 @@
+//! The ratings cut into batches, each indexed by user and by item.
+//!
+//! A batch is a set of ratings. Inside it each side (users, items) has its own order: by row, and
+//! within a row in file order, so that one thread or workgroup owns a row and sums its gradient in a
+//! fixed order. The side with fewer rows *leads*: its runs are longer, it computes predictions and
+//! residuals together with its own gradient. The other side *follows* and reads the residuals.
+
+use super::ratings::Ratings;
+use super::side::Side;
+use rand::SeedableRng;
+use rand::seq::SliceRandom;
+use rand_chacha::ChaCha8Rng;
+use rayon::prelude::*;
+use std::ops::Range;
+
+/// One side's index of all batches. Positions count through all batches, in that side's order.
+#[derive(Clone, Debug, Default)]
+pub struct SideIndex {
+    /// (ratings): the partner's row of each rating.
+    pub partners: Vec<u32>,
+    /// (runs): the row of each run; ascending within a batch, each row at most once in a batch.
+    pub rows: Vec<u32>,
+    /// (runs + 1): run `j` covers the positions `starts[j]..starts[j + 1]`.
+    pub starts: Vec<u32>,
+    /// (batches + 1): batch `b` has the runs `batch_runs[b]..batch_runs[b + 1]`.
+    pub batch_runs: Vec<u32>,
+}
+
+impl SideIndex {
+    /// The runs of a batch.
+    pub fn runs(&self, batch: usize) -> Range<usize> {
+        self.batch_runs[batch] as usize..self.batch_runs[batch + 1] as usize
+    }
+
+    /// The positions of a run.
+    pub fn positions(&self, run: usize) -> Range<usize> {
+        self.starts[run] as usize..self.starts[run + 1] as usize
+    }
+
+    fn append(&mut self, part: &SideIndex) {
+        let base = self.partners.len() as u32;
+        self.partners.extend_from_slice(&part.partners);
+        self.rows.extend_from_slice(&part.rows);
+        self.starts.extend(part.starts.iter().map(|&start| start + base));
+        self.batch_runs.push(self.rows.len() as u32);
+    }
+}
+
+/// All ratings, cut once into batches.
+#[derive(Clone, Debug)]
+pub struct Batches {
+    /// Number of user rows.
+    pub users: usize,
+    /// Number of item rows.
+    pub items: usize,
+    /// The side with fewer rows.
+    pub lead_side: Side,
+    /// Index of the leading side.
+    pub lead: SideIndex,
+    /// (ratings): the rating at each position of the leading side.
+    pub values: Vec<f32>,
+    /// Index of the following side.
+    pub follow: SideIndex,
+    /// (ratings): for each position of the following side, the position in the leading side,
+    /// counted from the start of the batch.
+    pub links: Vec<u32>,
+    /// (batches + 1): batch `b` covers the positions `starts[b]..starts[b + 1]` on both sides.
+    pub starts: Vec<usize>,
+    /// Training ratings of each user.
+    pub user_ratings: Vec<u32>,
+    /// Training ratings of each item.
+    pub item_ratings: Vec<u32>,
+}
+
+impl Batches {
+    /// Cuts `ratings` into batches of `batch_size` (the last may be smaller): by a shuffle seeded
+    /// with `shuffle`, or in file order where that is `None`.
+    ///
+    /// # Panics
+    /// If there are no ratings, `batch_size` is 0, or an index is out of range.
+    pub fn new(
+        ratings: &Ratings,
+        users: usize,
+        items: usize,
+        batch_size: usize,
+        shuffle: Option<u64>,
+    ) -> Self {
+        assert!(batch_size > 0 && !ratings.is_empty(), "a batch needs ratings");
+        let lead_side = if users < items { Side::User } else { Side::Item };
+        let (lead_rows, follow_rows) = match lead_side {
+            Side::User => (&ratings.users, &ratings.items),
+            Side::Item => (&ratings.items, &ratings.users),
+        };
+        let mut order: Vec<u32> = (0..ratings.len() as u32).collect();
+        if let Some(seed) = shuffle {
+            order.shuffle(&mut ChaCha8Rng::seed_from_u64(seed));
+        }
+        let mut batches = Batches {
+            users,
+            items,
+            lead_side,
+            lead: SideIndex { batch_runs: vec![0], ..Default::default() },
+            values: Vec::with_capacity(ratings.len()),
+            follow: SideIndex { batch_runs: vec![0], ..Default::default() },
+            links: Vec::with_capacity(ratings.len()),
+            starts: vec![0],
+            user_ratings: ratings.counts(Side::User, users),
+            item_ratings: ratings.counts(Side::Item, items),
+        };
+        batches.lead.partners.reserve_exact(ratings.len());
+        batches.follow.partners.reserve_exact(ratings.len());
+        // A few batches at a time, so that what is not yet joined stays small.
+        let group = batch_size.saturating_mul((4_000_000 / batch_size).max(1));
+        for group in order.chunks(group) {
+            let parts: Vec<Batch> = group
+                .par_chunks(batch_size)
+                .map(|members| Batch::new(members, lead_rows, follow_rows, &ratings.values))
+                .collect();
+            for part in &parts {
+                batches.lead.append(&part.lead);
+                batches.follow.append(&part.follow);
+                batches.values.extend_from_slice(&part.values);
+                batches.links.extend_from_slice(&part.links);
+                batches.starts.push(batches.values.len());
+            }
+        }
+        batches.lead.starts.push(ratings.len() as u32);
+        batches.follow.starts.push(ratings.len() as u32);
+        batches
+    }
+
+    /// Number of batches.
+    pub fn len(&self) -> usize {
+        self.starts.len() - 1
+    }
+
+    /// Whether there is no batch.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Number of ratings.
+    pub fn ratings(&self) -> usize {
+        self.values.len()
+    }
+
+    /// The positions of a batch, on either side.
+    pub fn positions(&self, batch: usize) -> Range<usize> {
+        self.starts[batch]..self.starts[batch + 1]
+    }
+
+    /// Number of rows of a side.
+    pub fn rows(&self, side: Side) -> usize {
+        match side {
+            Side::User => self.users,
+            Side::Item => self.items,
+        }
+    }
+
+    /// The index of a side.
+    pub fn side_index(&self, side: Side) -> &SideIndex {
+        if side == self.lead_side { &self.lead } else { &self.follow }
+    }
+
+    /// Training ratings of each row of a side.
+    pub fn row_ratings(&self, side: Side) -> &[u32] {
+        match side {
+            Side::User => &self.user_ratings,
+            Side::Item => &self.item_ratings,
+        }
+    }
+}
+
+/// One batch on its own; positions count from its start.
+struct Batch {
+    lead: SideIndex,
+    values: Vec<f32>,
+    follow: SideIndex,
+    links: Vec<u32>,
+}
+
+impl Batch {
+    fn new(members: &[u32], lead_rows: &[u32], follow_rows: &[u32], values: &[f32]) -> Self {
+        // (row, rating index): sorting orders by row and keeps file order within it.
+        let mut keys: Vec<u64> = members.iter().map(|&j| pack(lead_rows[j as usize], j)).collect();
+        keys.sort_unstable();
+        let mut lead = runs(&keys);
+        lead.partners = keys.iter().map(|&key| follow_rows[low(key)]).collect();
+        let values = keys.iter().map(|&key| values[low(key)]).collect();
+        let mut links: Vec<u64> =
+            lead.partners.iter().zip(0..).map(|(&row, position)| pack(row, position)).collect();
+        links.sort_unstable();
+        let mut follow = runs(&links);
+        follow.partners = links.iter().map(|&link| (keys[low(link)] >> 32) as u32).collect();
+        let links = links.iter().map(|&link| link as u32).collect();
+        Self { lead, values, follow, links }
+    }
+}
+
+fn pack(row: u32, position: u32) -> u64 {
+    (u64::from(row) << 32) | u64::from(position)
+}
+
+fn low(key: u64) -> usize {
+    key as u32 as usize
+}
+
+fn runs(keys: &[u64]) -> SideIndex {
+    let mut index = SideIndex::default();
+    let mut last = None;
+    for (position, key) in keys.iter().enumerate() {
+        let row = (key >> 32) as u32;
+        if last != Some(row) {
+            index.rows.push(row);
+            index.starts.push(position as u32);
+            last = Some(row);
+        }
+    }
+    index
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ratings() -> Ratings {
+        let users: Vec<u32> = (0..200).map(|j| j * 7 % 31).collect();
+        let items: Vec<u32> = (0..200).map(|j| (j * j + j / 3) % 17).collect();
+        let values = (0..200).map(|j| j as f32).collect();
+        Ratings { users, items, values, timestamps: vec![] }
+    }
+
+    #[test]
+    fn every_rating_is_in_exactly_one_batch_and_both_sides_agree() {
+        let ratings = ratings();
+        for (size, shuffle) in [(1, Some(3)), (7, None), (64, Some(1)), (1000, Some(2))] {
+            let batches = Batches::new(&ratings, 31, 17, size, shuffle);
+            assert_eq!(batches.lead_side, Side::Item);
+            assert_eq!(batches.len(), 200_usize.div_ceil(size));
+            let mut seen = [0; 200];
+            for b in 0..batches.len() {
+                let first = batches.positions(b).start;
+                for run in batches.lead.runs(b) {
+                    for at in batches.lead.positions(run) {
+                        let j = batches.values[at] as usize;
+                        seen[j] += 1;
+                        assert_eq!(batches.lead.rows[run], ratings.items[j]);
+                        assert_eq!(batches.lead.partners[at], ratings.users[j]);
+                        if shuffle.is_none() {
+                            assert_eq!(j / size, b);
+                        }
+                    }
+                }
+                for run in batches.follow.runs(b) {
+                    for at in batches.follow.positions(run) {
+                        let j = batches.values[first + batches.links[at] as usize] as usize;
+                        seen[j] += 1;
+                        assert_eq!(batches.follow.rows[run], ratings.users[j]);
+                        assert_eq!(batches.follow.partners[at], ratings.items[j]);
+                    }
+                }
+            }
+            assert!(seen.iter().all(|&times| times == 2));
+        }
+    }
+
+    #[test]
+    fn a_row_keeps_file_order_and_stands_once_in_a_batch() {
+        let batches = Batches::new(&ratings(), 31, 17, 50, Some(5));
+        for b in 0..batches.len() {
+            let rows = &batches.lead.rows[batches.lead.runs(b)];
+            assert!(rows.is_sorted_by(|a, b| a < b));
+            for run in batches.lead.runs(b) {
+                let values = &batches.values[batches.lead.positions(run)];
+                assert!(values.is_sorted_by(|a, b| a < b));
+            }
+        }
+    }
+
+    #[test]
+    fn the_shuffle_depends_on_the_seed_alone() {
+        let ratings = ratings();
+        let a = Batches::new(&ratings, 31, 17, 64, Some(9));
+        let b = Batches::new(&ratings, 31, 17, 64, Some(9));
+        let c = Batches::new(&ratings, 31, 17, 64, Some(10));
+        assert_eq!(a.values, b.values);
+        assert_ne!(a.values, c.values);
+    }
+}

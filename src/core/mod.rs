@@ -1,0 +1,36 @@
+//! What everything else speaks of: sides, ids and ratings, transforms, losses and solvers, settings,
+//! factors, and ratings laid out in batches and by row. No files, no devices, no threads of its own.
+
+mod batches;
+mod factors;
+mod ids;
+mod levels;
+mod likelihood;
+mod loss;
+mod prior;
+mod ratings;
+mod rows;
+mod settings;
+mod side;
+mod solver;
+mod target;
+mod transform;
+
+pub use batches::{Batches, SideIndex};
+pub use factors::Factors;
+pub use ids::Ids;
+pub(crate) use ids::{long_hash, short_hash};
+pub use levels::Levels;
+pub use likelihood::Likelihood;
+pub use loss::Loss;
+pub use prior::{Popularity, RowPrior};
+pub use ratings::Ratings;
+pub use rows::{RowRatings, SideRatings, turns};
+pub use settings::{Options, Settings};
+pub use side::Side;
+pub use solver::{Optimizer, SamplePrecision, Solver};
+pub use target::{Target, row_ratings};
+pub use transform::{Step, Transform, TransformKind};
+
+/// The index of a user or an item that the model does not know.
+pub const UNKNOWN: u32 = u32::MAX;

@@ -1,0 +1,101 @@
+//! Rating triples in coordinate form.
+
+use super::side::Side;
+
+/// Ratings as parallel arrays of one length, in the order of the file: 12 bytes a rating, and 8
+/// more where there are timestamps.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Ratings {
+    /// Dense user index of each rating.
+    pub users: Vec<u32>,
+    /// Dense item index of each rating.
+    pub items: Vec<u32>,
+    /// The rating itself; always finite.
+    pub values: Vec<f32>,
+    /// Seconds or whatever unit the file has; empty when it has none.
+    pub timestamps: Vec<i64>,
+}
+
+impl Ratings {
+    /// How many ratings there are.
+    pub fn len(&self) -> usize {
+        self.values.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.values.is_empty()
+    }
+
+    /// The triples `(user, item, rating)` in order.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = (u32, u32, f32)> + '_ {
+        self.users.iter().zip(&self.items).zip(&self.values).map(|((&u, &i), &r)| (u, i, r))
+    }
+
+    /// The standard deviation of the ratings (population form), summed in f64; 0 for no ratings.
+    pub fn deviation(&self) -> f64 {
+        let mean = self.mean();
+        let sum: f64 = self.values.iter().map(|&r| (f64::from(r) - mean).powi(2)).sum();
+        if self.is_empty() { 0.0 } else { (sum / self.len() as f64).sqrt() }
+    }
+
+    /// The standard deviation of the ratings, or 1 where all are equal: the scale of all that is
+    /// chosen from the data.
+    pub fn spread(&self) -> f64 {
+        match self.deviation() {
+            spread if spread > 0.0 => spread,
+            _ => 1.0,
+        }
+    }
+
+    /// How many ratings each of the `rows` rows of a side has.
+    ///
+    /// # Panics
+    /// If an index of that side is `rows` or more.
+    pub fn counts(&self, side: Side, rows: usize) -> Vec<u32> {
+        let indices = match side {
+            Side::User => &self.users,
+            Side::Item => &self.items,
+        };
+        let mut counts = vec![0; rows];
+        indices.iter().for_each(|&row| counts[row as usize] += 1);
+        counts
+    }
+
+    /// The arithmetic mean of the ratings, summed in f64; 0 for no ratings.
+    pub fn mean(&self) -> f64 {
+        let sum: f64 = self.values.iter().map(|&r| f64::from(r)).sum();
+        if self.is_empty() { 0.0 } else { sum / self.len() as f64 }
+    }
+
+    /// Keeps the ratings whose row `keep` accepts, in order; it is asked once a row, in order.
+    pub fn retain(&mut self, mut keep: impl FnMut(usize) -> bool) {
+        let mut kept = 0;
+        for row in 0..self.len() {
+            if !keep(row) {
+                continue;
+            }
+            if kept < row {
+                self.users[kept] = self.users[row];
+                self.items[kept] = self.items[row];
+                self.values[kept] = self.values[row];
+                if let Some(&time) = self.timestamps.get(row) {
+                    self.timestamps[kept] = time;
+                }
+            }
+            kept += 1;
+        }
+        self.users.truncate(kept);
+        self.items.truncate(kept);
+        self.values.truncate(kept);
+        self.timestamps.truncate(kept);
+    }
+
+    /// Adds the rating at `row` of `other`.
+    pub(crate) fn push_from(&mut self, other: &Ratings, row: usize) {
+        self.users.push(other.users[row]);
+        self.items.push(other.items[row]);
+        self.values.push(other.values[row]);
+        self.timestamps.extend(other.timestamps.get(row));
+    }
+}

@@ -1,0 +1,99 @@
+//! The sampler's settings.
+
+use super::check::check_block;
+use super::defaults::rounded;
+use super::{Options, Settings};
+use crate::core::{Likelihood, SamplePrecision, Solver};
+use crate::{Error, Result};
+
+/// The sampler's sweeps after burn-in, before it, and the samples kept, where nothing is said.
+const SAMPLES: usize = 300;
+const BURN_IN: usize = 50;
+const KEEP: usize = 40;
+
+impl Options {
+    /// The flags that only the sampler has, and whether they are given.
+    pub(super) fn of_bayes(&self) -> [(&'static str, bool); 7] {
+        [
+            ("samples", self.samples.is_some()),
+            ("burn-in", self.burn_in.is_some()),
+            ("keep", self.keep.is_some()),
+            ("chains", self.chains.is_some()),
+            ("likelihood", self.likelihood.is_some()),
+            ("clip", self.clip),
+            ("sample-precision", self.sample_precision.is_some()),
+        ]
+    }
+
+    /// Whether the sampler's flags go together.
+    pub(super) fn check_bayes(&self) -> Result<()> {
+        let wrong = |flag: &str, why: &str| Err(Error::settings(format!("--{flag} {why}")));
+        for (flag, given) in [
+            ("reg", self.reg.is_some()),
+            ("reg-bias", self.reg_bias.is_some()),
+            ("reg-exponent", self.reg_exponent.is_some()),
+        ] {
+            if given {
+                return wrong(
+                    flag,
+                    "has no effect with --solver bayes, which draws it from the data",
+                );
+            }
+        }
+        if self.epochs.is_some() {
+            return wrong(
+                "epochs",
+                "has no effect with --solver bayes; use --samples and --burn-in",
+            );
+        }
+        if self.nonnegative {
+            return wrong("nonnegative", "belongs to --solver als or ials");
+        }
+        if self.clip && self.likelihood.is_some_and(|of| of != Likelihood::Gaussian) {
+            return wrong("clip", "has no effect where ratings are levels; leave it out");
+        }
+        let (samples, chains) = (self.samples.unwrap_or(SAMPLES), self.chains.unwrap_or(1));
+        if let Some(keep) = self.keep {
+            let most = samples.saturating_mul(chains);
+            if keep > most {
+                let why = format!("{keep}: there are only {most} samples to keep; raise --samples");
+                return wrong("keep", &why);
+            }
+            if keep < chains {
+                let why = format!("{keep}: each of the {chains} chains keeps one at least");
+                return wrong("keep", &why);
+            }
+        }
+        Ok(())
+    }
+
+    /// The settings of the sampler, for ratings of this standard deviation.
+    pub(super) fn bayes(&self, spread: f64) -> Result<Settings> {
+        let likelihood = self.likelihood.unwrap_or_default();
+        // What is factored then is a latent value with noise of variance 1.
+        let spread = if likelihood == Likelihood::Gaussian { spread } else { 1.0 };
+        let factors = self.factors.unwrap_or(32);
+        let block = self.block.unwrap_or(factors);
+        check_block(block, factors)?;
+        let (samples, burn_in) = (self.samples.unwrap_or(SAMPLES), self.burn_in.unwrap_or(BURN_IN));
+        let chains = self.chains.unwrap_or(1);
+        let fits = (1e-4..1e4).contains(&spread);
+        let precision = if fits { SamplePrecision::F16 } else { SamplePrecision::F32 };
+        Ok(Settings {
+            // Thresholds have its place.
+            mean: !self.no_mean && likelihood != Likelihood::Ordinal,
+            epochs: samples.saturating_add(burn_in),
+            block,
+            samples,
+            burn_in,
+            keep: self.keep.unwrap_or(KEEP).min(samples.saturating_mul(chains)).max(chains),
+            chains,
+            likelihood,
+            clip: self.clip,
+            sample_precision: Some(self.sample_precision.unwrap_or(precision)),
+            // Factors that start small take long to grow.
+            init_scale: rounded(self.init_scale.unwrap_or(spread.sqrt())),
+            ..self.of_every_solver(Solver::Bayes, factors, spread)
+        })
+    }
+}

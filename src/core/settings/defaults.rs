@@ -1,0 +1,213 @@
+//! What is chosen from the data where a user says nothing. ARCHITECTURE.md has the measurements.
+
+use super::check::check_block;
+use super::{Options, Settings};
+use crate::Result;
+use crate::core::{Likelihood, Loss, Optimizer, Ratings, Side, Solver};
+
+impl Options {
+    /// Completes the settings for a training set of `ratings`.
+    ///
+    /// What is not given is chosen from the data; ARCHITECTURE.md says by which measurements. A
+    /// small set gets sgd, whose many small batches fit rare rows best; a large one, and one with
+    /// ratings far outside of the others, gets adam, which keeps its accuracy in large batches and
+    /// does not overshoot.
+    ///
+    /// # Errors
+    /// As [`Options::check`].
+    pub fn resolve(&self, ratings: &Ratings, users: usize, items: usize) -> Result<Settings> {
+        self.check()?;
+        let n = ratings.len();
+        let loss = self.loss.unwrap_or_default();
+        let factors = self.factors.unwrap_or(32);
+        // Factors scale with the root of the ratings' spread, the regularization with the spread.
+        let spread = if loss == Loss::Squared { ratings.spread() } else { 1.0 };
+        // 1 without outliers; they upset a step that is proportional to the residual.
+        let outlying = (farthest(ratings) / spread / OUTLIER).max(1.0);
+        let default_solver = if n <= SMALL && outlying == 1.0 { Solver::Sgd } else { Solver::Adam };
+        let solver = self.solver.unwrap_or(default_solver);
+        if solver == Solver::Bayes {
+            return self.bayes(spread);
+        }
+        let Some(optimizer) = solver.optimizer() else {
+            return self.rows(solver, spread, n as f64, (users as f64, items as f64));
+        };
+        let batch_size = self.batch_size.unwrap_or_else(|| default_batch_size(optimizer, n));
+        let batch_size = batch_size.min(n.max(1));
+        // Of factors and of biases. With r → s·r and p, q → √s·p, √s·q and b, c → s·b, s·c the
+        // objective only changes by a factor, and so must every step.
+        let (rate, rate_bias) = match optimizer {
+            // A fixed step a rating (the mean over the batch is undone), as far as the row with the
+            // most ratings in a batch bears it, and the rating that lies farthest out.
+            Optimizer::Sgd => {
+                let step = (1.4 / 64.0 * batch_size as f64)
+                    .min(0.6 / hottest_share(ratings, users, items));
+                let step = step / outlying * (1.0 - self.momentum());
+                (step / spread, step)
+            }
+            Optimizer::Adagrad => (0.05 * spread.sqrt(), 0.05 * spread),
+            Optimizer::Adam => {
+                let step = 0.003 * (batch_size as f64 / 256.0).powf(0.15);
+                (step * spread.sqrt(), step * spread)
+            }
+        };
+        let learning_rate = self.learning_rate.unwrap_or(rate);
+        let learning_rate_bias =
+            self.learning_rate_bias.or(self.learning_rate).unwrap_or(rate_bias);
+        let density = n as f64 / (users + items).max(1) as f64;
+        let reg = self.reg.unwrap_or_else(|| (1.1 * density.powf(-0.7)).clamp(0.04, 0.08) * spread);
+        Ok(Settings {
+            loss,
+            epochs: self.epochs.unwrap_or(if optimizer == Optimizer::Sgd { 40 } else { 20 }),
+            batch_size,
+            learning_rate: rounded(learning_rate),
+            learning_rate_bias: rounded(learning_rate_bias),
+            learning_rate_decay: self.learning_rate_decay.unwrap_or(match optimizer {
+                Optimizer::Sgd => 0.93,
+                Optimizer::Adagrad => 1.0,
+                Optimizer::Adam => 0.85,
+            }),
+            momentum: self.momentum(),
+            reg: rounded(reg),
+            reg_bias: match self.no_bias {
+                true => 0.0,
+                false => self.reg_bias.unwrap_or(0.02),
+            },
+            reg_exponent: self.reg_exponent.unwrap_or(1.0),
+            shuffle: !self.no_shuffle,
+            ..self.of_every_solver(solver, factors, spread)
+        })
+    }
+
+    /// The settings of a row solver, for `n` ratings of this standard deviation. It reaches the
+    /// optimum, so it wants more regularization than the gradient solvers, whose falling steps stop
+    /// short of it. All pairs together weigh about 15 times the listed ones.
+    fn rows(
+        &self,
+        solver: Solver,
+        spread: f64,
+        n: f64,
+        (users, items): (f64, f64),
+    ) -> Result<Settings> {
+        let implicit = solver == Solver::Ials;
+        // Whatever the ratings are, ials fits ones.
+        let spread = if implicit { 1.0 } else { spread };
+        let free = !implicit && !self.nonnegative;
+        let factors = self.factors.unwrap_or(if implicit { 64 } else { 32 });
+        let a_row = n / (users + items).max(1.0);
+        let explicit_reg = (0.68 * a_row.powf(-0.53)).clamp(0.03, 0.15) * spread;
+        let unobserved_weight = (15.0 * n / (users * items).max(1.0)).clamp(1e-3, 1.0);
+        let reg = if implicit { 0.005 } else { explicit_reg };
+        let k = factors as f64;
+        let exact_sweep = n * k * k + (users + items) * k * k * k / 6.0;
+        let block = self.block.unwrap_or(match self.nonnegative || exact_sweep < LONG_SWEEP {
+            true => factors,
+            false => factors.min(BLOCK),
+        });
+        check_block(block, factors)?;
+        Ok(Settings {
+            bias: free && !self.no_bias,
+            mean: free && !self.no_mean,
+            epochs: self.epochs.unwrap_or(if implicit { 10 } else { 15 }),
+            reg: rounded(self.reg.unwrap_or(reg)),
+            reg_bias: match free && !self.no_bias {
+                true => self.reg_bias.unwrap_or(0.05),
+                false => 0.0,
+            },
+            reg_exponent: self.reg_exponent.unwrap_or(1.0),
+            unobserved_weight: match implicit {
+                true => rounded(self.unobserved_weight.unwrap_or(unobserved_weight)),
+                false => 0.0,
+            },
+            alpha: self.alpha,
+            block,
+            nonnegative: self.nonnegative,
+            ..self.of_every_solver(solver, factors, spread)
+        })
+    }
+
+    /// What settings have whatever the solver, and nothing of what only some have.
+    pub(super) fn of_every_solver(&self, solver: Solver, factors: usize, spread: f64) -> Settings {
+        Settings {
+            factors,
+            bias: !self.no_bias,
+            mean: !self.no_mean,
+            loss: Loss::Squared,
+            solver,
+            epochs: 0,
+            batch_size: 0,
+            learning_rate: 0.0,
+            learning_rate_bias: 0.0,
+            learning_rate_decay: 0.0,
+            momentum: 0.0,
+            reg: 0.0,
+            reg_bias: 0.0,
+            reg_exponent: 0.0,
+            unobserved_weight: 0.0,
+            alpha: None,
+            block: 0,
+            nonnegative: false,
+            samples: 0,
+            burn_in: 0,
+            keep: 0,
+            chains: 0,
+            likelihood: Likelihood::Gaussian,
+            clip: false,
+            sample_precision: None,
+            init_scale: rounded(
+                self.init_scale.unwrap_or(0.1 * spread.sqrt() / (factors as f64).sqrt()),
+            ),
+            patience: self.patience,
+            seed: self.seed,
+            shuffle: false,
+        }
+    }
+
+    fn momentum(&self) -> f64 {
+        self.momentum.unwrap_or(0.0)
+    }
+}
+
+/// Coordinates that are solved together in long sweeps where nothing is said: with more, the same
+/// objective takes longer.
+const BLOCK: usize = 64;
+
+/// Multiply-adds of an exact sweep from which it is long: some tenths of a second.
+const LONG_SWEEP: f64 = 5e10;
+
+/// Ratings up to which a set counts as small.
+const SMALL: usize = 2_000_000;
+
+/// A few hundred to a few thousand updates an epoch.
+fn default_batch_size(optimizer: Optimizer, ratings: usize) -> usize {
+    match optimizer {
+        Optimizer::Sgd => 64,
+        Optimizer::Adagrad | Optimizer::Adam => {
+            (ratings / 256 + 1).next_power_of_two().clamp(256, 32_768)
+        }
+    }
+}
+
+/// Standard deviations from the mean up to which a rating does not upset sgd's step.
+const OUTLIER: f64 = 8.0;
+
+/// How far from the mean the farthest rating lies.
+fn farthest(ratings: &Ratings) -> f64 {
+    let mean = ratings.mean();
+    ratings.values.iter().map(|&r| (f64::from(r) - mean).abs()).fold(0.0, f64::max)
+}
+
+/// The share of the ratings that the row with the most of them has, on either side.
+fn hottest_share(ratings: &Ratings, users: usize, items: usize) -> f64 {
+    let most = [(Side::User, users), (Side::Item, items)]
+        .into_iter()
+        .flat_map(|(side, rows)| ratings.counts(side, rows))
+        .max();
+    f64::from(most.unwrap_or(0).max(1)) / ratings.len().max(1) as f64
+}
+
+/// Three digits, so that a setting can be repeated as it is printed.
+pub(super) fn rounded(x: f64) -> f64 {
+    let text = format!("{x:.2e}");
+    text.parse().unwrap_or(x)
+}

@@ -1,0 +1,227 @@
+//! What a user may set, and what training does with it.
+
+use crate::core::{Likelihood, Loss, SamplePrecision, Solver};
+use serde::{Deserialize, Serialize};
+
+mod bayes;
+mod check;
+mod defaults;
+
+/// Settings of a training run as a user gives them: what is `None` is chosen from the data.
+#[derive(Clone, Debug, Default, clap::Args, Serialize, Deserialize)]
+#[command(next_help_heading = "Model and solver")]
+#[serde(default)]
+pub struct Options {
+    /// Number of factors (latent dimensionality), 1 to 1024
+    #[arg(long, value_name = "K")]
+    pub factors: Option<usize>,
+    /// Leave out user and item biases
+    #[arg(long)]
+    pub no_bias: bool,
+    /// Leave out the global mean
+    #[arg(long)]
+    pub no_mean: bool,
+    /// squared for ratings, plays, minutes; logistic for 0 and 1
+    #[arg(long, value_enum)]
+    pub loss: Option<Loss>,
+    /// How factors are learned
+    #[arg(long, value_enum)]
+    pub solver: Option<Solver>,
+    /// Passes over the ratings
+    #[arg(long, value_name = "N")]
+    pub epochs: Option<usize>,
+    /// Ratings per update; large is faster on a GPU, small learns more per epoch
+    #[arg(long, value_name = "N")]
+    pub batch_size: Option<usize>,
+    /// Step size of the first epoch
+    #[arg(long, value_name = "X")]
+    pub learning_rate: Option<f64>,
+    /// Step size of the biases; default: that of the factors where it is given
+    #[arg(long, value_name = "X")]
+    pub learning_rate_bias: Option<f64>,
+    /// Factor by which the step size falls from one epoch to the next; 1 keeps it
+    #[arg(long, value_name = "X")]
+    pub learning_rate_decay: Option<f64>,
+    /// Momentum of sgd, kept per touched row
+    #[arg(long, value_name = "X")]
+    pub momentum: Option<f64>,
+    /// Regularization of the factors, per rating
+    #[arg(long, value_name = "X")]
+    pub reg: Option<f64>,
+    /// Regularization of the biases, per rating
+    #[arg(long, value_name = "X")]
+    pub reg_bias: Option<f64>,
+    /// Regularization grows with (ratings of the row)^X: 1 is weighted lambda, 0 plain ridge
+    #[arg(long, value_name = "X")]
+    pub reg_exponent: Option<f64>,
+    /// ials: weight of every pair, listed or not, against 1 of a listed one
+    #[arg(long, value_name = "X")]
+    pub unobserved_weight: Option<f64>,
+    /// ials: a listed pair weighs X times its rating (plays, minutes) instead of 1
+    #[arg(long, value_name = "X")]
+    pub alpha: Option<f64>,
+    /// als, ials, bayes: coordinates solved (bayes: drawn) together; the number of factors is exact, less
+    /// is faster where factors are many (iALS++, Rendle et al. 2021). Default: exact, in long sweeps 64
+    /// at most
+    #[arg(long, value_name = "D")]
+    pub block: Option<usize>,
+    /// als, ials: factors of 0 or above, for parts-based factors; without biases and mean
+    #[arg(long)]
+    pub nonnegative: bool,
+    /// bayes: sweeps after burn-in, over which predictions are averaged (300)
+    #[arg(long, value_name = "N")]
+    pub samples: Option<usize>,
+    /// bayes: sweeps before that, until the sampler has settled (50)
+    #[arg(long, value_name = "N")]
+    pub burn_in: Option<usize>,
+    /// bayes: samples kept in the model, thinned evenly (40)
+    #[arg(long, value_name = "N")]
+    pub keep: Option<usize>,
+    /// bayes: independent chains run side by side, whose agreement tells whether they have settled (1)
+    #[arg(long, value_name = "N")]
+    pub chains: Option<usize>,
+    /// bayes: how ratings come about: with Gaussian noise, or as levels of a latent value (two
+    /// with probit, any number with ordinal)
+    #[arg(long, value_enum)]
+    pub likelihood: Option<Likelihood>,
+    /// bayes: bound predictions to the range of the training ratings
+    #[arg(long)]
+    pub clip: bool,
+    /// bayes: how samples are stored (f16, unless ratings are too large or too small for it)
+    #[arg(long, value_enum)]
+    pub sample_precision: Option<SamplePrecision>,
+    /// Standard deviation of the factors at the start
+    #[arg(long, value_name = "X")]
+    pub init_scale: Option<f64>,
+    /// Stop after N epochs without a better held-out error; the best epoch is kept (bayes: the average
+    /// of all sweeps)
+    #[arg(long, value_name = "N")]
+    pub patience: Option<usize>,
+    /// Seed of everything random: the held-out part, the start, the batches
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub seed: u64,
+    /// Batches in file order, the same every epoch
+    #[arg(long)]
+    pub no_shuffle: bool,
+}
+
+/// Settings of a training run, complete and checked.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Settings {
+    /// Number of factors `k`.
+    pub factors: usize,
+    /// Whether there are biases `b`, `c`.
+    pub bias: bool,
+    /// Whether there is a global mean `μ`.
+    pub mean: bool,
+    /// The loss.
+    pub loss: Loss,
+    /// The solver.
+    pub solver: Solver,
+    /// Passes over the ratings.
+    pub epochs: usize,
+    /// Ratings per update; 0 for the row solvers.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub batch_size: usize,
+    /// Step size of the first epoch; 0 for the row solvers.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub learning_rate: f64,
+    /// Step size of the biases in the first epoch; 0 for the row solvers.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub learning_rate_bias: f64,
+    /// Factor of the step sizes from one epoch to the next; 0 for the row solvers.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub learning_rate_decay: f64,
+    /// Momentum of sgd; 0 for none.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub momentum: f64,
+    /// Regularization of the factors.
+    pub reg: f64,
+    /// Regularization of the biases.
+    pub reg_bias: f64,
+    /// `ν`: exponent of a row's number of ratings in its regularization.
+    pub reg_exponent: f64,
+    /// `α₀` of ials: the weight of every pair; 0 for the other solvers.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub unobserved_weight: f64,
+    /// What a rating is multiplied by to become the weight of its pair in ials; `None` weighs 1.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub alpha: Option<f64>,
+    /// Coordinates the row solvers solve together; 0 for the gradient solvers.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub block: usize,
+    /// Whether the row solvers keep factors at 0 or above.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub nonnegative: bool,
+    /// Sweeps of the sampler after burn-in; 0 for the other solvers.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub samples: usize,
+    /// Sweeps of the sampler before that.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub burn_in: usize,
+    /// Samples kept in the model, of all chains together; 0 for the other solvers.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub keep: usize,
+    /// Independent chains of the sampler; 0 for the other solvers.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub chains: usize,
+    /// How a rating comes from `r̂`, to the sampler.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub likelihood: Likelihood,
+    /// Whether predictions are bounded to the range of the training ratings.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub clip: bool,
+    /// How samples are stored; nothing for the other solvers.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub sample_precision: Option<SamplePrecision>,
+    /// Standard deviation of the factors at the start.
+    pub init_scale: f64,
+    /// Epochs without improvement before stopping; `None` never stops early.
+    pub patience: Option<usize>,
+    /// The seed.
+    pub seed: u64,
+    /// Whether batches are shuffled.
+    pub shuffle: bool,
+}
+
+/// Blocks below this go round twice.
+const SMALL_BLOCK: usize = 16;
+
+impl Settings {
+    /// How often a sweep solves a side before the other's turn: once where that is exact. Small blocks
+    /// go round twice: once leaves a row too far from its optimum to reach an exact solver's objective.
+    pub fn rounds(&self) -> usize {
+        let small = self.block < SMALL_BLOCK.min(self.factors);
+        if small && !self.nonnegative { 2 } else { 1 }
+    }
+
+    /// How many samples of a chain are kept once `sweep` of the sampler is done: thinned evenly over
+    /// the sweeps after burn-in.
+    pub fn kept_by(&self, sweep: usize) -> usize {
+        let after = sweep.saturating_sub(self.burn_in);
+        match self.patience {
+            Some(_) => after / self.stride(sweep),
+            None => {
+                (after as u128 * self.kept_of_each() as u128 / self.samples.max(1) as u128) as usize
+            }
+        }
+    }
+
+    /// How many sweeps lie between samples that are kept once `sweep` is done, where `--patience` lets
+    /// nobody know how many there will be: at first every one is kept, and whenever they are too many
+    /// every other of them is given up.
+    pub fn stride(&self, sweep: usize) -> usize {
+        let (after, each) = (sweep.saturating_sub(self.burn_in), self.kept_of_each());
+        (after / (each + 1) + 1).next_power_of_two()
+    }
+
+    /// Samples kept of each chain, at most.
+    fn kept_of_each(&self) -> usize {
+        (self.keep / self.chains.max(1)).max(1)
+    }
+}
+
+// What a solver does not have is left out of run.json.
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}

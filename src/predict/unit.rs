@@ -1,0 +1,52 @@
+//! What a model says about a pair.
+
+use crate::core::Loss;
+use crate::model::Model;
+
+/// What the predictions of a model are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unit {
+    /// Ratings, in the unit of the user's file.
+    Rating,
+    /// The probability that the rating is 1.
+    Probability,
+    /// How much an implicit model prefers an item: about 1 for what was seen, 0 for what was not.
+    Preference,
+}
+
+impl Model {
+    /// What [`predict`](Self::predict) returns.
+    pub fn unit(&self) -> Unit {
+        match self.loss {
+            Loss::Logistic => Unit::Probability,
+            // iALS fits 1 for every seen pair, whatever its rating.
+            Loss::Squared if self.run.solver == "ials" => Unit::Preference,
+            Loss::Squared => Unit::Rating,
+        }
+    }
+
+    /// The prediction for a pair, in the [`unit`](Self::unit) of the model: the rating with the
+    /// transform undone, the probability σ(r̂), or the preference.
+    ///
+    /// Of a Bayesian model this is what the posterior means of the factors give; what its samples say is
+    /// in [`Predictive`](super::Predictive). Where ratings are levels (probit, ordinal) it is the latent
+    /// value and no rating: there only `Predictive` has predictions.
+    ///
+    /// [`UNKNOWN`](crate::core::UNKNOWN) for a user or an item leaves the means that are known:
+    /// `μ + c_i`, `μ + b_u`, or `μ`.
+    ///
+    /// # Panics
+    /// If an index is neither `UNKNOWN` nor one of the model's.
+    pub fn predict(&self, user: u32, item: u32) -> f64 {
+        self.in_unit(self.factors.score(user, item))
+    }
+
+    /// A score `r̂` in the unit of the predictions.
+    pub fn in_unit(&self, score: f64) -> f64 {
+        match self.unit() {
+            Unit::Rating => self.transform.invert(score),
+            Unit::Probability => 1.0 / (1.0 + (-score).exp()),
+            Unit::Preference => score,
+        }
+    }
+}
