@@ -10,7 +10,7 @@
 // precision, but for the scale `1 / deviation^2`: standard normal numbers are added to `y`. `whole` then is what
 // a prior adds: its precision, as `matrices`, with ones on the diagonal of padding, and in the last
 // row its part of the right-hand side; behind it, what each of a row's popularity adds to that row.
-// Twin: src/cpu/cholesky.rs.
+// Twin: src/cpu/kernels/cholesky.rs.
 
 override COORDINATES: u32 = 8u;    // factors that are solved for
 override BIAS: bool = false;       // whether a bias is solved for with them

@@ -1,7 +1,7 @@
 // How many scores of a tile lie above and within each interval, and the rows of some within.
 //
 // A workgroup owns an interval; what it finds is added to what the tiles before had.
-// Twin: src/cpu/count.rs.
+// Twin: src/cpu/kernels/count.rs.
 //
 // scores: (queries, columns), row-major. Excluded candidates have a score below every interval.
 

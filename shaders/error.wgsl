@@ -1,6 +1,6 @@
 // The loss of a set of ratings, summed for each workgroup in a fixed tree.
 //
-// One invocation owns one rating. Twin: src/cpu/error.rs.
+// One invocation owns one rating. Twin: src/cpu/kernels/error.rs.
 //
 // users, items: (rows of a tile, WIDTH), rows padded with zeros to whole vec4s.
 

@@ -1,7 +1,7 @@
 // The gradient of the side that follows, from residuals that are already known.
 //
 // A team of LANES lanes walks one segment; each lane owns up to four vec4 columns, so nothing is
-// shared between lanes. Twin: src/cpu/gradient.rs.
+// shared between lanes. Twin: src/cpu/kernels/gradient.rs.
 //
 // partner: (rows of a tile, WIDTH), rows padded with zeros to whole vec4s.
 

@@ -5,7 +5,7 @@
 //
 // A team of LANES lanes walks one segment. It copies STAGED ratings at a time to workgroup memory;
 // each lane then adds to one tile of 8 x 8 sums, which it keeps in registers. A matrix of more than
-// 64 tiles is shared out among GROUPS workgroups. Twin: src/cpu/gram.rs.
+// 64 tiles is shared out among GROUPS workgroups. Twin: src/cpu/kernels/gram.rs.
 //
 // partner: (rows of a tile, WIDTH), rows padded with zeros to whole vec4s.
 // matrices: (slots, TILES, 8, 2 vec4s); tile (i, j) with j <= i is number i (i + 1) / 2 + j.

@@ -4,7 +4,7 @@
 // of the remainders that gram.wgsl reads.
 //
 // A team of LANES lanes walks one segment, whose ratings share a row; a lane owns a rating at a time.
-// Its random word is that of its row and its partner. Twin: src/cpu/latent.rs.
+// Its random word is that of its row and its partner. Twin: src/cpu/kernels/latent.rs.
 //
 // own, partner: (rows of a tile, WIDTH), rows padded with zeros to whole vec4s.
 

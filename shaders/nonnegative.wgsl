@@ -2,7 +2,7 @@
 //
 // A workgroup owns one row's matrix, as gram.wgsl leaves it; a lane owns every 64th coordinate and
 // keeps its part of the gradient `A x - b`. Coordinate after coordinate goes to its best value, and
-// the lanes follow with their parts. Twin: src/cpu/nonnegative.rs.
+// the lanes follow with their parts. Twin: src/cpu/kernels/nonnegative.rs.
 
 override COORDINATES: u32 = 8u;    // factors that are solved for
 override TARGET: u32 = 8u;         // row of the right-hand side

@@ -3,7 +3,7 @@
 // A team of LANES lanes walks one segment: at most a few hundred ratings that share a row `x`. It
 // takes four ratings at a time: each lane multiplies its columns of `x` with those of the four
 // partners `y`, the team adds up the four inner products in workgroup memory, and each lane adds
-// `e * y` to its columns of the gradient. A partner is read once. Twin: src/cpu/residual.rs.
+// `e * y` to its columns of the gradient. A partner is read once. Twin: src/cpu/kernels/residual.rs.
 //
 // own, partner: (rows of a tile, WIDTH), rows padded with zeros to whole vec4s.
 

@@ -2,7 +2,7 @@
 //
 // A workgroup owns 32 × 32 scores; an invocation 4 × 4 of them, whose sums stay in registers while
 // both sides' numbers pass through workgroup memory, STEP vec4 columns at a time.
-// Twin: src/cpu/score.rs.
+// Twin: src/cpu/kernels/score.rs.
 //
 // queries: (queries, WIDTH), rows: (columns, WIDTH), padded with zeros to whole vec4s.
 // scores: (queries, columns), row-major.

@@ -1,7 +1,7 @@
 // The regularized update of the rows that occur in a batch: sgd, momentum, adagrad, adam.
 //
 // One invocation owns one vec4 column of one row, or that row's bias. A row's gradient may lie in
-// several slots (one a segment), which are added in order. Twin: src/cpu/step.rs.
+// several slots (one a segment), which are added in order. Twin: src/cpu/kernels/step.rs.
 //
 // factors, first, second: (rows of a tile, WIDTH), rows padded with zeros to whole vec4s.
 

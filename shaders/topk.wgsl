@@ -3,7 +3,7 @@
 // A workgroup owns a query. It walks the query's scores in blocks, in each gathers those that beat
 // the n-th best so far, ranks them among themselves and merges them into the list: all by the total
 // order of (score descending, row ascending), so that no order of events can show. Only candidates
-// after the query's ceiling count: longer lists are made of several of these. Twin: src/cpu/topk.rs.
+// after the query's ceiling count: longer lists are made of several of these. Twin: src/cpu/kernels/topk.rs.
 //
 // scores: (queries, columns), row-major; lists: (queries, n), best first.
 

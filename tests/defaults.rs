@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 use wgmf::core::{Ids, Options, Ratings, Solver};
 use wgmf::cpu::Cpu;
-use wgmf::data::{SynthOptions, planted};
+use wgmf::data::synth::{SynthOptions, planted};
 use wgmf::train::{Input, train};
 
 /// Held-out squared error over that of the training mean, with ratings times `scale`.

@@ -9,10 +9,11 @@ use fixture::bayes::{COUNT, ITEMS, K, USERS, bayes};
 use oracle::case::Draw;
 use oracle::gibbs::{Textbook, backward, cholesky, forward, inverse};
 use wgmf::backend::{Backend, Conditional, GibbsProblem};
+use wgmf::core::Popularity;
 use wgmf::core::{Factors, Ids, Ratings, RowPrior, RowRatings, Side};
 use wgmf::cpu::Cpu;
 use wgmf::math::random::{Purpose, Stream};
-use wgmf::model::{Model, Popularity, Sample, Samples};
+use wgmf::model::{Model, Sample, Samples};
 use wgmf::predict::log_level_probability;
 use wgmf::recommend::draw_in;
 

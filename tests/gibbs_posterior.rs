@@ -16,9 +16,10 @@ use wgmf::backend::{
     Backend, Candidates, Device, GibbsPasses, GibbsProblem, GradientPasses, GradientProblem,
     Ranker, RowPasses, RowProblem,
 };
+use wgmf::core::Popularity;
 use wgmf::core::{Ids, Options, Ratings, Solver};
 use wgmf::cpu::Cpu;
-use wgmf::model::{Popularity, Sample};
+use wgmf::model::Sample;
 use wgmf::train::{Input, train};
 
 const PAIRS: [(usize, usize); 5] = [(0, 0), (0, 1), (1, 0), (1, 2), (2, 1)];

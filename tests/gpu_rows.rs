@@ -4,7 +4,7 @@ mod common;
 
 use common::largest_gap;
 use std::ops::ControlFlow;
-use wgmf::backend::{Backend, Objective, RowProblem, RowTerms};
+use wgmf::backend::{Backend, ObjectiveSums, RowProblem, RowTerms};
 use wgmf::core::{Factors, Ratings, RowRatings, Side, SideRatings, UNKNOWN};
 use wgmf::gpu::{Gpu, Sources, TightLimits};
 
@@ -249,8 +249,8 @@ impl Plain {
         }
     }
 
-    fn objective(&self, ratings: &RowRatings, terms: &RowTerms) -> Objective {
-        let mut sum = Objective::default();
+    fn objective(&self, ratings: &RowRatings, terms: &RowTerms) -> ObjectiveSums {
+        let mut sum = ObjectiveSums::default();
         let users = &ratings.users;
         for row in 0..users.rows() {
             for position in users.positions(row) {
@@ -571,7 +571,7 @@ fn repeats_give_the_same_bits() {
             for side in [Side::User, Side::Item, Side::User] {
                 passes.solve(side, &mut all).unwrap();
             }
-            let Objective { error, unobserved, regularization } = passes.objective().unwrap();
+            let ObjectiveSums { error, unobserved, regularization } = passes.objective().unwrap();
             let sums = [error, unobserved, regularization].map(f64::to_bits);
             (bits(&passes.factors().unwrap()), sums)
         };

@@ -6,7 +6,7 @@ mod oracle;
 
 use oracle::row_case::{RowCase, compare};
 use std::ops::ControlFlow;
-use wgmf::backend::{Backend, Objective};
+use wgmf::backend::{Backend, ObjectiveSums};
 use wgmf::core::{Factors, Side};
 use wgmf::gpu::{Gpu, Sources, TightLimits};
 
@@ -17,7 +17,7 @@ fn tight(binding_bytes: u64, workgroups: u32) -> Gpu {
 }
 
 /// Parameters and objective after two sweeps.
-fn solved(backend: &dyn Backend, case: &RowCase) -> (Factors, Objective) {
+fn solved(backend: &dyn Backend, case: &RowCase) -> (Factors, ObjectiveSums) {
     let mut passes = backend.row_passes(case.problem()).unwrap();
     for side in [Side::User, Side::Item, Side::User, Side::Item] {
         passes.solve(side, &mut |_| ControlFlow::Continue(())).unwrap();

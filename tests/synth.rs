@@ -3,7 +3,8 @@
 use std::collections::HashSet;
 use std::path::Path;
 use std::process::Command;
-use wgmf::data::{ReadOptions, Scale, SynthOptions, planted, read, synth};
+use wgmf::data::synth::{Scale, SynthOptions, planted, synth};
+use wgmf::data::{ReadOptions, read};
 
 fn in_threads<T: Send>(threads: usize, work: impl FnOnce() -> T + Send) -> T {
     rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap().install(work)

@@ -241,19 +241,19 @@ fn shader_objections(stem: &str, source: &str, files: &[(String, String)]) -> Ve
     let mut objections = Vec::new();
     let mut object = |what: String| objections.push(format!("shaders/{stem}.wgsl: {what}"));
     let file = format!("shaders/{stem}.wgsl");
-    let kernels = files.iter().find(|(path, _)| path == "src/gpu/kernels.rs");
+    let kernels = files.iter().find(|(path, _)| path == "src/gpu/shared/kernels.rs");
     let listed = kernels.and_then(|(_, text)| {
         let (_, list) = text.split_once("\nsources! {")?;
         let (list, _) = list.split_once('}')?;
         Some(list.split(',').any(|name| name.trim() == stem))
     });
     if listed != Some(true) {
-        object("no kernel of src/gpu/kernels.rs has its name".to_owned());
+        object("no kernel of src/gpu/shared/kernels.rs has its name".to_owned());
     }
     if !source.contains(&format!("\nfn {stem}(")) {
         object("no entry point of that name".to_owned());
     }
-    let twin = format!("src/cpu/{stem}.rs");
+    let twin = format!("src/cpu/kernels/{stem}.rs");
     if WITHOUT_TWIN.contains(&stem) {
         return objections;
     }
@@ -295,5 +295,5 @@ fn shaders_have_kernels_and_twins() {
         assert!(lonely.contains(expected), "{lonely}");
     }
     let unnamed = shader_objections("step", "@compute\nfn step() {}", &files).join("\n");
-    assert!(unnamed.contains("does not name src/cpu/step.rs"), "{unnamed}");
+    assert!(unnamed.contains("does not name src/cpu/kernels/step.rs"), "{unnamed}");
 }

@@ -13,7 +13,8 @@ use wgmf::bench::{
 };
 use wgmf::core::{Options, Solver};
 use wgmf::cpu::Cpu;
-use wgmf::data::{DataOptions, SynthOptions, prepare, synth};
+use wgmf::data::synth::{SynthOptions, synth};
+use wgmf::data::{DataOptions, prepare};
 use wgmf::gpu::{Choice, Gpu};
 use wgmf::{Error, Result};
 

@@ -5,7 +5,7 @@ use super::progress::Steps;
 use std::io::Write;
 use std::path::PathBuf;
 use wgmf::Result;
-use wgmf::data::{SynthFacts, SynthOptions, synth};
+use wgmf::data::synth::{SynthFacts, SynthOptions, synth};
 
 /// Write a planted rating set whose best possible error is known.
 ///

@@ -1,18 +1,18 @@
 //! The Gibbs sampler's passes: rows are drawn by what solves them.
 
 use super::Cpu;
-use super::draw::Draw;
-use super::gram::dot;
-use super::latent::Latents;
-use super::lines::{LANES, Line, Matrix, numbers, numbers_mut};
-use super::normal::{Block, PriorPart};
-use super::objective::{ranges, side_gram, squared_errors};
-use super::plan::Plan;
-use super::row::Inputs;
-use super::sweep::{cut, solve_side};
 use crate::Result;
 use crate::backend::{Conditional, GibbsPasses, GibbsProblem, Moments, RowTerms};
 use crate::core::{Factors, Ratings, RowRatings, Side, UNKNOWN};
+use crate::cpu::kernels::draw::Draw;
+use crate::cpu::kernels::gram::dot;
+use crate::cpu::kernels::latent::Latents;
+use crate::cpu::kernels::lines::{LANES, Line, Matrix, numbers, numbers_mut};
+use crate::cpu::rows::normal::{Block, PriorPart};
+use crate::cpu::rows::objective::{ranges, side_gram, squared_errors};
+use crate::cpu::rows::passes::{cut, solve_side};
+use crate::cpu::rows::plan::Plan;
+use crate::cpu::rows::row::Inputs;
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 use std::ops::{ControlFlow, Range};

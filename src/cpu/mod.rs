@@ -1,31 +1,12 @@
-//! The CPU backend: one file per kernel, the twin of the shader of that name. Its results depend
+//! The CPU backend: a kernel a file under `kernels/`, the twin of the shader of that name; beside it
+//! which thread does what, by the kind of passes. Its results depend
 //! neither on the number of threads nor on the processor's vector width.
 
-mod cholesky;
-mod copy;
-mod count;
-mod draw;
-mod error;
 mod gibbs;
 mod gradient;
-mod gram;
-mod latent;
-mod lines;
-mod multiply_add;
-mod nonnegative;
-mod normal;
-mod objective;
-mod passes;
-mod plan;
+mod kernels;
 mod rank;
-mod residual;
-mod row;
 mod rows;
-mod score;
-mod step;
-mod sweep;
-mod topk;
-mod vector;
 
 use crate::Result;
 use crate::backend::{
@@ -68,19 +49,19 @@ impl Backend for Cpu {
     }
 
     fn copy_bytes_per_second(&self) -> Result<f64> {
-        Ok(copy::copy())
+        Ok(kernels::copy::copy())
     }
 
     fn operations_per_second(&self) -> Result<f64> {
-        Ok(multiply_add::multiply_add(self.arch))
+        Ok(kernels::multiply_add::multiply_add(self.arch))
     }
 
     fn gradient_passes(&self, problem: GradientProblem) -> Result<Box<dyn GradientPasses + '_>> {
-        Ok(Box::new(passes::Passes::new(*self, problem)))
+        Ok(Box::new(gradient::Passes::new(*self, problem)))
     }
 
     fn row_passes(&self, problem: RowProblem) -> Result<Box<dyn RowPasses + '_>> {
-        Ok(Box::new(sweep::Sweep::new(*self, problem)))
+        Ok(Box::new(rows::passes::Sweep::new(*self, problem)))
     }
 
     fn gibbs_passes(&self, problem: GibbsProblem) -> Result<Box<dyn GibbsPasses + '_>> {

@@ -1,11 +1,11 @@
 //! The ranker: which thread scores which queries.
 
 use super::Cpu;
-use super::count::{Tally, count};
-use super::score::{Line, PANEL, Panels, score};
-use super::topk::{Best, topk};
 use crate::Result;
 use crate::backend::{Candidates, Counted, Interval, Ranked, Ranker};
+use crate::cpu::kernels::count::{Tally, count};
+use crate::cpu::kernels::score::{Line, PANEL, Panels, score};
+use crate::cpu::kernels::topk::{Best, topk};
 use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 use std::ops::Range;

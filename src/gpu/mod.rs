@@ -1,24 +1,14 @@
 //! The GPU backend, and the only folder that names wgpu. Kernels are the WGSL files under
 //! `shaders/`, whole as they are; problems are cut once, at upload, to the device's limits.
 
-mod bind;
-mod buffers;
-mod copy;
-mod device;
 mod gibbs;
-mod kernels;
-mod multiply_add;
-mod params;
-mod passes;
-mod probe;
+mod gradient;
 mod rank;
-mod reduce;
 mod rows;
-mod store;
-mod tiles;
+mod shared;
 
-pub use device::{Adapter, Choice, TightLimits, adapters};
-pub use kernels::Sources;
+pub use shared::device::{Adapter, Choice, TightLimits, adapters};
+pub use shared::kernels::Sources;
 
 use crate::Result;
 use crate::backend::{
@@ -28,7 +18,7 @@ use crate::backend::{
 
 /// An open GPU.
 pub struct Gpu {
-    device: device::Device,
+    device: shared::device::Device,
     sources: Sources,
 }
 
@@ -50,7 +40,7 @@ impl Gpu {
         tight: Option<TightLimits>,
         sources: Sources,
     ) -> Result<Self> {
-        Ok(Self { device: device::Device::open(choice, tight)?, sources })
+        Ok(Self { device: shared::device::Device::open(choice, tight)?, sources })
     }
 
     /// The adapter.
@@ -66,15 +56,15 @@ impl Backend for Gpu {
     }
 
     fn copy_bytes_per_second(&self) -> Result<f64> {
-        copy::copy(&self.device, &self.sources)
+        shared::copy::copy(&self.device, &self.sources)
     }
 
     fn operations_per_second(&self) -> Result<f64> {
-        multiply_add::multiply_add(&self.device, &self.sources)
+        shared::multiply_add::multiply_add(&self.device, &self.sources)
     }
 
     fn gradient_passes(&self, problem: GradientProblem) -> Result<Box<dyn GradientPasses + '_>> {
-        Ok(Box::new(passes::Passes::new(&self.device, &self.sources, problem)?))
+        Ok(Box::new(gradient::Passes::new(&self.device, &self.sources, problem)?))
     }
 
     fn row_passes(&self, problem: RowProblem) -> Result<Box<dyn RowPasses + '_>> {

@@ -1,10 +1,10 @@
 //! What a draw of latent values reads beside the rows: where levels end, and the random words.
 
-use super::super::buffers::Uniforms;
-use super::super::device::Device;
-use super::super::params::StreamParams;
 use crate::backend::Conditional;
 use crate::core::SideRatings;
+use crate::gpu::shared::buffers::Uniforms;
+use crate::gpu::shared::device::Device;
+use crate::gpu::shared::params::StreamParams;
 use crate::math::random::OPEN;
 
 /// The buffers of both sides' draws.

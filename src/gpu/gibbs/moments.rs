@@ -1,16 +1,16 @@
 //! Sums over the rows of a side, by the kernel that sums normal equations: all rows are the ratings
 //! of one row, whose values are once zeros and once the rows' popularity.
 
-use super::super::device::Device;
-use super::super::kernels::{Dispatch, Kernel, Sources, dispatch};
-use super::super::rows::bind::Binder;
-use super::super::rows::shape::Shape;
-use super::super::rows::store::{Walked, Weights, gram, listed};
-use super::super::rows::tiles::Cut;
 use super::prior::place_of;
 use crate::Result;
 use crate::backend::Moments;
 use crate::core::{Side, SideRatings};
+use crate::gpu::rows::bind::Binder;
+use crate::gpu::rows::shape::Shape;
+use crate::gpu::rows::store::{Walked, Weights, gram, listed};
+use crate::gpu::rows::tiles::Cut;
+use crate::gpu::shared::device::Device;
+use crate::gpu::shared::kernels::{Dispatch, Kernel, Sources, dispatch};
 
 /// The pipelines, which both sides share.
 pub struct MomentKernels {
@@ -23,7 +23,7 @@ impl MomentKernels {
     pub fn new(
         device: &Device,
         sources: &Sources,
-        team: super::super::tiles::Team,
+        team: crate::gpu::shared::tiles::Team,
         factors: usize,
     ) -> Result<Self> {
         let shape = Shape { coordinates: factors, bias: true };

@@ -4,17 +4,6 @@
 //! place of the partners' Gram matrix. Where ratings are levels, `latent` comes first, in the place of
 //! `remainder`. Chains take turns on the buffers that are bound.
 
-use super::super::device::Device;
-use super::super::kernels::{Dispatch, Kernel, Sources, dispatch};
-use super::super::params::SweepParams;
-use super::super::rows::bind::{Binder, Commands, Latents, Noise};
-use super::super::rows::passes::{few_dispatches, run};
-use super::super::rows::shape::{Block, Shape, blocks};
-use super::super::rows::store::{
-    Kernels, Model, SIDES, Scratch, Walked, Wanted, Weights, fits, limits,
-};
-use super::super::rows::tiles::Cut;
-use super::super::tiles::Limits;
 use super::latents::LatentBuffers;
 use super::moments::{MomentKernels, SideMoments};
 use super::philox::philox;
@@ -22,6 +11,17 @@ use super::predict::Pairs;
 use super::prior::{prior, prior_len};
 use crate::backend::{Conditional, GibbsPasses, GibbsProblem, Moments, RowTerms};
 use crate::core::{Factors, Side, SideRatings};
+use crate::gpu::rows::bind::{Binder, Commands, Latents, Noise};
+use crate::gpu::rows::passes::{few_dispatches, run};
+use crate::gpu::rows::shape::{Block, Shape, blocks};
+use crate::gpu::rows::store::{Kernels, Scratch, Walked, Wanted, Weights, fits};
+use crate::gpu::rows::tiles::Cut;
+use crate::gpu::shared::device::Device;
+use crate::gpu::shared::device::limits;
+use crate::gpu::shared::kernels::{Dispatch, Kernel, Sources, dispatch};
+use crate::gpu::shared::model::{Model, SIDES};
+use crate::gpu::shared::params::SweepParams;
+use crate::gpu::shared::tiles::Limits;
 use crate::{Error, Result};
 use std::ops::ControlFlow;
 

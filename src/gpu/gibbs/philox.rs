@@ -1,10 +1,10 @@
 //! Whether a device's random numbers are those of the generator.
 
-use super::super::buffers::{Uniforms, whole};
-use super::super::device::Device;
-use super::super::kernels::{Dispatch, Kernel, Sources, dispatch};
-use super::super::params::{Counter, PhiloxParams};
-use super::super::tiles::WORKGROUP;
+use crate::gpu::shared::buffers::{Uniforms, whole};
+use crate::gpu::shared::device::Device;
+use crate::gpu::shared::kernels::{Dispatch, Kernel, Sources, dispatch};
+use crate::gpu::shared::params::{Counter, PhiloxParams};
+use crate::gpu::shared::tiles::WORKGROUP;
 use crate::math::random::{box_muller, philox as words_of};
 use crate::{Error, Result};
 

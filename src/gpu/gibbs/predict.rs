@@ -1,13 +1,13 @@
 //! Predictions of listed pairs.
 
-use super::super::buffers::{Uniforms, whole};
-use super::super::device::Device;
-use super::super::kernels::{Dispatch, Kernel, dispatch};
-use super::super::params::{Pair, PredictParams};
-use super::super::rows::store::Model;
-use super::super::tiles::{Limits, Tiles, WORKGROUP};
 use crate::Result;
 use crate::core::{Side, UNKNOWN};
+use crate::gpu::shared::buffers::{Uniforms, whole};
+use crate::gpu::shared::device::Device;
+use crate::gpu::shared::kernels::{Dispatch, Kernel, dispatch};
+use crate::gpu::shared::model::Model;
+use crate::gpu::shared::params::{Pair, PredictParams};
+use crate::gpu::shared::tiles::{Limits, Tiles, WORKGROUP};
 
 /// Pairs on a device, grouped by the tiles they need.
 pub struct Pairs {

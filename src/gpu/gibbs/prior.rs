@@ -1,7 +1,7 @@
 //! A side's prior as `cholesky` reads it.
 
-use super::super::rows::shape::Shape;
 use crate::backend::Conditional;
+use crate::gpu::rows::shape::Shape;
 
 /// Numbers that [`prior`] gives for rows of this shape.
 pub fn prior_len(shape: Shape) -> usize {

@@ -3,15 +3,15 @@
 
 mod plan;
 
-use super::buffers::{Slot, Uniforms, whole};
-use super::device::Device;
-use super::kernels::{Dispatch, Kernel, Sources, dispatch};
-use super::params::{
-    CountInterval, CountParams, CountedParams, MaskParams, ScoreParams, TopkEntry, TopkParams,
-};
-use super::tiles::WORKGROUP;
 use crate::Result;
 use crate::backend::{Candidates, Counted, Interval, Ranked, Ranker, WITHIN};
+use crate::gpu::shared::buffers::{Slot, Uniforms, whole};
+use crate::gpu::shared::device::Device;
+use crate::gpu::shared::kernels::{Dispatch, Kernel, Sources, dispatch};
+use crate::gpu::shared::params::{
+    CountInterval, CountParams, CountedParams, MaskParams, ScoreParams, TopkEntry, TopkParams,
+};
+use crate::gpu::shared::tiles::WORKGROUP;
 use plan::{Limits, Plan};
 use std::cell::OnceCell;
 

@@ -1,17 +1,18 @@
 //! Bind groups: which buffers each dispatch of each batch reads and writes.
 
-use super::super::buffers::{Slot, Uniforms, whole};
-use super::super::device::Device;
-use super::super::kernels::{Dispatch, Kernel};
-use super::super::params::{
-    CholeskyParams, GramParams, JoinParams, LatentParams, NonnegativeParams, RemainderParams,
-};
-use super::super::tiles::{Limits, WORKGROUP};
 use super::shape::{Block, Shape};
-use super::store::{Kernels, Model, REMAINDER_LANES, Scratch, Turn, Walked, most_segments};
+use super::store::{Kernels, REMAINDER_LANES, Scratch, Turn, Walked, most_segments};
 use super::tiles::{Batch, Walk};
 use crate::backend::RowTerms;
 use crate::core::Side;
+use crate::gpu::shared::buffers::{Slot, Uniforms, whole};
+use crate::gpu::shared::device::Device;
+use crate::gpu::shared::kernels::{Dispatch, Kernel};
+use crate::gpu::shared::model::Model;
+use crate::gpu::shared::params::{
+    CholeskyParams, GramParams, JoinParams, LatentParams, NonnegativeParams, RemainderParams,
+};
+use crate::gpu::shared::tiles::{Limits, WORKGROUP};
 
 /// A pipeline of [`Kernels`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,9 +1,9 @@
 //! The row solvers' passes: normal equations of many rows at a time, their solution, the objective.
 
-pub(super) mod bind;
-pub(super) mod passes;
-pub(super) mod shape;
-pub(super) mod store;
-pub(super) mod tiles;
+pub(in crate::gpu) mod bind;
+pub(in crate::gpu) mod passes;
+pub(in crate::gpu) mod shape;
+pub(in crate::gpu) mod store;
+pub(in crate::gpu) mod tiles;
 
 pub use passes::Passes;

@@ -5,20 +5,19 @@
 //! block again. Rows that are regularized weakly are refined: `remainder` and all that follows it once
 //! more, for the change that is still missing. Many batches go into one submission; two submissions are in flight at most.
 
-use super::super::bind::{Predictor, Test};
-use super::super::device::Device;
-use super::super::kernels::{Dispatch, Sources, dispatch};
-use super::super::reduce::Reductions;
-use super::super::tiles::Tiles;
 use super::bind::{Binder, Commands};
 use super::shape::{Block, Shape, blocks};
-use super::store::{
-    Figures, Kernels, Model, Penalties, SIDES, Scratch, Walked, Wanted, Weights, fits, limits,
-    listed,
-};
+use super::store::{Figures, Kernels, Penalties, Scratch, Walked, Wanted, Weights, fits, listed};
 use super::tiles::{Batch, Cut, DISPATCH_PRODUCTS};
 use crate::backend::{ObjectiveSums, RowPasses, RowProblem, RowTerms};
 use crate::core::{Factors, Side};
+use crate::gpu::shared::device::Device;
+use crate::gpu::shared::device::limits;
+use crate::gpu::shared::held_out::{Predictor, Test};
+use crate::gpu::shared::kernels::{Dispatch, Sources, dispatch};
+use crate::gpu::shared::model::{Model, SIDES};
+use crate::gpu::shared::reduce::Reductions;
+use crate::gpu::shared::tiles::Tiles;
 use crate::{Error, Result};
 use std::ops::ControlFlow;
 

@@ -1,6 +1,6 @@
 //! What is solved for together, and how the kernels share it out. Knows no device.
 
-use super::super::tiles::WORKGROUP;
+use crate::gpu::shared::tiles::WORKGROUP;
 
 /// vec4s of workgroup memory that the kernels use.
 const STORE: usize = 1024;

@@ -1,86 +1,18 @@
 //! What lies on the device: the model, one side's ratings as they are cut, scratch, pipelines.
 
-use super::super::buffers::{Uniforms, whole};
-use super::super::device::Device;
-use super::super::kernels::{Dispatch, Kernel, Sources};
-use super::super::params::{PenaltyParams, SweepParams};
-use super::super::reduce::Reductions;
-use super::super::store::{Biases, SideBuffers, keep, logical};
-use super::super::tiles::{Limits, Team, Tiles, WORKGROUP};
 use super::bind::Stage;
 use super::shape::{Block, Shape};
 use super::tiles::{Batch, Chunk, Cut, DISPATCH_PRODUCTS, Plan};
-use crate::backend::{RowTerms, State, nothing_kept};
-use crate::core::{Factors, Side, SideRatings};
+use crate::backend::RowTerms;
+use crate::core::SideRatings;
+use crate::gpu::shared::buffers::{Uniforms, whole};
+use crate::gpu::shared::device::Device;
+use crate::gpu::shared::kernels::{Dispatch, Kernel, Sources};
+use crate::gpu::shared::model::{Model, SIDES};
+use crate::gpu::shared::params::{PenaltyParams, SweepParams};
+use crate::gpu::shared::reduce::Reductions;
+use crate::gpu::shared::tiles::{Limits, Team, WORKGROUP};
 use crate::{Error, Result};
-
-/// The two sides, users first.
-pub const SIDES: [Side; 2] = [Side::User, Side::Item];
-
-/// The parameters, and those kept.
-pub struct Model {
-    pub team: Team,
-    pub tiles: [Tiles; 2],
-    pub sides: [SideBuffers; 2],
-    pub biases: Biases,
-    /// Shape and `μ`; its arrays are empty.
-    pub like: Factors,
-}
-
-impl Model {
-    pub fn new(device: &Device, start: Factors, limits: Limits) -> Result<Self> {
-        let like = Factors {
-            factors: start.factors,
-            global_mean: start.global_mean,
-            ..Factors::default()
-        };
-        let team = Team::new(like.factors);
-        let users = Tiles::new(start.user_bias.len() + 1, team, limits)?;
-        let items = Tiles::new(start.item_bias.len() + 1, team, limits)?;
-        let start = State { factors: start, moments: vec![] };
-        let side = |side, tiles| SideBuffers::new(device, side, tiles, &[], team, &start);
-        Ok(Self {
-            team,
-            tiles: [users, items],
-            sides: [side(Side::User, &users), side(Side::Item, &items)],
-            biases: Biases::new(device, &start, limits)?,
-            like,
-        })
-    }
-
-    /// Where a tile's biases start.
-    pub fn bias(&self, side: Side, tile: usize) -> u32 {
-        self.biases.start(side, &self.tiles[side.index()], tile)
-    }
-
-    /// Remembers the parameters.
-    pub fn keep(&mut self, device: &Device) {
-        let [users, items] = &mut self.sides;
-        keep(device, [users, items], &mut self.biases);
-    }
-
-    /// The parameters kept.
-    pub fn kept(&self, device: &Device) -> Result<Factors> {
-        let Some(kept) = &self.biases.kept else { return Err(nothing_kept()) };
-        self.logical(device, |side| &side.kept, kept)
-    }
-
-    /// The parameters.
-    pub fn factors(&self, device: &Device) -> Result<Factors> {
-        self.logical(device, |side| &side.factors, &self.biases.values)
-    }
-
-    fn logical(
-        &self,
-        device: &Device,
-        pick: impl Fn(&SideBuffers) -> &[wgpu::Buffer],
-        biases: &wgpu::Buffer,
-    ) -> Result<Factors> {
-        let of = |side: usize| (pick(&self.sides[side]), &self.tiles[side]);
-        let biases: Vec<f32> = device.read(biases, 0, self.biases.rows)?;
-        logical(device, &self.like, self.team, [of(0), of(1)], &self.biases, &biases)
-    }
-}
 
 /// Ratings of one side, or the rows of one side as the ratings of a single row, cut and uploaded.
 pub struct Walked {
@@ -503,15 +435,6 @@ impl Penalties {
         }
         let sums: Vec<_> = buffers.iter().map(|(_, sums, n)| (sums, *n)).collect();
         Self { dispatches, sums: Reductions::new(device, reduce, &sums) }
-    }
-}
-
-/// The limits of a device, as cutting respects them.
-pub fn limits(device: &Device) -> Limits {
-    let limits = &device.limits;
-    Limits {
-        binding: limits.max_storage_buffer_binding_size.min(limits.max_buffer_size) as usize,
-        workgroups: limits.max_compute_workgroups_per_dimension as usize,
     }
 }
 

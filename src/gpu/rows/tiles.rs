@@ -9,10 +9,10 @@
 //! - A *walk* is segments of one batch, round and partner tile: one dispatch or a few.
 //! - A *chunk* is segments and entries that each fit one binding.
 
-use super::super::params::{Entry, Join, Segment, Solve};
-use super::super::tiles::{Limits, Tiles};
 use super::shape::Shape;
 use crate::core::SideRatings;
+use crate::gpu::shared::params::{Entry, Join, Segment, Solve};
+use crate::gpu::shared::tiles::{Limits, Tiles};
 use crate::{Error, Result};
 use rayon::prelude::*;
 use std::cmp::Reverse;

@@ -4,7 +4,7 @@
 //! No closures here, nor in the other kernels: where one is not inlined, it is compiled without the
 //! vector instructions of its caller.
 
-use super::rows::Rows;
+use super::table::Rows;
 use super::vector::{add_scaled, add_scaled_4, cross_entropy, dot, sigmoid};
 use crate::core::Loss;
 

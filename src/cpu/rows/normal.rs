@@ -1,8 +1,8 @@
 //! Normal equations of a row, or of some of its coordinates: summed, regularized and solved.
 
-use super::cholesky::{backward, cholesky, forward};
-use super::gram::{Ahead, Panel, combine, dot, gram};
-use super::lines::{LANES, Line, strip, vectors_mut};
+use crate::cpu::kernels::cholesky::{backward, cholesky, forward};
+use crate::cpu::kernels::gram::{Ahead, Panel, combine, dot, gram};
+use crate::cpu::kernels::lines::{LANES, Line, strip, vectors_mut};
 use pulp::Simd;
 use std::ops::Range;
 

@@ -19,7 +19,7 @@ macro_rules! sources {
         impl Default for Sources {
             fn default() -> Self {
                 Self {
-                    $($name: include_str!(concat!("../../shaders/", stringify!($name), ".wgsl")).into(),)*
+                    $($name: include_str!(concat!("../../../shaders/", stringify!($name), ".wgsl")).into(),)*
                 }
             }
         }
@@ -27,7 +27,7 @@ macro_rules! sources {
         impl Sources {
             /// Every kernel's name and text.
             #[cfg(test)]
-            pub(super) fn named(&self) -> Vec<(&'static str, &str)> {
+            pub(in crate::gpu) fn named(&self) -> Vec<(&'static str, &str)> {
                 vec![$((stringify!($name), &*self.$name)),*]
             }
         }
@@ -181,8 +181,8 @@ fn check_limits(
 
 #[cfg(test)]
 mod tests {
-    use super::super::tiles::Team;
     use super::naga::{self, AddressSpace, Block, Expression, Function, Handle, Statement};
+    use crate::gpu::shared::tiles::Team;
     use std::path::Path;
 
     /// What every WebGPU implementation gives a stage.

@@ -1,10 +1,10 @@
 //! What the parts of the row solvers' objective need: Gram matrices of a side, squared errors and
 //! regularization, summed in fixed blocks.
 
-use super::gram::{Ahead, Panel, dot, gram};
-use super::lines::{LANES, Line, Matrix, numbers, strip};
 use crate::backend::RowTerms;
 use crate::core::SideRatings;
+use crate::cpu::kernels::gram::{Ahead, Panel, dot, gram};
+use crate::cpu::kernels::lines::{LANES, Line, Matrix, numbers, strip};
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 use std::ops::Range;

@@ -10,7 +10,7 @@ use crate::Result;
 const REDUCE_GROUPS: usize = 64;
 
 /// Sums of losses that are reduced on the device.
-pub(super) struct Reductions {
+pub(in crate::gpu) struct Reductions {
     pub dispatches: Vec<Dispatch>,
     /// As many reductions a buffer as a binding holds, and how many pairs those give.
     pub results: Vec<(wgpu::Buffer, usize)>,

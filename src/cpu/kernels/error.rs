@@ -1,6 +1,6 @@
 //! The loss of a set of ratings. The twin of `shaders/error.wgsl`.
 
-use super::rows::Table;
+use super::table::Table;
 use super::vector::{cross_entropy, dot};
 use crate::core::{Loss, Ratings, UNKNOWN};
 use rayon::prelude::*;

@@ -1,12 +1,13 @@
 //! What one batch's kernels compute before the step, put back into the order of the batches.
 
-use super::params::Touched;
 use super::passes::Passes;
-use super::store::{ArrayBuffers, SideBuffers};
-use super::tiles::{BatchPlan, SidePlan};
+use super::plan::{BatchPlan, SidePlan};
+use super::store::ArrayBuffers;
 use crate::Result;
 use crate::backend::Probe;
 use crate::core::SideIndex;
+use crate::gpu::shared::model::SideBuffers;
+use crate::gpu::shared::params::Touched;
 
 impl Passes<'_> {
     /// Runs the kernels of one batch without its step and reads what they wrote.

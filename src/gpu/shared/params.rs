@@ -529,7 +529,7 @@ mod tests {
     }
 
     fn sources() -> Vec<(&'static str, String)> {
-        let sources = super::super::Sources::default();
+        let sources = crate::gpu::Sources::default();
         sources.named().into_iter().map(|(name, text)| (name, text.to_owned())).collect()
     }
 

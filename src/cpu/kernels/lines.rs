@@ -1,6 +1,6 @@
 //! Numbers in lines of sixteen, aligned to cache lines, and the layouts that are made of them.
 
-use super::rows::Table;
+use super::table::Table;
 use crate::core::{Factors, Side};
 use bytemuck::{Pod, Zeroable};
 use pulp::Simd;

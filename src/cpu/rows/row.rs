@@ -1,13 +1,15 @@
 //! One row's solution given the other side: all its coordinates at once, or block after block.
 
-use super::draw::Draw;
-use super::gram::{Ahead, Panel, combine, dot, store};
-use super::latent::{Latents, latent};
-use super::lines::{LANES, Line, Matrix, numbers, numbers_mut, strip, vectors, vectors_mut};
-use super::nonnegative::{mirror, nonnegative};
 use super::normal::{Block, Normal, Pivots, Prior, panel_rows};
 use crate::backend::RowTerms;
 use crate::core::SideRatings;
+use crate::cpu::kernels::draw::Draw;
+use crate::cpu::kernels::gram::{Ahead, Panel, combine, dot, store};
+use crate::cpu::kernels::latent::{Latents, latent};
+use crate::cpu::kernels::lines::{
+    LANES, Line, Matrix, numbers, numbers_mut, strip, vectors, vectors_mut,
+};
+use crate::cpu::kernels::nonnegative::{mirror, nonnegative};
 use pulp::Simd;
 use std::ops::Range;
 

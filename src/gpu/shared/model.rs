@@ -1,25 +1,17 @@
-//! What lies on the device: pipelines, matrices, biases, the batches' arrays, step sizes.
+//! The parameters on the device: a side's matrices in tiles, and everybody's biases.
 
-use super::buffers::{Slot, Uniforms};
 use super::device::Device;
-use super::kernels::{Kernel, Sources};
-use super::params::VisitParams;
 use super::tiles;
-use super::tiles::{SideArrays, Team, Tiles};
-use crate::backend::{State, Terms, Visit};
-use crate::core::{Batches, Factors, Loss, Optimizer, Side};
+use super::tiles::{Limits, Team, Tiles};
+use crate::backend::{State, nothing_kept};
+use crate::core::{Factors, Side};
 use crate::{Error, Result};
 
-pub(super) struct Kernels {
-    pub residual: Kernel,
-    pub gradient: Kernel,
-    pub step: Kernel,
-    pub error: Kernel,
-    pub reduce: Kernel,
-}
+/// The two sides, users first.
+pub const SIDES: [Side; 2] = [Side::User, Side::Item];
 
 /// One side's matrices; a buffer for each tile.
-pub(super) struct SideBuffers {
+pub(in crate::gpu) struct SideBuffers {
     pub factors: Vec<wgpu::Buffer>,
     pub moments: [Vec<wgpu::Buffer>; 2],
     pub gradients: Vec<wgpu::Buffer>,
@@ -27,61 +19,12 @@ pub(super) struct SideBuffers {
 }
 
 /// Biases of users, then of items; each side ends with the zero of unknown ids.
-pub(super) struct Biases {
+pub(in crate::gpu) struct Biases {
     pub values: wgpu::Buffer,
     pub moments: wgpu::Buffer,
     pub kept: Option<wgpu::Buffer>,
     pub rows: usize,
     pub first_item: usize,
-}
-
-pub(super) struct ChunkBuffers {
-    pub lead: ArrayBuffers,
-    pub follow: ArrayBuffers,
-}
-
-pub(super) struct ArrayBuffers {
-    pub segments: wgpu::Buffer,
-    pub entries: wgpu::Buffer,
-    pub touched: wgpu::Buffer,
-    pub sums: wgpu::Buffer,
-    pub sums_len: usize,
-}
-
-/// The step size of every batch, written once an epoch.
-pub(super) struct Visits {
-    pub buffer: wgpu::Buffer,
-    pub stride: usize,
-    pub bytes: Vec<u8>,
-}
-
-impl Kernels {
-    pub fn new(device: &Device, sources: &Sources, team: Team, terms: &Terms) -> Result<Self> {
-        let logistic = f64::from(u8::from(terms.loss == Loss::Logistic));
-        let width = ("WIDTH", team.width as f64);
-        let lanes = ("LANES", team.lanes as f64);
-        let columns = ("COLUMNS", team.columns as f64);
-        let optimizer = match terms.optimizer {
-            Optimizer::Sgd if terms.moments() == 0 => 0.0,
-            Optimizer::Sgd => 1.0,
-            Optimizer::Adagrad => 2.0,
-            Optimizer::Adam => 3.0,
-        };
-        let bias = f64::from(u8::from(terms.bias));
-        let make =
-            |name, source: &str, constants: &[_]| Kernel::new(device, name, source, constants);
-        Ok(Self {
-            residual: make(
-                "residual",
-                &sources.residual,
-                &[width, lanes, columns, ("LOGISTIC", logistic)],
-            )?,
-            gradient: make("gradient", &sources.gradient, &[width, lanes, columns])?,
-            step: make("step", &sources.step, &[width, ("BIAS", bias), ("OPTIMIZER", optimizer)])?,
-            error: make("error", &sources.error, &[width, ("LOGISTIC", logistic)])?,
-            reduce: make("reduce", &sources.reduce, &[])?,
-        })
-    }
 }
 
 impl SideBuffers {
@@ -164,66 +107,73 @@ impl Biases {
     }
 }
 
-impl ArrayBuffers {
-    pub fn new(device: &Device, arrays: &SideArrays) -> Self {
-        Self {
-            segments: device.upload("segments", &arrays.segments),
-            entries: device.upload("entries", &arrays.entries),
-            touched: device.upload("touched rows", &arrays.touched),
-            sums: device.storage("sums", arrays.sums as u64 * 8),
-            sums_len: arrays.sums,
-        }
-    }
+/// The parameters, and those kept.
+pub struct Model {
+    pub team: Team,
+    pub tiles: [Tiles; 2],
+    pub sides: [SideBuffers; 2],
+    pub biases: Biases,
+    /// Shape and `μ`; its arrays are empty.
+    pub like: Factors,
 }
 
-impl Visits {
-    pub fn new(device: &Device, batches: usize) -> Self {
-        let mut uniforms = Uniforms::new(device);
-        for _ in 0..batches {
-            uniforms.push(&VisitParams::default());
-        }
-        let stride = device.limits.min_uniform_buffer_offset_alignment as usize;
-        let bytes = vec![0; batches * stride];
-        Self { buffer: uniforms.finish(device), stride, bytes }
+impl Model {
+    pub fn new(device: &Device, start: Factors, limits: Limits) -> Result<Self> {
+        let like = Factors {
+            factors: start.factors,
+            global_mean: start.global_mean,
+            ..Factors::default()
+        };
+        let team = Team::new(like.factors);
+        let users = Tiles::new(start.user_bias.len() + 1, team, limits)?;
+        let items = Tiles::new(start.item_bias.len() + 1, team, limits)?;
+        let start = State { factors: start, moments: vec![] };
+        let side = |side, tiles| SideBuffers::new(device, side, tiles, &[], team, &start);
+        Ok(Self {
+            team,
+            tiles: [users, items],
+            sides: [side(Side::User, &users), side(Side::Item, &items)],
+            biases: Biases::new(device, &start, limits)?,
+            like,
+        })
     }
 
-    pub fn slot(&self, batch: usize) -> Slot {
-        Slot::at(batch * self.stride, size_of::<VisitParams>())
+    /// Where a tile's biases start.
+    pub fn bias(&self, side: Side, tile: usize) -> u32 {
+        self.biases.start(side, &self.tiles[side.index()], tile)
     }
 
-    pub fn write(&mut self, device: &Device, visits: &[Visit]) {
-        for visit in visits {
-            let params = VisitParams { rate: visit.rate };
-            let at = visit.batch as usize * self.stride;
-            self.bytes[at..at + size_of::<VisitParams>()]
-                .copy_from_slice(bytemuck::bytes_of(&params));
-        }
-        device.queue.write_buffer(&self.buffer, 0, &self.bytes);
+    /// Remembers the parameters.
+    pub fn keep(&mut self, device: &Device) {
+        let [users, items] = &mut self.sides;
+        keep(device, [users, items], &mut self.biases);
     }
-}
 
-/// What a rating needs on the device in batches of some thousands, measured: entries, segments and
-/// rows of both sides.
-const BYTES_PER_RATING: f64 = 80.0;
+    /// The parameters kept.
+    pub fn kept(&self, device: &Device) -> Result<Factors> {
+        let Some(kept) = &self.biases.kept else { return Err(nothing_kept()) };
+        self.logical(device, |side| &side.kept, kept)
+    }
 
-/// What a failed allocation means to a user.
-pub(super) fn fits(device: &Device, batches: &Batches, factors: usize) -> Result<()> {
-    device.check().map_err(|error| {
-        let bytes = (batches.users + batches.items) as f64 * factors as f64 * 4.0;
-        Error::device(format!(
-            "{error} (embeddings of {} users and {} items × {factors} need {:.1} GB, and as much \
-             again for each moment and for gradients; {} ratings about {:.1} GB, more with small batches)",
-            batches.users,
-            batches.items,
-            bytes / 1e9,
-            batches.ratings(),
-            batches.ratings() as f64 * BYTES_PER_RATING / 1e9,
-        ))
-    })
+    /// The parameters.
+    pub fn factors(&self, device: &Device) -> Result<Factors> {
+        self.logical(device, |side| &side.factors, &self.biases.values)
+    }
+
+    fn logical(
+        &self,
+        device: &Device,
+        pick: impl Fn(&SideBuffers) -> &[wgpu::Buffer],
+        biases: &wgpu::Buffer,
+    ) -> Result<Factors> {
+        let of = |side: usize| (pick(&self.sides[side]), &self.tiles[side]);
+        let biases: Vec<f32> = device.read(biases, 0, self.biases.rows)?;
+        logical(device, &self.like, self.team, [of(0), of(1)], &self.biases, &biases)
+    }
 }
 
 /// Remembers the parameters as they are now.
-pub(super) fn keep(device: &Device, sides: [&mut SideBuffers; 2], biases: &mut Biases) {
+pub(in crate::gpu) fn keep(device: &Device, sides: [&mut SideBuffers; 2], biases: &mut Biases) {
     let mut encoder = device.device.create_command_encoder(&Default::default());
     let mut copy = |from: &wgpu::Buffer, to: &wgpu::Buffer| {
         encoder.copy_buffer_to_buffer(from, 0, to, 0, from.size());
@@ -243,7 +193,7 @@ pub(super) fn keep(device: &Device, sides: [&mut SideBuffers; 2], biases: &mut B
 
 /// Reads matrices back, users' and items', and joins them and the biases' `values` into the form that
 /// does not depend on the backend. `like` has the shape and `μ`.
-pub(super) fn logical(
+pub(in crate::gpu) fn logical(
     device: &Device,
     like: &Factors,
     team: Team,

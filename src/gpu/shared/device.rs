@@ -1,5 +1,6 @@
 //! Adapters: which there are, which one `auto` takes, and opening it.
 
+use super::tiles::Limits;
 use crate::{Error, Result};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -202,4 +203,13 @@ fn choose<'a>(adapters: &'a [wgpu::Adapter], choice: &Choice) -> Result<&'a wgpu
             ),
         })
     })
+}
+
+/// The limits of a device, as cutting respects them.
+pub fn limits(device: &Device) -> Limits {
+    let limits = &device.limits;
+    Limits {
+        binding: limits.max_storage_buffer_binding_size.min(limits.max_buffer_size) as usize,
+        workgroups: limits.max_compute_workgroups_per_dimension as usize,
+    }
 }

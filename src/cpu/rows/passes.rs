@@ -1,14 +1,15 @@
 //! The row solvers' passes: which thread solves which rows.
 
-use super::lines::{Line, Matrix};
 use super::normal::{Block, Normal};
 use super::objective::{regularization, side_gram, squared_errors};
 use super::plan::{HotRow, Plan, is_hot};
 use super::row::{Inputs, Scratch};
-use super::{Cpu, error};
 use crate::Result;
 use crate::backend::{ObjectiveSums, RowPasses, RowProblem, nothing_kept};
 use crate::core::{Factors, Loss, Side};
+use crate::cpu::Cpu;
+use crate::cpu::kernels::error;
+use crate::cpu::kernels::lines::{Line, Matrix};
 use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 use std::ops::{ControlFlow, Range};

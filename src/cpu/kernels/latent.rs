@@ -3,7 +3,7 @@
 
 use super::gram::dot;
 use super::lines::Line;
-use super::row::Inputs;
+use crate::cpu::rows::row::Inputs;
 use crate::math::random::{LANES, OPEN, Stream, truncated_normals};
 use pulp::Simd;
 use std::ops::Range;

@@ -4,19 +4,19 @@
 //! for both. Many batches go into one submission; two submissions are in flight at most. Per epoch
 //! the step sizes go up and a few sums come back.
 
-use super::bind::{BatchCommands, Predictor, Test};
-use super::device::Device;
-use super::kernels::{Dispatch, Kernel, Sources, dispatch};
-use super::reduce::Reductions;
-use super::store::{
-    ArrayBuffers, Biases, ChunkBuffers, Kernels, SideBuffers, Visits, fits, keep, logical,
-};
-use super::tiles;
-use super::tiles::{Plan, Team, Tiles};
+use super::bind::BatchCommands;
+use super::plan::Plan;
+use super::store::{ArrayBuffers, ChunkBuffers, Kernels, Visits, fits};
 use crate::backend::{
     EpochSums, GradientPasses, GradientProblem, Probe, State, Terms, Visit, nothing_kept,
 };
 use crate::core::{Batches, Factors, Ratings, Side};
+use crate::gpu::shared::device::{Device, limits};
+use crate::gpu::shared::held_out::{Predictor, Test};
+use crate::gpu::shared::kernels::{Dispatch, Kernel, Sources, dispatch};
+use crate::gpu::shared::model::{Biases, SideBuffers, keep, logical};
+use crate::gpu::shared::reduce::Reductions;
+use crate::gpu::shared::tiles::{Limits, Team, Tiles};
 use crate::{Error, Result};
 use std::ops::ControlFlow;
 
@@ -31,22 +31,22 @@ const MOST_BATCHES: usize = 1 << 19;
 
 /// A problem on a GPU.
 pub struct Passes<'a> {
-    pub(super) device: &'a Device,
-    pub(super) kernels: Kernels,
-    pub(super) batches: Batches,
-    pub(super) terms: Terms,
-    pub(super) plan: Plan,
-    pub(super) lead: SideBuffers,
-    pub(super) follow: SideBuffers,
-    pub(super) biases: Biases,
-    pub(super) residuals: wgpu::Buffer,
-    pub(super) chunks: Vec<ChunkBuffers>,
-    pub(super) commands: Vec<BatchCommands>,
-    pub(super) visits: Visits,
-    pub(super) train_loss: Reductions,
-    pub(super) test: Option<Test>,
+    pub(in crate::gpu) device: &'a Device,
+    pub(in crate::gpu) kernels: Kernels,
+    pub(in crate::gpu) batches: Batches,
+    pub(in crate::gpu) terms: Terms,
+    pub(in crate::gpu) plan: Plan,
+    pub(in crate::gpu) lead: SideBuffers,
+    pub(in crate::gpu) follow: SideBuffers,
+    pub(in crate::gpu) biases: Biases,
+    pub(in crate::gpu) residuals: wgpu::Buffer,
+    pub(in crate::gpu) chunks: Vec<ChunkBuffers>,
+    pub(in crate::gpu) commands: Vec<BatchCommands>,
+    pub(in crate::gpu) visits: Visits,
+    pub(in crate::gpu) train_loss: Reductions,
+    pub(in crate::gpu) test: Option<Test>,
     /// Shape and `μ` of the model; its arrays are empty.
-    pub(super) like: Factors,
+    pub(in crate::gpu) like: Factors,
 }
 
 impl<'a> Passes<'a> {
@@ -68,13 +68,7 @@ impl<'a> Passes<'a> {
             )));
         }
         let kernels = Kernels::new(device, sources, team, &terms)?;
-        let limits = tiles::Limits {
-            binding: device
-                .limits
-                .max_storage_buffer_binding_size
-                .min(device.limits.max_buffer_size) as usize,
-            workgroups: device.limits.max_compute_workgroups_per_dimension as usize,
-        };
+        let limits = limits(device);
         let mut chunks = Vec::new();
         let weight =
             |side: Side, row: u32| terms.row_weight(batches.row_ratings(side)[row as usize]);
@@ -122,7 +116,7 @@ impl<'a> Passes<'a> {
         Ok(passes)
     }
 
-    fn bind_test(&self, test: &Ratings, limits: tiles::Limits) -> Test {
+    fn bind_test(&self, test: &Ratings, limits: Limits) -> Test {
         let (users, user_tiles) = self.side(Side::User);
         let (items, item_tiles) = self.side(Side::Item);
         let model = Predictor {
@@ -135,7 +129,7 @@ impl<'a> Passes<'a> {
         Test::new(self.device, (&self.kernels.error, &self.kernels.reduce), &model, test, limits)
     }
 
-    pub(super) fn sides(&self) -> [(Side, &SideBuffers, &Tiles); 2] {
+    pub(in crate::gpu) fn sides(&self) -> [(Side, &SideBuffers, &Tiles); 2] {
         let lead_side = self.batches.lead_side;
         [
             (lead_side, &self.lead, &self.plan.lead),
@@ -143,13 +137,13 @@ impl<'a> Passes<'a> {
         ]
     }
 
-    pub(super) fn side(&self, side: Side) -> (&SideBuffers, &Tiles) {
+    pub(in crate::gpu) fn side(&self, side: Side) -> (&SideBuffers, &Tiles) {
         let [lead, follow] = self.sides();
         let (_, buffers, tiles) = if lead.0 == side { lead } else { follow };
         (buffers, tiles)
     }
 
-    pub(super) fn run(&self, passes: &[(&Kernel, &[Dispatch])]) -> wgpu::SubmissionIndex {
+    pub(in crate::gpu) fn run(&self, passes: &[(&Kernel, &[Dispatch])]) -> wgpu::SubmissionIndex {
         let mut encoder = self.device.device.create_command_encoder(&Default::default());
         {
             let mut pass = encoder.begin_compute_pass(&Default::default());
@@ -161,7 +155,7 @@ impl<'a> Passes<'a> {
     }
 
     /// Joins matrices and biases into the form that does not depend on the backend.
-    pub(super) fn logical(
+    pub(in crate::gpu) fn logical(
         &self,
         pick: impl Fn(&SideBuffers) -> &[wgpu::Buffer],
         biases: Vec<f32>,

@@ -1,7 +1,7 @@
 //! What a sampler's rows are drawn with in the place of being solved for.
 
 use super::lines::{Line, numbers_mut};
-use super::normal::{Normal, Pivots};
+use crate::cpu::rows::normal::{Normal, Pivots};
 use crate::math::random;
 use crate::math::random::Stream;
 use pulp::Simd;
