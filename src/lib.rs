@@ -21,7 +21,7 @@
 //! let settings = Options { epochs: Some(3), ..Options::default() }.resolve(&data.train, users, items)?;
 //! let input = Input { test: data.test.as_ref(), ..Input::new(&data.users, &data.items, &data.train) };
 //! let outcome = train(&Cpu::new(), input, &settings, &mut |_| Ok(ControlFlow::Continue(())))?;
-//! assert_eq!(outcome.factors.user_factors.len(), users * settings.factors);
+//! assert_eq!(outcome.factors[Side::User].factors.len(), users * settings.factors);
 //! assert!(outcome.history[2].test_error < outcome.history[0].test_error);
 //! # Ok(())
 //! # }

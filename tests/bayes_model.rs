@@ -127,11 +127,11 @@ fn a_model_of_samples_is_not_saved_without_them_nor_another_with_them() {
     let message = als.save_with(&dir, &seen, samples, false).unwrap_err().to_string();
     assert!(message.contains("only a model of solver bayes"), "{message}");
     let mut broken = outcome.samples.clone().unwrap();
-    broken.samples[1].factors.user_factors.pop();
+    broken.samples[1].factors[Side::User].factors.pop();
     let message = bayes.save_with(&dir, &seen, Some(&broken), false).unwrap_err().to_string();
     assert!(message.contains("the shape of sample 1"), "{message}");
     let mut large = outcome.samples.clone().unwrap();
-    large.samples[0].factors.item_factors[4] = 70_000.0;
+    large.samples[0].factors[Side::Item].factors[4] = 70_000.0;
     let message = bayes.save_with(&dir, &seen, Some(&large), false).unwrap_err().to_string();
     assert!(message.contains("--sample-precision f32"), "{message}");
     let names = (&data.users, &data.items);
@@ -175,8 +175,8 @@ fn held_out_predictions_average_every_sweep_after_burn_in() {
                         return sample.priors[side].mean_of(samples.popularity[side].of(0));
                     }
                     let (factors, bias) = match side {
-                        0 => (f.user(index), f.user_bias[index as usize]),
-                        _ => (f.item(index), f.item_bias[index as usize]),
+                        0 => (f.user(index), f[Side::User].bias[index as usize]),
+                        _ => (f.item(index), f[Side::Item].bias[index as usize]),
                     };
                     factors.iter().chain([&bias]).map(|&x| f64::from(x)).collect()
                 };

@@ -6,7 +6,7 @@ mod oracle;
 use oracle::case::Draw;
 use std::ops::ControlFlow;
 use wgmf::backend::Backend;
-use wgmf::core::{Factors, Ids, Loss, Options, Ratings, Settings, Solver, UNKNOWN};
+use wgmf::core::{Factors, Ids, Loss, Options, Ratings, Settings, Side, Solver, UNKNOWN};
 use wgmf::cpu::Cpu;
 use wgmf::model::EpochRecord;
 use wgmf::train::{Checkpoint, Event, Input, Outcome, Stop, train};
@@ -101,8 +101,12 @@ fn run(backend: &dyn Backend, data: &Data, settings: &Settings) -> Outcome {
 
 /// The bits of everything that a run leaves, its times aside.
 fn bits(factors: &Factors, history: &[EpochRecord]) -> Vec<u64> {
-    let arrays =
-        [&factors.user_factors, &factors.item_factors, &factors.user_bias, &factors.item_bias];
+    let arrays = [
+        &factors[Side::User].factors,
+        &factors[Side::Item].factors,
+        &factors[Side::User].bias,
+        &factors[Side::Item].bias,
+    ];
     let numbers = arrays.into_iter().flatten().map(|x| u64::from(x.to_bits()));
     let errors = history.iter().flat_map(EpochRecord::figures).map(f64::to_bits);
     numbers.chain(errors).chain([u64::from(factors.global_mean.to_bits())]).collect()
@@ -217,7 +221,7 @@ fn resumes(backend: &dyn Backend) {
             if !checkpoint.state.moments.is_empty() {
                 let mut poorer = checkpoint;
                 for moment in &mut poorer.state.moments {
-                    moment.user_factors.fill(0.0);
+                    moment[Side::User].factors.fill(0.0);
                 }
                 let (other, _) = with_checkpoint(backend, &data, &at(6), Some(poorer));
                 assert!(bits_of(&other) != bits_of(&whole), "{what}");

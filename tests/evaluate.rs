@@ -5,7 +5,7 @@ mod fixture;
 use approx::assert_relative_eq;
 use fixture::{model, saved, stderr, stdout, wgmf};
 use rand::{RngExt, SeedableRng};
-use wgmf::core::{Ids, Loss, Ratings, Step, Transform, UNKNOWN};
+use wgmf::core::{Ids, Loss, Ratings, Side, Step, Transform, UNKNOWN};
 use wgmf::evaluate::{auc, rating_metrics, unknown_ids};
 use wgmf::model::Model;
 use wgmf::predict::Unit;
@@ -31,15 +31,15 @@ fn score(model: &Model, user: u32, item: u32) -> f64 {
     let k = f.factors;
     let mut sum = f64::from(f.global_mean);
     if user != UNKNOWN {
-        sum += f64::from(f.user_bias[user as usize]);
+        sum += f64::from(f[Side::User].bias[user as usize]);
     }
     if item != UNKNOWN {
-        sum += f64::from(f.item_bias[item as usize]);
+        sum += f64::from(f[Side::Item].bias[item as usize]);
     }
     if user != UNKNOWN && item != UNKNOWN {
         for j in 0..k {
-            sum += f64::from(f.user_factors[user as usize * k + j])
-                * f64::from(f.item_factors[item as usize * k + j]);
+            sum += f64::from(f[Side::User].factors[user as usize * k + j])
+                * f64::from(f[Side::Item].factors[item as usize * k + j]);
         }
     }
     sum
@@ -141,7 +141,7 @@ fn logistic_metrics_match_the_textbook() {
 fn extreme_log_odds_do_not_overflow() {
     let mut model = model(2, 2, 1);
     model.loss = Loss::Logistic;
-    model.factors.user_bias = vec![2000.0, -2000.0];
+    model.factors[Side::User].bias = vec![2000.0, -2000.0];
     let ratings = Ratings {
         users: vec![0, 1],
         items: vec![0, 0],

@@ -14,7 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use wgmf::backend::Backend;
-use wgmf::core::{Ratings, UNKNOWN};
+use wgmf::core::{Ratings, Side, UNKNOWN};
 use wgmf::cpu::Cpu;
 use wgmf::data::{ReadOptions, align, read};
 use wgmf::evaluate::{
@@ -105,7 +105,7 @@ impl Case {
                 for j in 0..f.factors {
                     inner += f64::from(f.user(user)[j]) * f64::from(f.item(item)[j]);
                 }
-                f64::from(f.item_bias[item as usize]) + inner
+                f64::from(f[Side::Item].bias[item as usize]) + inner
             };
             let relevant: Vec<u32> = open.iter().copied().filter(|&i| is_relevant(i)).collect();
             if relevant.is_empty() {
@@ -198,9 +198,9 @@ impl Case {
         let known = |&(u, i, _): &(u32, u32, f32)| u != UNKNOWN && i != UNKNOWN;
         let case = json!({
             "factors": f.factors,
-            "user_factors": wide(&f.user_factors),
-            "item_factors": wide(&f.item_factors),
-            "item_bias": wide(&f.item_bias),
+            "user_factors": wide(&f[Side::User].factors),
+            "item_factors": wide(&f[Side::Item].factors),
+            "item_bias": wide(&f[Side::Item].bias),
             "item_ratings": self.model.item_ratings,
             "seen": (0..f.users() as u32).map(|user| self.seen_by(user)).collect::<Vec<_>>(),
             "test": self.test.iter().filter(known).collect::<Vec<_>>(),
@@ -307,7 +307,7 @@ fn a_wrong_metric_is_noticed() {
         assert_eq!(objections(&wrong, &textbook).len(), 1, "{key}");
     }
     let mut other = Case::new(30, 25, 3, 9);
-    other.model.factors.item_bias[7] += 1.0;
+    other.model.factors[Side::Item].bias[7] += 1.0;
     assert!(objections(&flat(&other.metrics(&Cpu::new())), &textbook).len() > 20);
 }
 
@@ -332,9 +332,9 @@ fn counts_say_who_was_left_out() {
 #[test]
 fn ties_inflate_nothing() {
     let mut case = Case::new(60, 40, 3, 10);
-    case.model.factors.user_factors.fill(0.3);
-    case.model.factors.item_factors.fill(-0.7);
-    case.model.factors.item_bias.fill(0.1);
+    case.model.factors[Side::User].factors.fill(0.3);
+    case.model.factors[Side::Item].factors.fill(-0.7);
+    case.model.factors[Side::Item].bias.fill(0.1);
     for backend in [Box::new(Cpu::new()) as Box<dyn Backend>, Box::new(gpu())] {
         case.check(&*backend);
         let metrics = case.metrics(&*backend);
@@ -369,11 +369,11 @@ fn baselines_rank_by_one_number() {
     let popularity = case.ranked_by(&cpu, RankBy::Popularity);
     let bias = case.ranked_by(&cpu, RankBy::ItemBias);
     assert_ne!(popularity, bias);
-    case.model.factors.user_factors.fill(0.0);
+    case.model.factors[Side::User].factors.fill(0.0);
     assert_eq!(case.metrics(&cpu), bias);
     case.check(&cpu);
     let counts = case.model.item_ratings.iter().map(|&count| count as f32);
-    case.model.factors.item_bias = counts.collect();
+    case.model.factors[Side::Item].bias = counts.collect();
     assert_eq!(case.metrics(&cpu), popularity);
 }
 

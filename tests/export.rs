@@ -10,6 +10,7 @@ use serde_json::json;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use wgmf::core::Side;
 use wgmf::model::{Format, Model, export};
 
 const FORMATS: [Format; 6] = [
@@ -32,8 +33,8 @@ fn names(dir: &Path) -> Vec<String> {
 fn awkward() -> Model {
     let mut model = model(20, 17, 5);
     let hard = [0.0, -0.0, 1e-45, f32::MIN_POSITIVE, f32::MAX, -1.0e-7, 0.1, 1.0 / 3.0, 16777217.0];
-    model.factors.user_factors[..9].copy_from_slice(&hard);
-    model.factors.item_bias[..9].copy_from_slice(&hard);
+    model.factors[Side::User].factors[..9].copy_from_slice(&hard);
+    model.factors[Side::Item].bias[..9].copy_from_slice(&hard);
     model.factors.global_mean = 1.0 / 3.0;
     model
 }
@@ -63,14 +64,14 @@ fn read_by(script: &str, directory: &Path, model: &Model) {
         "users": {
             "ids": model.users.iter().collect::<Vec<_>>(),
             "ratings": model.user_ratings,
-            "factors": wide(&f.user_factors),
-            "bias": wide(&f.user_bias),
+            "factors": wide(&f[Side::User].factors),
+            "bias": wide(&f[Side::User].bias),
         },
         "items": {
             "ids": model.items.iter().collect::<Vec<_>>(),
             "ratings": model.item_ratings,
-            "factors": wide(&f.item_factors),
-            "bias": wide(&f.item_bias),
+            "factors": wide(&f[Side::Item].factors),
+            "bias": wide(&f[Side::Item].bias),
         },
     });
     let home = tempfile::tempdir().unwrap();
@@ -149,7 +150,7 @@ fn the_readers_notice_a_wrong_number() {
         let model = awkward();
         export(&model, format, &dir, false, &()).unwrap();
         let mut other = model.clone();
-        let last = other.factors.item_factors.last_mut().unwrap();
+        let last = other.factors[Side::Item].factors.last_mut().unwrap();
         *last = f32::from_bits(last.to_bits() ^ 1);
         let noticed = std::panic::catch_unwind(|| read_by(script, &dir, &other));
         assert!(noticed.is_err(), "{script} did not notice");
@@ -165,7 +166,7 @@ fn rust_reads_npy_and_csv() {
     let bytes = fs::read(npy.join("item_factors.npy")).unwrap();
     let array = npyz::NpyFile::new(&bytes[..]).unwrap();
     assert_eq!(array.shape(), [17, 5]);
-    assert_eq!(array.into_vec::<f32>().unwrap(), model.factors.item_factors);
+    assert_eq!(array.into_vec::<f32>().unwrap(), model.factors[Side::Item].factors);
 
     let csv = home.path().join("csv");
     export(&model, Format::Csv, &csv, false, &()).unwrap();
@@ -174,7 +175,7 @@ fn rust_reads_npy_and_csv() {
         let record = record.unwrap();
         assert_eq!(&record[0], model.users.name(row as u32));
         let numbers: Vec<f32> = record.iter().skip(1).map(|x| x.parse().unwrap()).collect();
-        assert_eq!(numbers[0].to_bits(), model.factors.user_bias[row].to_bits());
+        assert_eq!(numbers[0].to_bits(), model.factors[Side::User].bias[row].to_bits());
         for (got, want) in numbers[1..].iter().zip(model.factors.user(row as u32)) {
             assert_eq!(got.to_bits(), want.to_bits());
         }

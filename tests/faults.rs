@@ -11,7 +11,7 @@ use wgmf::backend::{
     Backend, Candidates, Device, EpochSums, GibbsPasses, GibbsProblem, GradientPasses,
     GradientProblem, Probe, Ranker, RowPasses, RowProblem, State, Visit,
 };
-use wgmf::core::{Factors, Optimizer};
+use wgmf::core::{Factors, Optimizer, Side};
 use wgmf::cpu::Cpu;
 use wgmf::gpu::{Gpu, Sources};
 
@@ -246,9 +246,9 @@ const FAULTS: &[Fault] = &[
     fault("error", "ratings beyond the last count",
         ("select(0.0, loss, at < params.ratings)", "loss"), plain),
     fault("error", "the user's bias is dropped",
-        ("biases[params.user_bias + rating.user] + ", ""), plain),
+        ("biases[params[Side::User].bias + rating.user] + ", ""), plain),
     fault("error", "the items' biases for the users'",
-        ("biases[params.user_bias + rating.user]", "biases[params.item_bias + rating.user]"), plain),
+        ("biases[params[Side::User].bias + rating.user]", "biases[params[Side::Item].bias + rating.user]"), plain),
     fault("error", "the mean is dropped",
         ("params.global_mean + bias + inner", "bias + inner"), plain),
     fault("error", "the last column is lost",
@@ -428,13 +428,13 @@ impl DistortedPasses<'_> {
     }
 
     fn distort(&self, factors: &mut Factors) {
-        self.last(Off::UserFactor, &mut factors.user_factors);
-        self.last(Off::ItemFactor, &mut factors.item_factors);
-        self.last(Off::UserBias, &mut factors.user_bias);
-        self.last(Off::ItemBias, &mut factors.item_bias);
+        self.last(Off::UserFactor, &mut factors[Side::User].factors);
+        self.last(Off::ItemFactor, &mut factors[Side::Item].factors);
+        self.last(Off::UserBias, &mut factors[Side::User].bias);
+        self.last(Off::ItemBias, &mut factors[Side::Item].bias);
         self.last(Off::Mean, std::slice::from_mut(&mut factors.global_mean));
         if self.1 == Off::NotANumber {
-            factors.item_factors[0] = f32::NAN;
+            factors[Side::Item].factors[0] = f32::NAN;
         }
     }
 }
@@ -472,9 +472,9 @@ impl GradientPasses for DistortedPasses<'_> {
     fn state(&mut self) -> Result<State> {
         let mut state = self.0.state()?;
         self.distort(&mut state.factors);
-        self.last(Off::FirstMoment, &mut state.moments[0].item_factors);
-        self.last(Off::SecondMoment, &mut state.moments[1].user_factors);
-        self.last(Off::BiasMoment, &mut state.moments[1].item_bias);
+        self.last(Off::FirstMoment, &mut state.moments[0][Side::Item].factors);
+        self.last(Off::SecondMoment, &mut state.moments[1][Side::User].factors);
+        self.last(Off::BiasMoment, &mut state.moments[1][Side::Item].bias);
         Ok(state)
     }
 

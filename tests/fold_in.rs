@@ -8,7 +8,7 @@ use place::{Place, stderr};
 use serde_json::{Value, json};
 use std::ops::ControlFlow;
 use wgmf::backend::Backend;
-use wgmf::core::{Factors, Ids, Loss, Options, Ratings, Side, Solver};
+use wgmf::core::{Factors, Ids, Loss, Options, Ratings, Side, SideFactors, Solver};
 use wgmf::cpu::Cpu;
 use wgmf::model::{Model, Seen};
 use wgmf::recommend::fold_in;
@@ -43,10 +43,10 @@ fn model(solver: &str, loss: Loss, k: usize, settings: Value) -> Model {
     };
     let factors = Factors {
         factors: k,
-        user_factors: array(USERS * k, true),
-        item_factors: array(ITEMS * k, true),
-        user_bias: array(USERS, biased),
-        item_bias: array(ITEMS, biased),
+        sides: [
+            SideFactors { factors: array(USERS * k, true), bias: array(USERS, biased) },
+            SideFactors { factors: array(ITEMS * k, true), bias: array(ITEMS, biased) },
+        ],
         global_mean: match (solver, loss) {
             ("ials", _) => 0.0,
             (_, Loss::Logistic) => 0.3,
@@ -134,8 +134,8 @@ impl<'a> Row<'a> {
     fn partner(&self, partner: u32) -> (Vec<f64>, f64) {
         let f = &self.model.factors;
         let (factors, bias) = match self.side {
-            Side::User => (f.item(partner), f.item_bias[partner as usize]),
-            Side::Item => (f.user(partner), f.user_bias[partner as usize]),
+            Side::User => (f.item(partner), f[Side::Item].bias[partner as usize]),
+            Side::Item => (f.user(partner), f[Side::User].bias[partner as usize]),
         };
         let one = if self.model.run.settings["bias"] == true { 1.0 } else { 0.0 };
         let row = factors.iter().map(|&q| f64::from(q)).chain([one]).collect();
@@ -373,8 +373,16 @@ fn a_training_user_gets_his_own_row_again() {
         let k = model.factors.factors;
         for side in [Side::User, Side::Item] {
             let (ids, factors, bias) = match side {
-                Side::User => (&model.users, &model.factors.user_factors, &model.factors.user_bias),
-                Side::Item => (&model.items, &model.factors.item_factors, &model.factors.item_bias),
+                Side::User => (
+                    &model.users,
+                    &model.factors[Side::User].factors,
+                    &model.factors[Side::User].bias,
+                ),
+                Side::Item => (
+                    &model.items,
+                    &model.factors[Side::Item].factors,
+                    &model.factors[Side::Item].bias,
+                ),
             };
             let folded = fold_in(&Cpu::new(), &model, side, ids, &ratings).unwrap();
             // The exact row, in f64, given the model's other side.
@@ -423,7 +431,8 @@ fn gradient_models_are_near_their_own_rows() {
             model.loss = loss;
         }
         let folded = fold_in(&Cpu::new(), &model, Side::User, &model.users, &ratings).unwrap();
-        let want: Vec<f64> = model.factors.user_factors.iter().map(|&x| f64::from(x)).collect();
+        let want: Vec<f64> =
+            model.factors[Side::User].factors.iter().map(|&x| f64::from(x)).collect();
         let gap = largest_gap(&folded.factors, &want);
         assert!(gap < 2e-3, "{loss:?}: {gap}");
     }
@@ -490,8 +499,8 @@ fn joining_grows_the_model_and_its_record() {
     assert_eq!(grown.factors.user(USERS as u32), &folded.factors[..3]);
     assert_eq!(grown.factors.user(1), &folded.factors[3..]);
     assert_eq!(grown.factors.user(0), before.factors.user(0));
-    assert_eq!(grown.factors.user_bias[1], folded.bias[1]);
-    assert_eq!(grown.factors.item_factors, before.factors.item_factors);
+    assert_eq!(grown.factors[Side::User].bias[1], folded.bias[1]);
+    assert_eq!(grown.factors[Side::Item].factors, before.factors[Side::Item].factors);
     assert_eq!(joined.items_of(USERS as u32), [2, 7]);
     assert_eq!(joined.values_of(USERS as u32), Some(&[3.0, 5.0][..]));
     assert_eq!(joined.items_of(1), [0, 5, 9]);

@@ -9,8 +9,7 @@ use fixture::bayes::{COUNT, ITEMS, K, USERS, bayes};
 use oracle::case::Draw;
 use oracle::gibbs::{Textbook, backward, cholesky, forward, inverse};
 use wgmf::backend::{Backend, Conditional, GibbsProblem};
-use wgmf::core::Popularity;
-use wgmf::core::{Factors, Ids, Ratings, RowPrior, RowRatings, Side};
+use wgmf::core::{Factors, Ids, Popularity, Ratings, RowPrior, RowRatings, Side};
 use wgmf::cpu::Cpu;
 use wgmf::math::random::{Purpose, Stream};
 use wgmf::model::{Model, Sample, Samples};
@@ -93,11 +92,11 @@ impl<'a> Row<'a> {
         let zeros = (vec![0.0; NEW.len() * start.factors], vec![0.0; NEW.len()]);
         let weights = match self.side {
             Side::User => {
-                (start.user_factors, start.user_bias) = zeros;
+                (start[Side::User].factors, start[Side::User].bias) = zeros;
                 vec![weight; NEW.len()]
             }
             Side::Item => {
-                (start.item_factors, start.item_bias) = zeros;
+                (start[Side::Item].factors, start[Side::Item].bias) = zeros;
                 self.sample.noise_weights[..USERS].to_vec()
             }
         };
@@ -140,7 +139,9 @@ impl<'a> Row<'a> {
         let own = self.ratings.iter().filter(|&(user, ..)| user as usize == self.row);
         let targets: Vec<f64> = own
             .map(|(_, item, value)| {
-                f64::from(value) - f64::from(f.global_mean) - f64::from(f.item_bias[item as usize])
+                f64::from(value)
+                    - f64::from(f.global_mean)
+                    - f64::from(f[Side::Item].bias[item as usize])
             })
             .collect();
         let squares: f64 = targets.iter().map(|t| t * t).sum();
@@ -303,12 +304,8 @@ fn narrowed(sample: &Sample) -> Sample {
         slope: ends(&prior.slope),
         precision: [ends(&prior.precision[..=K]), ends(&prior.precision[K * (K + 1)..])].concat(),
     };
-    let factors = Factors {
-        factors: 1,
-        user_factors: first(&f.user_factors),
-        item_factors: first(&f.item_factors),
-        ..f.clone()
-    };
+    let mut factors = Factors { factors: 1, ..f.clone() };
+    factors.sides.iter_mut().for_each(|side| side.factors = first(&side.factors));
     Sample { factors, priors: sample.priors.each_ref().map(prior), ..sample.clone() }
 }
 
@@ -356,8 +353,8 @@ impl Row<'_> {
         let own = self.ratings.iter().filter_map(|(user, item, value)| {
             let level = levels.iter().position(|&level| level == value).unwrap();
             let (row, (q, c)) = match self.side {
-                Side::User => (user, (f.item(item)[0], f.item_bias[item as usize])),
-                Side::Item => (item, (f.user(user)[0], f.user_bias[user as usize])),
+                Side::User => (user, (f.item(item)[0], f[Side::Item].bias[item as usize])),
+                Side::Item => (item, (f.user(user)[0], f[Side::User].bias[user as usize])),
             };
             (row as usize == self.row).then_some((f64::from(q), f64::from(c), level))
         });

@@ -4,6 +4,7 @@ mod place;
 
 use place::{Place, stderr, stdout};
 use serde_json::json;
+use wgmf::core::Side;
 use wgmf::model::{Model, Samples};
 
 const NEW: &str = "user,item,rating\n\
@@ -53,12 +54,12 @@ fn the_command_writes_a_whole_model() {
         assert!(stdout(&output).starts_with("2 users folded in from 3 ratings in "));
         let ((old, old_samples), (new, samples)) = (opened(&place, "m"), opened(&place, "m2"));
         assert_eq!(new.users.iter().skip(6).collect::<Vec<_>>(), ["gus", "hal"]);
-        assert_eq!(new.factors.user_factors[..18], old.factors.user_factors[..]);
+        assert_eq!(new.factors[Side::User].factors[..18], old.factors[Side::User].factors[..]);
         assert_eq!(new.run.data["folded_in_users"], 2);
         for (new, old) in samples.samples.iter().zip(&old_samples.samples) {
-            assert_eq!(new.factors.user_factors[..18], old.factors.user_factors[..]);
-            assert_eq!(new.factors.item_factors, old.factors.item_factors);
-            let drawn = new.factors.user_bias[6..].iter().all(|&b| b != 0.0);
+            assert_eq!(new.factors[Side::User].factors[..18], old.factors[Side::User].factors[..]);
+            assert_eq!(new.factors[Side::Item].factors, old.factors[Side::Item].factors);
+            let drawn = new.factors[Side::User].bias[6..].iter().all(|&b| b != 0.0);
             assert_eq!(drawn, !options.contains("--no-bias"));
             assert_eq!((new.noise_weights.len(), new.noise_weights[8]), (9, old.noise_weights[6]));
             let known = new.noise_weights[6..8].iter().all(|&a| a == 1.0);
@@ -90,7 +91,7 @@ fn items_and_updates_and_one_after_another() {
     assert_eq!((&facts["folded_in_items"], &facts["ratings"]), (&json!(1), &json!(2)));
     let ((old, _), (new, samples)) = (opened(&place, "m"), opened(&place, "m2"));
     assert_eq!(new.items.get("far"), Some(5));
-    assert_eq!(new.factors.user_factors, old.factors.user_factors);
+    assert_eq!(new.factors[Side::User].factors, old.factors[Side::User].factors);
     assert_eq!(samples.samples[0].noise_weights.len(), 7);
     // Users of the grown model have the new item's draws to go by.
     place.write("zoe.csv", "user,item,rating\nzoe,far,5\nann,far,1\nann,w,2\n");

@@ -183,8 +183,8 @@ fn new_rows_predict_as_trained_ones_and_the_old_keep_their_bits() {
         let of_means = error_of_means(&model.factors, &planted.test);
         let mut blurred = model.factors.clone();
         let rows = match side {
-            Side::User => &mut blurred.user_factors,
-            Side::Item => &mut blurred.item_factors,
+            Side::User => &mut blurred[Side::User].factors,
+            Side::Item => &mut blurred[Side::Item].factors,
         };
         let new = &mut rows[OLD * model.factors.factors..];
         for (at, to) in new.iter_mut().enumerate() {

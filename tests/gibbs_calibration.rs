@@ -7,7 +7,7 @@ use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};
 use rayon::prelude::*;
 use std::ops::ControlFlow;
-use wgmf::core::{Ids, Options, Ratings, Solver};
+use wgmf::core::{Ids, Options, Ratings, Side, Solver};
 use wgmf::cpu::Cpu;
 use wgmf::model::Samples;
 use wgmf::train::{Input, train};
@@ -97,9 +97,13 @@ fn probabilities(samples: &Samples, held_out: &Ratings) -> Vec<f64> {
             for sample in &samples.samples {
                 let f = &sample.factors;
                 let k = f.factors;
-                let (p, q) = (&f.user_factors[user * k..][..k], &f.item_factors[item * k..][..k]);
+                let (p, q) = (
+                    &f[Side::User].factors[user * k..][..k],
+                    &f[Side::Item].factors[item * k..][..k],
+                );
                 let product: f32 = p.iter().zip(q).map(|(p, q)| p * q).sum();
-                let mean = f.global_mean + f.user_bias[user] + f.item_bias[item] + product;
+                let mean =
+                    f.global_mean + f[Side::User].bias[user] + f[Side::Item].bias[item] + product;
                 let precision = sample.noise_precision * f64::from(sample.noise_weights[user]);
                 sum += cdf(f64::from(value - mean) * precision.sqrt());
             }

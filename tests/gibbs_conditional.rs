@@ -122,10 +122,10 @@ fn alike(rows: usize, bias: bool, block: usize) -> (GibbsCase, GibbsProblem) {
 fn rows(factors: &Factors) -> Vec<Vec<f64>> {
     let k = factors.factors;
     let row = |user: usize| {
-        let x = factors.user_factors[user * k..][..k].iter().copied();
-        x.chain([factors.user_bias[user]]).map(f64::from).collect()
+        let x = factors[Side::User].factors[user * k..][..k].iter().copied();
+        x.chain([factors[Side::User].bias[user]]).map(f64::from).collect()
     };
-    (0..factors.user_bias.len()).map(row).collect()
+    (0..factors[Side::User].bias.len()).map(row).collect()
 }
 
 /// The largest distance of the mean and of the covariance of `rows` from `N(a⁻¹ right, a⁻¹)`, in

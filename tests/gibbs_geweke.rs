@@ -16,7 +16,7 @@ use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 use wgmf::Result;
 use wgmf::backend::{Backend, GibbsPasses, GibbsProblem};
-use wgmf::core::{Factors, Ratings, RowRatings, Side};
+use wgmf::core::{Factors, Ratings, RowRatings, Side, SideFactors};
 use wgmf::cpu::Cpu;
 use wgmf::sampler::{Chain, Noise, NoisePrior, NormalWishart, Sampler};
 
@@ -130,10 +130,10 @@ impl Setting {
         let biases = |rows: &[Vec<f64>]| rows.iter().map(|z| z[k] as f32).collect();
         let start = Factors {
             factors: k,
-            user_factors: factors(&rows[0]),
-            item_factors: factors(&rows[1]),
-            user_bias: biases(&rows[0]),
-            item_bias: biases(&rows[1]),
+            sides: [
+                SideFactors { factors: factors(&rows[0]), bias: biases(&rows[0]) },
+                SideFactors { factors: factors(&rows[1]), bias: biases(&rows[1]) },
+            ],
             global_mean: self.design.mean as f32,
         };
         let weights = weights.iter().map(|&a| a as f32).collect();
@@ -153,8 +153,8 @@ impl Setting {
         World {
             priors: chain.priors.clone(),
             rows: [
-                rows(&factors.user_factors, &factors.user_bias),
-                rows(&factors.item_factors, &factors.item_bias),
+                rows(&factors[Side::User].factors, &factors[Side::User].bias),
+                rows(&factors[Side::Item].factors, &factors[Side::Item].bias),
             ],
             precision: chain.noise.precision,
             weights: chain.noise.weights.iter().map(|&a| f64::from(a)).collect(),

@@ -16,8 +16,7 @@ use wgmf::backend::{
     Backend, Candidates, Device, GibbsPasses, GibbsProblem, GradientPasses, GradientProblem,
     Ranker, RowPasses, RowProblem,
 };
-use wgmf::core::Popularity;
-use wgmf::core::{Ids, Options, Ratings, Solver};
+use wgmf::core::{Ids, Options, Popularity, Ratings, Side, Solver};
 use wgmf::cpu::Cpu;
 use wgmf::model::Sample;
 use wgmf::train::{Input, train};
@@ -247,7 +246,10 @@ fn sampled(backend: &dyn Backend, chains: usize) -> Vec<Vec<Vec<f64>>> {
         };
         World {
             priors: sample.priors.clone(),
-            rows: [rows(&f.user_factors, &f.user_bias), rows(&f.item_factors, &f.item_bias)],
+            rows: [
+                rows(&f[Side::User].factors, &f[Side::User].bias),
+                rows(&f[Side::Item].factors, &f[Side::Item].bias),
+            ],
             precision: sample.noise_precision,
             weights: sample.noise_weights.iter().map(|&a| f64::from(a)).collect(),
             shape: f64::NAN,

@@ -42,8 +42,8 @@ impl Golden {
     fn start(&self, plain: bool) -> Factors {
         let mut start = self.init.clone();
         if plain {
-            start.user_bias.fill(0.0);
-            start.item_bias.fill(0.0);
+            start[Side::User].bias.fill(0.0);
+            start[Side::Item].bias.fill(0.0);
         }
         start
     }
@@ -67,9 +67,12 @@ impl Golden {
 
     /// The arrays of `name`: what was got, and what is wanted; biases of a plain model must be zero.
     fn arrays<'a>(&self, name: &str, plain: bool, got: &'a Factors) -> Vec<Array<'a>> {
-        let mut arrays =
-            vec![("user_factors", &got.user_factors[..]), ("item_factors", &got.item_factors[..])];
-        let biases = [("user_bias", &got.user_bias[..]), ("item_bias", &got.item_bias[..])];
+        let mut arrays = vec![
+            ("user_factors", &got[Side::User].factors[..]),
+            ("item_factors", &got[Side::Item].factors[..]),
+        ];
+        let biases =
+            [("user_bias", &got[Side::User].bias[..]), ("item_bias", &got[Side::Item].bias[..])];
         if plain {
             for (array, got) in biases {
                 assert!(got.iter().all(|&b| b == 0.0), "{name}: {array} must stay zero");

@@ -5,7 +5,7 @@ mod common;
 use common::largest_gap;
 use std::ops::ControlFlow;
 use wgmf::backend::{Backend, ObjectiveSums, RowProblem, RowTerms};
-use wgmf::core::{Factors, Ratings, RowRatings, Side, SideRatings, UNKNOWN};
+use wgmf::core::{Factors, Ratings, RowRatings, Side, SideFactors, SideRatings, UNKNOWN};
 use wgmf::gpu::{Gpu, Sources, TightLimits};
 
 /// How far f32 may be from f64.
@@ -104,10 +104,16 @@ impl Case {
         let bias = if self.terms.bias { 1.0 } else { 0.0 };
         Factors {
             factors: self.factors,
-            user_factors: array(self.users * self.factors, scale),
-            item_factors: array(self.items * self.factors, scale),
-            user_bias: array(self.users, bias),
-            item_bias: array(self.items, bias),
+            sides: [
+                SideFactors {
+                    factors: array(self.users * self.factors, scale),
+                    bias: array(self.users, bias),
+                },
+                SideFactors {
+                    factors: array(self.items * self.factors, scale),
+                    bias: array(self.items, bias),
+                },
+            ],
             global_mean: self.mean(),
         }
     }
@@ -161,8 +167,8 @@ impl Plain {
         let wide = |values: &[f32]| values.iter().map(|&x| f64::from(x)).collect::<Vec<_>>();
         let rows = |values: &[f32]| values.chunks(of.factors).map(wide).collect();
         Self {
-            rows: [rows(&of.user_factors), rows(&of.item_factors)],
-            bias: [wide(&of.user_bias), wide(&of.item_bias)],
+            rows: [rows(&of[Side::User].factors), rows(&of[Side::Item].factors)],
+            bias: [wide(&of[Side::User].bias), wide(&of[Side::Item].bias)],
             mean: f64::from(of.global_mean),
         }
     }
@@ -338,7 +344,7 @@ fn all(_: usize) -> ControlFlow<()> {
 }
 
 fn arrays(of: &Factors) -> [&Vec<f32>; 4] {
-    [&of.user_factors, &of.item_factors, &of.user_bias, &of.item_bias]
+    [&of[Side::User].factors, &of[Side::Item].factors, &of[Side::User].bias, &of[Side::Item].bias]
 }
 
 /// The largest gap of a sweep's two half-sweeps, each from what the device had before it, and of the
@@ -599,8 +605,8 @@ fn a_block_of_all_factors_is_exact() {
     for _ in 0..400 {
         passes.solve(Side::User, &mut all).unwrap();
     }
-    let want: Vec<f64> = swept(&exact).user_factors.iter().map(|&x| f64::from(x)).collect();
-    let gap = largest_gap(&passes.factors().unwrap().user_factors, &want);
+    let want: Vec<f64> = swept(&exact)[Side::User].factors.iter().map(|&x| f64::from(x)).collect();
+    let gap = largest_gap(&passes.factors().unwrap()[Side::User].factors, &want);
     assert!(gap < TOLERANCE, "{gap}");
 }
 
@@ -636,13 +642,13 @@ fn a_watcher_breaks_off() {
     assert_eq!(seen, [done]);
     assert!(done > 0 && done < 6_000_000, "{done}");
     let got = passes.factors().unwrap();
-    let rows = got.user_factors.chunks(4).zip(start.user_factors.chunks(4));
+    let rows = got[Side::User].factors.chunks(4).zip(start[Side::User].factors.chunks(4));
     let moved = rows.filter(|(got, start)| got != start).count();
     assert!(moved > 0 && moved < 4000, "{moved} rows moved");
     // What was broken off can be done whole.
     assert_eq!(passes.solve(Side::User, &mut all).unwrap(), 6_000_000);
     let got = passes.factors().unwrap();
-    let rows = got.user_factors.chunks(4).zip(start.user_factors.chunks(4));
+    let rows = got[Side::User].factors.chunks(4).zip(start[Side::User].factors.chunks(4));
     assert!(rows.filter(|(got, start)| got == start).count() == 0);
 }
 
@@ -658,7 +664,11 @@ fn singular_rows_become_non_finite() {
         passes.solve(Side::User, &mut all).unwrap();
         let rows = passes.factors().unwrap();
         let lost = |row: &[f32]| row.iter().any(|x| !x.is_finite());
-        assert!(rows.user_factors.chunks(k).all(lost), "{k}: {:?}", &rows.user_factors[..k]);
+        assert!(
+            rows[Side::User].factors.chunks(k).all(lost),
+            "{k}: {:?}",
+            &rows[Side::User].factors[..k]
+        );
         assert!(!passes.objective().unwrap().total().is_finite());
     }
 }

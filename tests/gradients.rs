@@ -111,8 +111,8 @@ fn probed(backend: &dyn Backend, case: &Case) -> Vec<f64> {
     let mut all = Vec::new();
     for side in [Side::User, Side::Item] {
         let (x, bias) = match side {
-            Side::User => (&start.user_factors, &start.user_bias),
-            Side::Item => (&start.item_factors, &start.item_bias),
+            Side::User => (&start[Side::User].factors, &start[Side::User].bias),
+            Side::Item => (&start[Side::Item].factors, &start[Side::Item].bias),
         };
         let (sums, bias_sums) = match side == batches.lead_side {
             true => (&probe.lead, &probe.lead_bias),

@@ -8,7 +8,7 @@ use common::gpu_with;
 use oracle::gibbs_case::{GibbsCase, on};
 use oracle::latents::truncated;
 use wgmf::backend::{Backend, Conditional, GibbsProblem};
-use wgmf::core::{Factors, Ratings, RowPrior, RowRatings, Side};
+use wgmf::core::{Factors, Ratings, RowPrior, RowRatings, Side, SideFactors};
 use wgmf::cpu::Cpu;
 use wgmf::gpu::Sources;
 use wgmf::math::random::{OPEN, Purpose, Stream};
@@ -56,10 +56,10 @@ impl Single {
         };
         let start = Factors {
             factors: 1,
-            user_factors: self.means.clone(),
-            item_factors: vec![1.0; 503],
-            user_bias: vec![0.0; users],
-            item_bias: vec![0.0; 503],
+            sides: [
+                SideFactors { factors: self.means.clone(), bias: vec![0.0; users] },
+                SideFactors { factors: vec![1.0; 503], bias: vec![0.0; 503] },
+            ],
             global_mean: 0.0,
         };
         let problem = GibbsProblem {
@@ -86,7 +86,7 @@ impl Single {
         };
         let mut passes = backend.gibbs_passes(problem).unwrap();
         passes.draw(0, Side::User, &conditional, &mut on).unwrap();
-        passes.factors(0).unwrap().user_factors
+        passes.factors(0).unwrap()[Side::User].factors.clone()
     }
 
     /// How far the worst draw is from the inverse in f64, in units of what is allowed: 1e-4 of the
@@ -167,12 +167,12 @@ fn a_prediction_that_is_not_finite_is_not_repaired() {
         for broken in [f32::NAN, f32::INFINITY] {
             let mut problem = case.problem();
             let user = case.ratings.users[0] as usize;
-            problem.starts[0].user_factors[user * 6 + 2] = broken;
+            problem.starts[0][Side::User].factors[user * 6 + 2] = broken;
             let mut passes = backend.gibbs_passes(problem).unwrap();
             let given = case.given(Side::User);
             let conditional = case.conditional(&given, (0, 1), Side::User);
             passes.draw(0, Side::User, &conditional, &mut on).unwrap();
-            let drawn = passes.factors(0).unwrap().user_factors;
+            let drawn = passes.factors(0).unwrap()[Side::User].factors.clone();
             let name = backend.device().name;
             for (row, x) in drawn.chunks(6).enumerate() {
                 let finite = x.iter().all(|x| x.is_finite());

@@ -9,8 +9,8 @@ use rand_distr::{Distribution, StandardNormal};
 use std::ops::ControlFlow;
 use wgmf::backend::{Backend, Conditional, GibbsProblem};
 use wgmf::core::{
-    Factors, Ids, Likelihood, Options, Ratings, RowPrior, RowRatings, Settings, Side, Solver,
-    UNKNOWN,
+    Factors, Ids, Likelihood, Options, Ratings, RowPrior, RowRatings, Settings, Side, SideFactors,
+    Solver, UNKNOWN,
 };
 use wgmf::cpu::Cpu;
 use wgmf::math::gaussian::{cdf, density};
@@ -55,10 +55,10 @@ fn check_against_the_grid(backend: &dyn Backend, levels: [usize; 2], thresholds:
     };
     let start = Factors {
         factors: 1,
-        user_factors: vec![0.5; copies],
-        item_factors: vec![0.5; 2 * copies],
-        user_bias: vec![0.0; copies],
-        item_bias: vec![0.0; 2 * copies],
+        sides: [
+            SideFactors { factors: vec![0.5; copies], bias: vec![0.0; copies] },
+            SideFactors { factors: vec![0.5; 2 * copies], bias: vec![0.0; 2 * copies] },
+        ],
         global_mean: mean,
     };
     let mut passes = backend
@@ -89,7 +89,8 @@ fn check_against_the_grid(backend: &dyn Backend, levels: [usize; 2], thresholds:
             passes.draw(0, side, &conditional, &mut |_| ControlFlow::Continue(())).unwrap();
         }
     }
-    let Factors { user_factors: p, item_factors: q, .. } = passes.factors(0).unwrap();
+    let Factors { sides: [SideFactors { factors: p, .. }, SideFactors { factors: q, .. }], .. } =
+        passes.factors(0).unwrap();
     let figures =
         |p: f64, q: [f64; 2]| [p, p * p, q[0], q[1] * q[1], p * q[0], p * p * q[0] * q[1]];
     let mut drawn = vec![Vec::new(); 6];
@@ -184,10 +185,10 @@ fn check_every_path(backend: &dyn Backend) {
         };
         let start = Factors {
             factors: k,
-            user_factors: normal(users as usize * k),
-            item_factors: normal(items as usize * k),
-            user_bias: normal(users as usize),
-            item_bias: normal(items as usize),
+            sides: [
+                SideFactors { factors: normal(users as usize * k), bias: normal(users as usize) },
+                SideFactors { factors: normal(items as usize * k), bias: normal(items as usize) },
+            ],
             global_mean: 0.3,
         };
         let mut ratings = Ratings::default();
@@ -238,11 +239,13 @@ fn check_every_path(backend: &dyn Backend) {
         let (got, want) = (drawn(&ratings, true), drawn(&imputed, false));
         let gap =
             |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
-        let gaps =
-            [gap(&got.user_factors, &want.user_factors), gap(&got.user_bias, &want.user_bias)];
+        let gaps = [
+            gap(&got[Side::User].factors, &want[Side::User].factors),
+            gap(&got[Side::User].bias, &want[Side::User].bias),
+        ];
         // Scores of f32 against f64: roundings of numbers around 1.
         assert!(gaps.iter().all(|&gap| gap < 2e-4), "{k} factors, block {block}: {gaps:?}");
-        let moved = gap(&got.user_factors, &drawn(&ratings, false).user_factors);
+        let moved = gap(&got[Side::User].factors, &drawn(&ratings, false)[Side::User].factors);
         assert!(moved > 0.05, "the comparison tells nothing: {moved}");
     }
 }

@@ -7,7 +7,7 @@ mod oracle;
 use oracle::case::{Case, compare};
 use std::ops::ControlFlow;
 use wgmf::backend::{Backend, State, Visit};
-use wgmf::core::Optimizer;
+use wgmf::core::{Optimizer, Side};
 use wgmf::gpu::{Gpu, Sources, TightLimits};
 
 fn tight(binding_bytes: u64, workgroups: u32) -> Gpu {
@@ -36,7 +36,8 @@ fn hold(binding_bytes: u64, workgroups: u32, cases: Vec<Case>) {
         compare(&small, &case).unwrap();
         let (got, want) = (trained(&small, &case), trained(&full, &case));
         let pairs = |of: fn(&State) -> &Vec<f32>| of(&got).iter().zip(of(&want));
-        let both = pairs(|s| &s.factors.user_factors).chain(pairs(|s| &s.factors.item_factors));
+        let both = pairs(|s| &s.factors[Side::User].factors)
+            .chain(pairs(|s| &s.factors[Side::Item].factors));
         for (got, want) in both {
             let gap = common::gap(f64::from(*got), f64::from(*want), 0.1);
             assert!(gap < 1e-5, "{}: {got} instead of {want}", case.name);
@@ -138,7 +139,7 @@ fn small_devices_cut() {
     let rows = Case::new(1, 6000, 7000, 12_000);
     let chunks = Case::new(3, 90, 120, 3001).batches_of(50);
     let faults: [(&str, u64, u32, &Case, Pick, &str, &str); 4] = [
-        ("user tiles", 2048, 65_535, &tiles, |s| &mut s.error, "params.user_bias + ", ""),
+        ("user tiles", 2048, 65_535, &tiles, |s| &mut s.error, "params[Side::User].bias + ", ""),
         ("dispatches", 1 << 27, 64, &rows, |s| &mut s.step, "params.first_row + ", ""),
         (
             "segments",

@@ -6,6 +6,7 @@ use fixture::{NASTY, model, saved, seen};
 use safetensors::SafeTensors;
 use std::fs;
 use std::path::Path;
+use wgmf::core::Side;
 use wgmf::model::{Model, Seen, check_output};
 
 fn names(dir: &Path) -> Vec<String> {
@@ -58,7 +59,7 @@ fn the_safetensors_crate_reads_the_factors() {
     assert_eq!(file.len(), 5);
     let tensor = file.tensor("item_factors").unwrap();
     assert_eq!(tensor.shape(), [17, 5]);
-    assert_eq!(tensor.data(), bytemuck::cast_slice::<f32, u8>(&model.factors.item_factors));
+    assert_eq!(tensor.data(), bytemuck::cast_slice::<f32, u8>(&model.factors[Side::Item].factors));
     assert_eq!(file.tensor("global_mean").unwrap().data(), 3.25_f32.to_le_bytes());
 }
 
@@ -180,7 +181,7 @@ fn a_model_with_a_nan_or_ragged_arrays_is_not_saved() {
         assert_eq!(names(home.path()), ["m"]);
     };
     let mut nan = good.clone();
-    nan.factors.item_factors[5 * 2 + 1] = f32::NAN;
+    nan.factors[Side::Item].factors[5 * 2 + 1] = f32::NAN;
     refuse(&nan, "item factors of \"with \"quotes\"\"");
     let mut ragged = good.clone();
     ragged.user_ratings.pop();
@@ -247,7 +248,7 @@ fn random_damage_never_panics() {
             }
             fs::write(dir.join(name), &bad).unwrap();
             if let Ok(opened) = Model::open(&dir) {
-                assert!(opened.factors.user_factors.iter().all(|x| x.is_finite()));
+                assert!(opened.factors[Side::User].factors.iter().all(|x| x.is_finite()));
                 let _ = model.open_seen(&dir);
             }
         }

@@ -84,8 +84,8 @@ fn an_unknown_id_adds_its_prior() {
         for (side, user, item) in [(Side::User, UNKNOWN, 4), (Side::Item, 11, UNKNOWN)] {
             let (z, covariance) = stranger(&samples, s, side);
             let (partner, bias, weight) = match side {
-                Side::User => (f.item(4), f.item_bias[4], sample.noise_weights[USERS]),
-                Side::Item => (f.user(11), f.user_bias[11], sample.noise_weights[11]),
+                Side::User => (f.item(4), f[Side::Item].bias[4], sample.noise_weights[USERS]),
+                Side::Item => (f.user(11), f[Side::User].bias[11], sample.noise_weights[11]),
             };
             let x: Vec<f64> = partner.iter().map(|&x| f64::from(x)).chain([1.0]).collect();
             let mean = f64::from(f.global_mean)

@@ -38,8 +38,8 @@ fn lists_are_those_of_a_full_sort() {
         for item in (0..items.saturating_sub(3)).step_by(5) {
             let f = &mut model.factors;
             let row = f.item((item + 2) as u32).to_vec();
-            f.item_factors[item * k..][..k].copy_from_slice(&row);
-            f.item_bias[item] = f.item_bias[item + 2];
+            f[Side::Item].factors[item * k..][..k].copy_from_slice(&row);
+            f[Side::Item].bias[item] = f[Side::Item].bias[item + 2];
         }
         let record = Seen::new(&seen(&model), users, items).unwrap();
         let everyone: Vec<u32> = (0..users as u32).collect();
@@ -178,12 +178,12 @@ fn parts_add_up_to_the_score() {
         let mut model = model(users, items, k);
         (model.run.solver, model.run.settings) = (solver.into(), settings.clone());
         if solver == "ials" || settings["nonnegative"] == true || settings["bias"] == false {
-            model.factors.item_bias.fill(0.0);
-            model.factors.user_bias.fill(0.0);
+            model.factors[Side::Item].bias.fill(0.0);
+            model.factors[Side::User].bias.fill(0.0);
             model.factors.global_mean = if solver == "ials" { 0.0 } else { 0.5 };
         }
         if settings["nonnegative"] == true {
-            model.factors.item_factors.iter_mut().for_each(|x| *x = x.abs());
+            model.factors[Side::Item].factors.iter_mut().for_each(|x| *x = x.abs());
         }
         let ratings = seen(&model);
         let record = Seen::new(&ratings, users, items).unwrap();

@@ -34,8 +34,8 @@ fn expected(model: &Model, samples: &Samples, user: u32, item: u32) -> Vec<f64> 
     let clipped = model.run.settings["clip"] == json!(true);
     let one = |sample: &wgmf::model::Sample| {
         let f = &sample.factors;
-        let mut score = f64::from(f.global_mean) + f64::from(f.user_bias[user as usize]);
-        score += f64::from(f.item_bias[item as usize]);
+        let mut score = f64::from(f.global_mean) + f64::from(f[Side::User].bias[user as usize]);
+        score += f64::from(f[Side::Item].bias[item as usize]);
         for j in 0..f.factors {
             score += f64::from(f.user(user)[j]) * f64::from(f.item(item)[j]);
         }
@@ -302,7 +302,7 @@ fn likeness_is_the_mean_over_samples_whatever_their_turn() {
     // A sample whose factors have their signs changed says the same; the model's means would not.
     let before = of(&samples, Metric::Cosine, &Cpu::new());
     let f = &mut samples.samples[2].factors;
-    for x in f.user_factors.iter_mut().chain(&mut f.item_factors) {
+    for x in f.sides.iter_mut().flat_map(|side| &mut side.factors) {
         *x = -*x;
     }
     assert_eq!(of(&samples, Metric::Cosine, &Cpu::new()), before);

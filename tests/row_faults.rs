@@ -9,7 +9,7 @@ use std::ops::ControlFlow;
 use wgmf::Result;
 use wgmf::backend::{
     Backend, Candidates, Device, GibbsPasses, GibbsProblem, GradientPasses, GradientProblem,
-    Objective, Ranker, RowPasses, RowProblem,
+    ObjectiveSums, Ranker, RowPasses, RowProblem,
 };
 use wgmf::core::{Factors, Side};
 use wgmf::cpu::Cpu;
@@ -554,7 +554,7 @@ impl RowPasses for DistortedPasses<'_> {
         Ok(self.0.solve(side, watch)? - usize::from(self.1 == Off::Done))
     }
 
-    fn objective(&mut self) -> Result<Objective> {
+    fn objective(&mut self) -> Result<ObjectiveSums> {
         let mut objective = self.0.objective()?;
         objective.error *= self.times(Off::Error);
         objective.unobserved *= self.times(Off::Unobserved);
@@ -576,13 +576,13 @@ impl RowPasses for DistortedPasses<'_> {
 
     fn factors(&mut self) -> Result<Factors> {
         let mut factors = self.0.factors()?;
-        self.last(Off::UserFactor, &mut factors.user_factors);
-        self.last(Off::ItemFactor, &mut factors.item_factors);
-        self.last(Off::UserBias, &mut factors.user_bias);
-        self.last(Off::ItemBias, &mut factors.item_bias);
+        self.last(Off::UserFactor, &mut factors[Side::User].factors);
+        self.last(Off::ItemFactor, &mut factors[Side::Item].factors);
+        self.last(Off::UserBias, &mut factors[Side::User].bias);
+        self.last(Off::ItemBias, &mut factors[Side::Item].bias);
         self.last(Off::Mean, std::slice::from_mut(&mut factors.global_mean));
         if self.1 == Off::NotANumber {
-            factors.item_factors[0] = f32::NAN;
+            factors[Side::Item].factors[0] = f32::NAN;
         }
         Ok(factors)
     }

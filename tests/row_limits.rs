@@ -38,9 +38,9 @@ fn hold(binding_bytes: u64, workgroups: u32, cases: Vec<RowCase>) {
             continue;
         }
         for (got, want) in [
-            (&got.user_factors, &want.user_factors),
-            (&got.item_factors, &want.item_factors),
-            (&got.user_bias, &want.user_bias),
+            (&got[Side::User].factors, &want[Side::User].factors),
+            (&got[Side::Item].factors, &want[Side::Item].factors),
+            (&got[Side::User].bias, &want[Side::User].bias),
         ] {
             let gaps = got
                 .iter()

@@ -368,7 +368,7 @@ fn rests(backend: &dyn Backend) {
                 (0..turns).for_each(|_| solve(&mut *passes, Side::User));
                 let factors = passes.factors().unwrap();
                 // Some are at the bound, some are not.
-                let zeros = factors.user_factors.iter().filter(|&&x| x == 0.0).count();
+                let zeros = factors[Side::User].factors.iter().filter(|&&x| x == 0.0).count();
                 assert!(k < 8 || zeros > 0 && zeros < 29 * k, "{}: {zeros} zeros", case.name);
                 case.oracle().distance(&Model::from(&factors), Side::User)
             };
@@ -394,9 +394,9 @@ fn whole_blocks(backend: &dyn Backend) {
             solve(&mut *other, side);
         }
         let want = want.items.factors.concat();
-        let gap = largest_gap(&passes.factors().unwrap().item_factors, &want);
+        let gap = largest_gap(&passes.factors().unwrap()[Side::Item].factors, &want);
         assert!(gap < TOLERANCE, "{}: off by {gap:.1e}", case.name);
-        let gap = largest_gap(&other.factors().unwrap().item_factors, &want);
+        let gap = largest_gap(&other.factors().unwrap()[Side::Item].factors, &want);
         assert!(gap > 100.0 * TOLERANCE, "{}: blocks of 8 end within {gap:.1e}", case.name);
     }
 }
@@ -421,8 +421,8 @@ fn sweeps(backend: &dyn Backend) {
         }
         let got = passes.factors().unwrap();
         for (array, got, want) in [
-            ("user factors", &got.user_factors, oracle.users.factors.concat()),
-            ("item factors", &got.item_factors, oracle.items.factors.concat()),
+            ("user factors", &got[Side::User].factors, oracle.users.factors.concat()),
+            ("item factors", &got[Side::Item].factors, oracle.items.factors.concat()),
         ] {
             let far = largest_gap(got, &want);
             assert!(far < 10.0 * TOLERANCE, "{}: {array} off by {far:.1e}", case.name);
@@ -451,12 +451,13 @@ fn broken_off(backend: &dyn Backend) {
     let done = passes.solve(Side::User, &mut |_| ControlFlow::Break(())).unwrap();
     assert!(!cut || done < all, "{done} ratings done");
     let got = passes.factors().unwrap();
-    assert_eq!(got.item_factors, start.item_factors);
+    assert_eq!(got[Side::Item].factors, start[Side::Item].factors);
     let (mut old, mut new) = (0, 0);
     for row in 0..300 {
         let same = |other: &Factors| {
             let at = row as usize;
-            got.user(row) == other.user(row) && got.user_bias[at] == other.user_bias[at]
+            got.user(row) == other.user(row)
+                && got[Side::User].bias[at] == other[Side::User].bias[at]
         };
         match (same(&start), same(&solved)) {
             (true, false) => old += 1,
@@ -487,8 +488,8 @@ fn keeps(backend: &dyn Backend) {
 
 fn is_finite(factors: &Factors, side: Side) -> Vec<bool> {
     let rows = match side {
-        Side::User => &factors.user_factors,
-        Side::Item => &factors.item_factors,
+        Side::User => &factors[Side::User].factors,
+        Side::Item => &factors[Side::Item].factors,
     };
     rows.chunks(factors.factors).map(|row| row.iter().all(|x| x.is_finite())).collect()
 }
@@ -505,10 +506,10 @@ fn singular_rows(backend: &dyn Backend) {
         let zero = 3;
         if what == "implicit" {
             // The Gram matrix loses a dimension.
-            problem.start.item_factors.chunks_mut(5).for_each(|row| row[4] = 0.0);
+            problem.start[Side::Item].factors.chunks_mut(5).for_each(|row| row[4] = 0.0);
         } else {
             let partner = case.ratings.items[0] as usize;
-            problem.start.item_factors[partner * 5..][..5].fill(0.0);
+            problem.start[Side::Item].factors[partner * 5..][..5].fill(0.0);
             // A user who rated that item alone.
             let ratings = &mut problem.ratings.users;
             let at = ratings.positions(zero);
@@ -531,7 +532,7 @@ fn overflow(backend: &dyn Backend) {
     let row = case.ratings.users[12_345] as usize;
     for (what, value) in [("infinity", f32::INFINITY), ("NaN", f32::NAN)] {
         let mut problem = case.problem();
-        problem.start.user_factors[row * 3 + 1] = value;
+        problem.start[Side::User].factors[row * 3 + 1] = value;
         let mut passes = backend.row_passes(problem).unwrap();
         let objective = passes.objective().unwrap();
         assert!(!objective.error.is_finite(), "{what}: error {}", objective.error);
@@ -545,7 +546,7 @@ fn overflow(backend: &dyn Backend) {
     }
     let row = case.test.users[23_456] as usize;
     let mut problem = case.problem();
-    problem.start.user_factors[row * 3] = f32::NAN;
+    problem.start[Side::User].factors[row * 3] = f32::NAN;
     let loss = backend.row_passes(problem).unwrap().test_loss().unwrap();
     assert!(!loss.is_finite(), "held-out error {loss}");
 }

@@ -27,11 +27,11 @@ fn score(metric: Metric, a: &[f32], b: &[f32]) -> f64 {
 fn lists_are_those_of_all_pairs() {
     let mut model = model(31, 200, 6);
     // A row of zeros, a row twice as long as another, and two that are equal.
-    model.factors.item_factors[3 * 6..4 * 6].fill(0.0);
+    model.factors[Side::Item].factors[3 * 6..4 * 6].fill(0.0);
     let row: Vec<f32> = model.factors.item(10).to_vec();
     let twice: Vec<f32> = row.iter().map(|x| 2.0 * x).collect();
-    model.factors.item_factors[20 * 6..21 * 6].copy_from_slice(&twice);
-    model.factors.item_factors[30 * 6..31 * 6].copy_from_slice(&row);
+    model.factors[Side::Item].factors[20 * 6..21 * 6].copy_from_slice(&twice);
+    model.factors[Side::Item].factors[30 * 6..31 * 6].copy_from_slice(&row);
     for side in [Side::Item, Side::User] {
         let count = if side == Side::Item { 200 } else { 31 };
         let factors = |row: u32| match side {

@@ -9,6 +9,7 @@ use serde_json::Value;
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::Duration;
+use wgmf::core::Side;
 use wgmf::model::Model;
 
 const SOLVERS: [&str; 3] = ["sgd", "adagrad", "adam"];
@@ -162,10 +163,12 @@ fn biases_and_mean_can_be_left_out() {
     place.ok("train plays.csv --model no-mean --no-mean --epochs 2");
     let open = |name: &str| Model::open(place.path(name)).unwrap().factors;
     let (with, no_bias, no_mean) = (open("with"), open("no-bias"), open("no-mean"));
-    assert!(with.user_bias.iter().any(|&b| b != 0.0) && (3.0..4.0).contains(&with.global_mean));
-    assert!(no_bias.user_bias.iter().chain(&no_bias.item_bias).all(|&b| b == 0.0));
+    assert!(
+        with[Side::User].bias.iter().any(|&b| b != 0.0) && (3.0..4.0).contains(&with.global_mean)
+    );
+    assert!(no_bias[Side::User].bias.iter().chain(&no_bias[Side::Item].bias).all(|&b| b == 0.0));
     assert!(no_bias.global_mean == with.global_mean);
-    assert!(no_mean.global_mean == 0.0 && no_mean.user_bias.iter().any(|&b| b != 0.0));
+    assert!(no_mean.global_mean == 0.0 && no_mean[Side::User].bias.iter().any(|&b| b != 0.0));
 }
 
 #[test]
@@ -176,8 +179,8 @@ fn any_number_of_factors() {
         for k in [1, 5, 1024] {
             place.ok(&format!("train stars.csv --model m --force --factors {k} {backend}"));
             let factors = Model::open(place.path("m")).unwrap().factors;
-            assert_eq!((factors.factors, factors.user_factors.len()), (k, 6 * k));
-            assert!(factors.user_factors.iter().any(|&x| x != 0.0));
+            assert_eq!((factors.factors, factors[Side::User].factors.len()), (k, 6 * k));
+            assert!(factors[Side::User].factors.iter().any(|&x| x != 0.0));
         }
     }
 }
@@ -336,10 +339,10 @@ fn a_start_from_files_reaches_the_golden_factors() {
     ));
     let factors = Model::open(place.path("m")).unwrap().factors;
     for (name, got) in [
-        ("user_factors", &factors.user_factors),
-        ("item_factors", &factors.item_factors),
-        ("user_bias", &factors.user_bias),
-        ("item_bias", &factors.item_bias),
+        ("user_factors", &factors[Side::User].factors),
+        ("item_factors", &factors[Side::Item].factors),
+        ("user_bias", &factors[Side::User].bias),
+        ("item_bias", &factors[Side::Item].bias),
     ] {
         let gap = largest_gap(got, &read_npy(&golden.join("sgd").join(format!("{name}.npy"))));
         assert!(gap < 1e-4, "{name} is off by {gap:.2e}");

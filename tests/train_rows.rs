@@ -4,6 +4,7 @@ mod place;
 
 use place::{Place, stderr};
 use serde_json::Value;
+use wgmf::core::Side;
 
 fn number(value: &Value, key: &str) -> f64 {
     value[key].as_f64().unwrap_or_else(|| panic!("no number {key} in {value}"))
@@ -135,10 +136,10 @@ fn nonnegative_factors_are() {
         ));
         let model = wgmf::model::Model::open(place.path(solver)).unwrap();
         let f = &model.factors;
-        let factors = || f.user_factors.iter().chain(&f.item_factors);
+        let factors = || f[Side::User].factors.iter().chain(&f[Side::Item].factors);
         assert!(factors().all(|&x| x >= 0.0), "{solver}");
         assert!(factors().any(|&x| x == 0.0) && factors().any(|&x| x > 0.1), "{solver}");
-        assert!(f.user_bias.iter().all(|&b| b == 0.0) && f.global_mean == 0.0, "{solver}");
+        assert!(f[Side::User].bias.iter().all(|&b| b == 0.0) && f.global_mean == 0.0, "{solver}");
     }
 }
 

@@ -8,7 +8,7 @@ use oracle::case::{Case, Draw, TOLERANCE, compare};
 use oracle::{Model, Training, Weights, loss_sum, step_size, triples};
 use std::ops::ControlFlow;
 use wgmf::backend::{Backend, Visit};
-use wgmf::core::{Factors, Ids, Optimizer, Options};
+use wgmf::core::{Factors, Ids, Optimizer, Options, Side};
 use wgmf::cpu::Cpu;
 use wgmf::train::{Input, train};
 
@@ -236,10 +236,10 @@ fn oracle_of(case: &Case, start: &Factors) -> (Training, Weights) {
 
 fn assert_factors(what: &str, got: &Factors, want: &Model) {
     for (array, got, want) in [
-        ("user factors", &got.user_factors, want.users.factors.concat()),
-        ("item factors", &got.item_factors, want.items.factors.concat()),
-        ("user biases", &got.user_bias, want.users.bias.clone()),
-        ("item biases", &got.item_bias, want.items.bias.clone()),
+        ("user factors", &got[Side::User].factors, want.users.factors.concat()),
+        ("item factors", &got[Side::Item].factors, want.items.factors.concat()),
+        ("user biases", &got[Side::User].bias, want.users.bias.clone()),
+        ("item biases", &got[Side::Item].bias, want.items.bias.clone()),
     ] {
         let gap = largest_gap(got, &want);
         assert!(gap < TOLERANCE, "{what}: {array} off by {gap:.1e}");
@@ -353,7 +353,7 @@ fn a_single_overflow_is_reported(backend: &dyn Backend) {
     let row = case.ratings.users[12_345] as usize;
     for (what, value) in [("overflow", 1e30), ("infinity", f32::INFINITY), ("NaN", f32::NAN)] {
         let mut problem = case.problem();
-        problem.start.factors.user_factors[row * 3 + 1] = value;
+        problem.start.factors[Side::User].factors[row * 3 + 1] = value;
         let mut passes = backend.gradient_passes(problem).unwrap();
         let visits = [Visit { batch: 0, rate: 0.0 }];
         let sums = passes.epoch(&visits, &mut |_| ControlFlow::Continue(())).unwrap();
@@ -361,7 +361,7 @@ fn a_single_overflow_is_reported(backend: &dyn Backend) {
     }
     let row = case.test.users[23_456] as usize;
     let mut problem = case.problem();
-    problem.start.factors.user_factors[row * 3] = f32::NAN;
+    problem.start.factors[Side::User].factors[row * 3] = f32::NAN;
     let loss = backend.gradient_passes(problem).unwrap().test_loss().unwrap();
     assert!(!loss.is_finite(), "held-out loss {loss}");
 }

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 use std::io::{self, Write};
 use std::path::PathBuf;
 use wgmf::Result;
-use wgmf::core::Loss;
+use wgmf::core::{Loss, Side};
 use wgmf::model::{EpochRecord, Model};
 use wgmf::predict::Unit;
 
@@ -178,7 +178,7 @@ fn ratings(model: &Model) -> u64 {
 
 fn has_biases(model: &Model) -> bool {
     let f = &model.factors;
-    f.user_bias.iter().chain(&f.item_bias).any(|&b| b != 0.0)
+    f[Side::User].bias.iter().chain(&f[Side::Item].bias).any(|&b| b != 0.0)
 }
 
 /// `key value, key value, ...`, without what is not set.

@@ -146,7 +146,7 @@ pub fn run(args: &Args, dir: &Path, model: &Model, test: &Test, json: bool) -> R
     let mut rankings = vec![("model", "model", by_model)];
     if args.baselines {
         rankings.push(("popularity", "popularity", RankBy::Popularity));
-        if model.factors.item_bias.iter().any(|&bias| bias != 0.0) {
+        if model.factors[Side::Item].bias.iter().any(|&bias| bias != 0.0) {
             rankings.push(("item_bias", "item bias", RankBy::ItemBias));
         }
     }

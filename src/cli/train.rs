@@ -243,8 +243,8 @@ impl Args {
             )));
         }
         if !settings.bias {
-            init.user_bias.fill(0.0);
-            init.item_bias.fill(0.0);
+            init[Side::User].bias.fill(0.0);
+            init[Side::Item].bias.fill(0.0);
         }
         Ok(Some(init))
     }

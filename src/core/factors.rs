@@ -1,45 +1,73 @@
 //! The embeddings themselves.
 
 use super::side::Side;
+use std::ops::{Index, IndexMut};
 
 /// The parameters of `r̂(u,i) = μ + b_u + c_i + p_u · q_i`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Factors {
     /// Number of factors `k` (the latent dimensionality).
     pub factors: usize,
-    /// `p`: (users, factors), row-major.
-    pub user_factors: Vec<f32>,
-    /// `q`: (items, factors), row-major.
-    pub item_factors: Vec<f32>,
-    /// `b`: (users); zeros for a model without biases.
-    pub user_bias: Vec<f32>,
-    /// `c`: (items); zeros for a model without biases.
-    pub item_bias: Vec<f32>,
+    /// The users' rows, then the items': `factors[Side::User]`.
+    pub sides: [SideFactors; 2],
     /// `μ`: the mean training rating (for logistic loss the training log-odds); 0 without a mean.
     pub global_mean: f32,
+}
+
+/// One side's parameters.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct SideFactors {
+    /// `p` or `q`: (rows, factors), row-major.
+    pub factors: Vec<f32>,
+    /// `b` or `c`: (rows); zeros for a model without biases.
+    pub bias: Vec<f32>,
+}
+
+impl SideFactors {
+    /// Zeros.
+    pub fn zeros(rows: usize, factors: usize) -> Self {
+        Self { factors: vec![0.0; rows * factors], bias: vec![0.0; rows] }
+    }
+
+    /// How many rows there are.
+    pub fn rows(&self) -> usize {
+        self.bias.len()
+    }
+}
+
+impl Index<Side> for Factors {
+    type Output = SideFactors;
+
+    fn index(&self, side: Side) -> &SideFactors {
+        &self.sides[side.index()]
+    }
+}
+
+impl IndexMut<Side> for Factors {
+    fn index_mut(&mut self, side: Side) -> &mut SideFactors {
+        &mut self.sides[side.index()]
+    }
 }
 
 impl Factors {
     /// Number of users.
     pub fn users(&self) -> usize {
-        self.user_bias.len()
+        self[Side::User].bias.len()
     }
 
     /// Number of items.
     pub fn items(&self) -> usize {
-        self.item_bias.len()
+        self[Side::Item].bias.len()
     }
 
     /// The factors of a user: (factors).
     pub fn user(&self, user: u32) -> &[f32] {
-        let k = self.factors;
-        &self.user_factors[user as usize * k..][..k]
+        self.row(Side::User, user)
     }
 
     /// The factors of an item: (factors).
     pub fn item(&self, item: u32) -> &[f32] {
-        let k = self.factors;
-        &self.item_factors[item as usize * k..][..k]
+        self.row(Side::Item, item)
     }
 
     /// The score `r̂` of a pair, in the unit of the transformed training ratings (for logistic loss
@@ -49,10 +77,10 @@ impl Factors {
         use crate::core::UNKNOWN;
         let mut score = f64::from(self.global_mean);
         if user != UNKNOWN {
-            score += f64::from(self.user_bias[user as usize]);
+            score += f64::from(self[Side::User].bias[user as usize]);
         }
         if item != UNKNOWN {
-            score += f64::from(self.item_bias[item as usize]);
+            score += f64::from(self[Side::Item].bias[item as usize]);
         }
         if user != UNKNOWN && item != UNKNOWN {
             let pairs = self.user(user).iter().zip(self.item(item));
@@ -64,7 +92,12 @@ impl Factors {
     /// A checksum of every number: what tells one model's factors from another's.
     pub fn checksum(&self) -> u32 {
         let mut sum = flate2::Crc::new();
-        let arrays = [&self.user_factors, &self.item_factors, &self.user_bias, &self.item_bias];
+        let arrays = [
+            &self[Side::User].factors,
+            &self[Side::Item].factors,
+            &self[Side::User].bias,
+            &self[Side::Item].bias,
+        ];
         for array in arrays {
             // By parts: the sum counts its bytes in 32 bits.
             array.chunks(1 << 24).for_each(|part| sum.update(bytemuck::cast_slice(part)));
@@ -75,18 +108,12 @@ impl Factors {
 
     /// A side's factors, (rows, factors), and biases, (rows).
     pub fn side(&self, side: Side) -> (&[f32], &[f32]) {
-        match side {
-            Side::User => (&self.user_factors, &self.user_bias),
-            Side::Item => (&self.item_factors, &self.item_bias),
-        }
+        (&self[side].factors, &self[side].bias)
     }
 
-    /// The same, to be changed.
-    pub(crate) fn side_mut(&mut self, side: Side) -> (&mut Vec<f32>, &mut Vec<f32>) {
-        match side {
-            Side::User => (&mut self.user_factors, &mut self.user_bias),
-            Side::Item => (&mut self.item_factors, &mut self.item_bias),
-        }
+    /// A row of a side: (factors).
+    pub fn row(&self, side: Side, row: u32) -> &[f32] {
+        &self[side].factors[row as usize * self.factors..][..self.factors]
     }
 
     /// Makes `factors`, (rows, factors), and `bias`, (rows), the rows `at` of a side, which then has
@@ -100,7 +127,7 @@ impl Factors {
         bias: &[f32],
     ) {
         let k = self.factors;
-        let (to, to_bias) = self.side_mut(side);
+        let SideFactors { factors: to, bias: to_bias } = &mut self[side];
         to.resize(count * k, 0.0);
         to_bias.resize(count, 0.0);
         for (from, &row) in at.iter().enumerate() {
@@ -121,6 +148,6 @@ impl Factors {
     /// Whether every number is finite.
     pub fn is_finite(&self) -> bool {
         self.global_mean.is_finite()
-            && [Side::User, Side::Item].iter().all(|&s| self.first_non_finite(s).is_none())
+            && Side::BOTH.iter().all(|&side| self.first_non_finite(side).is_none())
     }
 }

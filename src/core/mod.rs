@@ -17,7 +17,7 @@ mod target;
 mod transform;
 
 pub use batches::{Batches, SideIndex};
-pub use factors::Factors;
+pub use factors::{Factors, SideFactors};
 pub use ids::Ids;
 pub(crate) use ids::{long_hash, short_hash};
 pub use levels::Levels;

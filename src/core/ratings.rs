@@ -32,6 +32,22 @@ impl Ratings {
         self.users.iter().zip(&self.items).zip(&self.values).map(|((&u, &i), &r)| (u, i, r))
     }
 
+    /// The index of each rating's row on a side.
+    pub fn rows(&self, side: Side) -> &[u32] {
+        match side {
+            Side::User => &self.users,
+            Side::Item => &self.items,
+        }
+    }
+
+    /// The same, to be changed.
+    pub(crate) fn rows_mut(&mut self, side: Side) -> &mut [u32] {
+        match side {
+            Side::User => &mut self.users,
+            Side::Item => &mut self.items,
+        }
+    }
+
     /// The standard deviation of the ratings (population form), summed in f64; 0 for no ratings.
     pub fn deviation(&self) -> f64 {
         let mean = self.mean();
@@ -53,12 +69,8 @@ impl Ratings {
     /// # Panics
     /// If an index of that side is `rows` or more.
     pub fn counts(&self, side: Side, rows: usize) -> Vec<u32> {
-        let indices = match side {
-            Side::User => &self.users,
-            Side::Item => &self.items,
-        };
         let mut counts = vec![0; rows];
-        indices.iter().for_each(|&row| counts[row as usize] += 1);
+        self.rows(side).iter().for_each(|&row| counts[row as usize] += 1);
         counts
     }
 

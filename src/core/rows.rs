@@ -34,10 +34,7 @@ impl SideRatings {
     }
 
     fn new(ratings: &Ratings, weights: &[f32], side: Side, rows: usize) -> Self {
-        let (own, partner) = match side {
-            Side::User => (&ratings.users, &ratings.items),
-            Side::Item => (&ratings.items, &ratings.users),
-        };
+        let (own, partner) = (ratings.rows(side), ratings.rows(side.partner()));
         let mut starts = vec![0; rows + 1];
         for &row in own {
             starts[row as usize + 1] += 1;

@@ -10,6 +10,9 @@ pub enum Side {
 }
 
 impl Side {
+    /// Users, then items.
+    pub const BOTH: [Side; 2] = [Side::User, Side::Item];
+
     /// The other side.
     pub fn partner(self) -> Side {
         match self {
@@ -23,6 +26,14 @@ impl Side {
         match self {
             Side::User => 0,
             Side::Item => 1,
+        }
+    }
+
+    /// What is of this side and what is of the other, users' first; and the other way round.
+    pub fn users_first<T>(self, own: T, partner: T) -> (T, T) {
+        match self {
+            Side::User => (own, partner),
+            Side::Item => (partner, own),
         }
     }
 

@@ -3,7 +3,7 @@
 use super::Cpu;
 use crate::Result;
 use crate::backend::{Conditional, GibbsPasses, GibbsProblem, Moments, RowTerms};
-use crate::core::{Factors, Ratings, RowRatings, Side, UNKNOWN};
+use crate::core::{Factors, Ratings, RowRatings, Side, SideFactors, UNKNOWN};
 use crate::cpu::kernels::draw::Draw;
 use crate::cpu::kernels::gram::dot;
 use crate::cpu::kernels::latent::Latents;
@@ -193,10 +193,10 @@ impl GibbsPasses for Gibbs {
         let (item_factors, item_bias) = items.unpadded(self.factors);
         Ok(Factors {
             factors: self.factors,
-            user_factors,
-            item_factors,
-            user_bias,
-            item_bias,
+            sides: [
+                SideFactors { factors: user_factors, bias: user_bias },
+                SideFactors { factors: item_factors, bias: item_bias },
+            ],
             global_mean: self.mean,
         })
     }

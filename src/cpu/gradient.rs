@@ -6,7 +6,7 @@ use crate::Result;
 use crate::backend::{
     EpochSums, GradientPasses, GradientProblem, Probe, State, Terms, Visit, nothing_kept,
 };
-use crate::core::{Batches, Factors, Side, SideIndex};
+use crate::core::{Batches, Factors, Side, SideFactors, SideIndex};
 use crate::cpu::kernels::gradient::gradient;
 use crate::cpu::kernels::residual::residual;
 use crate::cpu::kernels::step::{Update, step};
@@ -469,10 +469,10 @@ fn logical(users: &Rows, items: &Rows, like: &Factors) -> Factors {
     let (item_factors, item_bias) = items.unpadded(like.factors);
     Factors {
         factors: like.factors,
-        user_factors,
-        item_factors,
-        user_bias,
-        item_bias,
+        sides: [
+            SideFactors { factors: user_factors, bias: user_bias },
+            SideFactors { factors: item_factors, bias: item_bias },
+        ],
         global_mean: like.global_mean,
     }
 }

@@ -4,7 +4,7 @@ use super::judged::Judged;
 use super::sum::sum;
 use crate::Result;
 use crate::backend::{Backend, Candidates};
-use crate::core::{Factors, Ratings};
+use crate::core::{Factors, Ratings, Side};
 use crate::model::Seen;
 use crate::recommend::ExactRanker;
 
@@ -48,8 +48,8 @@ pub fn held_out_ranking(
     }
     let candidates = Candidates {
         factors: factors.factors,
-        rows: &factors.item_factors,
-        bias: &factors.item_bias,
+        rows: &factors[Side::Item].factors,
+        bias: &factors[Side::Item].bias,
     };
     let mut ranker = ExactRanker::new(backend, candidates)?;
     let mut metrics = Vec::with_capacity(users);

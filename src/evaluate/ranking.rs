@@ -5,7 +5,7 @@ use super::held_out::discount;
 use super::judged::Judged;
 use super::one_order::OneOrder;
 use crate::backend::Backend;
-use crate::core::{Ratings, UNKNOWN};
+use crate::core::{Ratings, Side, UNKNOWN};
 use crate::model::{Model, Seen};
 use crate::predict::Predictive;
 use crate::recommend::{Catalogue, CatalogueRanker, Criterion, Scored};
@@ -251,7 +251,7 @@ pub fn ranking_metrics(
     };
     let alike = |&item: &u32| match by {
         RankBy::Popularity => model.item_ratings[item as usize] as f32,
-        _ => model.factors.item_bias[item as usize],
+        _ => model.factors[Side::Item].bias[item as usize],
     };
     let mut lister = match &catalogue {
         Some(catalogue) => Lister::Each(catalogue.ranker(backend)?),

@@ -1,7 +1,7 @@
 //! The model directory: factors, ids, training pairs and the record of the run, in open formats.
 
 use super::{RunRecord, Samples, Seen, id_file};
-use crate::core::{Factors, Ids, Loss, Ratings, Solver, Transform, UNKNOWN};
+use crate::core::{Factors, Ids, Loss, Ratings, Side, SideFactors, Solver, Transform, UNKNOWN};
 use crate::files::{AGAIN, Kind, Tensor, TensorFile, tensors, whole, write_file};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
@@ -101,6 +101,21 @@ impl Model {
         Ok(model)
     }
 
+    /// The ids of a side's rows.
+    pub fn ids(&self, side: Side) -> &Ids {
+        match side {
+            Side::User => &self.users,
+            Side::Item => &self.items,
+        }
+    }
+
+    pub(crate) fn ids_mut(&mut self, side: Side) -> &mut Ids {
+        match side {
+            Side::User => &mut self.users,
+            Side::Item => &mut self.items,
+        }
+    }
+
     /// Writes the model to `dir`, with the (transformed) ratings it was trained on. All or nothing:
     /// the files are written beside, then renamed; what was in `dir` stays until then, and for good
     /// on a failure.
@@ -194,8 +209,8 @@ impl Model {
     fn check(&self) -> Result<(), String> {
         let f = &self.factors;
         let sides = [
-            ("user", &f.user_factors, &f.user_bias, &self.users, &self.user_ratings),
-            ("item", &f.item_factors, &f.item_bias, &self.items, &self.item_ratings),
+            ("user", &f[Side::User].factors, &f[Side::User].bias, &self.users, &self.user_ratings),
+            ("item", &f[Side::Item].factors, &f[Side::Item].bias, &self.items, &self.item_ratings),
         ];
         for (side, factors, bias, ids, ratings) in sides {
             let rows = bias.len();
@@ -221,10 +236,10 @@ impl Model {
             return Err("the mean is not finite".into());
         }
         let arrays = [
-            ("user factors", &f.user_factors, f.factors, &self.users),
-            ("item factors", &f.item_factors, f.factors, &self.items),
-            ("user bias", &f.user_bias, 1, &self.users),
-            ("item bias", &f.item_bias, 1, &self.items),
+            ("user factors", &f[Side::User].factors, f.factors, &self.users),
+            ("item factors", &f[Side::Item].factors, f.factors, &self.items),
+            ("user bias", &f[Side::User].bias, 1, &self.users),
+            ("item bias", &f[Side::Item].bias, 1, &self.items),
         ];
         for (what, array, width, ids) in arrays {
             if let Some(at) = array.iter().position(|x| !x.is_finite()) {
@@ -240,10 +255,10 @@ impl Model {
 pub(super) fn write_factors(path: &Path, f: &Factors) -> Result<()> {
     let (users, items, k) = (f.users(), f.items(), f.factors);
     let list = vec![
-        Tensor::new("user_factors", &[users, k], &f.user_factors),
-        Tensor::new("item_factors", &[items, k], &f.item_factors),
-        Tensor::new("user_bias", &[users], &f.user_bias),
-        Tensor::new("item_bias", &[items], &f.item_bias),
+        Tensor::new("user_factors", &[users, k], &f[Side::User].factors),
+        Tensor::new("item_factors", &[items, k], &f[Side::Item].factors),
+        Tensor::new("user_bias", &[users], &f[Side::User].bias),
+        Tensor::new("item_bias", &[items], &f[Side::Item].bias),
         Tensor::new("global_mean", &[1], std::slice::from_ref(&f.global_mean)),
     ];
     tensors::write(path, list)
@@ -256,10 +271,16 @@ fn read_factors(path: &Path) -> Result<Factors> {
     let mean = file.read("global_mean", &[1])?;
     Ok(Factors {
         factors: k,
-        user_factors: file.read("user_factors", &[users, k])?,
-        item_factors: file.read("item_factors", &[items, k])?,
-        user_bias: file.read("user_bias", &[users])?,
-        item_bias: file.read("item_bias", &[items])?,
+        sides: [
+            SideFactors {
+                factors: file.read("user_factors", &[users, k])?,
+                bias: file.read("user_bias", &[users])?,
+            },
+            SideFactors {
+                factors: file.read("item_factors", &[items, k])?,
+                bias: file.read("item_bias", &[items])?,
+            },
+        ],
         global_mean: mean[0],
     })
 }

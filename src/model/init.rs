@@ -1,6 +1,6 @@
 //! Factors from NumPy files, to start from.
 
-use crate::core::Factors;
+use crate::core::{Factors, SideFactors};
 use crate::{Error, Result};
 use std::fs::File;
 use std::io::BufReader;
@@ -41,10 +41,16 @@ impl Factors {
         let item_factors = dir.join("item_factors.npy");
         Ok(Factors {
             factors,
-            user_factors: matrix(&user_factors, (shape, user_values), users)?,
-            item_factors: matrix(&item_factors, read(&item_factors)?, items)?,
-            user_bias: bias("user_bias.npy", users)?,
-            item_bias: bias("item_bias.npy", items)?,
+            sides: [
+                SideFactors {
+                    factors: matrix(&user_factors, (shape, user_values), users)?,
+                    bias: bias("user_bias.npy", users)?,
+                },
+                SideFactors {
+                    factors: matrix(&item_factors, read(&item_factors)?, items)?,
+                    bias: bias("item_bias.npy", items)?,
+                },
+            ],
             global_mean: 0.0,
         })
     }

@@ -1,7 +1,7 @@
 //! Posterior means of factors.
 
 use super::{Sample, Samples};
-use crate::core::Factors;
+use crate::core::{Factors, Side, SideFactors};
 use crate::math::dense::orthogonal_factor;
 use rayon::prelude::*;
 
@@ -39,10 +39,16 @@ impl Samples {
         };
         Factors {
             factors: reference.factors,
-            user_factors: rows(|f| &f.user_factors),
-            item_factors: rows(|f| &f.item_factors),
-            user_bias: biases(|f| &f.user_bias),
-            item_bias: biases(|f| &f.item_bias),
+            sides: [
+                SideFactors {
+                    factors: rows(|f| &f[Side::User].factors),
+                    bias: biases(|f| &f[Side::User].bias),
+                },
+                SideFactors {
+                    factors: rows(|f| &f[Side::Item].factors),
+                    bias: biases(|f| &f[Side::Item].bias),
+                },
+            ],
             global_mean: reference.global_mean,
         }
     }
@@ -100,8 +106,8 @@ fn products(factors: &Factors, reference: &Factors) -> Vec<f64> {
     let k = reference.factors;
     let mut products = vec![0.0; k * k];
     for (own, to) in [
-        (&factors.user_factors, &reference.user_factors),
-        (&factors.item_factors, &reference.item_factors),
+        (&factors[Side::User].factors, &reference[Side::User].factors),
+        (&factors[Side::Item].factors, &reference[Side::Item].factors),
     ] {
         for (x, z) in own.chunks_exact(k).zip(to.chunks_exact(k)) {
             for (x, line) in x.iter().zip(products.chunks_exact_mut(k)) {
@@ -115,7 +121,7 @@ fn products(factors: &Factors, reference: &Factors) -> Vec<f64> {
 
 #[cfg(test)]
 mod tests {
-    use crate::core::Factors;
+    use crate::core::{Factors, Side, SideFactors};
     use crate::model::{Sample, Samples};
 
     /// Three users, two items, two factors, both sides turned by an angle.
@@ -127,10 +133,16 @@ mod tests {
         };
         Factors {
             factors: 2,
-            user_factors: turn(&[[1.0, 0.5], [-0.5, 2.0], [0.25, -1.0]]),
-            item_factors: turn(&[[0.75, -1.0], [1.5, 0.5]]),
-            user_bias: vec![angle; 3],
-            item_bias: vec![0.0, 2.0 * angle],
+            sides: [
+                SideFactors {
+                    factors: turn(&[[1.0, 0.5], [-0.5, 2.0], [0.25, -1.0]]),
+                    bias: vec![angle; 3],
+                },
+                SideFactors {
+                    factors: turn(&[[0.75, -1.0], [1.5, 0.5]]),
+                    bias: vec![0.0, 2.0 * angle],
+                },
+            ],
             global_mean: 3.0,
         }
     }
@@ -149,15 +161,18 @@ mod tests {
                 assert!((product(&means) - product(&own)).abs() < 1e-5);
             }
         }
-        for (mean, expected) in
-            means.user_bias.iter().chain(&means.item_bias).zip([0.5, 0.5, 0.5, 0.0, 1.0])
+        for (mean, expected) in means[Side::User]
+            .bias
+            .iter()
+            .chain(&means[Side::Item].bias)
+            .zip([0.5, 0.5, 0.5, 0.0, 1.0])
         {
             assert!((mean - expected).abs() < 1e-6);
         }
         assert_eq!(means.global_mean, 3.0);
         // Onto a given frame.
         let framed = samples.means(Some(&own));
-        for (mean, expected) in framed.item_factors.iter().zip(&own.item_factors) {
+        for (mean, expected) in framed[Side::Item].factors.iter().zip(&own[Side::Item].factors) {
             assert!((mean - expected).abs() < 1e-5);
         }
     }

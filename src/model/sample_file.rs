@@ -1,7 +1,7 @@
 //! `samples.safetensors`: the samples of a Bayesian model.
 
 use super::{Sample, Samples};
-use crate::core::{Factors, Popularity, RowPrior, SamplePrecision};
+use crate::core::{Factors, Popularity, RowPrior, SamplePrecision, Side, SideFactors};
 use crate::files::tensors::{AGAIN, Tensor, TensorFile, write};
 use crate::{Error, Result};
 use half::f16;
@@ -194,13 +194,8 @@ impl Samples {
                     }
                     SamplePrecision::F32 => file.read_part(factors, &[count, m, k], at)?,
                 };
-                let f = &mut sample.factors;
-                let (to, to_bias) = match side {
-                    0 => (&mut f.user_factors, &mut f.user_bias),
-                    _ => (&mut f.item_factors, &mut f.item_bias),
-                };
-                *to = read;
-                *to_bias = file.read_part(bias, &[count, m], at)?;
+                let bias = file.read_part(bias, &[count, m], at)?;
+                sample.factors.sides[side] = SideFactors { factors: read, bias };
                 sample.priors[side] = RowPrior {
                     mean: file.read_part(mean, &[count, wide], at)?,
                     slope: file.read_part(slope, &[count, wide], at)?,
@@ -292,11 +287,11 @@ const BOTH: [usize; 2] = [0, 1];
 
 impl Sample {
     fn factors_of(&self, side: usize) -> &[f32] {
-        [&self.factors.user_factors, &self.factors.item_factors][side]
+        [&self.factors[Side::User].factors, &self.factors[Side::Item].factors][side]
     }
 
     fn bias_of(&self, side: usize) -> &[f32] {
-        [&self.factors.user_bias, &self.factors.item_bias][side]
+        [&self.factors[Side::User].bias, &self.factors[Side::Item].bias][side]
     }
 }
 

@@ -36,15 +36,15 @@ impl Sample {
     /// A factor beyond what 16 bits hold.
     pub fn check_precision(&self, precision: SamplePrecision, names: (&Ids, &Ids)) -> Result<()> {
         let f = &self.factors;
-        precision.check(&f.user_factors, f.factors, (Side::User, names.0))?;
-        precision.check(&f.item_factors, f.factors, (Side::Item, names.1))
+        precision.check(&f[Side::User].factors, f.factors, (Side::User, names.0))?;
+        precision.check(&f[Side::Item].factors, f.factors, (Side::Item, names.1))
     }
 
     /// Rounds the factors to what `precision` stores, so that a sample is the same before it is
     /// written and after.
     pub fn round(&mut self, precision: SamplePrecision) {
-        precision.round(&mut self.factors.user_factors);
-        precision.round(&mut self.factors.item_factors);
+        precision.round(&mut self.factors[Side::User].factors);
+        precision.round(&mut self.factors[Side::Item].factors);
     }
 }
 

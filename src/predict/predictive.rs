@@ -96,7 +96,7 @@ impl<'a> Predictive<'a> {
                 lengths == [wide, wide, wide * wide]
             });
             [f.users(), f.items(), f.factors] == [m, n, k]
-                && [f.user_factors.len(), f.item_factors.len()] == [m * k, n * k]
+                && [f[Side::User].factors.len(), f[Side::Item].factors.len()] == [m * k, n * k]
                 && sample.noise_weights.len() == m + 1
                 && sample.thresholds.len() == samples.levels.len().saturating_sub(1)
                 && priors
@@ -183,8 +183,8 @@ impl<'a> Predictive<'a> {
             for (at, (&user, &item)) in pairs {
                 let mean = match user != UNKNOWN && item != UNKNOWN {
                     true => {
-                        let biases = f64::from(f.user_bias[user as usize])
-                            + f64::from(f.item_bias[item as usize]);
+                        let biases = f64::from(f[Side::User].bias[user as usize])
+                            + f64::from(f[Side::Item].bias[item as usize]);
                         f64::from(f.global_mean) + biases + dot(f.user(user), f.item(item))
                     }
                     false => self.mean_with_unknown(s, user, item),
@@ -281,11 +281,8 @@ impl<'a> Predictive<'a> {
 
 /// A row `[p, b]`: (k + 1).
 fn row(f: &Factors, side: Side, id: u32) -> impl Iterator<Item = f64> {
-    let (factors, bias) = match side {
-        Side::User => (f.user(id), f.user_bias[id as usize]),
-        Side::Item => (f.item(id), f.item_bias[id as usize]),
-    };
-    factors.iter().map(|&x| f64::from(x)).chain([f64::from(bias)])
+    let bias = f[side].bias[id as usize];
+    f.row(side, id).iter().map(|&x| f64::from(x)).chain([f64::from(bias)])
 }
 
 /// The range of the training ratings, transformed, where the settings ask for it and ratings are no

@@ -3,7 +3,7 @@
 use super::posterior::{Criterion, SampleScores};
 use super::{ExactRanker, Scored};
 use crate::backend::{Backend, Candidates};
-use crate::core::Factors;
+use crate::core::{Factors, Side};
 use crate::model::{Model, Samples};
 use crate::predict::Predictive;
 use crate::{Error, Result};
@@ -40,10 +40,12 @@ impl<'m> Catalogue<'m> {
         let f = &model.factors;
         let (items, len) = kept(f.items(), keep);
         let (rows, bias) = match &items {
-            None => (Cow::Borrowed(&f.item_factors[..]), Cow::Borrowed(&f.item_bias[..])),
+            None => {
+                (Cow::Borrowed(&f[Side::Item].factors[..]), Cow::Borrowed(&f[Side::Item].bias[..]))
+            }
             Some(items) => (
                 items.iter().flat_map(|&item| f.item(item)).copied().collect(),
-                items.iter().map(|&item| f.item_bias[item as usize]).collect(),
+                items.iter().map(|&item| f[Side::Item].bias[item as usize]).collect(),
             ),
         };
         Catalogue { items, len, scoring: Scoring::Factors { model, rows, bias } }
@@ -68,7 +70,7 @@ impl<'m> Catalogue<'m> {
                 let mut rows = Vec::with_capacity(len * width(samples));
                 for candidate in 0..len as u32 {
                     let item = items.as_ref().map_or(candidate, |items| items[candidate as usize]);
-                    let bias = |f: &Factors| f.item_bias[item as usize];
+                    let bias = |f: &Factors| f[Side::Item].bias[item as usize];
                     stack(samples, &mut rows, |f| f.item(item), bias);
                 }
                 Scoring::Stacked { model, samples, rows, bias: vec![0.0; len] }
@@ -155,7 +157,8 @@ impl<'m> Catalogue<'m> {
 
     /// The prediction that a user's score of a candidate stands for, in the unit of the model.
     pub(super) fn prediction(&self, user: u32, score: f64) -> f64 {
-        let own = |f: &Factors| f64::from(f.global_mean) + f64::from(f.user_bias[user as usize]);
+        let own =
+            |f: &Factors| f64::from(f.global_mean) + f64::from(f[Side::User].bias[user as usize]);
         match &self.scoring {
             Scoring::Factors { model, .. } => model.in_unit(own(&model.factors) + score),
             Scoring::Stacked { model, samples, .. } => {

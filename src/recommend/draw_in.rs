@@ -3,7 +3,7 @@
 
 use super::fold_in::{FoldedIn, check_rows, rows_of, start};
 use crate::backend::{Backend, Conditional, GibbsPasses, GibbsProblem};
-use crate::core::{Factors, Ids, Levels, Ratings, RowRatings, Side};
+use crate::core::{Factors, Ids, Levels, Ratings, RowRatings, Side, SideFactors};
 use crate::math::random::{Purpose, Stream};
 use crate::model::{DrawnRows, Model, Sample, Samples, mean_numbers};
 use crate::sampler::draw_weights;
@@ -195,7 +195,7 @@ impl<'a> Work<'a> {
     fn start(&self, sample: &Sample) -> Factors {
         let mut start = start(&sample.factors, self.side, self.ids.len());
         let k = start.factors;
-        let (factors, bias) = start.side_mut(self.side);
+        let SideFactors { factors, bias } = &mut start[self.side];
         for (row, &popularity) in
             self.popularity[self.side.index()][..bias.len()].iter().enumerate()
         {

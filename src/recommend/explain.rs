@@ -1,7 +1,7 @@
 //! Which of a user's own items carry a score.
 
 use super::objective::RowObjective;
-use crate::core::Loss;
+use crate::core::{Loss, Side};
 use crate::math::dense::{cholesky, solve};
 use crate::model::Model;
 use crate::{Error, Result};
@@ -63,8 +63,8 @@ impl<'a> Explainer<'a> {
         let mut gram = Vec::new();
         if objective.unobserved_weight > 0.0 {
             // Blocks of fixed size, added in order: the same sum with any number of threads.
-            let blocks: Vec<Vec<f64>> = f
-                .item_factors
+            let blocks: Vec<Vec<f64>> = f[Side::Item]
+                .factors
                 .par_chunks(k * 1024)
                 .map(|block| {
                     let mut sum = vec![0.0; k * k];
@@ -99,7 +99,7 @@ impl<'a> Explainer<'a> {
         let (mut right, mut pulls) = (vec![0.0; width], Vec::with_capacity(items.len()));
         for (&item, &rating) in items.iter().zip(values) {
             let (value, weight) = (objective.target.value(rating), objective.target.weight(rating));
-            let base = f64::from(f.global_mean) + f64::from(f.item_bias[item as usize]);
+            let base = f64::from(f.global_mean) + f64::from(f[Side::Item].bias[item as usize]);
             let (weight, target) = (f64::from(weight), f64::from(value) - base);
             let side = |j: usize| self.coordinate(item, j);
             add_outer(&mut matrix, width, weight, side);
@@ -159,7 +159,11 @@ impl<'a> Explainer<'a> {
     #[inline(always)]
     fn coordinate(&self, item: u32, j: usize) -> f64 {
         let k = self.model.factors.factors;
-        if j < k { f64::from(self.model.factors.item_factors[item as usize * k + j]) } else { 1.0 }
+        if j < k {
+            f64::from(self.model.factors[Side::Item].factors[item as usize * k + j])
+        } else {
+            1.0
+        }
     }
 }
 
@@ -180,7 +184,7 @@ impl Explained<'_> {
     /// If there is no such item.
     pub fn score(&self, item: u32) -> Explanation {
         let f = &self.explainer.model.factors;
-        let base = f64::from(f.global_mean) + f64::from(f.item_bias[item as usize]);
+        let base = f64::from(f.global_mean) + f64::from(f[Side::Item].bias[item as usize]);
         let own = |j: &usize| self.explainer.coordinate(item, *j);
         let score = base + self.free.iter().map(|j| own(j) * self.row[*j]).sum::<f64>();
         let mut direction: Vec<f64> = self.free.iter().map(own).collect();

@@ -3,7 +3,7 @@
 use super::logistic;
 use super::objective::RowObjective;
 use crate::backend::{Backend, RowProblem};
-use crate::core::{Factors, Ids, Loss, Ratings, Side, UNKNOWN};
+use crate::core::{Factors, Ids, Loss, Ratings, Side, SideFactors, UNKNOWN};
 use crate::model::{DrawnRows, Model, Samples, Seen};
 use crate::{Error, Result};
 use std::ops::ControlFlow;
@@ -127,11 +127,8 @@ pub(super) fn check_rows(
     ratings: &Ratings,
     objection: impl Fn(f32) -> Option<&'static str>,
 ) -> Result<()> {
-    let (own, partners) = match side {
-        Side::User => (&ratings.users, &ratings.items),
-        Side::Item => (&ratings.items, &ratings.users),
-    };
-    let known = model.factors.side(side.partner()).1.len();
+    let (own, partners) = (ratings.rows(side), ratings.rows(side.partner()));
+    let known = model.factors[side.partner()].rows();
     for ((&row, &partner), &rating) in own.iter().zip(partners).zip(&ratings.values) {
         if row as usize >= ids.len() || partner as usize >= known {
             return Err(Error::data(format!(
@@ -153,25 +150,11 @@ pub(super) fn check_rows(
 
 /// The other side of `f` beside zeros for `rows` new rows of `side`.
 pub(super) fn start(f: &Factors, side: Side, rows: usize) -> Factors {
-    let (zeros, no_bias) = (vec![0.0; rows * f.factors], vec![0.0; rows]);
-    match side {
-        Side::User => Factors {
-            factors: f.factors,
-            user_factors: zeros,
-            item_factors: f.item_factors.clone(),
-            user_bias: no_bias,
-            item_bias: f.item_bias.clone(),
-            global_mean: f.global_mean,
-        },
-        Side::Item => Factors {
-            factors: f.factors,
-            user_factors: f.user_factors.clone(),
-            item_factors: zeros,
-            user_bias: f.user_bias.clone(),
-            item_bias: no_bias,
-            global_mean: f.global_mean,
-        },
-    }
+    let mut start =
+        Factors { factors: f.factors, global_mean: f.global_mean, ..Factors::default() };
+    start[side] = SideFactors::zeros(rows, f.factors);
+    start[side.partner()] = f[side.partner()].clone();
+    start
 }
 
 /// The least-squares problem of `ratings` from `start`.
@@ -214,10 +197,7 @@ fn nonnegative(
         let at = |row: usize| row * k..(row + 1) * k;
         let own: Vec<f32> = moving.iter().flat_map(|&row| &factors[at(row)]).copied().collect();
         let mut start = start.clone();
-        match side {
-            Side::User => (start.user_factors, start.user_bias) = (own, vec![0.0; moving.len()]),
-            Side::Item => (start.item_factors, start.item_bias) = (own, vec![0.0; moving.len()]),
-        }
+        start[side] = SideFactors { factors: own, bias: vec![0.0; moving.len()] };
         let (solved, _) = squared(backend, problem(objective, start, &theirs), side)?;
         let mut still = Vec::new();
         for ((place, &row), solved) in moving.iter().enumerate().zip(solved.chunks_exact(k)) {
@@ -247,10 +227,7 @@ fn part(side: Side, ratings: &Ratings, rows: &[usize], count: usize) -> Ratings 
         new[row] = at as u32;
     }
     let mut part = ratings.clone();
-    let own = match side {
-        Side::User => &mut part.users,
-        Side::Item => &mut part.items,
-    };
+    let own = part.rows_mut(side);
     own.iter_mut().for_each(|row| *row = new[*row as usize]);
     let kept: Vec<bool> = own.iter().map(|&row| row != UNKNOWN).collect();
     part.retain(|at| kept[at]);
@@ -258,11 +235,9 @@ fn part(side: Side, ratings: &Ratings, rows: &[usize], count: usize) -> Ratings 
 }
 
 /// A side's factors and biases.
-pub(super) fn rows_of(factors: Factors, side: Side) -> (Vec<f32>, Vec<f32>) {
-    match side {
-        Side::User => (factors.user_factors, factors.user_bias),
-        Side::Item => (factors.item_factors, factors.item_bias),
-    }
+pub(super) fn rows_of(mut factors: Factors, side: Side) -> (Vec<f32>, Vec<f32>) {
+    let SideFactors { factors, bias } = std::mem::take(&mut factors[side]);
+    (factors, bias)
 }
 
 impl FoldedIn {
@@ -297,10 +272,7 @@ impl FoldedIn {
             return Err(Error::data("rows that were folded into one model cannot join another"));
         }
         let (mut new_ids, mut rows) = (0, Vec::with_capacity(self.ids.len()));
-        let ids = match side {
-            Side::User => &mut model.users,
-            Side::Item => &mut model.items,
-        };
+        let ids = model.ids_mut(side);
         let before = ids.len();
         for id in self.ids.iter() {
             let row = ids.get(id).unwrap_or_else(|| {
@@ -310,10 +282,7 @@ impl FoldedIn {
             rows.push(row);
         }
         let mut ratings = self.ratings.clone();
-        let own = match side {
-            Side::User => &mut ratings.users,
-            Side::Item => &mut ratings.items,
-        };
+        let own = ratings.rows_mut(side);
         own.iter_mut().for_each(|row| *row = rows[*row as usize]);
         let (users, items) = match side {
             Side::User => (users + new_ids, items),

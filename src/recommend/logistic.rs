@@ -4,7 +4,7 @@
 use super::fold_in::squared;
 use super::objective::RowObjective;
 use crate::backend::{Backend, RowProblem};
-use crate::core::{Factors, Ids, Ratings, RowRatings, Side};
+use crate::core::{Factors, Ids, Ratings, RowRatings, Side, SideFactors};
 use crate::{Error, Result};
 use rayon::prelude::*;
 
@@ -44,10 +44,7 @@ pub(super) fn solve(
 ) -> Result<(Vec<f32>, Vec<f32>)> {
     let k = start.factors;
     let mut rows = rows(side, &start, ratings, ids.len());
-    let partners = match side {
-        Side::User => &start.item_factors,
-        Side::Item => &start.user_factors,
-    };
+    let partners = &start[side.partner()].factors;
     let bias = objective.bias;
     let partner_row = |partner: u32| &partners[partner as usize * k..][..k];
     for _ in 0..STEPS {
@@ -125,10 +122,8 @@ fn rows(side: Side, start: &Factors, ratings: &Ratings, count: usize) -> Vec<Row
     let row = || Row { x: vec![0.0; k + 1], ratings: Vec::new(), done: false };
     let mut rows: Vec<Row> = std::iter::repeat_with(row).take(count).collect();
     for (user, item, label) in ratings.iter() {
-        let (own, partner, bias) = match side {
-            Side::User => (user, item, start.item_bias[item as usize]),
-            Side::Item => (item, user, start.user_bias[user as usize]),
-        };
+        let (own, partner) = side.users_first(user, item);
+        let bias = start[side.partner()].bias[partner as usize];
         let score = f64::from(start.global_mean) + f64::from(bias);
         rows[own as usize].ratings.push(Rating { partner, label: f64::from(label), score });
     }
@@ -157,18 +152,9 @@ fn problem(
         }
     }
     let k = start.factors;
-    let (zeros, no_bias) = (vec![0.0; moving.len() * k], vec![0.0; moving.len()]);
     let mut start = start.clone();
-    let (users, items) = match side {
-        Side::User => {
-            (start.user_factors, start.user_bias) = (zeros, no_bias);
-            (own, partners)
-        }
-        Side::Item => {
-            (start.item_factors, start.item_bias) = (zeros, no_bias);
-            (partners, own)
-        }
-    };
+    start[side] = SideFactors::zeros(moving.len(), k);
+    let (users, items) = side.users_first(own, partners);
     let targets = Ratings { users, items, values, timestamps: Vec::new() };
     RowProblem {
         ratings: RowRatings::new(&targets, &weights, start.users(), start.items()),

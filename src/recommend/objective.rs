@@ -1,7 +1,7 @@
 //! The objective of one row, whichever solver trained the model.
 
 use crate::backend::RowTerms;
-use crate::core::{Loss, Target};
+use crate::core::{Loss, Side, Target};
 use crate::model::Model;
 use crate::{Error, Result};
 use serde::Deserialize;
@@ -66,7 +66,7 @@ impl RowObjective {
         };
         let implicit = model.run.solver == "ials";
         let f = &model.factors;
-        let any_bias = || f.user_bias.iter().chain(&f.item_bias).any(|&b| b != 0.0);
+        let any_bias = || f[Side::User].bias.iter().chain(&f[Side::Item].bias).any(|&b| b != 0.0);
         let free = !implicit && !recorded.nonnegative;
         Ok(RowObjective {
             loss: model.loss,

@@ -2,6 +2,7 @@
 
 use super::Catalogue;
 use super::order::{Scored, best, rank, without};
+use crate::core::Side;
 use crate::math::random::{Purpose, Stream};
 use crate::model::Sample;
 use crate::predict::{Predictive, expected_level};
@@ -286,7 +287,7 @@ impl WithSimd for Stripe<'_> {
             made.clear();
             for s in of {
                 let f = &samples[s].factors;
-                let base = f64::from(f.global_mean) + f64::from(f.user_bias[user as usize]);
+                let base = f64::from(f.global_mean) + f64::from(f[Side::User].bias[user as usize]);
                 scores(simd, f.user(user), base, &tiles[s], to);
                 scorer.expect(&samples[s], to);
                 if chosen.is_none() {
@@ -305,7 +306,7 @@ fn tile(sample: &Sample, items: &[u32]) -> Vec<[f64; LANES]> {
     let f = &sample.factors;
     let mut tile = vec![[0.0; LANES]; f.factors + 1];
     for (lane, &item) in items.iter().enumerate() {
-        let row = f.item(item).iter().chain([&f.item_bias[item as usize]]);
+        let row = f.item(item).iter().chain([&f[Side::Item].bias[item as usize]]);
         for (to, &x) in tile.iter_mut().zip(row) {
             to[lane] = f64::from(x);
         }

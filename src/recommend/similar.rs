@@ -82,14 +82,10 @@ impl<'a> Neighbours<'a> {
 
     fn of(backend: &'a dyn Backend, source: Source<'a>) -> Self {
         let first = source.set(0);
-        let count = match source.side {
-            Side::User => first.users(),
-            Side::Item => first.items(),
-        };
+        let count = first[source.side].rows();
         let columns = first.factors * source.sets();
-        let rows = match (source.sets, source.metric, source.side) {
-            (Sets::Model(f), Metric::Inner, Side::User) => Cow::Borrowed(&f.user_factors[..]),
-            (Sets::Model(f), Metric::Inner, Side::Item) => Cow::Borrowed(&f.item_factors[..]),
+        let rows = match (source.sets, source.metric) {
+            (Sets::Model(f), Metric::Inner) => Cow::Borrowed(&f[source.side].factors[..]),
             _ => Cow::Owned(source.stacked(count, columns)),
         };
         Neighbours { source, backend, rows, columns, bias: vec![0.0; count] }
@@ -162,10 +158,7 @@ impl<'a> Source<'a> {
 
     /// A row's factors in a set.
     fn row(&self, set: usize, row: u32) -> &'a [f32] {
-        match self.side {
-            Side::User => self.set(set).user(row),
-            Side::Item => self.set(set).item(row),
-        }
+        self.set(set).row(self.side, row)
     }
 
     /// The sum over the sets of the inner products of two rows.

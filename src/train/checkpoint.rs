@@ -1,7 +1,7 @@
 //! Checkpoints: everything a stopped run needs to go on to the same bits.
 
 use crate::backend::State;
-use crate::core::{Factors, Ratings, SamplePrecision, Settings, Solver};
+use crate::core::{Factors, Ratings, SamplePrecision, Settings, Side, SideFactors, Solver};
 use crate::files::tensors::write;
 use crate::files::{Kind, Tensor, TensorFile, whole, write_file};
 use crate::model::{EpochRecord, Sample, Samples};
@@ -120,10 +120,10 @@ impl Checkpoint {
             for (names, factors) in &sets {
                 let (m, n, k) = (factors.users(), factors.items(), factors.factors);
                 let [users, items, user_bias, item_bias, mean] = names;
-                tensors.push(Tensor::new(users, &[m, k], &factors.user_factors));
-                tensors.push(Tensor::new(items, &[n, k], &factors.item_factors));
-                tensors.push(Tensor::new(user_bias, &[m], &factors.user_bias));
-                tensors.push(Tensor::new(item_bias, &[n], &factors.item_bias));
+                tensors.push(Tensor::new(users, &[m, k], &factors[Side::User].factors));
+                tensors.push(Tensor::new(items, &[n, k], &factors[Side::Item].factors));
+                tensors.push(Tensor::new(user_bias, &[m], &factors[Side::User].bias));
+                tensors.push(Tensor::new(item_bias, &[n], &factors[Side::Item].bias));
                 let value = std::slice::from_ref(&factors.global_mean);
                 tensors.push(Tensor::new(mean, &[1], value));
             }
@@ -214,10 +214,16 @@ impl Checkpoint {
             let [n] = file.shape(&item_bias)?;
             Ok(Factors {
                 factors: k,
-                user_factors: file.read(&users, &[m, k])?,
-                item_factors: file.read(&items, &[n, k])?,
-                user_bias: file.read(&user_bias, &[m])?,
-                item_bias: file.read(&item_bias, &[n])?,
+                sides: [
+                    SideFactors {
+                        factors: file.read(&users, &[m, k])?,
+                        bias: file.read(&user_bias, &[m])?,
+                    },
+                    SideFactors {
+                        factors: file.read(&items, &[n, k])?,
+                        bias: file.read(&item_bias, &[n])?,
+                    },
+                ],
                 global_mean: file.read(&mean, &[1])?[0],
             })
         };

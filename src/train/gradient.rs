@@ -4,7 +4,7 @@ use super::run::{Input, Ready, Start, Watch, Work};
 use super::start;
 use crate::Result;
 use crate::backend::{BETA1, BETA2, Backend, GradientPasses, GradientProblem, State, Terms, Visit};
-use crate::core::{Batches, Factors, Optimizer, Settings};
+use crate::core::{Batches, Factors, Optimizer, Settings, Side, SideFactors};
 use crate::model::EpochRecord;
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
@@ -92,10 +92,16 @@ impl Work for Gradient<'_> {
 pub(crate) fn begin(factors: Factors, terms: &Terms) -> State {
     let zeros = Factors {
         factors: factors.factors,
-        user_factors: vec![0.0; factors.user_factors.len()],
-        item_factors: vec![0.0; factors.item_factors.len()],
-        user_bias: vec![0.0; factors.user_bias.len()],
-        item_bias: vec![0.0; factors.item_bias.len()],
+        sides: [
+            SideFactors {
+                factors: vec![0.0; factors[Side::User].factors.len()],
+                bias: vec![0.0; factors[Side::User].bias.len()],
+            },
+            SideFactors {
+                factors: vec![0.0; factors[Side::Item].factors.len()],
+                bias: vec![0.0; factors[Side::Item].bias.len()],
+            },
+        ],
         global_mean: 0.0,
     };
     State { moments: vec![zeros; terms.moments()], factors }

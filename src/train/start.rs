@@ -1,6 +1,6 @@
 //! Where training starts: the global mean and random factors.
 
-use crate::core::{Factors, Loss, Ratings, Settings};
+use crate::core::{Factors, Loss, Ratings, Settings, SideFactors};
 use crate::{Error, Result};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
@@ -54,10 +54,10 @@ pub fn random(users: usize, items: usize, global_mean: f32, settings: &Settings)
     };
     Factors {
         factors: k,
-        user_factors: draw(users, 1),
-        item_factors: draw(items, 2),
-        user_bias: vec![0.0; users],
-        item_bias: vec![0.0; items],
+        sides: [
+            SideFactors { factors: draw(users, 1), bias: vec![0.0; users] },
+            SideFactors { factors: draw(items, 2), bias: vec![0.0; items] },
+        ],
         global_mean,
     }
 }

@@ -2,7 +2,8 @@
 
 use crate::backend::{Backend, RowProblem, RowTerms};
 use crate::core::{
-    Factors, Ids, Likelihood, Loss, Ratings, RowRatings, Settings, Side, Solver, row_ratings,
+    Factors, Ids, Likelihood, Loss, Ratings, RowRatings, Settings, Side, SideFactors, Solver,
+    row_ratings,
 };
 use crate::model::Model;
 use crate::{Error, Result};
@@ -65,10 +66,10 @@ pub fn warm_start(
     }
     let mut start = Factors {
         factors: k,
-        user_factors: vec![0.0; users.len() * k],
-        item_factors: vec![0.0; items.len() * k],
-        user_bias: vec![0.0; users.len()],
-        item_bias: vec![0.0; items.len()],
+        sides: [
+            SideFactors { factors: vec![0.0; users.len() * k], bias: vec![0.0; users.len()] },
+            SideFactors { factors: vec![0.0; items.len() * k], bias: vec![0.0; items.len()] },
+        ],
         global_mean: super::global_mean(ratings, settings)?,
     };
     let new_users = copy_known(&mut start, model, Side::User, users);
@@ -81,12 +82,11 @@ pub fn warm_start(
         ));
     }
     if !settings.bias {
-        start.user_bias.fill(0.0);
-        start.item_bias.fill(0.0);
+        start.sides.iter_mut().for_each(|side| side.bias.fill(0.0));
     }
     if settings.nonnegative {
-        let rows = start.user_factors.iter_mut().chain(&mut start.item_factors);
-        rows.for_each(|x| *x = x.max(0.0));
+        let numbers = start.sides.iter_mut().flat_map(|side| &mut side.factors);
+        numbers.for_each(|x| *x = x.max(0.0));
     }
     let settings = &match settings.solver {
         // The sampler draws these rows anew; until then something must keep them near the others.
@@ -105,10 +105,7 @@ pub fn warm_start(
      -> Result<()> {
         let mut part = Ratings::default();
         for (user, item, value) in ratings.iter() {
-            let (own, partner) = match side {
-                Side::User => (user, item),
-                Side::Item => (item, user),
-            };
+            let (own, partner) = side.users_first(user, item);
             if new[own as usize] && partner_new.is_none_or(|new| !new[partner as usize]) {
                 part.users.push(user);
                 part.items.push(item);
@@ -133,23 +130,12 @@ pub fn warm_start(
 /// Copies the rows that `model` knows of `ids`; which rows it does not know.
 fn copy_known(start: &mut Factors, model: &Model, side: Side, ids: &Ids) -> Vec<bool> {
     let k = start.factors;
-    let (known, bias, to, to_bias) = match side {
-        Side::User => {
-            (&model.users, &model.factors.user_bias, &mut start.user_factors, &mut start.user_bias)
-        }
-        Side::Item => {
-            (&model.items, &model.factors.item_bias, &mut start.item_factors, &mut start.item_bias)
-        }
-    };
+    let (known, to) = (model.ids(side), &mut start[side]);
     let mut new = vec![true; ids.len()];
     for (row, id) in ids.iter().enumerate() {
         let Some(old) = known.get(id) else { continue };
-        let from = match side {
-            Side::User => model.factors.user(old),
-            Side::Item => model.factors.item(old),
-        };
-        to[row * k..(row + 1) * k].copy_from_slice(from);
-        to_bias[row] = bias[old as usize];
+        to.factors[row * k..(row + 1) * k].copy_from_slice(model.factors.row(side, old));
+        to.bias[row] = model.factors[side].bias[old as usize];
         new[row] = false;
     }
     new
@@ -171,17 +157,11 @@ fn solve_new(
     passes.solve(side, &mut |_| ControlFlow::Continue(()))?;
     let solved = passes.factors()?;
     let mut folded = start.clone();
-    let (to, to_bias, from, from_bias) = match side {
-        Side::User => {
-            (&mut folded.user_factors, &mut folded.user_bias, solved.user_factors, solved.user_bias)
-        }
-        Side::Item => {
-            (&mut folded.item_factors, &mut folded.item_bias, solved.item_factors, solved.item_bias)
-        }
-    };
+    let (to, from) = (&mut folded[side], &solved[side]);
     for row in (0..new.len()).filter(|&row| new[row]) {
-        to[row * k..(row + 1) * k].copy_from_slice(&from[row * k..(row + 1) * k]);
-        to_bias[row] = from_bias[row];
+        let at = row * k..(row + 1) * k;
+        to.factors[at.clone()].copy_from_slice(&from.factors[at]);
+        to.bias[row] = from.bias[row];
     }
     Ok(folded)
 }

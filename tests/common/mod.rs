@@ -2,7 +2,7 @@
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
 use std::path::PathBuf;
-use wgmf::core::{Factors, Ids, Ratings};
+use wgmf::core::{Factors, Ids, Ratings, SideFactors};
 use wgmf::gpu::{Choice, Gpu, Sources, TightLimits};
 
 /// The folder of data beside the repository, or `None`, which is said once.
@@ -50,10 +50,13 @@ pub fn read_factors(folder: &std::path::Path, users: usize, items: usize) -> Fac
     let user_factors = read("user_factors.npy", 0);
     Factors {
         factors: user_factors.len() / users,
-        user_factors,
-        item_factors: read("item_factors.npy", 0),
-        user_bias: read("user_bias.npy", users),
-        item_bias: read("item_bias.npy", items),
+        sides: [
+            SideFactors { factors: user_factors, bias: read("user_bias.npy", users) },
+            SideFactors {
+                factors: read("item_factors.npy", 0),
+                bias: read("item_bias.npy", items),
+            },
+        ],
         global_mean: 0.0,
     }
 }

@@ -5,7 +5,7 @@ use crate::common::{gap, largest_gap};
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use wgmf::backend::{Backend, GradientPasses, GradientProblem, Probe, State, Terms, Visit};
-use wgmf::core::{Batches, Factors, Loss, Optimizer, Ratings, Side, UNKNOWN};
+use wgmf::core::{Batches, Factors, Loss, Optimizer, Ratings, Side, SideFactors, UNKNOWN};
 
 /// How far a kernel's f32 may be from the oracle's f64, relative to the root mean square of its
 /// array: a few hundred roundings. A fault that moves one rating of a thousand is ten times that.
@@ -208,15 +208,15 @@ impl Case {
         let mut rows = |n: usize| (0..n).map(|_| draw.between(low, high)).collect::<Vec<_>>();
         let mut factors = Factors {
             factors: self.factors,
-            user_factors: rows(self.users * self.factors),
-            item_factors: rows(self.items * self.factors),
-            user_bias: rows(self.users),
-            item_bias: rows(self.items),
+            sides: [
+                SideFactors { factors: rows(self.users * self.factors), bias: rows(self.users) },
+                SideFactors { factors: rows(self.items * self.factors), bias: rows(self.items) },
+            ],
             global_mean: 0.0,
         };
         if !bias {
-            factors.user_bias.fill(0.0);
-            factors.item_bias.fill(0.0);
+            factors[Side::User].bias.fill(0.0);
+            factors[Side::Item].bias.fill(0.0);
         }
         factors
     }
@@ -438,8 +438,14 @@ impl Check {
             ("item", &case.ratings.items, &want.items),
         ];
         for ((name, rows, want), (start, got)) in sides.into_iter().zip([
-            ((&start.user_factors, &start.user_bias), (&got.user_factors, &got.user_bias)),
-            ((&start.item_factors, &start.item_bias), (&got.item_factors, &got.item_bias)),
+            (
+                (&start[Side::User].factors, &start[Side::User].bias),
+                (&got[Side::User].factors, &got[Side::User].bias),
+            ),
+            (
+                (&start[Side::Item].factors, &start[Side::Item].bias),
+                (&got[Side::Item].factors, &got[Side::Item].bias),
+            ),
         ]) {
             let mut touched = vec![false; start.1.len()];
             rows.iter().for_each(|&row| touched[row as usize] = true);
@@ -479,11 +485,11 @@ impl Check {
         let scaled = |got: &[f32]| got.iter().map(|x| x * 65536.0).collect::<Vec<_>>();
         let of = |want: &[f64]| want.iter().map(|x| x * 65536.0).collect::<Vec<_>>();
         let mut array = |what, got: &[f32], want: &[f64]| self.array(what, &scaled(got), &of(want));
-        array("users", &got.user_factors, &want.users.factors.concat())?;
-        array("items", &got.item_factors, &want.items.factors.concat())?;
+        array("users", &got[Side::User].factors, &want.users.factors.concat())?;
+        array("items", &got[Side::Item].factors, &want.items.factors.concat())?;
         if case.terms.bias {
-            array("user biases", &got.user_bias, &want.users.bias)?;
-            array("item biases", &got.item_bias, &want.items.bias)?;
+            array("user biases", &got[Side::User].bias, &want.users.bias)?;
+            array("item biases", &got[Side::Item].bias, &want.items.bias)?;
         }
         Ok(())
     }

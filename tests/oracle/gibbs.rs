@@ -8,7 +8,7 @@ use super::{Model, Rows, inner};
 use std::ops::ControlFlow;
 use wgmf::Result;
 use wgmf::backend::{Conditional, GibbsPasses, GibbsProblem, Moments};
-use wgmf::core::{Factors, Ratings, Side, UNKNOWN};
+use wgmf::core::{Factors, Ratings, Side, SideFactors, UNKNOWN};
 use wgmf::math::random::{OPEN, Stream};
 
 /// What the textbook gets wrong on demand.
@@ -356,10 +356,10 @@ impl GibbsPasses for Textbook {
         let ((user_factors, user_bias), (item_factors, item_bias)) = (flat(users), flat(items));
         Ok(Factors {
             factors: self.factors,
-            user_factors,
-            item_factors,
-            user_bias,
-            item_bias,
+            sides: [
+                SideFactors { factors: user_factors, bias: user_bias },
+                SideFactors { factors: item_factors, bias: item_bias },
+            ],
             global_mean: *mean as f32,
         })
     }

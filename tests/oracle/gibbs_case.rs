@@ -6,7 +6,7 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use std::ops::ControlFlow;
 use wgmf::backend::{Conditional, GibbsPasses, GibbsProblem};
-use wgmf::core::{Factors, Ratings, RowPrior, RowRatings, Side, UNKNOWN};
+use wgmf::core::{Factors, Ratings, RowPrior, RowRatings, Side, SideFactors, UNKNOWN};
 use wgmf::math::random::{Purpose, Stream};
 
 /// A problem with random parameters, and what its rows are drawn from.
@@ -109,10 +109,16 @@ impl GibbsCase {
         let starts = (0..self.chains)
             .map(|_| Factors {
                 factors: k,
-                user_factors: vector(self.users * k, of_factor),
-                item_factors: vector(self.items * k, of_factor),
-                user_bias: vector(self.users, of_bias),
-                item_bias: vector(self.items, of_bias),
+                sides: [
+                    SideFactors {
+                        factors: vector(self.users * k, of_factor),
+                        bias: vector(self.users, of_bias),
+                    },
+                    SideFactors {
+                        factors: vector(self.items * k, of_factor),
+                        bias: vector(self.items, of_bias),
+                    },
+                ],
                 global_mean: if self.thresholds.is_empty() { 3.5 } else { 0.3 },
             })
             .collect();
@@ -261,8 +267,12 @@ fn step(
     textbook.draw(chain, side, &conditional, &mut on).unwrap();
     let drawn = passes.factors(chain).unwrap();
     let (got, want) = match side {
-        Side::User => ((&drawn.user_factors, &drawn.user_bias), &textbook.chains[chain].users),
-        Side::Item => ((&drawn.item_factors, &drawn.item_bias), &textbook.chains[chain].items),
+        Side::User => {
+            ((&drawn[Side::User].factors, &drawn[Side::User].bias), &textbook.chains[chain].users)
+        }
+        Side::Item => {
+            ((&drawn[Side::Item].factors, &drawn[Side::Item].bias), &textbook.chains[chain].items)
+        }
     };
     let k = case.factors;
     for row in 0..got.1.len() {

@@ -84,10 +84,7 @@ impl GibbsPasses for Faulty<'_> {
         match self.fault {
             Fault::RowLost => {
                 let factors = self.passes.factors(chain)?;
-                let (x, b) = match side {
-                    Side::User => (factors.user_factors, factors.user_bias),
-                    Side::Item => (factors.item_factors, factors.item_bias),
-                };
+                let (x, b) = factors.side(side);
                 let mut z: Vec<f64> =
                     x[x.len() - factors.factors..].iter().map(|&x| f64::from(x)).collect();
                 z.push(f64::from(b[b.len() - 1]));

@@ -14,7 +14,7 @@ pub mod rows;
 
 use std::collections::BTreeMap;
 use wgmf::backend::Terms;
-use wgmf::core::{Factors, Loss, Optimizer, Ratings, UNKNOWN};
+use wgmf::core::{Factors, Loss, Optimizer, Ratings, Side, UNKNOWN};
 
 pub const BETA1: f64 = 0.9;
 pub const BETA2: f64 = 0.999;
@@ -50,8 +50,8 @@ pub struct Model {
 impl From<&Factors> for Model {
     fn from(f: &Factors) -> Self {
         Self {
-            users: Rows::new(f.factors, &f.user_factors, &f.user_bias),
-            items: Rows::new(f.factors, &f.item_factors, &f.item_bias),
+            users: Rows::new(f.factors, &f[Side::User].factors, &f[Side::User].bias),
+            items: Rows::new(f.factors, &f[Side::Item].factors, &f[Side::Item].bias),
             mean: f64::from(f.global_mean),
         }
     }

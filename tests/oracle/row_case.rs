@@ -6,7 +6,7 @@ use super::{Model, Rows, loss_sum, triples};
 use crate::common::{gap, largest_gap, largest_gap_over};
 use std::ops::ControlFlow;
 use wgmf::backend::{Backend, ObjectiveSums, RowProblem, RowTerms};
-use wgmf::core::{Factors, Loss, Ratings, RowRatings, Side, UNKNOWN};
+use wgmf::core::{Factors, Loss, Ratings, RowRatings, Side, SideFactors, UNKNOWN};
 
 /// How far a kernel's f32 may be from the oracle's f64, relative to the root mean square of its
 /// array. The cases' equations have condition numbers of a few hundred at most.
@@ -183,15 +183,15 @@ impl RowCase {
         let mut rows = |n: usize| (0..n).map(|_| draw.between(low, scale)).collect::<Vec<_>>();
         let mut start = Factors {
             factors: self.factors,
-            user_factors: rows(self.users * self.factors),
-            item_factors: rows(self.items * self.factors),
-            user_bias: rows(self.users),
-            item_bias: rows(self.items),
+            sides: [
+                SideFactors { factors: rows(self.users * self.factors), bias: rows(self.users) },
+                SideFactors { factors: rows(self.items * self.factors), bias: rows(self.items) },
+            ],
             global_mean: self.mean,
         };
         if !self.terms.bias {
-            start.user_bias.fill(0.0);
-            start.item_bias.fill(0.0);
+            start[Side::User].bias.fill(0.0);
+            start[Side::Item].bias.fill(0.0);
         }
         start
     }
@@ -274,8 +274,8 @@ fn rms(numbers: &[f32]) -> f64 {
 
 /// Factors and biases of a side, and of the other.
 fn split(factors: &Factors, side: Side) -> [(&[f32], &[f32]); 2] {
-    let users = (&factors.user_factors[..], &factors.user_bias[..]);
-    let items = (&factors.item_factors[..], &factors.item_bias[..]);
+    let users = (&factors[Side::User].factors[..], &factors[Side::User].bias[..]);
+    let items = (&factors[Side::Item].factors[..], &factors[Side::Item].bias[..]);
     match side {
         Side::User => [users, items],
         Side::Item => [items, users],

@@ -77,10 +77,7 @@ impl Matrix {
     /// Copies a side of `factors` and appends one row of zeros: the row of ids that the model does
     /// not know.
     pub fn new(factors: &Factors, side: Side) -> Self {
-        let (matrix, bias) = match side {
-            Side::User => (&factors.user_factors, &factors.user_bias),
-            Side::Item => (&factors.item_factors, &factors.item_bias),
-        };
+        let (matrix, bias) = (&factors[side].factors, &factors[side].bias);
         let k = factors.factors;
         let strips = k.div_ceil(LANES);
         let mut lines = vec![Line::ZERO; (bias.len() + 1) * strips];

@@ -20,10 +20,7 @@ impl Rows {
     /// Copies a side of `factors` and appends one row of zeros: the row of ids that the model does
     /// not know.
     pub fn new(factors: &Factors, side: Side) -> Self {
-        let (matrix, bias) = match side {
-            Side::User => (&factors.user_factors, &factors.user_bias),
-            Side::Item => (&factors.item_factors, &factors.item_bias),
-        };
+        let (matrix, bias) = (&factors[side].factors, &factors[side].bias);
         let k = factors.factors;
         let stride = k.next_multiple_of(PAD);
         let mut padded = vec![0.0; (bias.len() + 1) * stride];

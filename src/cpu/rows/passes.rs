@@ -6,7 +6,7 @@ use super::plan::{HotRow, Plan, is_hot};
 use super::row::{Inputs, Scratch};
 use crate::Result;
 use crate::backend::{ObjectiveSums, RowPasses, RowProblem, nothing_kept};
-use crate::core::{Factors, Loss, Side};
+use crate::core::{Factors, Loss, Side, SideFactors};
 use crate::cpu::Cpu;
 use crate::cpu::kernels::error;
 use crate::cpu::kernels::lines::{Line, Matrix};
@@ -134,10 +134,10 @@ impl RowPasses for Sweep {
         let (item_factors, item_bias) = self.items.unpadded(start.factors);
         Ok(Factors {
             factors: start.factors,
-            user_factors,
-            item_factors,
-            user_bias,
-            item_bias,
+            sides: [
+                SideFactors { factors: user_factors, bias: user_bias },
+                SideFactors { factors: item_factors, bias: item_bias },
+            ],
             global_mean: start.global_mean,
         })
     }

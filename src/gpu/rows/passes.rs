@@ -11,8 +11,7 @@ use super::store::{Figures, Kernels, Penalties, Scratch, Walked, Wanted, Weights
 use super::tiles::{Batch, Cut, DISPATCH_PRODUCTS};
 use crate::backend::{ObjectiveSums, RowPasses, RowProblem, RowTerms};
 use crate::core::{Factors, Side};
-use crate::gpu::shared::device::Device;
-use crate::gpu::shared::device::limits;
+use crate::gpu::shared::device::{Device, limits};
 use crate::gpu::shared::held_out::{Predictor, Test};
 use crate::gpu::shared::kernels::{Dispatch, Sources, dispatch};
 use crate::gpu::shared::model::{Model, SIDES};

@@ -4,7 +4,7 @@ use super::device::Device;
 use super::tiles;
 use super::tiles::{Limits, Team, Tiles};
 use crate::backend::{State, nothing_kept};
-use crate::core::{Factors, Side};
+use crate::core::{Factors, Side, SideFactors};
 use crate::{Error, Result};
 
 /// The two sides, users first.
@@ -37,10 +37,7 @@ impl SideBuffers {
         start: &State,
     ) -> Self {
         let upload = |label: &str, factors: &Factors| -> Vec<wgpu::Buffer> {
-            let matrix = match side {
-                Side::User => &factors.user_factors,
-                Side::Item => &factors.item_factors,
-            };
+            let matrix = &factors[side].factors;
             let (k, padded) = (factors.factors, team.width * 4);
             let tile_values = |tile: usize| {
                 let mut values = vec![0.0_f32; tiles.range(tile).len() * padded];
@@ -69,8 +66,8 @@ impl SideBuffers {
 impl Biases {
     pub fn new(device: &Device, start: &State, limits: tiles::Limits) -> Result<Self> {
         let join = |factors: &Factors| -> Vec<f32> {
-            let users = factors.user_bias.iter().chain([&0.0]);
-            users.chain(&factors.item_bias).chain([&0.0]).copied().collect()
+            let users = factors[Side::User].bias.iter().chain([&0.0]);
+            users.chain(&factors[Side::Item].bias).chain([&0.0]).copied().collect()
         };
         let values = join(&start.factors);
         let rows = values.len();
@@ -93,7 +90,7 @@ impl Biases {
             moments: device.upload("bias moments", &pairs),
             kept: None,
             rows,
-            first_item: start.factors.user_bias.len() + 1,
+            first_item: start.factors[Side::User].bias.len() + 1,
         })
     }
 
@@ -125,8 +122,8 @@ impl Model {
             ..Factors::default()
         };
         let team = Team::new(like.factors);
-        let users = Tiles::new(start.user_bias.len() + 1, team, limits)?;
-        let items = Tiles::new(start.item_bias.len() + 1, team, limits)?;
+        let users = Tiles::new(start[Side::User].bias.len() + 1, team, limits)?;
+        let items = Tiles::new(start[Side::Item].bias.len() + 1, team, limits)?;
         let start = State { factors: start, moments: vec![] };
         let side = |side, tiles| SideBuffers::new(device, side, tiles, &[], team, &start);
         Ok(Self {
@@ -204,10 +201,16 @@ pub(in crate::gpu) fn logical(
     let first_item = biases.first_item;
     Ok(Factors {
         factors: like.factors,
-        user_factors: matrix(device, users, team, like.factors)?,
-        item_factors: matrix(device, items, team, like.factors)?,
-        user_bias: values[..first_item - 1].to_vec(),
-        item_bias: values[first_item..values.len() - 1].to_vec(),
+        sides: [
+            SideFactors {
+                factors: matrix(device, users, team, like.factors)?,
+                bias: values[..first_item - 1].to_vec(),
+            },
+            SideFactors {
+                factors: matrix(device, items, team, like.factors)?,
+                bias: values[first_item..values.len() - 1].to_vec(),
+            },
+        ],
         global_mean: like.global_mean,
     })
 }

@@ -8,7 +8,7 @@ mod word2vec;
 
 use super::{Model, id_file};
 use crate::Result;
-use crate::core::Ids;
+use crate::core::{Ids, Side};
 use crate::files::{Kind, whole};
 use crate::progress::Progress;
 use std::path::Path;
@@ -105,7 +105,7 @@ impl Rows<'_> {
 }
 
 /// Users or items, with all there is to write about them.
-struct Side<'a> {
+struct Labelled<'a> {
     /// `users` or `items`.
     name: &'static str,
     ids: &'a Ids,
@@ -117,29 +117,29 @@ struct Side<'a> {
     k: usize,
 }
 
-impl Side<'_> {
+impl Labelled<'_> {
     fn row(&self, row: usize) -> &[f32] {
         &self.factors[row * self.k..][..self.k]
     }
 }
 
-fn sides(model: &Model) -> [Side<'_>; 2] {
+fn sides(model: &Model) -> [Labelled<'_>; 2] {
     let f = &model.factors;
     [
-        Side {
+        Labelled {
             name: "users",
             ids: &model.users,
             ratings: &model.user_ratings,
-            bias: &f.user_bias,
-            factors: &f.user_factors,
+            bias: &f[Side::User].bias,
+            factors: &f[Side::User].factors,
             k: f.factors,
         },
-        Side {
+        Labelled {
             name: "items",
             ids: &model.items,
             ratings: &model.item_ratings,
-            bias: &f.item_bias,
-            factors: &f.item_factors,
+            bias: &f[Side::Item].bias,
+            factors: &f[Side::Item].factors,
             k: f.factors,
         },
     ]

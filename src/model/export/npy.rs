@@ -3,6 +3,7 @@
 
 use super::write_ids;
 use crate::Result;
+use crate::core::Side;
 use crate::files::write_file;
 use crate::model::Model;
 use npyz::WriterBuilder;
@@ -22,10 +23,10 @@ pub(super) const FILES: &[&str] = &[
 pub(super) fn write(model: &Model, dir: &Path) -> Result<()> {
     let f = &model.factors;
     let (users, items, k) = (f.users() as u64, f.items() as u64, f.factors as u64);
-    array(&dir.join("user_factors.npy"), &[users, k], &f.user_factors)?;
-    array(&dir.join("item_factors.npy"), &[items, k], &f.item_factors)?;
-    array(&dir.join("user_bias.npy"), &[users], &f.user_bias)?;
-    array(&dir.join("item_bias.npy"), &[items], &f.item_bias)?;
+    array(&dir.join("user_factors.npy"), &[users, k], &f[Side::User].factors)?;
+    array(&dir.join("item_factors.npy"), &[items, k], &f[Side::Item].factors)?;
+    array(&dir.join("user_bias.npy"), &[users], &f[Side::User].bias)?;
+    array(&dir.join("item_bias.npy"), &[items], &f[Side::Item].bias)?;
     array(&dir.join("global_mean.npy"), &[1], &[f.global_mean])?;
     write_ids(model, dir)
 }

@@ -6,7 +6,7 @@
 //! the words, and hold the biases, which are no part of the vectors; the mean is in
 //! `global_mean.csv`.
 
-use super::{Rows, Side, number, sides};
+use super::{Labelled, Rows, number, sides};
 use crate::core::Ids;
 use crate::files::write_file;
 use crate::model::Model;
@@ -33,7 +33,7 @@ pub(super) fn write(model: &Model, dir: &Path, progress: &Rows) -> Result<()> {
     })
 }
 
-fn write_vectors(path: &Path, side: &Side, words: &[Cow<str>], progress: &Rows) -> Result<()> {
+fn write_vectors(path: &Path, side: &Labelled, words: &[Cow<str>], progress: &Rows) -> Result<()> {
     write_file(path, |out| {
         writeln!(out, "{} {}", words.len(), side.k)?;
         for (row, word) in words.iter().enumerate() {
@@ -48,7 +48,7 @@ fn write_vectors(path: &Path, side: &Side, words: &[Cow<str>], progress: &Rows) 
     })
 }
 
-fn write_map(path: &Path, side: &Side, words: &[Cow<str>]) -> Result<()> {
+fn write_map(path: &Path, side: &Labelled, words: &[Cow<str>]) -> Result<()> {
     write_file(path, |out| {
         let mut csv = csv::Writer::from_writer(out);
         csv.write_record(["index", "id", "word", "ratings", "bias"])?;

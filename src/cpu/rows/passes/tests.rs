@@ -48,14 +48,17 @@ fn problem(
     let bias = if terms.bias { 0.5 } else { 0.0 };
     let mut start = Factors {
         factors,
-        user_factors: vector(lengths.len() * factors, scale),
-        item_factors: vector(items * factors, scale),
-        user_bias: vector(lengths.len(), bias),
-        item_bias: vector(items, bias),
+        sides: [
+            SideFactors {
+                factors: vector(lengths.len() * factors, scale),
+                bias: vector(lengths.len(), bias),
+            },
+            SideFactors { factors: vector(items * factors, scale), bias: vector(items, bias) },
+        ],
         global_mean: if implicit { 0.0 } else { 3.0 },
     };
     if terms.nonnegative {
-        start.user_factors.iter_mut().chain(&mut start.item_factors).for_each(|x| *x = x.abs());
+        start.sides.iter_mut().flat_map(|side| &mut side.factors).for_each(|x| *x = x.abs());
     }
     let ratings = RowRatings::new(&ratings, &weights, lengths.len(), items);
     let terms = RowTerms { block: terms.block.min(factors), ..terms };
@@ -72,8 +75,8 @@ fn equations(
     let k = factors.factors;
     let ratings = problem.ratings.side(side);
     let (partner, partner_bias) = match side {
-        Side::User => (&factors.item_factors, &factors.item_bias),
-        Side::Item => (&factors.user_factors, &factors.user_bias),
+        Side::User => (&factors[Side::Item].factors, &factors[Side::Item].bias),
+        Side::Item => (&factors[Side::User].factors, &factors[Side::User].bias),
     };
     let terms = &problem.terms;
     let size = k + usize::from(terms.bias);
@@ -137,8 +140,8 @@ fn solve(mut a: Vec<Vec<f64>>, mut right: Vec<f64>) -> Vec<f64> {
 /// A row of a side with its bias, if there is one.
 fn row_of(factors: &Factors, side: Side, row: usize, bias: bool) -> Vec<f64> {
     let (x, b) = match side {
-        Side::User => (factors.user(row as u32), factors.user_bias[row]),
-        Side::Item => (factors.item(row as u32), factors.item_bias[row]),
+        Side::User => (factors.user(row as u32), factors[Side::User].bias[row]),
+        Side::Item => (factors.item(row as u32), factors[Side::Item].bias[row]),
     };
     x.iter().copied().chain(bias.then_some(b)).map(f64::from).collect()
 }
@@ -375,7 +378,7 @@ fn singular_rows_are_not_finite() {
         let unknowns = k + usize::from(bias);
         let mut problem = problem(&[unknowns / 2, 2 * unknowns], 611, k, terms, false);
         if k == 1 {
-            problem.start.item_factors.fill(0.0);
+            problem.start[Side::Item].factors.fill(0.0);
         }
         let mut passes = Sweep::new(Cpu::new(), problem);
         passes.solve(Side::User, &mut go).unwrap();
