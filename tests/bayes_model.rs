@@ -10,10 +10,10 @@ use place::Place;
 use std::ops::ControlFlow;
 use std::path::Path;
 use wgmf::core::{
-    Ids, Likelihood, Loss, Options, Ratings, SamplePrecision, Settings, Side, Solver, UNKNOWN,
+    Ids, Likelihood, Objective, Options, Ratings, SamplePrecision, Settings, Side, Solver, UNKNOWN,
 };
 use wgmf::cpu::Cpu;
-use wgmf::model::{EpochRecord, Model, RunRecord, Samples, Seen};
+use wgmf::model::{EpochRecord, Model, Samples, Seen};
 use wgmf::train::{Checkpoint, Event, Input, Outcome, Stop, train};
 
 const USERS: usize = 60;
@@ -78,9 +78,8 @@ fn model(data: &Data, outcome: &Outcome) -> Model {
         items: data.items.clone(),
         user_ratings: data.ratings.counts(Side::User, USERS),
         item_ratings: data.ratings.counts(Side::Item, ITEMS),
-        transform: Default::default(),
-        loss: Loss::Squared,
-        run: RunRecord { solver: "bayes".into(), ..RunRecord::default() },
+        objective: Objective::new(Solver::Bayes),
+        run: Default::default(),
     }
 }
 
@@ -122,7 +121,7 @@ fn a_model_of_samples_is_not_saved_without_them_nor_another_with_them() {
     let message = bayes.save_with(&dir, &seen, None, false).unwrap_err().to_string();
     assert!(message.contains("needs its samples"), "{message}");
     let mut als = bayes.clone();
-    als.run.solver = "als".into();
+    als.objective.solver = Solver::Als;
     let samples = outcome.samples.as_ref();
     let message = als.save_with(&dir, &seen, samples, false).unwrap_err().to_string();
     assert!(message.contains("only a model of solver bayes"), "{message}");

@@ -5,7 +5,7 @@ mod fixture;
 use approx::assert_relative_eq;
 use fixture::{model, saved, stderr, stdout, wgmf};
 use rand::{RngExt, SeedableRng};
-use wgmf::core::{Ids, Loss, Ratings, Side, Step, Transform, UNKNOWN};
+use wgmf::core::{Ids, Loss, Objective, Ratings, Side, Solver, Step, Transform, UNKNOWN};
 use wgmf::evaluate::{auc, rating_metrics, unknown_ids};
 use wgmf::model::Model;
 use wgmf::predict::Unit;
@@ -98,7 +98,7 @@ fn metrics_do_not_depend_on_the_number_of_threads() {
 #[test]
 fn logistic_metrics_match_the_textbook() {
     let mut model = model(50, 40, 7);
-    model.loss = Loss::Logistic;
+    model.objective.loss = Loss::Logistic;
     model.factors.global_mean = 0.3;
     assert_eq!(model.unit(), Unit::Probability);
     let mut ratings = ratings(&model, 3_000);
@@ -140,7 +140,7 @@ fn logistic_metrics_match_the_textbook() {
 #[test]
 fn extreme_log_odds_do_not_overflow() {
     let mut model = model(2, 2, 1);
-    model.loss = Loss::Logistic;
+    model.objective.loss = Loss::Logistic;
     model.factors[Side::User].bias = vec![2000.0, -2000.0];
     let ratings = Ratings {
         users: vec![0, 1],
@@ -189,7 +189,7 @@ fn figures_that_do_not_exist_are_left_out() {
 #[test]
 fn an_implicit_model_is_held_against_one() {
     let mut model = model(3, 3, 2);
-    model.run.solver = "ials".into();
+    model.objective = Objective::new(Solver::Ials);
     assert_eq!(model.unit(), Unit::Preference);
     let ratings = Ratings {
         users: vec![0, 1],
@@ -213,7 +213,8 @@ fn unknown_ids_are_found() {
 #[test]
 fn transformed_models_are_measured_in_both_units() {
     let mut model = model(50, 40, 7);
-    model.transform = Transform { steps: vec![Step::Log1p, Step::ZScore { mean: 1.3, std: 0.4 }] };
+    model.objective.transform =
+        Transform { steps: vec![Step::Log1p, Step::ZScore { mean: 1.3, std: 0.4 }] };
     model.factors.global_mean = 0.0;
     let ratings = ratings(&model, 2_000);
     let got = rating_metrics(&model, &ratings).unwrap();
@@ -238,7 +239,7 @@ fn transformed_models_are_measured_in_both_units() {
 #[test]
 fn a_binary_model_is_held_against_what_binary_leaves() {
     let mut model = model(50, 40, 7);
-    model.transform = Transform { steps: vec![Step::Binary { threshold: 4.0 }] };
+    model.objective.transform = Transform { steps: vec![Step::Binary { threshold: 4.0 }] };
     let ratings = ratings(&model, 2_000);
     let got = rating_metrics(&model, &ratings).unwrap();
     let squares: Vec<f64> = ratings
@@ -246,7 +247,7 @@ fn a_binary_model_is_held_against_what_binary_leaves() {
         .map(|(u, i, r)| (if r >= 4.0 { 1.0 } else { 0.0 } - score(&model, u, i)).powi(2))
         .collect();
     assert_relative_eq!(got.rmse, mean(&squares).sqrt(), max_relative = 1e-9);
-    model.loss = Loss::Logistic;
+    model.objective.loss = Loss::Logistic;
     assert!(rating_metrics(&model, &ratings).unwrap().auc.is_some());
 }
 
@@ -325,7 +326,7 @@ fn a_rating_the_transform_cannot_take_is_named_with_its_line() {
     let home = tempfile::tempdir().unwrap();
     let dir = home.path().join("m");
     let mut model = model(20, 17, 5);
-    model.transform = Transform { steps: vec![Step::Log1p] };
+    model.objective.transform = Transform { steps: vec![Step::Log1p] };
     model.save(&dir, &fixture::seen(&model), false).unwrap();
     let file = home.path().join("test.csv");
     std::fs::write(&file, "user,item,rating\nu15,i14,4\nu16,i14,-3\n").unwrap();

@@ -8,7 +8,7 @@ use place::{Place, stderr};
 use serde_json::{Value, json};
 use std::ops::ControlFlow;
 use wgmf::backend::Backend;
-use wgmf::core::{Factors, Ids, Loss, Options, Ratings, Side, SideFactors, Solver};
+use wgmf::core::{Factors, Ids, Loss, Objective, Options, Ratings, Side, SideFactors, Solver};
 use wgmf::cpu::Cpu;
 use wgmf::model::{Model, Seen};
 use wgmf::recommend::fold_in;
@@ -61,11 +61,9 @@ fn model(solver: &str, loss: Loss, k: usize, settings: Value) -> Model {
         items: names("i", ITEMS),
         user_ratings: vec![0; USERS],
         item_ratings: vec![0; ITEMS],
-        transform: Default::default(),
-        loss,
+        objective: Objective { loss, ..objective(solver, &settings) },
         run: Default::default(),
     };
-    model.run.solver = solver.into();
     model.run.settings = settings;
     model
 }
@@ -162,7 +160,7 @@ impl<'a> Row<'a> {
         for &(partner, rating) in &self.ratings {
             let (y, base) = self.partner(partner);
             let s = base + score(&y);
-            match (self.model.loss, self.model.run.solver == "ials") {
+            match (self.model.objective.loss, self.model.objective.is_implicit()) {
                 (Loss::Logistic, _) => add(&y, 0.5 * (1.0 / (1.0 + (-s).exp()) - rating)),
                 (_, false) => add(&y, s - rating),
                 (_, true) => {
@@ -353,11 +351,9 @@ fn converged(solver: Solver, options: Options) -> (Model, Ratings) {
         item_ratings: ratings.counts(Side::Item, 18),
         users,
         items,
-        transform: Default::default(),
-        loss: settings.loss,
+        objective: Objective::of(&settings, Default::default()),
         run: Default::default(),
     };
-    model.run.solver = solver.name().into();
     model.run.settings = serde_json::to_value(&settings).unwrap();
     (model, ratings)
 }
@@ -428,7 +424,7 @@ fn gradient_models_are_near_their_own_rows() {
             let go_on = &mut |_: wgmf::train::Event| Ok(ControlFlow::Continue(()));
             model.factors = train(&Cpu::new(), input, &settings, go_on).unwrap().factors;
             model.run.settings = serde_json::to_value(&settings).unwrap();
-            model.loss = loss;
+            model.objective = Objective::of(&settings, Default::default());
         }
         let folded = fold_in(&Cpu::new(), &model, Side::User, &model.users, &ratings).unwrap();
         let want: Vec<f64> =

@@ -8,7 +8,9 @@ mod oracle;
 use fixture::bayes::{COUNT, ITEMS, bayes};
 use oracle::case::Draw;
 use std::ops::ControlFlow;
-use wgmf::core::{Factors, Ids, Options, Ratings, SamplePrecision, Side, Solver, UNKNOWN};
+use wgmf::core::{
+    Factors, Ids, Objective, Options, Ratings, SamplePrecision, Side, Solver, UNKNOWN,
+};
 use wgmf::cpu::Cpu;
 use wgmf::evaluate::{PredictiveMetrics, predictive_metrics};
 use wgmf::model::{Model, RunRecord, Samples, Seen};
@@ -87,9 +89,8 @@ impl Planted {
             item_ratings: ratings.counts(Side::Item, items.len()),
             users,
             items,
-            transform: Default::default(),
-            loss: Default::default(),
-            run: RunRecord { solver: "bayes".into(), seed: 3, ..RunRecord::default() },
+            objective: Objective::of(&settings, Default::default()),
+            run: RunRecord { seed: 3, ..RunRecord::default() },
         };
         let seen = Seen::new(ratings, model.users.len(), model.items.len()).unwrap();
         (model, outcome.samples.unwrap(), seen)
@@ -275,7 +276,7 @@ fn what_cannot_be_drawn_is_named() {
     cut.1.samples[2].priors[0].mean.pop();
     assert!(refused(&cut, &one(4.0)).contains("the samples are not those of the model"));
     let mut als = bayes(&[]);
-    als.0.run.solver = "als".into();
+    als.0.objective.solver = Solver::Als;
     assert!(refused(&als, &one(4.0)).contains("those of als are solved"));
     let solved = fold_in(&cpu, &gaussian.0, Side::User, &ids, &one(4.0)).unwrap_err();
     assert!(solved.to_string().contains("draw_in"), "{solved}");

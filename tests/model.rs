@@ -31,8 +31,7 @@ fn a_model_comes_back_bit_for_bit() {
     assert_eq!(back.users.name(4), NASTY[4]);
     assert_eq!(back.user_ratings, model.user_ratings);
     assert_eq!(back.item_ratings, model.item_ratings);
-    assert_eq!(back.transform, model.transform);
-    assert_eq!(back.loss, model.loss);
+    assert_eq!(back.objective, model.objective);
     assert_eq!(back.run, model.run);
     assert_eq!(names(&dir), FILES);
     assert_eq!(names(dir.parent().unwrap()), ["model"]);

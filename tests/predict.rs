@@ -230,7 +230,7 @@ fn standard_input_and_a_closed_pipe_are_normal() {
 fn probabilities_come_from_a_logistic_model() {
     let home = Home::new();
     let mut model = model(20, 17, 5);
-    model.loss = wgmf::core::Loss::Logistic;
+    model.objective.loss = wgmf::core::Loss::Logistic;
     model.save(Path::new(&home.dir), &seen(&model), true).unwrap();
     let pairs = home.file("pairs.csv", "u15,i15\n");
     let text = stdout(&wgmf(&["predict", &home.dir, &pairs]));

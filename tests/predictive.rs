@@ -195,7 +195,7 @@ fn summaries_are_in_the_unit_of_the_ratings() {
         parts(&predictive, pair.0, pair.1, false)
     };
     let mixture = Mixture { means: &means, deviations: &deviations };
-    model.transform = Transform {
+    model.objective.transform = Transform {
         steps: vec![Step::MinMax { min: -2.0, max: 18.0 }, Step::ZScore { mean: 0.4, std: 0.3 }],
     };
     let said = one(&Predictive::new(&model, &samples).unwrap(), pair, &ask);
@@ -206,7 +206,8 @@ fn summaries_are_in_the_unit_of_the_ratings() {
     assert_relative_eq!(said.interval.unwrap()[0], back(low), max_relative = 1e-12);
     assert_relative_eq!(said.interval.unwrap()[1], back(high), max_relative = 1e-12);
     // A logarithm: quantiles go through the inverse, whatever moments there are.
-    model.transform = Transform { steps: vec![Step::Log1p, Step::ZScore { mean: 2.0, std: 1.5 }] };
+    model.objective.transform =
+        Transform { steps: vec![Step::Log1p, Step::ZScore { mean: 2.0, std: 1.5 }] };
     let back = |x: f64| (x * 1.5 + 2.0).exp_m1();
     let predictive = Predictive::new(&model, &samples).unwrap();
     let said = one(&predictive, pair, &ask);
@@ -215,7 +216,7 @@ fn summaries_are_in_the_unit_of_the_ratings() {
     let [low, high] = mixture.interval(gaussian::cdf(1.0) - gaussian::cdf(-1.0)).map(back);
     assert_relative_eq!(said.deviation, (high - low) / 2.0, max_relative = 1e-9);
     // Without the noise: the samples' means alone.
-    model.transform = Transform::default();
+    model.objective.transform = Transform::default();
     let predictive = Predictive::new(&model, &samples).unwrap();
     let said = one(&predictive, pair, &Ask { credible: true, ..ask });
     let points = Mixture { means: &means, deviations: &[0.0; COUNT] };
@@ -235,14 +236,14 @@ fn summaries_are_in_the_unit_of_the_ratings() {
 #[test]
 fn clip_bounds_every_sample() {
     let (mut model, samples) = bayes(&[]);
-    model.transform = Transform { steps: vec![Step::ZScore { mean: 1.0, std: 2.0 }] };
-    model.run.settings = json!({"clip": true});
+    model.objective.transform = Transform { steps: vec![Step::ZScore { mean: 1.0, std: 2.0 }] };
+    model.objective.clip = true;
     let error = Predictive::new(&model, &samples).err().unwrap().to_string();
     assert!(error.contains("clip") && error.contains("no min and max"), "{error}");
     // In the model's unit 3 to 3.4.
     model.run.data = json!({"min": 7.0, "max": 7.8});
     let mut open = model.clone();
-    open.run.settings = json!({"clip": false});
+    open.objective.clip = false;
     let clipped = Predictive::new(&model, &samples).unwrap();
     let free = Predictive::new(&open, &samples).unwrap();
     let (mut below, mut above) = (0, 0);
@@ -356,7 +357,8 @@ fn ratings(count: usize, values: &[f32]) -> Ratings {
 #[test]
 fn metrics_are_means_over_the_ratings() {
     let (mut model, samples) = bayes(&[]);
-    model.transform = Transform { steps: vec![Step::Log1p, Step::ZScore { mean: -2.0, std: 0.5 }] };
+    model.objective.transform =
+        Transform { steps: vec![Step::Log1p, Step::ZScore { mean: -2.0, std: 0.5 }] };
     let ratings = ratings(3000, &[]);
     let predictive = Predictive::new(&model, &samples).unwrap();
     let got = predictive_metrics(&predictive, &ratings).unwrap();
@@ -368,7 +370,7 @@ fn metrics_are_means_over_the_ratings() {
         let (means, deviations) = parts(&predictive, user, item, false);
         let mixture = Mixture { means: &means, deviations: &deviations };
         let value = f64::from(value);
-        let truth = f64::from(model.transform.apply(value as f32));
+        let truth = f64::from(model.objective.transform.apply(value as f32));
         squares += (value - back(mixture.mean())).powi(2);
         // In the unit of the ratings: by the derivative of the transform.
         density += mixture.density(truth).ln() - (0.5 * (1.0 + value)).ln();
@@ -395,7 +397,7 @@ fn metrics_are_means_over_the_ratings() {
         assert_eq!(pool.install(|| predictive_metrics(&fresh, &ratings).unwrap()), got);
     }
     // A straight line scales the score, and shifts the density.
-    model.transform = Transform { steps: vec![Step::ZScore { mean: 1.0, std: 0.5 }] };
+    model.objective.transform = Transform { steps: vec![Step::ZScore { mean: 1.0, std: 0.5 }] };
     let line = predictive_metrics(&Predictive::new(&model, &samples).unwrap(), &ratings).unwrap();
     assert_relative_eq!(line.crps.unwrap(), 0.5 * line.model_crps.unwrap(), max_relative = 1e-12);
     let shift = line.log_predictive_density - line.model_log_predictive_density.unwrap();
@@ -453,7 +455,7 @@ fn metrics_of_levels_are_those_of_their_probabilities() {
 fn two_levels_from_a_threshold_are_probabilities() {
     let (mut model, mut samples) = bayes(&[0.0, 1.0]);
     samples.samples.iter_mut().for_each(|sample| sample.thresholds = vec![0.0]);
-    model.transform = Transform { steps: vec![Step::Binary { threshold: 3.5 }] };
+    model.objective.transform = Transform { steps: vec![Step::Binary { threshold: 3.5 }] };
     model.factors.global_mean = 0.25;
     let predictive = Predictive::new(&model, &samples).unwrap();
     assert_eq!(predictive.level_values(), [0.0, 1.0]);

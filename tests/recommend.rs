@@ -15,7 +15,7 @@ use wgmf::backend::{
     Backend, Candidates, Counted, Device, GibbsPasses, GibbsProblem, GradientPasses,
     GradientProblem, Interval, Ranked, Ranker, RowPasses, RowProblem,
 };
-use wgmf::core::Side;
+use wgmf::core::{Side, Solver};
 use wgmf::cpu::Cpu;
 use wgmf::data::Titles;
 use wgmf::model::{Model, Seen};
@@ -176,7 +176,7 @@ fn parts_add_up_to_the_score() {
     ] {
         let (users, items, k) = (12, 40, 5);
         let mut model = model(users, items, k);
-        (model.run.solver, model.run.settings) = (solver.into(), settings.clone());
+        model.objective = objective(solver, &settings);
         if solver == "ials" || settings["nonnegative"] == true || settings["bias"] == false {
             model.factors[Side::Item].bias.fill(0.0);
             model.factors[Side::User].bias.fill(0.0);
@@ -225,7 +225,7 @@ fn parts_add_up_to_the_score() {
         assert!(negative || settings["nonnegative"] == true, "{solver} {settings}");
     }
     let mut other = model(3, 3, 2);
-    other.run.solver = "adam".into();
+    other.objective.solver = Solver::Adam;
     let refused = Explainer::new(&other).err().unwrap().to_string();
     assert!(refused.contains("als or ials") && refused.contains("adam"), "{refused}");
 }

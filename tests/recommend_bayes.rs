@@ -31,7 +31,7 @@ const CRITERIA: [Criterion; 6] = [
 
 /// What each sample expects of a pair, in order of the samples.
 fn expected(model: &Model, samples: &Samples, user: u32, item: u32) -> Vec<f64> {
-    let clipped = model.run.settings["clip"] == json!(true);
+    let clipped = model.objective.clip;
     let one = |sample: &wgmf::model::Sample| {
         let f = &sample.factors;
         let mut score = f64::from(f.global_mean) + f64::from(f[Side::User].bias[user as usize]);
@@ -106,9 +106,9 @@ fn lists(
 fn kinds() -> Vec<(Model, Samples)> {
     let plain = bayes(&[]);
     let mut logs = bayes(&[]);
-    logs.0.transform = serde_json::from_value(json!([{ "kind": "log1p" }])).unwrap();
+    logs.0.objective.transform = serde_json::from_value(json!([{ "kind": "log1p" }])).unwrap();
     let mut clipped = bayes(&[]);
-    clipped.0.run.settings = json!({ "clip": true });
+    clipped.0.objective.clip = true;
     clipped.0.run.data = json!({ "min": 2.0, "max": 3.0 });
     vec![plain, logs, clipped, bayes(&[1.0, 2.0, 3.5, 4.0])]
 }

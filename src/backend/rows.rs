@@ -1,7 +1,7 @@
 //! The passes of the row solvers.
 
 use crate::Result;
-use crate::core::{Factors, Ratings, RowRatings, Settings, Side};
+use crate::core::{Factors, Loss, Objective, Ratings, RowRatings, Settings, Side};
 use std::ops::ControlFlow;
 
 /// What the row solvers' passes work on.
@@ -53,6 +53,24 @@ impl RowTerms {
             unobserved_weight: settings.unobserved_weight as f32,
             block: settings.block,
             nonnegative: settings.nonnegative,
+        }
+    }
+
+    /// Those of new rows of a model, solved exactly in one block of `factors`. With logistic loss they
+    /// are those of a Newton step: half the second derivative, so the regularization counts double.
+    pub fn of(objective: &Objective, factors: usize) -> Self {
+        let twice = match objective.loss {
+            Loss::Squared => 1.0,
+            Loss::Logistic => 2.0,
+        };
+        Self {
+            bias: objective.bias,
+            reg: (twice * objective.reg) as f32,
+            reg_bias: (twice * objective.reg_bias) as f32,
+            reg_exponent: objective.reg_exponent as f32,
+            unobserved_weight: objective.unobserved_weight as f32,
+            block: factors,
+            nonnegative: objective.nonnegative,
         }
     }
 

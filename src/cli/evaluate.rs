@@ -86,7 +86,7 @@ pub fn run(args: Args) -> Result<()> {
         let test = ranking::Test { ratings, has_ratings: table.has_ratings, unknown: counts };
         return ranking::run(&args.ranking, &args.model, &model, &test, args.json);
     }
-    model.transform.check(&ratings.values, |row| {
+    model.objective.transform.check(&ratings.values, |row| {
         let (file, line) = table.origin(row);
         format!("{file}:{line}: rating {}", ratings.values[row])
     })?;
@@ -153,7 +153,7 @@ fn show(model: &Model, metrics: &RatingMetrics) -> io::Result<()> {
     }
     let has_two = metrics.model_rmse.is_some();
     if has_two {
-        let transform = model.transform.to_string();
+        let transform = model.objective.transform.to_string();
         writeln!(out, "{:<24}{:>14}{:>14}", "", "ratings", transform)?;
     }
     let rmse = match model.unit() {

@@ -141,7 +141,7 @@ pub fn users_of(
     let known = |at: usize| rated.users[at] != UNKNOWN && rated.items[at] != UNKNOWN;
     let known: Vec<bool> = (0..rated.len()).map(known).collect();
     rated.retain(|at| known[at]);
-    rated.values.iter_mut().for_each(|value| *value = model.transform.apply(*value));
+    rated.values.iter_mut().for_each(|value| *value = model.objective.transform.apply(*value));
     *seen = seen.extended(&rated, model.factors.users(), model.factors.items())?;
     Ok(table.users.iter().filter_map(|id| model.users.get(id)).collect())
 }

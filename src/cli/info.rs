@@ -41,8 +41,9 @@ fn facts(model: &Model) -> Result<Value> {
     put("ratings", json!(ratings(model)));
     put("global_mean", json!(f.global_mean));
     put("biases", json!(has_biases(model)));
-    put("loss", serde_json::to_value(model.loss).map_err(failed)?);
-    put("transform", serde_json::to_value(&model.transform).map_err(failed)?);
+    put("solver", json!(model.objective.solver));
+    put("loss", serde_json::to_value(model.objective.loss).map_err(failed)?);
+    put("transform", serde_json::to_value(&model.objective.transform).map_err(failed)?);
     if let Some(kept) = kept(model) {
         for (side, error) in [("train", kept.train_error), ("test", kept.test_error)] {
             if let Some(error) = error {
@@ -66,17 +67,16 @@ fn show(args: &Args, model: &Model) -> io::Result<()> {
     line("ratings", thousands(ratings(model)))?;
     let biases = if has_biases(model) { "with biases" } else { "without biases" };
     line("factors", format!("{}, {biases}, mean {}", f.factors, f.global_mean))?;
-    let loss = match model.loss {
+    let loss = match model.objective.loss {
         Loss::Squared => "squared",
         Loss::Logistic => "logistic",
     };
-    let fits = match run.settings["likelihood"].as_str() {
-        Some(likelihood) => format!("{likelihood} likelihood"),
-        None if model.is_bayesian() => "gaussian likelihood".to_owned(),
-        None => format!("{loss} loss"),
+    let fits = match model.is_bayesian() {
+        true => format!("{} likelihood", model.objective.likelihood.name()),
+        false => format!("{loss} loss"),
     };
-    line("solver", format!("{}, {fits}, seed {}", run.solver, run.seed))?;
-    line("transform", model.transform.describe())?;
+    line("solver", format!("{}, {fits}, seed {}", model.objective.solver.name(), run.seed))?;
+    line("transform", model.objective.transform.describe())?;
     line("device", format!("{} ({})", run.device, run.backend))?;
     if let Some(posterior) = &run.posterior {
         for (name, text) in sampler_lines(model, posterior) {
@@ -103,7 +103,7 @@ fn show(args: &Args, model: &Model) -> io::Result<()> {
 
 fn write_history(out: &mut impl Write, model: &Model) -> io::Result<()> {
     let history = &model.run.history;
-    let name = match model.loss {
+    let name = match model.objective.loss {
         Loss::Squared => "RMSE",
         Loss::Logistic => "log loss",
     };
@@ -124,7 +124,7 @@ fn write_history(out: &mut impl Write, model: &Model) -> io::Result<()> {
     for (name, _) in &columns {
         write!(out, "  {name:>14}")?;
     }
-    let unit = match model.transform.is_identity() || model.unit() == Unit::Preference {
+    let unit = match model.objective.transform.is_identity() || model.unit() == Unit::Preference {
         true => "",
         false => " (in the transformed unit)",
     };
@@ -159,14 +159,14 @@ fn kept(model: &Model) -> Option<&EpochRecord> {
 
 /// An error of the history as people read it: the root of a mean squared error, or a log loss.
 fn figure(model: &Model, error: f64) -> f64 {
-    match model.loss {
+    match model.objective.loss {
         Loss::Squared => error.sqrt(),
         Loss::Logistic => error,
     }
 }
 
 fn figure_key(model: &Model) -> &'static str {
-    match model.loss {
+    match model.objective.loss {
         Loss::Squared => "rmse",
         Loss::Logistic => "log_loss",
     }

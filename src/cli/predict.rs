@@ -69,7 +69,7 @@ impl Args {
                 "--{flag} needs samples of the posterior, and {} is a model of --solver {}; train one \
                  with --solver bayes",
                 self.model.display(),
-                model.run.solver
+                model.objective.solver.name()
             ))),
             None => Ok(()),
         }

@@ -211,7 +211,7 @@ pub fn run(args: Args) -> Result<()> {
 /// number for that.
 fn scale(model: &Model) -> Option<f64> {
     match model.unit() {
-        Unit::Rating => model.transform.scale(),
+        Unit::Rating => model.objective.transform.scale(),
         Unit::Probability => None,
         Unit::Preference => Some(1.0),
     }

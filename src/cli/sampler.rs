@@ -86,7 +86,8 @@ pub fn sampler_lines(model: &Model, posterior: &PosteriorRecord) -> Vec<(&'stati
     if let Some(shape) = &posterior.noise_shape {
         add("noise", "shape of users' weights ", shape);
     }
-    let unit = if model.transform.is_identity() { "" } else { ", in the transformed unit" };
+    let unit =
+        if model.objective.transform.is_identity() { "" } else { ", in the transformed unit" };
     for WatchedPrediction { user, item, prediction } in &posterior.predictions {
         add("watched", &format!("user \"{user}\", item \"{item}\"{unit}: "), prediction);
     }

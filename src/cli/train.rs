@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 use wgmf::backend::Backend;
 use wgmf::core::{
-    Factors, Loss, Options, Ratings, SamplePrecision, Settings, Side, Solver, Transform,
+    Factors, Loss, Objective, Options, Ratings, SamplePrecision, Settings, Side, Solver, Transform,
 };
 use wgmf::data::{DataOptions, Prepared, prepare};
 use wgmf::evaluate::{RatingMetrics, averaged_metrics, rating_metrics};
@@ -146,7 +146,6 @@ pub fn run(mut args: Args) -> Result<()> {
     let run = RunRecord {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         seed,
-        solver: settings.solver.name().to_owned(),
         settings: to_value(&settings)?,
         data: to_value(&prepared.facts)?,
         backend: device.backend.to_owned(),
@@ -168,8 +167,7 @@ pub fn run(mut args: Args) -> Result<()> {
         factors: std::mem::take(&mut outcome.factors),
         users: prepared.users,
         items: prepared.items,
-        transform: prepared.transform,
-        loss: settings.loss,
+        objective: Objective::of(&settings, prepared.transform),
         run,
     };
     let metrics = match (prepared.test, prepared.test_raw) {
@@ -264,11 +262,11 @@ fn warm_start(
     let kinds = |transform: &Transform| {
         transform.steps.iter().map(std::mem::discriminant).collect::<Vec<_>>()
     };
-    if kinds(&model.transform) != kinds(&prepared.transform) {
+    if kinds(&model.objective.transform) != kinds(&prepared.transform) {
         return Err(Error::settings(format!(
             "--from: that model's ratings went through the transform {}, these through {}; give the \
              same --transform",
-            model.transform.describe(),
+            model.objective.transform.describe(),
             prepared.transform.describe()
         )));
     }
@@ -514,13 +512,13 @@ fn print_done(
     }
     let kept = outcome.epoch.checked_sub(1).and_then(|at| outcome.history.get(at));
     let train_error = kept.and_then(|record| record.train_error);
-    match model.loss {
+    match model.objective.loss {
         Loss::Squared => {
             // Of log1p and the like only the error of transformed ratings is known here.
-            let scale = model.transform.scale();
+            let scale = model.objective.transform.scale();
             let own = train_error.zip(scale).map(|(e, scale)| e.sqrt() * scale);
             put("train_rmse", serde_json::json!(own));
-            if !model.transform.is_identity() {
+            if !model.objective.transform.is_identity() {
                 put("model_train_rmse", serde_json::json!(train_error.map(f64::sqrt)));
             }
         }

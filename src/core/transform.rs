@@ -123,6 +123,25 @@ impl Transform {
         Ok(transform)
     }
 
+    /// Whether each step can be applied and undone.
+    pub(crate) fn check_steps(&self) -> Result<(), String> {
+        for step in &self.steps {
+            let sound = match *step {
+                Step::Log1p => true,
+                Step::ZScore { mean, std } => mean.is_finite() && std.is_finite() && std > 0.0,
+                Step::MinMax { min, max } => min.is_finite() && max.is_finite() && min < max,
+                Step::Binary { threshold } => threshold.is_finite(),
+            };
+            if !sound {
+                return Err(format!(
+                    "the transform {} cannot be applied and undone",
+                    self.describe()
+                ));
+            }
+        }
+        Ok(())
+    }
+
     /// Whether every one of `values` has a finite image.
     ///
     /// # Errors

@@ -101,7 +101,7 @@ struct OneRating {
 }
 
 fn of_values(predictive: &Predictive, ratings: &Ratings) -> Result<PredictiveMetrics> {
-    let transform = &predictive.model().transform;
+    let transform = &predictive.model().objective.transform;
     let in_model = |i: usize| f64::from(transform.apply(ratings.values[i]));
     let judge = |i: usize, mixture: Mixture| {
         let truth = in_model(i);
@@ -195,7 +195,7 @@ fn of_levels(predictive: &Predictive, ratings: &Ratings) -> Result<PredictiveMet
         }
     };
     let judged = predictive.map(&ratings.users, &ratings.items, true, judge)?;
-    let score = |i: usize| model.transform.before_invert(judged[i].mean);
+    let score = |i: usize| model.objective.transform.before_invert(judged[i].mean);
     let mut rating = score_metrics(model, ratings, &score)?;
     let n = ratings.len() as f64;
     rating.relative_squared_error = relative_error(predictive, ratings, rating.rmse);
@@ -269,7 +269,7 @@ fn training_mean(predictive: &Predictive, values: &[f64]) -> Option<f64> {
     match values[..] {
         // The mean of the latent values of two levels says how often each occurs.
         [low, high] if latent != 0.0 => Some(low + (high - low) * gaussian::cdf(latent)),
-        _ if model.transform.scale().is_some() => model.run.data["mean"].as_f64(),
+        _ if model.objective.transform.scale().is_some() => model.run.data["mean"].as_f64(),
         _ => None,
     }
 }

@@ -213,7 +213,7 @@ pub fn ranking_metrics(
     let relevant = judged.part(|rating| match options.relevance {
         Relevance::All => true,
         Relevance::From(least) => rating >= least,
-        Relevance::Positive => model.transform.apply(rating) >= 1.0,
+        Relevance::Positive => model.objective.transform.apply(rating) >= 1.0,
     });
     let mut known: Vec<u32> = test.users.iter().copied().filter(|&u| u != UNKNOWN).collect();
     known.sort_unstable();

@@ -83,12 +83,13 @@ pub fn score_metrics(
     let unit = model.unit();
     check_values(model, ratings)?;
 
-    let in_model = |i: usize| f64::from(model.transform.apply(ratings.values[i]));
-    let loses = model.transform.steps.iter().any(|step| matches!(step, Step::Binary { .. }));
+    let in_model = |i: usize| f64::from(model.objective.transform.apply(ratings.values[i]));
+    let loses =
+        model.objective.transform.steps.iter().any(|step| matches!(step, Step::Binary { .. }));
     // What a prediction is held against, in the unit of the predictions.
     let truth = |i: usize| match unit {
         // The rating, or what can be known of it after a step that cannot be undone.
-        Unit::Rating if loses => model.transform.invert(in_model(i)),
+        Unit::Rating if loses => model.objective.transform.invert(in_model(i)),
         Unit::Rating => f64::from(ratings.values[i]),
         Unit::Probability => in_model(i),
         Unit::Preference => 1.0,
@@ -121,13 +122,13 @@ pub fn score_metrics(
         ..Default::default()
     };
     // The mean of z-scores is 0 as it should be; elsewhere 0 is a model that learns none.
-    let centred = matches!(model.transform.steps.last(), Some(Step::ZScore { .. }));
+    let centred = matches!(model.objective.transform.steps.last(), Some(Step::ZScore { .. }));
     let has_mean = centred || model.factors.global_mean != 0.0;
     if has_mean {
         metrics.relative_squared_error = ratio(squared, around_guess);
     }
 
-    if unit == Unit::Rating && !model.transform.is_identity() {
+    if unit == Unit::Rating && !model.objective.transform.is_identity() {
         let guess = f64::from(model.factors.global_mean);
         let [squared, absolute, around_mean, around_guess] = sum(count, |i| {
             let truth = in_model(i);
@@ -166,7 +167,7 @@ fn check_values(model: &Model, ratings: &Ratings) -> Result<()> {
     }
     let labels = model.unit() == Unit::Probability;
     let wrong = ratings.values.par_iter().find_first(|&&rating| {
-        let value = model.transform.apply(rating);
+        let value = model.objective.transform.apply(rating);
         !value.is_finite() || labels && value != 0.0 && value != 1.0
     });
     match wrong {
@@ -175,7 +176,7 @@ fn check_values(model: &Model, ratings: &Ratings) -> Result<()> {
             "rating {rating} is neither 0 nor 1, which a model with --loss logistic predicts"
         ))),
         Some(rating) => {
-            let transform = model.transform.describe();
+            let transform = model.objective.transform.describe();
             let message = format!("rating {rating} cannot go through the transform {transform}");
             Err(Error::data(message))
         }

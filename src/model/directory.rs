@@ -1,10 +1,14 @@
 //! The model directory: factors, ids, training pairs and the record of the run, in open formats.
 
 use super::{RunRecord, Samples, Seen, id_file};
-use crate::core::{Factors, Ids, Loss, Ratings, Side, SideFactors, Solver, Transform, UNKNOWN};
+use crate::core::{
+    Factors, Ids, Loss, Objective, ObjectiveSettings, Ratings, Side, SideFactors, Solver,
+    Transform, UNKNOWN,
+};
 use crate::files::{AGAIN, Kind, Tensor, TensorFile, tensors, whole, write_file};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use std::fs;
 use std::io::Write;
 use std::path::Path;
@@ -31,22 +35,59 @@ pub struct Model {
     pub user_ratings: Vec<u32>,
     /// Training ratings of each item: (items).
     pub item_ratings: Vec<u32>,
-    /// What was done to the ratings before training.
-    pub transform: Transform,
-    /// What was minimized.
-    pub loss: Loss,
+    /// What it was trained to do.
+    pub objective: Objective,
     /// How the model came to be.
     pub run: RunRecord,
 }
 
-/// `run.json`.
+/// `run.json`: a report of the run, in which the objective has its places.
 #[derive(Serialize, Deserialize)]
 struct RunFile {
     format: u32,
     loss: Loss,
     transform: Transform,
+    solver: Solver,
     #[serde(flatten)]
     run: RunRecord,
+}
+
+impl RunFile {
+    fn new(model: &Model) -> Result<Self> {
+        let objective = &model.objective;
+        let mut run = model.run.clone();
+        let wrong = |e: serde_json::Error| Error::data(format!("{RUN}: {e}"));
+        let own = serde_json::to_value(objective.settings()).map_err(wrong)?;
+        if !run.settings.is_object() {
+            run.settings = serde_json::json!({});
+        }
+        // The objective is what counts; a setting that a solver does not have stays left out.
+        if let (Some(settings), Value::Object(own)) = (run.settings.as_object_mut(), own) {
+            for (name, value) in own {
+                let absent =
+                    value.is_null() || value == false || value == 0.0 || value == "gaussian";
+                let needed = ["bias", "reg", "reg_bias", "reg_exponent"].contains(&&*name);
+                if settings.contains_key(&name) || needed || !absent {
+                    settings.insert(name, value);
+                }
+            }
+        }
+        Ok(Self {
+            format: FORMAT,
+            loss: objective.loss,
+            transform: objective.transform.clone(),
+            solver: objective.solver,
+            run,
+        })
+    }
+
+    fn objective(&self) -> Result<Objective, String> {
+        let settings = ObjectiveSettings::deserialize(&self.run.settings)
+            .map_err(|e| format!("its settings: {e}"))?;
+        let (solver, loss, transform) = (self.solver, self.loss, self.transform.clone());
+        let objective = Objective::from_parts(solver, loss, transform, settings);
+        objective.check().map(|()| objective)
+    }
 }
 
 /// Makes sure, before any work, that a model can be saved in `dir`: what is there now may be
@@ -89,12 +130,14 @@ impl Model {
             let message = format!("is an incomplete model: {missing} is missing; {AGAIN}");
             return Err(Error::file(dir, message));
         }
-        let RunFile { loss, transform, run, .. } = read_run(&dir.join(RUN))?;
+        let file = read_run(&dir.join(RUN))?;
+        let wrong = |message| Error::file(dir.join(RUN), format!("{message}; {AGAIN}"));
+        let objective = file.objective().map_err(wrong)?;
+        let run = file.run;
         let factors = read_factors(&dir.join(FACTORS))?;
         let (users, user_ratings) = id_file::read(&dir.join(USERS), factors.users())?;
         let (items, item_ratings) = id_file::read(&dir.join(ITEMS), factors.items())?;
-        let model =
-            Model { factors, users, items, user_ratings, item_ratings, transform, loss, run };
+        let model = Model { factors, users, items, user_ratings, item_ratings, objective, run };
         if let Err(message) = model.check_finite() {
             return Err(Error::file(dir.join(FACTORS), format!("{message}; {AGAIN}")));
         }
@@ -150,6 +193,7 @@ impl Model {
             .map_err(str::to_owned)
         });
         check.map_err(|message| Error::data(format!("model not saved: {message}")))?;
+        let run = RunFile::new(self)?;
         whole::write_directory(dir.as_ref(), overwrite, &Self::KIND, |dir| {
             if let Some(samples) = samples {
                 samples.save(dir, &self.factors)?;
@@ -159,12 +203,6 @@ impl Model {
             id_file::write(&dir.join(ITEMS), &self.items, &self.item_ratings)?;
             seen.save(dir)?;
             write_file(&dir.join(RUN), |out| {
-                let run = RunFile {
-                    format: FORMAT,
-                    loss: self.loss,
-                    transform: self.transform.clone(),
-                    run: self.run.clone(),
-                };
                 serde_json::to_writer_pretty(&mut *out, &run)?;
                 out.write_all(b"\n")
             })
@@ -188,7 +226,7 @@ impl Model {
 
     /// Whether the model has samples of the posterior beside its means.
     pub fn is_bayesian(&self) -> bool {
-        self.run.solver == Solver::Bayes.name()
+        self.objective.is_bayesian()
     }
 
     /// The samples of the model in `dir`, checked against this model.
@@ -199,7 +237,7 @@ impl Model {
         if !self.is_bayesian() {
             let message = format!(
                 "was trained by {} and holds no samples of the posterior; train with --solver bayes",
-                self.run.solver
+                self.objective.solver.name()
             );
             return Err(Error::file(dir, message));
         }
@@ -207,6 +245,7 @@ impl Model {
     }
 
     fn check(&self) -> Result<(), String> {
+        self.objective.check()?;
         let f = &self.factors;
         let sides = [
             ("user", &f[Side::User].factors, &f[Side::User].bias, &self.users, &self.user_ratings),

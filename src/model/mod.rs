@@ -1,4 +1,5 @@
-//! What training leaves: factors, the model directory, predictions, export formats.
+//! What training leaves: factors and what they were trained to do, samples, the training pairs, the model
+//! directory, export formats.
 //!
 //! ```
 //! use wgmf::core::UNKNOWN;
@@ -7,18 +8,16 @@
 //! # fn main() -> wgmf::Result<()> {
 //! # let home = tempfile::tempdir().unwrap();
 //! # let (dir, npy) = (home.path().join("ml-model"), home.path().join("ml-model-npy"));
-//! # let factors = wgmf::core::Factors {
-//! #     factors: 1,
-//! #     user_factors: vec![1.0],
-//! #     item_factors: vec![0.5],
-//! #     user_bias: vec![0.25],
-//! #     item_bias: vec![-0.5],
-//! #     global_mean: 3.5,
-//! # };
+//! # use wgmf::core::{Factors, Objective, SideFactors, Solver};
+//! # let sides = [
+//! #     SideFactors { factors: vec![1.0], bias: vec![0.25] },
+//! #     SideFactors { factors: vec![0.5], bias: vec![-0.5] },
+//! # ];
+//! # let factors = Factors { factors: 1, sides, global_mean: 3.5 };
 //! # let (users, items) = (["42"].into_iter().collect(), ["1193"].into_iter().collect());
-//! # let (transform, loss, run) = Default::default();
+//! # let (objective, run) = (Objective::new(Solver::Als), Default::default());
 //! # let made = Model {
-//! #     factors, users, items, user_ratings: vec![1], item_ratings: vec![1], transform, loss, run,
+//! #     factors, users, items, user_ratings: vec![1], item_ratings: vec![1], objective, run,
 //! # };
 //! # made.save(&dir, &Default::default(), false)?;
 //! let model = Model::open(&dir)?;

@@ -11,10 +11,8 @@ pub struct RunRecord {
     /// The seed of every random draw.
     #[serde(default)]
     pub seed: u64,
-    /// `sgd`, `adagrad`, `adam`, `als`, `ials`, ...
-    #[serde(default)]
-    pub solver: String,
-    /// All settings of training, as they were used.
+    /// All settings of training, as they were used; what of them belongs to the model's
+    /// [`Objective`](crate::core::Objective) is overruled by it.
     #[serde(default)]
     pub settings: Value,
     /// Facts about the data: files, counts, duplicates merged, ...

@@ -288,12 +288,12 @@ fn row(f: &Factors, side: Side, id: u32) -> impl Iterator<Item = f64> {
 /// The range of the training ratings, transformed, where the settings ask for it and ratings are no
 /// levels.
 fn clip(model: &Model, samples: &Samples) -> Result<Option<[f64; 2]>> {
-    if model.run.settings["clip"].as_bool() != Some(true) || !samples.levels.is_empty() {
+    if !model.objective.clip || !samples.levels.is_empty() {
         return Ok(None);
     }
     let bound = |key: &str| {
         let rating = model.run.data[key].as_f64()?;
-        Some(f64::from(model.transform.apply(rating as f32)))
+        Some(f64::from(model.objective.transform.apply(rating as f32)))
     };
     match (bound("min"), bound("max")) {
         (Some(low), Some(high)) if low <= high => Ok(Some([low, high])),

@@ -82,7 +82,7 @@ impl Predictive<'_> {
     }
 
     fn summary(&self, mixture: Mixture, ask: &Ask) -> Summary {
-        let transform = &self.model().transform;
+        let transform = &self.model().objective.transform;
         let interval = |p: f64| mixture.interval(p).map(|end| transform.invert(end));
         let deviation = match transform.inverse_slope() {
             Some(slope) => slope * mixture.deviation(),
@@ -153,7 +153,7 @@ impl Predictive<'_> {
     /// The values of the levels in the unit of the ratings: (levels); empty where ratings are no
     /// levels.
     pub fn level_values(&self) -> Vec<f64> {
-        let transform = &self.model().transform;
+        let transform = &self.model().objective.transform;
         let value = |&level: &f32| {
             let value = transform.invert(f64::from(level));
             // Single precision lost digits on the way; the fewest that give the level are the user's.
@@ -168,7 +168,7 @@ impl Predictive<'_> {
 
     /// The place of a rating, as the user gives it, among the levels.
     pub fn level_of(&self, rating: f32) -> Option<usize> {
-        let level = self.model().transform.apply(rating);
+        let level = self.model().objective.transform.apply(rating);
         self.samples().levels.iter().position(|&known| known == level)
     }
 }

@@ -17,10 +17,10 @@ pub enum Unit {
 impl Model {
     /// What [`predict`](Self::predict) returns.
     pub fn unit(&self) -> Unit {
-        match self.loss {
+        match self.objective.loss {
             Loss::Logistic => Unit::Probability,
             // iALS fits 1 for every seen pair, whatever its rating.
-            Loss::Squared if self.run.solver == "ials" => Unit::Preference,
+            Loss::Squared if self.objective.is_implicit() => Unit::Preference,
             Loss::Squared => Unit::Rating,
         }
     }
@@ -44,7 +44,7 @@ impl Model {
     /// A score `r̂` in the unit of the predictions.
     pub fn in_unit(&self, score: f64) -> f64 {
         match self.unit() {
-            Unit::Rating => self.transform.invert(score),
+            Unit::Rating => self.objective.transform.invert(score),
             Unit::Probability => 1.0 / (1.0 + (-score).exp()),
             Unit::Preference => score,
         }

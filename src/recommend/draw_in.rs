@@ -61,7 +61,7 @@ pub fn draw_in(
     if !model.is_bayesian() {
         return Err(Error::data(format!(
             "only a model of --solver bayes has rows that are drawn; those of {} are solved",
-            model.run.solver
+            model.objective.solver.name()
         )));
     }
     let wrong = |message| Error::data(format!("the samples are not those of the model: {message}"));
@@ -140,7 +140,6 @@ impl<'a> Work<'a> {
             Side::Item if block >= f.factors => 1,
             _ => TURNS,
         };
-        let biased = |sample: &Sample| sample.prior(side).has_bias();
         Self {
             samples,
             side,
@@ -148,10 +147,7 @@ impl<'a> Work<'a> {
             ratings: RowRatings::new(ratings, &[], rows[0], rows[1]),
             counts,
             popularity,
-            bias: match model.run.settings["bias"].as_bool() {
-                Some(bias) => bias,
-                None => samples.samples.iter().any(biased),
-            },
+            bias: model.objective.bias,
             block,
             turns,
             seed: model.run.seed,

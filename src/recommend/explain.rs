@@ -1,7 +1,6 @@
 //! Which of a user's own items carry a score.
 
-use super::objective::RowObjective;
-use crate::core::{Loss, Side};
+use crate::core::{Objective, Side, Solver};
 use crate::math::dense::{cholesky, solve};
 use crate::model::Model;
 use crate::{Error, Result};
@@ -14,7 +13,7 @@ use rayon::prelude::*;
 /// So a score is `μ + c_i` and a sum over his items: `ỹ_iᵀ A⁻¹ ỹ_j w_j t_j`.
 pub struct Explainer<'a> {
     model: &'a Model,
-    objective: RowObjective,
+    objective: &'a Objective,
     /// `α₀ Σ_i q_i q_iᵀ`: (factors, factors); empty for explicit ratings.
     gram: Vec<f64>,
 }
@@ -51,14 +50,14 @@ impl<'a> Explainer<'a> {
     /// # Errors
     /// A model of another solver.
     pub fn new(model: &'a Model) -> Result<Self> {
-        let solver = model.run.solver.as_str();
-        if !matches!(solver, "als" | "ials") || model.loss != Loss::Squared {
+        let objective = &model.objective;
+        if !matches!(objective.solver, Solver::Als | Solver::Ials) {
             return Err(Error::data(format!(
                 "--explain needs a model of --solver als or ials, whose rows are sums over \
-                 ratings; this one is of {solver}"
+                 ratings; this one is of {}",
+                objective.solver.name()
             )));
         }
-        let objective = RowObjective::of(model)?;
         let (k, f) = (model.factors.factors, &model.factors);
         let mut gram = Vec::new();
         if objective.unobserved_weight > 0.0 {
@@ -98,7 +97,8 @@ impl<'a> Explainer<'a> {
         }
         let (mut right, mut pulls) = (vec![0.0; width], Vec::with_capacity(items.len()));
         for (&item, &rating) in items.iter().zip(values) {
-            let (value, weight) = (objective.target.value(rating), objective.target.weight(rating));
+            let (value, weight) =
+                (objective.target().value(rating), objective.target().weight(rating));
             let base = f64::from(f.global_mean) + f64::from(f[Side::Item].bias[item as usize]);
             let (weight, target) = (f64::from(weight), f64::from(value) - base);
             let side = |j: usize| self.coordinate(item, j);

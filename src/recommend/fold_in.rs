@@ -1,9 +1,8 @@
 //! New users (or items) get their rows from their ratings, the other side as it is.
 
 use super::logistic;
-use super::objective::RowObjective;
-use crate::backend::{Backend, RowProblem};
-use crate::core::{Factors, Ids, Loss, Ratings, Side, SideFactors, UNKNOWN};
+use crate::backend::{Backend, RowProblem, RowTerms};
+use crate::core::{Factors, Ids, Loss, Objective, Ratings, Side, SideFactors, UNKNOWN};
 use crate::model::{DrawnRows, Model, Samples, Seen};
 use crate::{Error, Result};
 use std::ops::ControlFlow;
@@ -46,24 +45,23 @@ const STILL: f32 = 1e-5;
 ///
 /// ```
 /// # use wgmf::cpu::Cpu;
-/// # use wgmf::data::{Ids, Ratings, Side};
-/// # use wgmf::model::{Factors, Model};
+/// # use wgmf::core::{Factors, Ids, Objective, Ratings, Side, SideFactors, Solver};
+/// # use wgmf::model::Model;
 /// # fn main() -> wgmf::Result<()> {
 /// # let model = Model {
 /// #     factors: Factors {
 /// #         factors: 2,
-/// #         user_factors: vec![1.0, 0.0],
-/// #         item_factors: vec![1.0, 0.0, 0.0, 1.0, 0.9, 0.1],
-/// #         user_bias: vec![0.0],
-/// #         item_bias: vec![0.0; 3],
+/// #         sides: [
+/// #             SideFactors { factors: vec![1.0, 0.0], bias: vec![0.0] },
+/// #             SideFactors { factors: vec![1.0, 0.0, 0.0, 1.0, 0.9, 0.1], bias: vec![0.0; 3] },
+/// #         ],
 /// #         global_mean: 3.0,
 /// #     },
 /// #     users: ["ann"].into_iter().collect(),
 /// #     items: ["x", "y", "z"].into_iter().collect(),
 /// #     user_ratings: vec![1],
 /// #     item_ratings: vec![1, 0, 0],
-/// #     transform: Default::default(),
-/// #     loss: Default::default(),
+/// #     objective: Objective::new(Solver::Als),
 /// #     run: Default::default(),
 /// # };
 /// use wgmf::recommend::fold_in;
@@ -88,16 +86,22 @@ pub fn fold_in(
     ids: &Ids,
     ratings: &Ratings,
 ) -> Result<FoldedIn> {
-    let objective = RowObjective::of(model)?;
+    if model.objective.is_bayesian() {
+        return Err(Error::data(
+            "rows of a model of --solver bayes are drawn, not solved (recommend::draw_in), and its \
+             scores are averages over samples, which are not explained; use --solver als",
+        ));
+    }
+    let objective = &model.objective;
     check_rows(model, side, ids, ratings, |rating| objective.objection(rating))?;
     let f = &model.factors;
     let start = start(f, side, ids.len());
     let (factors, bias) = match objective.loss {
-        Loss::Logistic => logistic::solve(backend, &objective, side, start, ratings, ids)?,
+        Loss::Logistic => logistic::solve(backend, objective, side, start, ratings, ids)?,
         Loss::Squared if objective.nonnegative => {
-            nonnegative(backend, &objective, side, start, ratings)?
+            nonnegative(backend, objective, side, start, ratings)?
         }
-        Loss::Squared => squared(backend, problem(&objective, start, ratings), side)?,
+        Loss::Squared => squared(backend, problem(objective, start, ratings), side)?,
     };
     let mut rows = factors.chunks_exact(f.factors.max(1)).zip(&bias);
     if let Some(row) = rows.position(|(p, b)| !b.is_finite() || p.iter().any(|x| !x.is_finite())) {
@@ -158,11 +162,11 @@ pub(super) fn start(f: &Factors, side: Side, rows: usize) -> Factors {
 }
 
 /// The least-squares problem of `ratings` from `start`.
-fn problem(objective: &RowObjective, start: Factors, ratings: &Ratings) -> RowProblem {
+fn problem(objective: &Objective, start: Factors, ratings: &Ratings) -> RowProblem {
     RowProblem {
-        ratings: objective.target.lay_out(ratings, start.users(), start.items()),
+        ratings: objective.target().lay_out(ratings, start.users(), start.items()),
         test: Ratings::default(),
-        terms: objective.terms(start.factors),
+        terms: RowTerms::of(objective, start.factors),
         start,
     }
 }
@@ -181,14 +185,14 @@ pub(super) fn squared(
 /// Solves nonnegative rows: coordinate descent is called again for those that still move.
 fn nonnegative(
     backend: &dyn Backend,
-    objective: &RowObjective,
+    objective: &Objective,
     side: Side,
     start: Factors,
     ratings: &Ratings,
 ) -> Result<(Vec<f32>, Vec<f32>)> {
     let k = start.factors;
     // Without bounds, then cut at zero: nearer than zeros, and soon had.
-    let free = RowObjective { nonnegative: false, ..*objective };
+    let free = Objective { nonnegative: false, ..objective.clone() };
     let (mut factors, bias) = squared(backend, problem(&free, start.clone(), ratings), side)?;
     factors.iter_mut().for_each(|x| *x = if x.is_finite() { x.max(0.0) } else { 0.0 });
     let mut moving: Vec<usize> = (0..bias.len()).collect();

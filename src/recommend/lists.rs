@@ -196,10 +196,11 @@ impl<'a> Recommender<'a> {
 /// ```
 /// use std::ops::ControlFlow;
 /// use wgmf::cpu::Cpu;
-/// use wgmf::data::{DataOptions, Side, prepare};
+/// use wgmf::core::{Objective, Options, Side};
+/// use wgmf::data::{DataOptions, prepare};
 /// use wgmf::model::Model;
 /// use wgmf::recommend::recommend;
-/// use wgmf::train::{Input, Options, train};
+/// use wgmf::train::{Input, train};
 ///
 /// # fn main() -> wgmf::Result<()> {
 /// let data = prepare(&["sample/plays.csv".into()], &DataOptions::default(), 0, &())?;
@@ -213,8 +214,7 @@ impl<'a> Recommender<'a> {
 ///     item_ratings: data.train.counts(Side::Item, items),
 ///     users: data.users,
 ///     items: data.items,
-///     transform: data.transform,
-///     loss: settings.loss,
+///     objective: Objective::of(&settings, data.transform),
 ///     run: Default::default(),
 /// };
 /// # let home = tempfile::tempdir().unwrap();

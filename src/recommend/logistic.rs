@@ -2,9 +2,8 @@
 //! squares).
 
 use super::fold_in::squared;
-use super::objective::RowObjective;
-use crate::backend::{Backend, RowProblem};
-use crate::core::{Factors, Ids, Ratings, RowRatings, Side, SideFactors};
+use crate::backend::{Backend, RowProblem, RowTerms};
+use crate::core::{Factors, Ids, Objective, Ratings, RowRatings, Side, SideFactors};
 use crate::{Error, Result};
 use rayon::prelude::*;
 
@@ -36,7 +35,7 @@ struct Row {
 /// values `s + (r − σ) / w`; it is halved until the objective falls.
 pub(super) fn solve(
     backend: &dyn Backend,
-    objective: &RowObjective,
+    objective: &Objective,
     side: Side,
     start: Factors,
     ratings: &Ratings,
@@ -133,7 +132,7 @@ fn rows(side: Side, start: &Factors, ratings: &Ratings, count: usize) -> Vec<Row
 
 /// The least-squares problem whose solution is the end of a whole Newton step of the `moving` rows.
 fn problem(
-    objective: &RowObjective,
+    objective: &Objective,
     side: Side,
     start: &Factors,
     rows: &[Row],
@@ -159,7 +158,7 @@ fn problem(
     RowProblem {
         ratings: RowRatings::new(&targets, &weights, start.users(), start.items()),
         test: Ratings::default(),
-        terms: objective.terms(k),
+        terms: RowTerms::of(objective, k),
         start,
     }
 }

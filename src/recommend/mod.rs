@@ -9,7 +9,6 @@ mod fold_in;
 mod lists;
 mod logistic;
 mod new_rows;
-mod objective;
 mod order;
 mod posterior;
 mod similar;

@@ -37,7 +37,7 @@ impl NewRows {
         update: bool,
     ) -> Result<NewRows> {
         let aligned = align(table, &model.users, &model.items);
-        model.transform.check(&aligned.values, |row| {
+        model.objective.transform.check(&aligned.values, |row| {
             let (file, line) = table.origin(row);
             format!("{file}:{line}: rating {}", aligned.values[row])
         })?;
@@ -71,7 +71,7 @@ impl NewRows {
                 }
                 given.insert((row, partners[at]));
             }
-            rows.push(side, row, partners[at], model.transform.apply(aligned.values[at]));
+            rows.push(side, row, partners[at], model.objective.transform.apply(aligned.values[at]));
         }
         rows.empty = names(ids, |id| rows.ids.get(id).is_none() && model_ids.get(id).is_none());
         rows.add_record(seen, side, &mut updated, &given)?;

@@ -79,7 +79,7 @@ impl<'m> SampleScores<'m> {
     /// A score in the unit of the ratings.
     pub fn prediction(&self, score: f64) -> f64 {
         match self.levels.is_empty() {
-            true => self.predictive.model().transform.invert(score),
+            true => self.predictive.model().objective.transform.invert(score),
             false => score,
         }
     }

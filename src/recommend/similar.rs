@@ -216,26 +216,25 @@ fn inner(a: &[f32], b: &[f32]) -> f64 {
 ///
 /// ```
 /// # use wgmf::cpu::Cpu;
-/// # use wgmf::core::Side;
-/// # use wgmf::model::{Factors, Model};
+/// # use wgmf::core::{Factors, Objective, Side, SideFactors, Solver};
+/// # use wgmf::model::Model;
 /// use wgmf::recommend::{Metric, similar};
 ///
 /// # fn main() -> wgmf::Result<()> {
 /// let model = Model {
 ///     factors: Factors {
 ///         factors: 2,
-///         user_factors: vec![],
-///         item_factors: vec![1.0, 0.0, 3.0, 3.0, 0.1, 0.0],
-///         user_bias: vec![],
-///         item_bias: vec![0.0; 3],
+///         sides: [
+///             SideFactors::default(),
+///             SideFactors { factors: vec![1.0, 0.0, 3.0, 3.0, 0.1, 0.0], bias: vec![0.0; 3] },
+///         ],
 ///         global_mean: 0.0,
 ///     },
 ///     users: Default::default(),
 ///     items: ["x", "y", "z"].into_iter().collect(),
 ///     user_ratings: vec![],
 ///     item_ratings: vec![1, 1, 1],
-///     transform: Default::default(),
-///     loss: Default::default(),
+///     objective: Objective::new(Solver::Als),
 ///     run: Default::default(),
 /// };
 /// // z points where x does; y is larger, and so has the larger inner product.

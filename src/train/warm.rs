@@ -46,18 +46,17 @@ pub fn warm_start(
             settings.factors
         )));
     }
-    if model.loss != settings.loss
-        || (model.run.solver == "ials") != (settings.solver == Solver::Ials)
+    if model.objective.loss != settings.loss
+        || model.objective.is_implicit() != (settings.solver == Solver::Ials)
     {
         return Err(Error::settings(format!(
             "--from: that model was trained by {} and another objective than {} has; start from one \
              of the same kind",
-            model.run.solver,
+            model.objective.solver.name(),
             settings.solver.name()
         )));
     }
-    let (gaussian, likelihood) = (Likelihood::Gaussian.name(), settings.likelihood.name());
-    let theirs = model.run.settings["likelihood"].as_str().unwrap_or(gaussian);
+    let (theirs, likelihood) = (model.objective.likelihood.name(), settings.likelihood.name());
     if theirs != likelihood {
         return Err(Error::settings(format!(
             "--from: that model has --likelihood {theirs}, here it is {likelihood}, and their factors \
@@ -119,7 +118,7 @@ pub fn warm_start(
         *start = solve_new(backend, rows, start, side, new, settings)?;
         Ok(())
     };
-    if likelihood == gaussian {
+    if settings.likelihood == Likelihood::Gaussian {
         fold(&mut start, Side::Item, &new_items, Some(&new_users))?;
         fold(&mut start, Side::User, &new_users, None)?;
         fold(&mut start, Side::Item, &new_items, None)?;

@@ -2,7 +2,7 @@
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
 use std::path::PathBuf;
-use wgmf::core::{Factors, Ids, Ratings, SideFactors};
+use wgmf::core::{Factors, Ids, Objective, Ratings, SideFactors};
 use wgmf::gpu::{Choice, Gpu, Sources, TightLimits};
 
 /// The folder of data beside the repository, or `None`, which is said once.
@@ -13,6 +13,24 @@ pub fn shared(part: &str) -> Option<PathBuf> {
     }
     println!("skipped: ../shared/{part} is not there");
     None
+}
+
+/// The objective of a solver by its name, with what `settings` says of it.
+pub fn objective(solver: &str, settings: &serde_json::Value) -> Objective {
+    let solver = serde_json::from_value(solver.into()).unwrap();
+    let usual = Objective::new(solver);
+    let number = |name: &str, or: f64| settings[name].as_f64().unwrap_or(or);
+    let nonnegative = settings["nonnegative"] == true;
+    Objective {
+        bias: settings["bias"].as_bool().unwrap_or(usual.bias) && !nonnegative,
+        reg: number("reg", usual.reg),
+        reg_bias: number("reg_bias", usual.reg_bias),
+        reg_exponent: number("reg_exponent", usual.reg_exponent),
+        unobserved_weight: number("unobserved_weight", usual.unobserved_weight),
+        alpha: settings["alpha"].as_f64(),
+        nonnegative,
+        ..usual
+    }
 }
 
 /// Reads `user,item,rating` with a header, ids in order of first appearance.
