@@ -12,7 +12,8 @@
 //! use std::ops::ControlFlow;
 //! use wgmf::cpu::Cpu;
 //! use wgmf::data::{DataOptions, prepare};
-//! use wgmf::train::{Input, Options, train};
+//! use wgmf::core::Options;
+//! use wgmf::train::{Input, train};
 //!
 //! # fn main() -> wgmf::Result<()> {
 //! let options = DataOptions { holdout: Some(0.1), ..DataOptions::default() };
@@ -21,7 +22,7 @@
 //! let settings = Options { epochs: Some(3), ..Options::default() }.resolve(&data.train, users, items)?;
 //! let input = Input { test: data.test.as_ref(), ..Input::new(&data.users, &data.items, &data.train) };
 //! let outcome = train(&Cpu::new(), input, &settings, &mut |_| Ok(ControlFlow::Continue(())))?;
-//! assert_eq!(outcome.factors[Side::User].factors.len(), users * settings.factors);
+//! assert_eq!(outcome.factors[wgmf::core::Side::User].factors.len(), users * settings.factors);
 //! assert!(outcome.history[2].test_error < outcome.history[0].test_error);
 //! # Ok(())
 //! # }

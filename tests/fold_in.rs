@@ -4,6 +4,7 @@ mod common;
 mod place;
 
 use common::largest_gap;
+use common::objective;
 use place::{Place, stderr};
 use serde_json::{Value, json};
 use std::ops::ControlFlow;

@@ -5,6 +5,7 @@ mod fixture;
 mod place;
 
 use approx::assert_relative_eq;
+use common::objective;
 use fixture::{model, seen};
 use place::{Place, stderr, stdout};
 use std::cell::Cell;
