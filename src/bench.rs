@@ -1,13 +1,11 @@
 //! Measures a backend: epochs of planted work beside what its memory can do.
 
-use crate::backend::{Backend, GibbsProblem, GradientProblem, RowProblem, RowTerms, Terms};
-use crate::core::{Batches, Ids, Ratings, RowRatings, Settings, Side, Solver, row_ratings, turns};
-use crate::sampler::{Chain, Sampler};
-use crate::train::{begin, global_mean, random, visits};
+use crate::backend::Backend;
+use crate::core::{Ids, Ratings, Settings, Solver};
+use crate::train::{Event, Input, Outcome, train};
 use crate::{Error, Result};
 use serde::Serialize;
 use std::ops::ControlFlow;
-use std::time::Instant;
 
 /// Ratings to measure with, cut into a part to train on and a part to test on.
 pub struct Workload {
@@ -70,42 +68,12 @@ pub fn measure(
     copy_bytes_per_second: f64,
     mut watch: impl FnMut(usize),
 ) -> Result<Measurement> {
-    if settings.epochs < 2 {
-        return Err(Error::settings("--epochs: a benchmark needs 2 or more, the first warms up"));
-    }
-    let Some(optimizer) = settings.solver.optimizer() else {
+    if settings.solver.optimizer().is_none() {
         return Err(Error::settings("this benchmark is for the gradient solvers"));
-    };
-    let mean = global_mean(&workload.train, settings)?;
-    let (users, items) = (workload.users.len(), workload.items.len());
-    let terms = Terms::new(settings, optimizer);
-    let start = begin(random(users, items, mean, settings), &terms);
-    let clock = Instant::now();
-    let shuffle = settings.shuffle.then_some(settings.seed);
-    let batches = Batches::new(&workload.train, users, items, settings.batch_size, shuffle);
-    let layout_seconds = clock.elapsed().as_secs_f64();
-    let (ratings, batch_count) = (batches.ratings(), batches.len());
-    let test = workload.test.clone();
-    let clock = Instant::now();
-    let mut passes = backend.gradient_passes(GradientProblem { batches, test, start, terms })?;
-    let upload_seconds = clock.elapsed().as_secs_f64();
-    let mut epoch_seconds = Vec::with_capacity(settings.epochs);
-    for epoch in 1..=settings.epochs {
-        let visits = visits(settings, optimizer, epoch, batch_count);
-        let clock = Instant::now();
-        let sums = passes.epoch(&visits, &mut |_| ControlFlow::Continue(()))?;
-        epoch_seconds.push(clock.elapsed().as_secs_f64());
-        if !sums.loss.is_finite() {
-            return Err(Error::data(format!(
-                "the error became non-finite in epoch {epoch}; lower --learning-rate"
-            )));
-        }
-        watch(epoch);
     }
-    let test_rmse = (passes.test_loss()? / workload.test.len().max(1) as f64).sqrt();
-    let warm_up_seconds = epoch_seconds.remove(0);
-    let seconds_per_epoch = median(&epoch_seconds);
-    let ratings_per_second = ratings as f64 / seconds_per_epoch;
+    let run = Run::of(backend, workload, settings, &mut watch)?;
+    let seconds_per_epoch = median(&run.epoch_seconds);
+    let ratings_per_second = workload.train.len() as f64 / seconds_per_epoch;
     let device = backend.device();
     Ok(Measurement {
         backend: device.backend,
@@ -113,15 +81,15 @@ pub fn measure(
         solver: settings.solver,
         factors: settings.factors,
         batch_size: settings.batch_size,
-        layout_seconds,
-        upload_seconds,
-        warm_up_seconds,
-        epoch_seconds,
+        layout_seconds: run.layout_seconds,
+        upload_seconds: run.upload_seconds,
+        warm_up_seconds: run.warm_up_seconds,
         seconds_per_epoch,
         ratings_per_second,
         bytes_per_second: ratings_per_second * bytes_per_rating(settings.factors) as f64,
         copy_bytes_per_second,
-        test_rmse,
+        test_rmse: run.test_error().map_or(0.0, f64::sqrt),
+        epoch_seconds: run.epoch_seconds,
     })
 }
 
@@ -188,19 +156,8 @@ pub fn measure_sweeps(
     peak_operations_per_second: f64,
     mut watch: impl FnMut(usize),
 ) -> Result<SweepMeasurement> {
-    if settings.epochs < 2 {
-        return Err(Error::settings("--epochs: a benchmark needs 2 or more, the first warms up"));
-    }
-    let run = match settings.solver {
-        Solver::Bayes => gibbs_sweeps(backend, workload, settings, &mut watch)?,
-        _ => solved_sweeps(backend, workload, settings, &mut watch)?,
-    };
-    let Sweeps { layout_seconds, upload_seconds, mut sweep_seconds, objective, test_rmse } = run;
-    if !objective.into_iter().chain(test_rmse).all(f64::is_finite) {
-        return Err(Error::data("the objective or the error became non-finite; raise --reg"));
-    }
-    sweep_seconds.remove(0);
-    let seconds_per_sweep = median(&sweep_seconds);
+    let run = Run::of(backend, workload, settings, &mut watch)?;
+    let seconds_per_sweep = median(&run.epoch_seconds);
     let n = workload.train.len();
     let rows = workload.users.len() + workload.items.len();
     let round = sweep_operations(n, rows, settings.factors, settings.block);
@@ -213,116 +170,84 @@ pub fn measure_sweeps(
         solver: settings.solver,
         factors: settings.factors,
         block: settings.block,
-        layout_seconds,
-        upload_seconds,
-        sweep_seconds,
+        layout_seconds: run.layout_seconds,
+        upload_seconds: run.upload_seconds,
         seconds_per_sweep,
         ratings_per_second: n as f64 / seconds_per_sweep,
         operations_per_second: operations / seconds_per_sweep,
         peak_operations_per_second,
-        objective,
-        test_rmse,
+        objective: run.objective(),
+        test_rmse: run.test_error().map(f64::sqrt),
+        sweep_seconds: run.epoch_seconds,
     })
 }
 
-/// Sweeps as they went, the first included.
-struct Sweeps {
+/// Training as it went.
+struct Run {
     layout_seconds: f64,
     upload_seconds: f64,
-    sweep_seconds: Vec<f64>,
-    objective: Option<f64>,
-    test_rmse: Option<f64>,
+    /// Of the first epoch.
+    warm_up_seconds: f64,
+    /// Of the passes of each epoch after it.
+    epoch_seconds: Vec<f64>,
+    outcome: Outcome,
 }
 
-/// Of als or ials.
-fn solved_sweeps(
-    backend: &dyn Backend,
-    workload: &Workload,
-    settings: &Settings,
-    watch: &mut dyn FnMut(usize),
-) -> Result<Sweeps> {
-    let mean = global_mean(&workload.train, settings)?;
-    let (users, items) = (workload.users.len(), workload.items.len());
-    let start = random(users, items, mean, settings);
-    let clock = Instant::now();
-    let names = (&workload.users, &workload.items);
-    let ratings = match settings.solver {
-        // Only which pairs there are matters, and planted ratings may lie below zero.
-        Solver::Ials => {
-            let values = vec![1.0; workload.train.len()];
-            row_ratings(&Ratings { values, ..workload.train.clone() }, settings, names)?
+impl Run {
+    /// Trains, and tells `watch` of each epoch.
+    fn of(
+        backend: &dyn Backend,
+        workload: &Workload,
+        settings: &Settings,
+        watch: &mut dyn FnMut(usize),
+    ) -> Result<Self> {
+        if settings.epochs < 2 {
+            let message = "--epochs: a benchmark needs 2 or more, the first warms up";
+            return Err(Error::settings(message));
         }
-        _ => row_ratings(&workload.train, settings, names)?,
-    };
-    let layout_seconds = clock.elapsed().as_secs_f64();
-    let clock = Instant::now();
-    let (test, terms) = (workload.test.clone(), RowTerms::new(settings));
-    let mut passes = backend.row_passes(RowProblem { ratings, test, start, terms })?;
-    let upload_seconds = clock.elapsed().as_secs_f64();
-    let rounds = settings.rounds();
-    let mut sweep_seconds = Vec::with_capacity(settings.epochs);
-    for sweep in 1..=settings.epochs {
-        let clock = Instant::now();
-        for side in turns(rounds) {
-            passes.solve(side, &mut |_| ControlFlow::Continue(()))?;
-        }
-        sweep_seconds.push(clock.elapsed().as_secs_f64());
-        watch(sweep);
+        let Workload { users, items, train: ratings, test } = workload;
+        let pairs;
+        let (ratings, test) = match settings.solver {
+            // Only which pairs there are matters, and planted ratings may lie below zero. To rank
+            // for every user would take longer than the sweeps.
+            Solver::Ials => {
+                pairs = Ratings { values: vec![1.0; ratings.len()], ..ratings.clone() };
+                (&pairs, None)
+            }
+            _ => (ratings, Some(test)),
+        };
+        let input = Input { test, ..Input::new(users, items, ratings) };
+        let (mut layout, mut upload) = (0.0, 0.0);
+        let outcome = train(backend, input, settings, &mut |event| {
+            match event {
+                Event::Ready { layout_seconds, upload_seconds } => {
+                    (layout, upload) = (layout_seconds, upload_seconds);
+                }
+                Event::Epoch(record) => watch(record.epoch),
+                Event::Progress { .. } | Event::Checkpoint(_) => {}
+            }
+            Ok(ControlFlow::Continue(()))
+        })?;
+        let mut seconds = outcome.history.iter().map(|record| record.pass_seconds);
+        Ok(Self {
+            layout_seconds: layout,
+            upload_seconds: upload,
+            warm_up_seconds: seconds.next().unwrap_or_default(),
+            epoch_seconds: seconds.collect(),
+            outcome,
+        })
     }
-    let objective = Some(passes.objective()?.total());
-    let count = workload.test.len().max(1) as f64;
-    let test_rmse = match settings.unobserved_weight {
-        0.0 => Some((passes.test_loss()? / count).sqrt()),
-        _ => None,
-    };
-    Ok(Sweeps { layout_seconds, upload_seconds, sweep_seconds, objective, test_rmse })
-}
 
-/// Of the Gibbs sampler: hyperparameters, rows and noise.
-fn gibbs_sweeps(
-    backend: &dyn Backend,
-    workload: &Workload,
-    settings: &Settings,
-    watch: &mut dyn FnMut(usize),
-) -> Result<Sweeps> {
-    let mean = global_mean(&workload.train, settings)?;
-    let (users, items) = (workload.users.len(), workload.items.len());
-    let start = random(users, items, mean, settings);
-    let clock = Instant::now();
-    let ratings = RowRatings::new(&workload.train, &[], users, items);
-    let spread = workload.train.spread();
-    let shape = (settings.factors, settings.bias);
-    let (sampler, _, popularity) = Sampler::new(&ratings, shape, spread, settings.seed);
-    let layout_seconds = clock.elapsed().as_secs_f64();
-    let clock = Instant::now();
-    let mut passes = backend.gibbs_passes(GibbsProblem {
-        ratings,
-        test: workload.test.clone(),
-        starts: vec![start],
-        popularity,
-        bias: settings.bias,
-        block: settings.block,
-        latent: false,
-    })?;
-    let upload_seconds = clock.elapsed().as_secs_f64();
-    let mut chain = Chain::new(users, spread);
-    let mut sweep_seconds = Vec::with_capacity(settings.epochs);
-    for sweep in 1..=settings.epochs {
-        let clock = Instant::now();
-        for side in [Side::User, Side::Item] {
-            sampler.draw_side(&mut *passes, (0, sweep), side, &mut chain, &mut |_| {
-                ControlFlow::Continue(())
-            })?;
-        }
-        sampler.draw_noise(&mut *passes, (0, sweep), &mut chain)?;
-        sweep_seconds.push(clock.elapsed().as_secs_f64());
-        watch(sweep);
+    /// The mean squared error of the held-out ratings after all epochs, a sampler's by its last
+    /// sample alone.
+    fn test_error(&self) -> Option<f64> {
+        self.outcome.history.last().and_then(|last| last.sample_error.or(last.test_error))
     }
-    let predictions = passes.test_predictions(0)?;
-    let errors = predictions.iter().zip(&workload.test.values);
-    let error: f64 = errors.map(|(p, v)| f64::from(v - p).powi(2)).sum();
-    let test_rmse = Some((error / workload.test.len().max(1) as f64).sqrt());
-    Ok(Sweeps { layout_seconds, upload_seconds, sweep_seconds, objective: None, test_rmse })
+
+    /// The objective after all epochs, of a solver that has one.
+    fn objective(&self) -> Option<f64> {
+        self.outcome.history.last().and_then(|last| last.objective)
+    }
 }
 
 fn median(values: &[f64]) -> f64 {

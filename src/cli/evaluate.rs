@@ -1,9 +1,9 @@
 //! `wgmf evaluate`.
 
-use super::info::thousands;
 use super::output::{print_json, stdout, to_stdout};
 use super::progress::Steps;
 use super::ranking;
+use super::words::{some_of, thousands};
 use std::io::{self, Write};
 use std::path::PathBuf;
 use wgmf::core::Ids;
@@ -116,12 +116,8 @@ pub fn run(args: Args) -> Result<()> {
 
 /// `3 of 50 users are not in the model: "a", "b", "c"`.
 fn name_unknown(side: &str, unknown: &[u32], ids: &Ids) -> String {
-    const NAMED: usize = 5;
-    let names = unknown.iter().take(NAMED).map(|&id| format!("\"{}\"", ids.name(id)));
-    let names = names.collect::<Vec<_>>().join(", ");
-    let more = if unknown.len() > NAMED { ", ..." } else { "" };
-    let (few, all) = (thousands(unknown.len() as u64), thousands(ids.len() as u64));
-    format!("{few} of {all} {side}s are not in the model: {names}{more}")
+    let names: Vec<&str> = unknown.iter().map(|&id| ids.name(id)).collect();
+    some_of(&names, ids.len(), &format!("{side}s are not in the model"))
 }
 
 fn show_predictive(model: &Model, metrics: &PredictiveMetrics) -> io::Result<()> {

@@ -1,9 +1,8 @@
 //! `wgmf fold-in`, and what `wgmf recommend --new-users` has in common with it.
 
-use super::info::counted;
-use super::listing::some_of;
 use super::output::{print_json, stdout, to_stdout};
 use super::progress::Steps;
+use super::words::{counted, some_of};
 use super::{backend, by};
 use std::io::Write;
 use std::path::PathBuf;

@@ -1,5 +1,6 @@
 //! Ranked lists for people and programs: a table, CSV or JSON lines, to a file or standard output.
 
+use super::words::{number, shown, some_of};
 use serde_json::{Map, Value, json};
 use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
@@ -285,16 +286,6 @@ fn because(reason: &Reason, own_unit: bool) -> String {
     line
 }
 
-/// Text on one line.
-fn shown(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
-}
-
-/// Factors are single precision, so more digits would say nothing.
-fn number(x: f64) -> String {
-    format!("{:?}", x as f32)
-}
-
 fn write_record<'a>(buffer: &mut Vec<u8>, record: impl Iterator<Item = &'a str>) -> Result<()> {
     let mut writer = csv::Writer::from_writer(buffer);
     writer.write_record(record).map_err(in_memory)?;
@@ -303,18 +294,6 @@ fn write_record<'a>(buffer: &mut Vec<u8>, record: impl Iterator<Item = &'a str>)
 
 fn in_memory(error: csv::Error) -> Error {
     Error::data(format!("cannot be written as CSV: {error}"))
-}
-
-/// `3 of 50 users are not in the model: "a", "b", "c"`, where `what` is `users are not in the
-/// model`; the first few are named.
-pub fn some_of<S: AsRef<str>>(some: &[S], all: usize, what: &str) -> String {
-    const NAMED: usize = 5;
-    let names = some.iter().take(NAMED).map(|id| format!("\"{}\"", id.as_ref()));
-    let names = names.collect::<Vec<_>>().join(", ");
-    let more = if some.len() > NAMED { ", ..." } else { "" };
-    let thousands = super::info::thousands;
-    let (few, all) = (thousands(some.len() as u64), thousands(all as u64));
-    format!("{few} of {all} {what}: {names}{more}")
 }
 
 /// Says which ids the model does not know and that they are skipped; with `strict` they are an

@@ -29,6 +29,7 @@ mod similar;
 mod split;
 mod synth;
 mod train;
+mod words;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use output::is_closed_pipe;

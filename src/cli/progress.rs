@@ -1,6 +1,7 @@
 //! Progress on standard error: a bar on a terminal, nothing but slow steps' lines elsewhere.
 
 use super::output::{is_closed_pipe, print_json};
+use super::words::digits;
 use indicatif::{ProgressBar, ProgressStyle};
 use std::io::IsTerminal;
 use std::sync::Mutex;
@@ -93,12 +94,6 @@ fn objective(record: &EpochRecord) -> Option<String> {
     parts.extend(record.unobserved.map(|x| format!("unobserved {}", digits(x))));
     parts.push(format!("regularization {}", digits(record.regularization?)));
     Some(format!("objective {} = {}", digits(total), parts.join(" + ")))
-}
-
-/// Five digits at least, and no power of ten.
-fn digits(x: f64) -> String {
-    let whole = x.abs().max(1.0).log10() as usize + 1;
-    format!("{x:.*}", 6_usize.saturating_sub(whole))
 }
 
 /// How `wgmf train` shows its progress.

@@ -1,7 +1,7 @@
 //! `wgmf evaluate --ranking`.
 
-use super::info::thousands;
 use super::output::{print_json, stdout, to_stdout};
+use super::words::{some_of, thousands};
 use super::{backend, by};
 use serde::Serialize;
 use std::io::{self, Write};
@@ -197,7 +197,6 @@ fn relevance(args: &Args, model: &Model, test: &Test) -> Result<Relevance> {
 }
 
 fn candidates(file: &Path, model: &Model) -> Result<Vec<u32>> {
-    const NAMED: usize = 5;
     let list = IdList::read(file, &model.items, Side::Item)?;
     if list.rows.is_empty() {
         let message =
@@ -205,11 +204,8 @@ fn candidates(file: &Path, model: &Model) -> Result<Vec<u32>> {
         return Err(Error::file(file, message));
     }
     if !list.unknown.is_empty() {
-        let names = list.unknown.iter().take(NAMED).map(|id| format!("\"{id}\""));
-        let names = names.collect::<Vec<_>>().join(", ");
-        let more = if list.unknown.len() > NAMED { ", ..." } else { "" };
-        let (few, all) = (thousands(list.unknown.len() as u64), thousands(list.len() as u64));
-        say!("{few} of {all} candidates are not in the model: {names}{more}; skipped");
+        let text = some_of(&list.unknown, list.len(), "candidates are not in the model");
+        say!("{text}; skipped");
     }
     Ok(list.rows)
 }

@@ -1,10 +1,10 @@
 //! `wgmf recommend`.
 
 use super::fold_in::{self, NewRatings};
-use super::info::thousands;
 use super::listing::{self, Columns, Entry, Listing, Reason, skip_unknown};
 use super::output::is_closed_pipe;
 use super::progress::Steps;
+use super::words::{some_of, thousands};
 use super::{backend, by};
 use std::path::PathBuf;
 use wgmf::core::{Ids, Side};
@@ -260,13 +260,13 @@ impl Args {
         let Some(file) = file else { return Ok(None) };
         let list = IdList::read(file, ids, Side::Item)?;
         if list.rows.is_empty() && flag == "--only" {
-            let text = listing::some_of(&list.unknown, list.len(), "ids are not in the model");
+            let text = some_of(&list.unknown, list.len(), "ids are not in the model");
             let message = format!("{text}; {flag} needs an item that the model knows");
             return Err(Error::file(file, message));
         }
         if !list.unknown.is_empty() {
             let what = format!("ids of {flag} are not in the model");
-            let text = listing::some_of(&list.unknown, list.len(), &what);
+            let text = some_of(&list.unknown, list.len(), &what);
             if self.strict {
                 return Err(Error::file(file, format!("{text} (--strict)")));
             }

@@ -1,6 +1,6 @@
 //! What a sampler says of itself, for `wgmf train` and `wgmf info`.
 
-use super::info::counted;
+use super::words::counted;
 use wgmf::model::{Model, PosteriorRecord, Quantity, WatchedPrediction};
 
 /// R-hat above which chains disagree.

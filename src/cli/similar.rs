@@ -1,8 +1,8 @@
 //! `wgmf similar`.
 
-use super::info::{counted, thousands};
 use super::listing::{self, Columns, Entry, Listing, skip_unknown};
 use super::progress::Steps;
+use super::words::{counted, thousands};
 use super::{backend, by};
 use std::path::PathBuf;
 use wgmf::core::Side;

@@ -89,7 +89,7 @@ impl Work for Gradient<'_> {
 }
 
 /// Parameters with moments of zero.
-pub(crate) fn begin(factors: Factors, terms: &Terms) -> State {
+fn begin(factors: Factors, terms: &Terms) -> State {
     let zeros = Factors {
         factors: factors.factors,
         sides: [
@@ -108,12 +108,7 @@ pub(crate) fn begin(factors: Factors, terms: &Terms) -> State {
 }
 
 /// The batches of an epoch in its own seeded order, each with its step size.
-pub(crate) fn visits(
-    settings: &Settings,
-    optimizer: Optimizer,
-    epoch: usize,
-    batches: usize,
-) -> Vec<Visit> {
+fn visits(settings: &Settings, optimizer: Optimizer, epoch: usize, batches: usize) -> Vec<Visit> {
     let mut order: Vec<u32> = (0..batches as u32).collect();
     if settings.shuffle {
         let mut random = ChaCha8Rng::seed_from_u64(settings.seed);

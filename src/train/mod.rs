@@ -2,6 +2,7 @@
 //! gradient passes, row solves, the sampler's draws. Knows no device.
 
 mod checkpoint;
+mod finish;
 mod gibbs;
 mod gradient;
 mod rows;
@@ -10,7 +11,7 @@ mod start;
 mod warm;
 
 pub use checkpoint::{Checkpoint, checkpoint_path, fingerprint};
-pub(crate) use gradient::{begin, visits};
+pub use finish::Finished;
 pub use rows::HELD_OUT_AT;
 pub use run::{Event, Input, Outcome, Stop, best_epoch, train};
 pub use start::{global_mean, random};

@@ -84,7 +84,7 @@ struct Sweeps<'a> {
 }
 
 impl Work for Sweeps<'_> {
-    fn epoch(&mut self, record: &mut EpochRecord, watch: &mut Watch) -> Result<usize> {
+    fn epoch(&mut self, _record: &mut EpochRecord, watch: &mut Watch) -> Result<usize> {
         let all = self.ratings;
         let rounds = self.rounds;
         for (turn, side) in turns(rounds).enumerate() {
@@ -95,6 +95,10 @@ impl Work for Sweeps<'_> {
                 return Ok(so_far(done));
             }
         }
+        Ok(all)
+    }
+
+    fn fit(&mut self, record: &mut EpochRecord) -> Result<()> {
         let objective = self.passes.objective()?;
         record.objective = Some(objective.total());
         record.squared_error = Some(objective.error);
@@ -102,9 +106,9 @@ impl Work for Sweeps<'_> {
         if self.implicit {
             record.unobserved = Some(objective.unobserved);
         } else {
-            record.train_error = Some(objective.error / all as f64);
+            record.train_error = Some(objective.error / self.ratings as f64);
         }
-        Ok(all)
+        Ok(())
     }
 
     fn test(&mut self, record: &mut EpochRecord) -> Result<()> {

@@ -98,6 +98,11 @@ pub(super) trait Work {
     /// off. Fills in what the passes know of the training error.
     fn epoch(&mut self, record: &mut EpochRecord, watch: &mut Watch) -> Result<usize>;
 
+    /// Fills in what takes more than the passes to know of the training error.
+    fn fit(&mut self, _record: &mut EpochRecord) -> Result<()> {
+        Ok(())
+    }
+
     /// Fills in the held-out error, where there are held-out ratings.
     fn test(&mut self, record: &mut EpochRecord) -> Result<()>;
 
@@ -222,6 +227,7 @@ pub fn train<'a>(
             stop = Stop::Interrupted;
             break;
         }
+        work.fit(&mut record)?;
         if !record.figures().all(f64::is_finite) {
             return Err(non_finite(&work.factors()?, epoch));
         }

@@ -1,0 +1,172 @@
+//! What `wgmf train` prints when it is done.
+
+use super::super::output::{print_json, stdout, to_stdout};
+use super::super::progress::Progress;
+use super::super::sampler::worst;
+use super::super::words::counted;
+use std::io::Write;
+use std::path::Path;
+use wgmf::Result;
+use wgmf::core::Loss;
+use wgmf::evaluate::RatingMetrics;
+use wgmf::model::EpochRecord;
+use wgmf::train::{Finished, HELD_OUT_AT, Stop, best_epoch};
+
+/// Prints how the run ended, in words or as the last event of `--progress json`.
+pub fn print(finished: &Finished, dir: &Path, progress: Progress) -> Result<()> {
+    match progress {
+        Progress::Json => print_json(&done(finished, dir)),
+        _ => to_stdout(show(finished, dir)),
+    }
+}
+
+/// The held-out errors and where the model is.
+fn show(finished: &Finished, dir: &Path) -> std::io::Result<()> {
+    let mut out = stdout();
+    how_it_stopped(&mut out, finished)?;
+    if let Some(metrics) = &finished.metrics {
+        held_out(&mut out, finished, metrics)?;
+    }
+    if let Some((recall, ndcg)) = kept(finished).and_then(|kept| kept.recall.zip(kept.ndcg)) {
+        let (at, epoch) = (HELD_OUT_AT, finished.epoch);
+        writeln!(out, "held-out recall@{at} {recall:.4}, NDCG@{at} {ndcg:.4} (epoch {epoch})")?;
+    }
+    writeln!(out, "model: {}", dir.display())?;
+    out.flush()
+}
+
+/// The epoch whose factors the model has.
+fn kept(finished: &Finished) -> Option<&EpochRecord> {
+    let history = &finished.model.run.history;
+    finished.epoch.checked_sub(1).and_then(|at| history.get(at))
+}
+
+/// Why training ended, and after how much.
+fn how_it_stopped(out: &mut impl Write, finished: &Finished) -> std::io::Result<()> {
+    let Finished { model, epoch, stop, .. } = finished;
+    let history = &model.run.history;
+    let epochs = history.len();
+    let samples = model.run.posterior.is_some();
+    match stop {
+        Stop::Finished if samples => writeln!(out, "{} done", counted(epochs, "sweep")),
+        Stop::Patience if samples => {
+            let best = best_epoch(history).unwrap_or(*epoch);
+            writeln!(
+                out,
+                "stopped after sweep {epochs}: the average predicts held-out ratings no better \
+                 since sweep {best}"
+            )
+        }
+        Stop::Interrupted if samples => {
+            let sweeps = counted(epochs, "complete sweep");
+            writeln!(out, "stopped by Ctrl-C after {sweeps}")
+        }
+        Stop::Finished => writeln!(out, "{} done", counted(epochs, "epoch")),
+        Stop::Patience => {
+            writeln!(out, "stopped after epoch {epochs}: no better held-out figure since {epoch}")
+        }
+        Stop::Interrupted => {
+            let at = format!("stopped by Ctrl-C after {epochs} complete epochs");
+            match model.run.settings["patience"].is_null() || *epoch == 0 {
+                true => writeln!(out, "{at}; the model is as it was at that moment"),
+                false => writeln!(out, "{at}; the model is that of epoch {epoch}, the best"),
+            }
+        }
+    }
+}
+
+/// The errors of the held-out ratings.
+fn held_out(
+    out: &mut impl Write,
+    finished: &Finished,
+    metrics: &RatingMetrics,
+) -> std::io::Result<()> {
+    let posterior = finished.model.run.posterior.as_ref();
+    let which = match finished.epoch {
+        0 => String::new(),
+        epoch => match posterior.map(|posterior| posterior.sweeps * posterior.chains) {
+            None => format!(" (epoch {epoch})"),
+            Some(0) => String::new(),
+            Some(count) => format!(" (average of {count} samples)"),
+        },
+    };
+    if let Some(log_loss) = metrics.log_loss {
+        write!(out, "held-out log loss {log_loss:.4}")?;
+        if let Some(auc) = metrics.auc {
+            write!(out, ", AUC {auc:.4}")?;
+        }
+    } else {
+        write!(out, "held-out RMSE {:.4}, MAE {:.4}", metrics.rmse, metrics.mae)?;
+        if let Some(rmse) = metrics.model_rmse {
+            write!(out, "; of transformed ratings RMSE {rmse:.4}")?;
+        }
+    }
+    if let Some(ratio) = metrics.relative_squared_error {
+        // The ratio is in the unit of training: beside the error of that unit it says so.
+        let joint = if metrics.model_rmse.is_some() { " and" } else { ";" };
+        write!(out, "{joint} squared error {:.1} % of the mean's", 100.0 * ratio)?;
+    }
+    writeln!(out, "{which}")
+}
+
+/// The last event of `--progress json`.
+fn done(finished: &Finished, dir: &Path) -> serde_json::Map<String, serde_json::Value> {
+    let Finished { model, metrics, epoch, stop, .. } = finished;
+    let run = &model.run;
+    let mut done = serde_json::Map::new();
+    let mut put = |key: &str, value: serde_json::Value| {
+        if !value.is_null() {
+            done.insert(key.to_owned(), value);
+        }
+    };
+    let finite = |x: f64| serde_json::json!(x.is_finite().then_some(x));
+    put("event", "done".into());
+    put("epochs", run.epochs.into());
+    put("best_epoch", serde_json::json!(best_epoch(&run.history)));
+    put("epoch", (*epoch).into());
+    if let Some(posterior) = &run.posterior {
+        put("samples", (posterior.sweeps * posterior.chains).into());
+        put("samples_kept", posterior.kept.into());
+        let (r_hat, effective) = worst(posterior.quantities());
+        put("r_hat", serde_json::json!(r_hat));
+        put("effective_samples", serde_json::json!(effective));
+    }
+    let kept = kept(finished);
+    let train_error = kept.and_then(|record| record.train_error);
+    match model.objective.loss {
+        Loss::Squared => {
+            // Of log1p and the like only the error of transformed ratings is known here.
+            let scale = model.objective.transform.scale();
+            let own = train_error.zip(scale).map(|(e, scale)| e.sqrt() * scale);
+            put("train_rmse", serde_json::json!(own));
+            if !model.objective.transform.is_identity() {
+                put("model_train_rmse", serde_json::json!(train_error.map(f64::sqrt)));
+            }
+        }
+        Loss::Logistic => put("train_log_loss", serde_json::json!(train_error)),
+    }
+    if let Some(metrics) = metrics {
+        put("test_rmse", finite(metrics.rmse));
+        put("test_mae", finite(metrics.mae));
+        put("test_r2", serde_json::json!(metrics.r2));
+        put("test_relative_squared_error", serde_json::json!(metrics.relative_squared_error));
+        put("model_test_rmse", serde_json::json!(metrics.model_rmse));
+        put("test_log_loss", serde_json::json!(metrics.log_loss));
+        put("test_auc", serde_json::json!(metrics.auc));
+    }
+    put("objective", serde_json::json!(kept.and_then(|kept| kept.objective)));
+    put("test_recall@20", serde_json::json!(kept.and_then(|kept| kept.recall)));
+    put("test_ndcg@20", serde_json::json!(kept.and_then(|kept| kept.ndcg)));
+    put("seconds", finite(run.seconds));
+    put("ratings_per_second", serde_json::json!(run.ratings_per_second));
+    put("backend", run.backend.clone().into());
+    put("device", run.device.clone().into());
+    let stop = match stop {
+        Stop::Finished => "finished",
+        Stop::Patience => "patience",
+        Stop::Interrupted => "interrupted",
+    };
+    put("stop", stop.into());
+    put("model", dir.display().to_string().into());
+    done
+}

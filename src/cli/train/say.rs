@@ -1,0 +1,143 @@
+//! What `wgmf train` says before it trains.
+
+use wgmf::backend::Device;
+use wgmf::core::{SamplePrecision, Settings, Solver};
+use wgmf::data::Prepared;
+use wgmf::model::Samples;
+
+/// The data, the settings as they were resolved, and the device with why it was taken.
+pub fn plan(prepared: &Prepared, settings: &Settings, device: &Device, why: &str) {
+    data(prepared, settings.solver);
+    say!("{}", line(settings));
+    if settings.solver == Solver::Bayes {
+        samples(settings, prepared.users.len(), prepared.items.len());
+    }
+    say!("device: {} ({why})", device.name);
+    if device.backend == "gpu" && (1..GPU_BATCH).contains(&settings.batch_size) {
+        say!(
+            "note: batches of {} keep a GPU waiting; --backend cpu is likely faster here, or \
+             --solver adam --batch-size 65536 on larger data",
+            settings.batch_size
+        );
+    }
+}
+
+/// Ratings of a batch below which dispatches, not work, fill a GPU's time.
+const GPU_BATCH: usize = 2048;
+
+/// The largest rating over the mean from which values count as heavy-tailed.
+const HEAVY: f64 = 50.0;
+
+/// What there is to train on.
+fn data(prepared: &Prepared, solver: Solver) {
+    for line in &prepared.recognised {
+        say!("{line}");
+    }
+    let facts = &prepared.facts;
+    let mut line = format!(
+        "{} ratings of {} items by {} users for training",
+        facts.ratings, facts.items, facts.users
+    );
+    if facts.test_ratings > 0 {
+        line += &format!(", {} held out", facts.test_ratings);
+    }
+    for (count, what) in [
+        (facts.duplicates_merged, "duplicates merged"),
+        (facts.dropped_by_filters, "dropped by filters"),
+    ] {
+        if count > 0 {
+            line += &format!(", {count} {what}");
+        }
+    }
+    say!("{line}");
+    let (users, items) = (prepared.test_unknown_users, prepared.test_unknown_items);
+    if users + items > 0 {
+        let then = match solver {
+            Solver::Ials => "left out",
+            Solver::Bayes => "scored as those without ratings",
+            _ => "scored by the means that are known",
+        };
+        say!(
+            "held-out ratings of users not in training: {users}, of items: {items}; they are {then}"
+        );
+    }
+    if !prepared.transform.is_identity() {
+        say!("transform: {}", prepared.transform.describe());
+    } else if solver == Solver::Ials {
+        // Ratings are not what is predicted.
+    } else if facts.min == facts.max {
+        say!(
+            "note: all ratings are {}, so that is all there is to predict; data that hold only what \
+             users chose need --solver ials",
+            facts.min
+        );
+    } else if facts.min >= 0.0 && facts.max > HEAVY * facts.mean {
+        say!(
+            "note: the largest rating is {:.0} times the mean, so a few ratings decide the squared \
+             error; --transform log1p usually tells more",
+            facts.max / facts.mean
+        );
+    }
+}
+
+/// How many samples the model will hold, and how large that is.
+fn samples(settings: &Settings, users: usize, items: usize) {
+    let kept = settings.kept_by(settings.epochs) * settings.chains;
+    let all = settings.samples * settings.chains;
+    let precision = settings.sample_precision.unwrap_or_default();
+    let bytes = Samples::file_bytes(kept, (users, items), settings.factors, precision);
+    let precision = match precision {
+        SamplePrecision::F16 => "f16",
+        SamplePrecision::F32 => "f32",
+    };
+    say!("samples: {kept} of {all} kept, {:.1} MB in {precision}", bytes as f64 / 1e6);
+}
+
+/// The settings in a line.
+fn line(settings: &Settings) -> String {
+    let bayes = settings.solver == Solver::Bayes;
+    let mut line = format!("{}: {} factors", settings.solver.name(), settings.factors);
+    if bayes {
+        let Settings { samples, burn_in, chains, .. } = settings;
+        line += &format!(", {samples} sweeps after {burn_in} of burn-in, {chains} chain");
+        line += if *chains == 1 { "" } else { "s" };
+    } else {
+        line += &format!(", {} epochs", settings.epochs);
+    }
+    if settings.solver.optimizer().is_some() {
+        let (batch, rate) = (settings.batch_size, settings.learning_rate);
+        line += &format!(", batch {batch}, learning rate {rate}");
+    } else if settings.nonnegative {
+        line += ", nonnegative";
+    } else {
+        line += &format!(", block {}", settings.block);
+        line += if settings.block == settings.factors { " (exact)" } else { "" };
+    }
+    let gradient = settings.solver.optimizer().is_some();
+    if gradient && settings.bias && settings.learning_rate_bias != settings.learning_rate {
+        line += &format!(" (biases {})", settings.learning_rate_bias);
+    }
+    if gradient && settings.learning_rate_decay < 1.0 {
+        line += &format!(" × {} an epoch", settings.learning_rate_decay);
+    }
+    if settings.momentum > 0.0 {
+        line += &format!(", momentum {}", settings.momentum);
+    }
+    if !bayes {
+        line += &format!(", reg {}", settings.reg);
+    }
+    if settings.bias && !bayes {
+        line += &format!(", reg-bias {}", settings.reg_bias);
+    }
+    if settings.reg_exponent != 1.0 && !bayes {
+        line += &format!(", reg-exponent {}", settings.reg_exponent);
+    }
+    if settings.solver == Solver::Ials {
+        line += &format!(", unobserved weight {}", settings.unobserved_weight);
+    }
+    if let Some(alpha) = settings.alpha {
+        line += &format!(", alpha {alpha}");
+    }
+    line += &format!(", seed {}", settings.seed);
+    line
+}

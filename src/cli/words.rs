@@ -1,0 +1,47 @@
+//! Numbers and names as people read them.
+
+/// A count and what is counted: `1 user`, `20,000 users`.
+pub fn counted(count: usize, noun: &str) -> String {
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{} {noun}{plural}", thousands(count as u64))
+}
+
+/// A count with commas: `20,000,263`.
+pub fn thousands(count: u64) -> String {
+    let digits = count.to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// Five digits at least, and no power of ten.
+pub fn digits(x: f64) -> String {
+    let whole = x.abs().max(1.0).log10() as usize + 1;
+    format!("{x:.*}", 6_usize.saturating_sub(whole))
+}
+
+/// Factors are single precision, so more digits would say nothing.
+pub fn number(x: f64) -> String {
+    format!("{:?}", x as f32)
+}
+
+/// Text on one line.
+pub fn shown(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+}
+
+/// `3 of 50 users are not in the model: "a", "b", "c"`, where `what` is `users are not in the
+/// model`; the first few are named.
+pub fn some_of<S: AsRef<str>>(some: &[S], all: usize, what: &str) -> String {
+    const NAMED: usize = 5;
+    let names = some.iter().take(NAMED).map(|id| format!("\"{}\"", id.as_ref()));
+    let names = names.collect::<Vec<_>>().join(", ");
+    let more = if some.len() > NAMED { ", ..." } else { "" };
+    let (few, all) = (thousands(some.len() as u64), thousands(all as u64));
+    format!("{few} of {all} {what}: {names}{more}")
+}

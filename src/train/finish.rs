@@ -1,0 +1,95 @@
+//! From what a run leaves to a model that can be saved, with what belongs beside it.
+
+use super::run::{Outcome, Stop, best_epoch};
+use crate::backend::Device;
+use crate::core::{Objective, Ratings, Settings, Side, Solver};
+use crate::data::Prepared;
+use crate::evaluate::{RatingMetrics, averaged_metrics, rating_metrics};
+use crate::model::{Model, RunRecord, Samples, Seen};
+use crate::{Error, Result};
+
+/// A trained model and what a run knows beside it.
+#[derive(Debug)]
+pub struct Finished {
+    /// The model.
+    pub model: Model,
+    /// Its samples, of a solver that draws them.
+    pub samples: Option<Samples>,
+    /// The training pairs.
+    pub seen: Seen,
+    /// How far predictions lie from the held-out ratings; nothing without such, or where what is
+    /// predicted is no rating (ials).
+    pub metrics: Option<RatingMetrics>,
+    /// The epoch whose factors the model has, as [`Outcome::epoch`].
+    pub epoch: usize,
+    /// Why training ended.
+    pub stop: Stop,
+}
+
+impl Outcome {
+    /// The model of `prepared` ratings that were trained on with `settings`, measured on those held
+    /// out. `device` and `seconds` are for its record.
+    ///
+    /// # Errors
+    /// Predictions of held-out ratings that are not finite.
+    pub fn finish(
+        self,
+        prepared: Prepared,
+        settings: &Settings,
+        device: Device,
+        seconds: f64,
+    ) -> Result<Finished> {
+        let (users, items) = (prepared.users.len(), prepared.items.len());
+        let seen = Seen::new(&prepared.train, users, items)?;
+        let run = RunRecord {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            seed: settings.seed,
+            settings: to_value(settings)?,
+            data: to_value(&prepared.facts)?,
+            backend: device.backend.to_owned(),
+            device: device.name,
+            epochs: self.history.len(),
+            // Without patience the last factors are kept, however good an earlier epoch was.
+            best_epoch: settings
+                .patience
+                .filter(|_| settings.solver != Solver::Bayes)
+                .and(best_epoch(&self.history)),
+            posterior: self.posterior,
+            seconds,
+            ratings_per_second: Some(self.ratings_per_second),
+            history: self.history,
+        };
+        let mut model = Model {
+            user_ratings: prepared.train.counts(Side::User, users),
+            item_ratings: prepared.train.counts(Side::Item, items),
+            factors: self.factors,
+            users: prepared.users,
+            items: prepared.items,
+            objective: Objective::of(settings, prepared.transform),
+            run,
+        };
+        let metrics = match (prepared.test, prepared.test_raw) {
+            // What ials predicts is no rating.
+            _ if settings.solver == Solver::Ials => None,
+            (Some(test), Some(values)) => {
+                let test = Ratings { values, ..test };
+                Some(match (&self.held_out, &self.samples) {
+                    (Some(averages), Some(samples)) => {
+                        averaged_metrics(&model, samples, &test, averages)?
+                    }
+                    _ => rating_metrics(&model, &test)?,
+                })
+            }
+            _ => None,
+        };
+        if let (Some(record), Some(metrics)) = (&mut model.run.posterior, &metrics) {
+            record.held_out = to_value(metrics)?;
+        }
+        let (samples, epoch, stop) = (self.samples, self.epoch, self.stop);
+        Ok(Finished { model, samples, seen, metrics, epoch, stop })
+    }
+}
+
+fn to_value(value: &impl serde::Serialize) -> Result<serde_json::Value> {
+    serde_json::to_value(value).map_err(|e| Error::data(format!("run.json: {e}")))
+}
