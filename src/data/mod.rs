@@ -1,5 +1,6 @@
 //! Rating data: reading, filtering, splitting, synthetic sets.
 
+mod dataset;
 mod duplicates;
 mod fields;
 mod id_list;
@@ -18,6 +19,7 @@ pub mod synth;
 mod text_table;
 mod titles;
 
+pub use dataset::Dataset;
 pub use duplicates::Duplicates;
 pub use id_list::IdList;
 pub use options::{Delimiter, Format, Header, ReadOptions};

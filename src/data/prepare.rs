@@ -170,7 +170,9 @@ pub fn prepare(
         duplicates_merged: table.merge_duplicates(options.duplicates)?,
         ..DataFacts::default()
     };
-    facts.dropped_by_filters = filter(&mut table, options)?;
+    let sizes = (table.users.len(), table.items.len());
+    let (least_user, least_item) = (options.min_user_ratings, options.min_item_ratings);
+    facts.dropped_by_filters = filter(&mut table.ratings, sizes, least_user, least_item)?;
     let held_out = match options.holdout {
         Some(fraction) if options.holdout_per_user => {
             Some(hold_out_per_user(&mut table.ratings, table.users.len(), fraction, seed)?)
@@ -181,9 +183,9 @@ pub fn prepare(
     let mut recognised = std::mem::take(&mut table.recognised);
     let (users, new_users) = compact(&table.users, &mut table.ratings.users);
     let (items, new_items) = compact(&table.items, &mut table.ratings.items);
-    let mut train = table.ratings;
+    let train = table.ratings;
     drop((table.users, table.items));
-    let mut test = match (held_out, &options.test) {
+    let test = match (held_out, &options.test) {
         (Some(mut test), _) => {
             test.users.iter_mut().for_each(|user| *user = new_users[*user as usize]);
             test.items.iter_mut().for_each(|item| *item = new_items[*item as usize]);
@@ -199,6 +201,20 @@ pub fn prepare(
         }
         (None, None) => None,
     };
+    let kinds = (&options.transform[..], options.threshold);
+    assemble((users, items), train, test, kinds, facts, recognised)
+}
+
+/// Puts together what is ready: `train` and `test` count `users` and `items`, values are not yet
+/// transformed.
+pub(super) fn assemble(
+    (users, items): (Ids, Ids),
+    mut train: Ratings,
+    mut test: Option<Ratings>,
+    (kinds, threshold): (&[TransformKind], f32),
+    mut facts: DataFacts,
+    recognised: Vec<String>,
+) -> Result<Prepared> {
     let unknown = |side: fn(&Ratings) -> &Vec<u32>| {
         test.as_ref().map_or(0, |t| side(t).iter().filter(|&&index| index == UNKNOWN).count())
     };
@@ -206,10 +222,9 @@ pub fn prepare(
 
     facts.describe(&train, users.len(), items.len());
     facts.test_ratings = test.as_ref().map_or(0, Ratings::len);
-    let transform =
-        Transform::learn(&options.transform, options.threshold, &train.values, |row| {
-            name_rating(&train, row, &users, &items)
-        })?;
+    let transform = Transform::learn(kinds, threshold, &train.values, |row| {
+        name_rating(&train, row, &users, &items)
+    })?;
     let mut test_raw = None;
     if let Some(test) = &mut test {
         transform.check(&test.values, |row| {
@@ -239,15 +254,20 @@ pub fn prepare(
 /// The ratings of a freshly read table in a model's indices; ids that the model lacks become
 /// [`UNKNOWN`].
 pub fn align(table: &Table, users: &Ids, items: &Ids) -> Ratings {
+    aligned((&table.users, &table.items), &table.ratings, (users, items))
+}
+
+/// Ratings in the indices of other ids.
+pub(super) fn aligned(from: (&Ids, &Ids), ratings: &Ratings, to: (&Ids, &Ids)) -> Ratings {
     let map = |from: &Ids, to: &Ids, side: &[u32]| -> Vec<u32> {
         let known: Vec<u32> = from.iter().map(|id| to.get(id).unwrap_or(UNKNOWN)).collect();
         side.iter().map(|&index| known[index as usize]).collect()
     };
     Ratings {
-        users: map(&table.users, users, &table.ratings.users),
-        items: map(&table.items, items, &table.ratings.items),
-        values: table.ratings.values.clone(),
-        timestamps: table.ratings.timestamps.clone(),
+        users: map(from.0, to.0, &ratings.users),
+        items: map(from.1, to.1, &ratings.items),
+        values: ratings.values.clone(),
+        timestamps: ratings.timestamps.clone(),
     }
 }
 
@@ -276,16 +296,19 @@ impl Table {
 
 /// Leaves out users and items with too few ratings until none is left with too few; how many
 /// ratings went.
-fn filter(table: &mut Table, options: &DataOptions) -> Result<usize> {
-    let (least_user, least_item) = (options.min_user_ratings, options.min_item_ratings);
+pub(super) fn filter(
+    ratings: &mut Ratings,
+    (users, items): (usize, usize),
+    least_user: u32,
+    least_item: u32,
+) -> Result<usize> {
     if least_user <= 1 && least_item <= 1 {
         return Ok(0);
     }
-    let before = table.ratings.len();
+    let before = ratings.len();
     loop {
-        let ratings = &mut table.ratings;
-        let enough_users = enough(&ratings.users, table.users.len(), least_user);
-        let enough_items = enough(&ratings.items, table.items.len(), least_item);
+        let enough_users = enough(&ratings.users, users, least_user);
+        let enough_items = enough(&ratings.items, items, least_item);
         let count = ratings.len();
         let keep: Vec<bool> = ratings
             .iter()
@@ -318,7 +341,7 @@ fn enough(side: &[u32], rows: usize, least: u32) -> Vec<bool> {
 }
 
 /// Takes `round(fraction · n)` ratings out, every such subset as likely as any other, in order.
-fn hold_out(ratings: &mut Ratings, fraction: f64, seed: u64) -> Result<Ratings> {
+pub(super) fn hold_out(ratings: &mut Ratings, fraction: f64, seed: u64) -> Result<Ratings> {
     let count = ratings.len();
     let wanted = (fraction * count as f64).round() as usize;
     if wanted == 0 || wanted == count {
@@ -334,7 +357,7 @@ fn hold_out(ratings: &mut Ratings, fraction: f64, seed: u64) -> Result<Ratings> 
 
 /// Takes `fraction · n` of each user's `n` ratings out, rounded up or down by chance so that the
 /// fraction is right over all users, and never the last one.
-fn hold_out_per_user(
+pub(super) fn hold_out_per_user(
     ratings: &mut Ratings,
     users: usize,
     fraction: f64,
@@ -398,7 +421,7 @@ impl Selection {
 
 /// Numbers the ids that occur in `side` anew, in their old order; the ids, and the new index of
 /// each old one.
-fn compact(ids: &Ids, side: &mut [u32]) -> (Ids, Vec<u32>) {
+pub(super) fn compact(ids: &Ids, side: &mut [u32]) -> (Ids, Vec<u32>) {
     let mut new = vec![UNKNOWN; ids.len()];
     for &index in side.iter() {
         new[index as usize] = 0;
@@ -415,7 +438,7 @@ fn compact(ids: &Ids, side: &mut [u32]) -> (Ids, Vec<u32>) {
     (kept, new)
 }
 
-fn check_known(file: &str, test: &Ratings) -> Result<()> {
+pub(super) fn check_known(file: &str, test: &Ratings) -> Result<()> {
     for (side, word) in [(&test.users, "user"), (&test.items, "item")] {
         if side.iter().all(|&index| index == UNKNOWN) {
             let message = format!(

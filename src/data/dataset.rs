@@ -1,0 +1,359 @@
+//! Ratings with their ids, from wherever: triples in memory, a table, files.
+
+use super::duplicates::{self, Duplicates};
+use super::prepare::{self, DataFacts, Prepared};
+use super::{ReadOptions, Table, read};
+use crate::core::{Ids, Ratings, Side, TransformKind};
+use crate::progress::Progress;
+use crate::{Error, Result};
+use std::fmt::{Display, Write};
+use std::path::Path;
+
+/// Ratings of items by users, with the ids of both, as the user has them: no pair twice, values not
+/// transformed. What is cut off or left out of one is another dataset.
+///
+/// ```
+/// use wgmf::Dataset;
+///
+/// # fn main() -> wgmf::Result<()> {
+/// let plays = Dataset::from_triples(&["ann", "ann", "bob"], &[7, 8, 7], &[5.0, 3.0, 4.0])?;
+/// assert_eq!((plays.users().len(), plays.items().len(), plays.len()), (2, 2, 3));
+/// let error = Dataset::from_triples(&["ann"], &[7, 8], &[5.0]).unwrap_err();
+/// assert!(error.to_string().contains("1 users, 2 items and 1 values"));
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+pub struct Dataset {
+    users: Ids,
+    items: Ids,
+    ratings: Ratings,
+    transform: Vec<TransformKind>,
+    threshold: f32,
+    facts: DataFacts,
+}
+
+impl Default for Dataset {
+    fn default() -> Self {
+        let (users, items, ratings) = Default::default();
+        let facts = DataFacts::default();
+        Self { users, items, ratings, transform: Vec::new(), threshold: 1.0, facts }
+    }
+}
+
+impl Dataset {
+    /// From three arrays of one length: the user, the item and the value of each rating. Ids are whatever
+    /// can be displayed. Of several values of one pair the last counts.
+    ///
+    /// # Errors
+    /// Arrays of different lengths, no rating, a value that is not finite: with its place.
+    pub fn from_triples<U: Display, I: Display>(
+        users: &[U],
+        items: &[I],
+        values: &[f32],
+    ) -> Result<Self> {
+        Self::from_triples_merged(users, items, values, Duplicates::Last)
+    }
+
+    /// From pairs of a user and an item, each of which counts as 1: what users chose.
+    ///
+    /// # Errors
+    /// As [`from_triples`](Self::from_triples).
+    pub fn from_pairs<U: Display, I: Display>(users: &[U], items: &[I]) -> Result<Self> {
+        Self::from_triples(users, items, &vec![1.0; users.len()])
+    }
+
+    /// As [`from_triples`](Self::from_triples), with another rule for several values of one pair.
+    ///
+    /// # Errors
+    /// As there; with [`Duplicates::Error`] the first pair that occurs twice; a sum beyond f32.
+    pub fn from_triples_merged<U: Display, I: Display>(
+        users: &[U],
+        items: &[I],
+        values: &[f32],
+        policy: Duplicates,
+    ) -> Result<Self> {
+        if users.len() != values.len() || items.len() != values.len() {
+            return Err(Error::data(format!(
+                "{} users, {} items and {} values: each rating needs one of each",
+                users.len(),
+                items.len(),
+                values.len()
+            )));
+        }
+        if let Some(at) = values.iter().position(|value| !value.is_finite()) {
+            let value = values[at];
+            return Err(Error::data(format!("value {value} at {at} is not a finite number")));
+        }
+        let (users, user_rows) = intern(users)?;
+        let (items, item_rows) = intern(items)?;
+        let values = values.to_vec();
+        let mut ratings =
+            Ratings { users: user_rows, items: item_rows, values, timestamps: Vec::new() };
+        let read = ratings.len();
+        let found = duplicates::find(&ratings, users.len(), items.len())?;
+        let merged = duplicates::merge(&mut ratings, &found, policy, |first, later, ratings| {
+            format!(
+                "user \"{}\" rates item \"{}\" at {first} and again at {later}",
+                users.name(ratings.users[first as usize]),
+                items.name(ratings.items[first as usize])
+            )
+        })?;
+        let facts =
+            DataFacts { ratings_read: read, duplicates_merged: merged, ..DataFacts::default() };
+        Self { users, items, ratings, facts, ..Self::default() }.checked()
+    }
+
+    /// From a table that was [read](super::read); of several ratings of one pair becomes what `policy`
+    /// says.
+    ///
+    /// # Errors
+    /// As [`Table::merge_duplicates`]; no rating.
+    pub fn from_table(mut table: Table, policy: Duplicates) -> Result<Self> {
+        let read = table.ratings.len();
+        let merged = table.merge_duplicates(policy)?;
+        let Table { users, items, ratings, .. } = table;
+        let facts =
+            DataFacts { ratings_read: read, duplicates_merged: merged, ..DataFacts::default() };
+        Self { users, items, ratings, facts, ..Self::default() }.checked()
+    }
+
+    /// Reads files as one set: recognised by content, as the command line reads them. `-` is standard
+    /// input.
+    ///
+    /// # Errors
+    /// As [`read`].
+    pub fn from_files<P: AsRef<Path>>(paths: &[P]) -> Result<Self> {
+        Self::read(paths, &ReadOptions::default(), Duplicates::Last, &())
+    }
+
+    /// Reads files as one set.
+    ///
+    /// # Errors
+    /// As [`read`]; as [`Table::merge_duplicates`].
+    pub fn read<P: AsRef<Path>>(
+        paths: &[P],
+        options: &ReadOptions,
+        policy: Duplicates,
+        progress: &dyn Progress,
+    ) -> Result<Self> {
+        let paths: Vec<_> = paths.iter().map(|path| path.as_ref().to_owned()).collect();
+        let mut dataset = Self::from_table(read(&paths, options, progress)?, policy)?;
+        dataset.facts.files = paths.iter().map(|path| path.display().to_string()).collect();
+        Ok(dataset)
+    }
+
+    fn checked(self) -> Result<Self> {
+        match self.ratings.is_empty() {
+            true => Err(Error::data("there are no ratings")),
+            false => Ok(self),
+        }
+    }
+
+    /// What is done to values before training, in order; learned on what is trained on.
+    #[must_use]
+    pub fn transformed(mut self, kinds: &[TransformKind]) -> Self {
+        self.transform = kinds.to_vec();
+        self
+    }
+
+    /// The least value that [`TransformKind::Binary`] takes for 1; 1 where nothing is said.
+    ///
+    /// # Errors
+    /// One that is not finite.
+    pub fn with_threshold(mut self, threshold: f32) -> Result<Self> {
+        if !threshold.is_finite() {
+            return Err(Error::settings(format!("threshold {threshold}: must be a finite number")));
+        }
+        self.threshold = threshold;
+        Ok(self)
+    }
+
+    /// Leaves out users and items with fewer ratings than these, until none is left that has fewer.
+    ///
+    /// # Errors
+    /// Nothing left.
+    pub fn with_at_least(mut self, user_ratings: u32, item_ratings: u32) -> Result<Self> {
+        let sizes = (self.users.len(), self.items.len());
+        let dropped = prepare::filter(&mut self.ratings, sizes, user_ratings, item_ratings)?;
+        self.facts.dropped_by_filters += dropped;
+        Ok(self.compacted())
+    }
+
+    /// Cuts a `fraction` of the ratings off, drawn by `seed`: the rest to train on, and those to test on.
+    ///
+    /// # Errors
+    /// A fraction that is not between 0 and 1, or leaves nothing for a part.
+    pub fn split(&self, fraction: f64, seed: u64) -> Result<(Self, Self)> {
+        prepare::check_fraction("holdout", Some(fraction))?;
+        let mut train = self.clone();
+        let test = prepare::hold_out(&mut train.ratings, fraction, seed)?;
+        Ok(self.parts(train, test))
+    }
+
+    /// Cuts a `fraction` of each user's ratings off, who keeps one at least: what ranking wants.
+    ///
+    /// # Errors
+    /// As [`split`](Self::split).
+    pub fn split_per_user(&self, fraction: f64, seed: u64) -> Result<(Self, Self)> {
+        prepare::check_fraction("holdout", Some(fraction))?;
+        let mut train = self.clone();
+        let users = self.users.len();
+        let test = prepare::hold_out_per_user(&mut train.ratings, users, fraction, seed)?;
+        Ok(self.parts(train, test))
+    }
+
+    fn parts(&self, train: Self, test: Ratings) -> (Self, Self) {
+        let test = Self { ratings: test, ..self.clone() };
+        (train.compacted(), test.compacted())
+    }
+
+    /// Only the ids that have a rating.
+    fn compacted(mut self) -> Self {
+        (self.users, _) = prepare::compact(&self.users, &mut self.ratings.users);
+        (self.items, _) = prepare::compact(&self.items, &mut self.ratings.items);
+        self
+    }
+
+    /// The users: each has a rating.
+    pub fn users(&self) -> &Ids {
+        &self.users
+    }
+
+    /// The items: each has a rating.
+    pub fn items(&self) -> &Ids {
+        &self.items
+    }
+
+    /// The ids of a side.
+    pub fn ids(&self, side: Side) -> &Ids {
+        match side {
+            Side::User => &self.users,
+            Side::Item => &self.items,
+        }
+    }
+
+    /// The ratings, whose indices count the ids.
+    pub fn ratings(&self) -> &Ratings {
+        &self.ratings
+    }
+
+    /// How many ratings there are: one at least, unless it is the default.
+    pub fn len(&self) -> usize {
+        self.ratings.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.ratings.is_empty()
+    }
+
+    /// The ratings in the indices of other ids; where those lack one it is
+    /// [`UNKNOWN`](crate::core::UNKNOWN).
+    pub fn aligned(&self, users: &Ids, items: &Ids) -> Ratings {
+        prepare::aligned((&self.users, &self.items), &self.ratings, (users, items))
+    }
+
+    /// Ready for training, with another set held out, which is measured after each epoch.
+    ///
+    /// # Errors
+    /// Values that the transform is not defined for; a test set that shares no user or no item.
+    pub fn prepare(&self, test: Option<&Dataset>) -> Result<Prepared> {
+        let clone = self.clone().checked()?.compacted();
+        let Self { users, items, ratings, transform, threshold, facts } = clone;
+        let test = match test {
+            Some(test) => {
+                let aligned = test.aligned(&users, &items);
+                prepare::check_known("the test set", &aligned)?;
+                Some(aligned)
+            }
+            None => None,
+        };
+        let kinds = (&transform[..], threshold);
+        prepare::assemble((users, items), ratings, test, kinds, facts, Vec::new())
+    }
+}
+
+/// Texts and their indices, in order of first appearance.
+fn intern(names: &[impl Display]) -> Result<(Ids, Vec<u32>)> {
+    let (mut ids, mut text) = (Ids::new(), String::new());
+    let mut rows = Vec::with_capacity(names.len());
+    for name in names {
+        text.clear();
+        write!(text, "{name}").map_err(|_| Error::data("an id cannot be displayed"))?;
+        rows.push(ids.intern(&text));
+    }
+    Ok((ids, rows))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn small() -> Dataset {
+        let users = [1, 1, 1, 2, 2, 3];
+        let items = ["a", "b", "c", "a", "b", "a"];
+        Dataset::from_triples(&users, &items, &[5.0, 4.0, 3.0, 2.0, 1.0, 0.5]).unwrap()
+    }
+
+    #[test]
+    fn pairs_that_come_again_are_merged_by_the_rule() {
+        let (users, items, values) = (["u", "u", "v"], ["i", "i", "i"], [1.0, 4.0, 2.0]);
+        for (policy, expected) in
+            [(Duplicates::Last, 4.0), (Duplicates::Mean, 2.5), (Duplicates::Sum, 5.0)]
+        {
+            let set = Dataset::from_triples_merged(&users, &items, &values, policy).unwrap();
+            assert_eq!(set.ratings().values, [expected, 2.0]);
+        }
+        let error = Dataset::from_triples_merged(&users, &items, &values, Duplicates::Error);
+        let error = error.unwrap_err().to_string();
+        assert!(error.contains("user \"u\" rates item \"i\" at 0 and again at 1"), "{error}");
+    }
+
+    #[test]
+    fn parts_hold_every_rating_once_and_no_id_without_one() {
+        let all = small();
+        let (train, test) = all.split(0.34, 7).unwrap();
+        assert_eq!((train.len(), test.len()), (4, 2));
+        for part in [&train, &test] {
+            for side in Side::BOTH {
+                let counts = part.ratings().counts(side, part.ids(side).len());
+                assert!(counts.iter().all(|&count| count > 0));
+            }
+        }
+        let named = |set: &Dataset| -> Vec<(String, String, f32)> {
+            let name =
+                |(u, i, r)| (set.users().name(u).to_owned(), set.items().name(i).to_owned(), r);
+            set.ratings().iter().map(name).collect()
+        };
+        let mut joined = [named(&train), named(&test)].concat();
+        let mut whole = named(&all);
+        joined.sort_by(|a, b| a.partial_cmp(b).unwrap());
+        whole.sort_by(|a, b| a.partial_cmp(b).unwrap());
+        assert_eq!(joined, whole);
+        assert!(all.split(1.5, 0).unwrap_err().to_string().contains("holdout 1.5"));
+        assert!(all.split(0.01, 0).is_err());
+    }
+
+    #[test]
+    fn rare_ids_go_until_none_is_left() {
+        let kept = small().with_at_least(2, 2).unwrap();
+        assert_eq!(kept.users().iter().collect::<Vec<_>>(), ["1", "2"]);
+        assert_eq!(kept.items().iter().collect::<Vec<_>>(), ["a", "b"]);
+        assert!(small().with_at_least(9, 1).is_err());
+    }
+
+    #[test]
+    fn what_is_prepared_is_transformed_by_what_the_training_part_says() {
+        let train = small().transformed(&[TransformKind::ZScore]);
+        let test = Dataset::from_triples(&[1, 9], &["a", "a"], &[5.0, 5.0]).unwrap();
+        let prepared = train.prepare(Some(&test)).unwrap();
+        let sum: f64 = prepared.train.values.iter().map(|&x| f64::from(x)).sum();
+        assert!(sum.abs() < 1e-5);
+        assert_eq!(prepared.test_unknown_users, 1);
+        assert_eq!(prepared.test_raw.unwrap(), [5.0, 5.0]);
+        let strange = Dataset::from_triples(&["x"], &["a"], &[5.0]).unwrap();
+        let error = train.prepare(Some(&strange)).unwrap_err().to_string();
+        assert!(error.contains("the test set") && error.contains("users"), "{error}");
+    }
+}
