@@ -4,29 +4,34 @@
 //! The model is `r̂(u,i) = μ + b_u + c_i + p_u · q_i`, learned from known ratings only: the MAP estimate
 //! of Salakhutdinov and Mnih (2007, "Probabilistic matrix factorization").
 //!
-//! [`data`] reads and prepares ratings, [`train`] learns factors from them on a [`backend`] ([`cpu`]
-//! or [`gpu`]), [`model`] saves, opens and exports them, [`evaluate`] measures them, [`recommend`] makes
-//! lists, finds what is similar, and folds in new users.
-//!
 //! ```
-//! use std::ops::ControlFlow;
-//! use wgmf::cpu::Cpu;
-//! use wgmf::data::{DataOptions, prepare};
-//! use wgmf::core::Options;
-//! use wgmf::train::{Input, train};
-//!
 //! # fn main() -> wgmf::Result<()> {
-//! let options = DataOptions { holdout: Some(0.1), ..DataOptions::default() };
-//! let data = prepare(&["sample/plays.csv".into()], &options, 0, &())?;
-//! let (users, items) = (data.users.len(), data.items.len());
-//! let settings = Options { epochs: Some(3), ..Options::default() }.resolve(&data.train, users, items)?;
-//! let input = Input { test: data.test.as_ref(), ..Input::new(&data.users, &data.items, &data.train) };
-//! let outcome = train(&Cpu::new(), input, &settings, &mut |_| Ok(ControlFlow::Continue(())))?;
-//! assert_eq!(outcome.factors[wgmf::core::Side::User].factors.len(), users * settings.factors);
-//! assert!(outcome.history[2].test_error < outcome.history[0].test_error);
+//! # let (users, items, values): (Vec<String>, Vec<u32>, Vec<f32>) = {
+//! #     let pair = |j: u32| (format!("user{}", j % 40), (j * j + j / 7) % 60, (j % 3 + 1) as f32);
+//! #     let all: Vec<_> = (0..1500).map(pair).chain([("Norel".into(), 1, 2.0)]).collect();
+//! #     let (a, rest): (Vec<_>, Vec<_>) = all.into_iter().map(|(u, i, r)| (u, (i, r))).unzip();
+//! #     let (b, c) = rest.into_iter().unzip();
+//! #     (a, b, c)
+//! # };
+//! let plays = wgmf::Dataset::from_triples(&users, &items, &values)?; // ids are whatever displays
+//! let (train, test) = plays.split(0.1, 0)?;
+//! let model = wgmf::fit(&train, &wgmf::Options::ials().factors(64), &wgmf::open_device("auto")?)?;
+//! println!("{}", model.evaluate(&test)?);
+//! for item in model.recommend("Norel", 5)? {
+//!     println!("{} {:.3}", item.id, item.score);
+//! }
 //! # Ok(())
 //! # }
 //! ```
+//!
+//! [`Trained`] also finds what is similar, predicts, folds in new users and items, saves and opens model
+//! directories; [`Fit`] tests while it trains, and hears a listener. `examples/` has programs: from
+//! triples, from a file, a server, fold-in, export, progress.
+//!
+//! Behind the front door, each room made of those before it: [`core`] has what everything speaks of;
+//! [`data`] reads and prepares ratings; [`model`] saves, opens and exports; [`predict`] says what
+//! predictions mean; [`backend`] is the seam to the devices, [`cpu`] and [`gpu`]; [`sampler`] draws what
+//! is not a row; [`recommend`] makes lists; [`evaluate`] measures; [`train`] has the epoch loop.
 #![deny(missing_docs)]
 #![deny(unsafe_code)]
 
@@ -38,6 +43,7 @@ pub mod data;
 pub mod error;
 pub mod evaluate;
 pub mod files;
+mod front;
 pub mod gpu;
 pub mod math;
 pub mod model;
@@ -47,4 +53,7 @@ pub mod recommend;
 pub mod sampler;
 pub mod train;
 
+pub use crate::core::Options;
+pub use data::Dataset;
 pub use error::{Error, ErrorKind, Result};
+pub use front::{DeviceChoice, Evaluation, Fit, Listed, Trained, fit, open_device};

@@ -1,7 +1,7 @@
 //! A file of ratings, sorted into rows that a model can fold in and the rest.
 
 use crate::core::{Ids, Ratings, Side, UNKNOWN};
-use crate::data::{Table, align};
+use crate::data::{Dataset, Table, align};
 use crate::model::{Model, Seen};
 use crate::{Error, Result};
 use std::collections::HashSet;
@@ -41,22 +41,45 @@ impl NewRows {
             let (file, line) = table.origin(row);
             format!("{file}:{line}: rating {}", aligned.values[row])
         })?;
-        let (ids, all_own, own_known, partners) = match side {
-            Side::User => (&table.users, &table.ratings.users, &aligned.users, &aligned.items),
-            Side::Item => (&table.items, &table.ratings.items, &aligned.items, &aligned.users),
-        };
-        let partner_ids = match side {
-            Side::User => (&table.items, &model.items),
-            Side::Item => (&table.users, &model.users),
-        };
+        let ids = [&table.users, &table.items];
+        Self::sorted(model, seen, side, (ids, &table.ratings, &aligned), update)
+    }
+
+    /// The same of a dataset, none of whose ids that the model knows is solved again.
+    ///
+    /// # Errors
+    /// A rating that the model's transform is not defined for.
+    pub fn of_dataset(
+        model: &Model,
+        seen: &Seen,
+        side: Side,
+        ratings: &Dataset,
+    ) -> Result<NewRows> {
+        let aligned = ratings.aligned(&model.users, &model.items);
+        model
+            .objective
+            .transform
+            .check(&aligned.values, |row| format!("rating {} at {row}", aligned.values[row]))?;
+        let ids = [ratings.users(), ratings.items()];
+        Self::sorted(model, seen, side, (ids, ratings.ratings(), &aligned), false)
+    }
+
+    /// Sorts ratings, given by ids of their own and aligned to the model's.
+    fn sorted(
+        model: &Model,
+        seen: &Seen,
+        side: Side,
+        (both, ratings, aligned): ([&Ids; 2], &Ratings, &Ratings),
+        update: bool,
+    ) -> Result<NewRows> {
+        let (ids, all_own) = (both[side.index()], ratings.rows(side));
+        let (own_known, partners) = (aligned.rows(side), aligned.rows(side.partner()));
+        let partner_ids = (both[side.partner().index()], model.ids(side.partner()));
         let mut rows = NewRows {
             strangers: names(partner_ids.0, |id| partner_ids.1.get(id).is_none()),
             ..NewRows::default()
         };
-        let model_ids = match side {
-            Side::User => &model.users,
-            Side::Item => &model.items,
-        };
+        let model_ids = model.ids(side);
         rows.known = names(ids, |id| model_ids.get(id).is_some());
         let usable = |at: usize| partners[at] != UNKNOWN && (update || own_known[at] == UNKNOWN);
         // A row that is solved again starts from its record.

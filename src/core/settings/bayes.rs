@@ -68,7 +68,7 @@ impl Options {
     }
 
     /// The settings of the sampler, for ratings of this standard deviation.
-    pub(super) fn bayes(&self, spread: f64) -> Result<Settings> {
+    pub(super) fn of_sampler(&self, spread: f64) -> Result<Settings> {
         let likelihood = self.likelihood.unwrap_or_default();
         // What is factored then is a latent value with noise of variance 1.
         let spread = if likelihood == Likelihood::Gaussian { spread } else { 1.0 };

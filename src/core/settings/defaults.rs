@@ -27,7 +27,7 @@ impl Options {
         let default_solver = if n <= SMALL && outlying == 1.0 { Solver::Sgd } else { Solver::Adam };
         let solver = self.solver.unwrap_or(default_solver);
         if solver == Solver::Bayes {
-            return self.bayes(spread);
+            return self.of_sampler(spread);
         }
         let Some(optimizer) = solver.optimizer() else {
             return self.rows(solver, spread, n as f64, (users as f64, items as f64));
@@ -42,7 +42,7 @@ impl Options {
             Optimizer::Sgd => {
                 let step = (1.4 / 64.0 * batch_size as f64)
                     .min(0.6 / hottest_share(ratings, users, items));
-                let step = step / outlying * (1.0 - self.momentum());
+                let step = step / outlying * (1.0 - self.momentum.unwrap_or(0.0));
                 (step / spread, step)
             }
             Optimizer::Adagrad => (0.05 * spread.sqrt(), 0.05 * spread),
@@ -67,7 +67,7 @@ impl Options {
                 Optimizer::Adagrad => 1.0,
                 Optimizer::Adam => 0.85,
             }),
-            momentum: self.momentum(),
+            momentum: self.momentum.unwrap_or(0.0),
             reg: rounded(reg),
             reg_bias: match self.no_bias {
                 true => 0.0,
@@ -161,10 +161,6 @@ impl Options {
             seed: self.seed,
             shuffle: false,
         }
-    }
-
-    fn momentum(&self) -> f64 {
-        self.momentum.unwrap_or(0.0)
     }
 }
 

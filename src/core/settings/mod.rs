@@ -4,6 +4,7 @@ use crate::core::{Likelihood, Loss, SamplePrecision, Solver};
 use serde::{Deserialize, Serialize};
 
 mod bayes;
+mod builder;
 mod check;
 mod defaults;
 

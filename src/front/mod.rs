@@ -1,0 +1,12 @@
+//! The front door: a device, a fit, and what can be done with what it leaves. All of it is made of the
+//! rooms behind, which stay open for whoever wants more.
+
+mod device;
+mod evaluation;
+mod fit;
+mod trained;
+
+pub use device::{DeviceChoice, open_device};
+pub use evaluation::Evaluation;
+pub use fit::{Fit, fit};
+pub use trained::{Listed, Trained};

@@ -1,0 +1,274 @@
+//! A trained model with all that belongs to it, on a device.
+
+use super::Evaluation;
+use crate::backend::Backend;
+use crate::core::{Side, UNKNOWN};
+use crate::data::Dataset;
+use crate::evaluate::{
+    RankBy, RankingMetrics, RankingOptions, Relevance, predictive_metrics, ranking_metrics,
+    rating_metrics, unknown_ids,
+};
+use crate::model::{Model, Samples, Seen};
+use crate::predict::{Predictive, Unit};
+use crate::recommend::{
+    Catalogue, Criterion, FoldedIn, Metric, Neighbours, NewRows, Recommender, draw_in, fold_in,
+};
+use crate::train::{Finished, Stop};
+use crate::{Error, Result};
+use std::path::Path;
+use std::sync::Arc;
+
+/// An id in a list.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Listed {
+    /// The id of the item (or of the user).
+    pub id: String,
+    /// Of a recommendation the prediction, in the unit of the user's ratings; of a likeness the cosine.
+    pub score: f64,
+}
+
+/// A trained model with all that belongs to it: its samples, the training pairs, a device. Cheap to
+/// clone, and may be shared among threads.
+#[derive(Clone)]
+pub struct Trained {
+    /// The factors, the ids, what they were trained to do.
+    pub model: Arc<Model>,
+    /// Samples of the posterior, of a Bayesian model.
+    pub samples: Option<Arc<Samples>>,
+    /// The training pairs.
+    pub seen: Arc<Seen>,
+    /// The device that ranks and folds in.
+    pub device: Arc<dyn Backend>,
+    /// Why training ended.
+    pub stop: Stop,
+}
+
+impl Trained {
+    pub(super) fn new(finished: Finished, device: Arc<dyn Backend>) -> Self {
+        let Finished { model, samples, seen, stop, .. } = finished;
+        let samples = samples.map(Arc::new);
+        Self { model: Arc::new(model), samples, seen: Arc::new(seen), device, stop }
+    }
+
+    /// Opens a model directory, checked whole.
+    ///
+    /// # Errors
+    /// A directory that is no model, or a damaged one: the file and what to do.
+    pub fn open(dir: impl AsRef<Path>, device: &Arc<dyn Backend>) -> Result<Self> {
+        let dir = dir.as_ref();
+        let model = Model::open(dir)?;
+        let seen = model.open_seen(dir)?;
+        let samples = match model.is_bayesian() {
+            true => Some(Arc::new(model.open_samples(dir)?)),
+            false => None,
+        };
+        let (model, seen) = (Arc::new(model), Arc::new(seen));
+        Ok(Self { model, samples, seen, device: device.clone(), stop: Stop::Finished })
+    }
+
+    /// Writes a model directory, whole or not at all. A model that is there is replaced only with
+    /// `overwrite`, anything else never.
+    ///
+    /// # Errors
+    /// A place that cannot be written, or holds something else.
+    pub fn save(&self, dir: impl AsRef<Path>, overwrite: bool) -> Result<()> {
+        self.model.save_with(dir, &self.seen, self.samples.as_deref(), overwrite)
+    }
+
+    /// What is predicted for a pair of ids, in the unit of the user's ratings (a probability for
+    /// logistic loss, a preference for implicit data). Ids that the model does not know leave the means
+    /// that are known.
+    ///
+    /// # Errors
+    /// Samples that are not the model's.
+    pub fn predict(&self, user: &str, item: &str) -> Result<f64> {
+        let row = |side: Side, id: &str| self.model.ids(side).get(id).unwrap_or(UNKNOWN);
+        let (user, item) = (row(Side::User, user), row(Side::Item, item));
+        match &self.samples {
+            Some(samples) => {
+                let predictive = Predictive::new(&self.model, samples)?;
+                let summaries = predictive.summaries(&[user], &[item], &Default::default())?;
+                Ok(summaries[0].mean)
+            }
+            None => Ok(self.model.predict(user, item)),
+        }
+    }
+
+    /// The `n` best items for a user of the model, best first, those of his training ratings left out.
+    ///
+    /// # Errors
+    /// A user the model does not know; a lost device.
+    pub fn recommend(&self, user: &str, n: usize) -> Result<Vec<Listed>> {
+        Ok(self.recommend_many(&[user], n)?.remove(0))
+    }
+
+    /// The lists of several users, in their order.
+    ///
+    /// # Errors
+    /// As [`recommend`](Self::recommend).
+    pub fn recommend_many(&self, users: &[&str], n: usize) -> Result<Vec<Vec<Listed>>> {
+        let rows: Vec<u32> =
+            users.iter().map(|user| self.row(Side::User, user)).collect::<Result<_>>()?;
+        let predictive = self.predictive()?;
+        let catalogue = match &predictive {
+            Some(predictive) => Catalogue::by_samples(predictive, Criterion::Mean, |_| true)?,
+            None => Catalogue::all(&self.model),
+        };
+        let mut lists = Vec::with_capacity(rows.len());
+        let seen = Some(&*self.seen);
+        let mut recommender = Recommender::new(&*self.device, &self.model, &catalogue, seen)?;
+        recommender.each(rows, n, |_, list| {
+            let listed = |best: &crate::recommend::Recommendation| Listed {
+                id: self.model.items.name(best.item).to_owned(),
+                score: best.score,
+            };
+            lists.push(list.iter().map(listed).collect());
+            Ok(())
+        })?;
+        Ok(lists)
+    }
+
+    /// The `n` items most like an item, by the cosine of their factors.
+    ///
+    /// # Errors
+    /// An item the model does not know; a lost device.
+    pub fn similar_items(&self, item: &str, n: usize) -> Result<Vec<Listed>> {
+        self.similar(Side::Item, item, n)
+    }
+
+    /// The `n` users most like a user.
+    ///
+    /// # Errors
+    /// A user the model does not know; a lost device.
+    pub fn similar_users(&self, user: &str, n: usize) -> Result<Vec<Listed>> {
+        self.similar(Side::User, user, n)
+    }
+
+    fn similar(&self, side: Side, id: &str, n: usize) -> Result<Vec<Listed>> {
+        let row = self.row(side, id)?;
+        let predictive = self.predictive()?;
+        let neighbours = match &predictive {
+            Some(predictive) => {
+                Neighbours::by_samples(&*self.device, predictive, side, Metric::Cosine)
+            }
+            None => Neighbours::new(&*self.device, &self.model, side, Metric::Cosine),
+        };
+        let mut listed = Vec::new();
+        neighbours.each([row], n, |_, list| {
+            let ids = self.model.ids(side);
+            let of = |like: &crate::recommend::Similar| Listed {
+                id: ids.name(like.row).to_owned(),
+                score: like.score,
+            };
+            listed.extend(list.iter().map(of));
+            Ok(())
+        })?;
+        Ok(listed)
+    }
+
+    /// This model with rows for the users of `ratings` that it does not know, each solved (of a Bayesian
+    /// model drawn) from his ratings, all else as it is. Ratings of items that the model does not know
+    /// are left out, and so are users that it knows.
+    ///
+    /// # Errors
+    /// No user who is new and has a rating that can be used; a rating that the model's objective or
+    /// transform cannot take; a row that its ratings do not determine; a lost device.
+    pub fn fold_in(&self, ratings: &Dataset) -> Result<Self> {
+        self.fold(Side::User, ratings)
+    }
+
+    /// The same with new items, from ratings of users that the model knows.
+    ///
+    /// # Errors
+    /// As [`fold_in`](Self::fold_in).
+    pub fn fold_in_items(&self, ratings: &Dataset) -> Result<Self> {
+        self.fold(Side::Item, ratings)
+    }
+
+    fn fold(&self, side: Side, ratings: &Dataset) -> Result<Self> {
+        let rows = NewRows::of_dataset(&self.model, &self.seen, side, ratings)?;
+        if rows.ids.is_empty() {
+            let (own, partner) = (side.name(), side.partner().name());
+            return Err(Error::data(format!(
+                "no {own} is new and has a rating with a {partner} that the model knows"
+            )));
+        }
+        let folded: FoldedIn = match &self.samples {
+            Some(samples) => {
+                draw_in(&*self.device, &self.model, samples, side, &rows.ids, &rows.ratings)?
+            }
+            None => fold_in(&*self.device, &self.model, side, &rows.ids, &rows.ratings)?,
+        };
+        let mut model = Model::clone(&self.model);
+        let mut samples = self.samples.as_deref().cloned();
+        let seen = folded.join(&mut model, samples.as_mut(), &self.seen)?;
+        let (model, seen) = (Arc::new(model), Arc::new(seen));
+        Ok(Self { model, samples: samples.map(Arc::new), seen, ..self.clone() })
+    }
+
+    /// Measures the model on ratings that it has not seen: errors of predictions, of a Bayesian model with
+    /// its uncertainty, of an implicit model the lists of 10 and 20 with what was seen left out.
+    ///
+    /// # Errors
+    /// Ratings that the model's transform cannot take, or labels other than 0 and 1 for logistic loss;
+    /// of an implicit model no pair that could be in a list.
+    pub fn evaluate(&self, test: &Dataset) -> Result<Evaluation> {
+        if self.model.unit() == Unit::Preference {
+            return self.evaluate_ranking(test, &[10, 20], Relevance::All).map(Evaluation::Ranking);
+        }
+        let ratings = test.aligned(&self.model.users, &self.model.items);
+        let unknown = self.unknown(test);
+        Ok(match self.predictive()? {
+            Some(predictive) => {
+                let mut metrics = predictive_metrics(&predictive, &ratings)?;
+                [metrics.rating.unknown_users, metrics.rating.unknown_items] = unknown;
+                Evaluation::Predictive(metrics)
+            }
+            None => {
+                let mut metrics = rating_metrics(&self.model, &ratings)?;
+                [metrics.unknown_users, metrics.unknown_items] = unknown;
+                Evaluation::Ratings(metrics)
+            }
+        })
+    }
+
+    /// How early lists of these lengths hold the test pairs that are relevant, over all items that a user
+    /// has not seen in training.
+    ///
+    /// # Errors
+    /// No relevant pair; a length of 0; a lost device.
+    pub fn evaluate_ranking(
+        &self,
+        test: &Dataset,
+        at: &[usize],
+        relevance: Relevance,
+    ) -> Result<RankingMetrics> {
+        let options =
+            RankingOptions { at: at.to_vec(), relevance, candidates: None, include_seen: false };
+        let predictive = self.predictive()?;
+        let by = match &predictive {
+            Some(predictive) => RankBy::Samples(predictive, Criterion::Mean),
+            None => RankBy::Model,
+        };
+        let ratings = test.aligned(&self.model.users, &self.model.items);
+        let (model, seen) = (&self.model, &self.seen);
+        let mut metrics = ranking_metrics(&*self.device, model, seen, &ratings, by, &options)?;
+        [metrics.unknown_users, metrics.unknown_items] = self.unknown(test);
+        Ok(metrics)
+    }
+
+    fn unknown(&self, test: &Dataset) -> [u64; 2] {
+        Side::BOTH.map(|side| unknown_ids(test.ids(side), self.model.ids(side)).len() as u64)
+    }
+
+    fn predictive(&self) -> Result<Option<Predictive<'_>>> {
+        self.samples.as_deref().map(|samples| Predictive::new(&self.model, samples)).transpose()
+    }
+
+    fn row(&self, side: Side, id: &str) -> Result<u32> {
+        self.model.ids(side).get(id).ok_or_else(|| {
+            let side = side.name();
+            Error::data(format!("{side} \"{id}\" is not in the model; new ones can be folded in"))
+        })
+    }
+}
