@@ -1,10 +1,9 @@
 //! Which backend a command uses: the flags, the choice, and what is said about it.
 
 use clap::ValueEnum;
+use std::sync::Arc;
 use wgmf::backend::Backend;
-use wgmf::cpu::Cpu;
-use wgmf::gpu::{Choice, Gpu};
-use wgmf::{Error, Result, gpu};
+use wgmf::{DeviceChoice, Error, Result};
 
 /// Where to compute.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -33,36 +32,16 @@ pub struct Args {
 
 impl Args {
     /// Opens the backend; the second value says why it was taken.
-    pub fn open(&self) -> Result<(Box<dyn Backend>, String)> {
-        let choice = match &self.adapter {
-            Some(_) if self.backend == Kind::Cpu => {
+    pub fn open(&self) -> Result<(Arc<dyn Backend>, String)> {
+        let choice = match (&self.adapter, self.backend) {
+            (Some(_), Kind::Cpu) => {
                 return Err(Error::settings("--adapter names a GPU; leave out --backend cpu"));
             }
-            Some(name) => Choice::Named(name.clone()),
-            None => Choice::Hardware,
+            (Some(name), _) => DeviceChoice::Adapter(name.clone()),
+            (None, Kind::Auto) => DeviceChoice::Auto,
+            (None, Kind::Gpu) => DeviceChoice::Gpu,
+            (None, Kind::Cpu) => DeviceChoice::Cpu,
         };
-        let asked = self.backend == Kind::Gpu || self.adapter.is_some();
-        if self.backend == Kind::Cpu {
-            return Ok((Box::new(Cpu::new()), "as asked".to_owned()));
-        }
-        match Gpu::open(&choice) {
-            Ok(gpu) => {
-                let why = if asked { "as asked" } else { "the best GPU" };
-                Ok((Box::new(gpu), why.to_owned()))
-            }
-            Err(error) if asked => Err(error),
-            Err(_) => Ok((Box::new(Cpu::new()), no_gpu())),
-        }
-    }
-}
-
-/// Why `auto` takes the CPU.
-pub fn no_gpu() -> String {
-    match gpu::adapters().iter().find(|adapter| !adapter.is_hardware()) {
-        Some(adapter) => {
-            let name = adapter.name.split_whitespace().next().unwrap_or_default();
-            format!("no hardware GPU; --adapter {name} would take the software one")
-        }
-        None => "no Vulkan, Metal or Direct3D 12 adapter".to_owned(),
+        choice.open()
     }
 }

@@ -1,12 +1,11 @@
 //! `wgmf devices`.
 
-use super::backend::no_gpu;
 use super::output::{print_json, stdout, to_stdout};
 use std::io::Write;
-use wgmf::Result;
 use wgmf::backend::Backend;
 use wgmf::cpu::Cpu;
 use wgmf::gpu::adapters;
+use wgmf::{DeviceChoice, Result};
 
 /// List the GPUs, their limits, and which one --backend auto takes
 #[derive(clap::Args)]
@@ -22,7 +21,7 @@ pub fn run(args: Args) -> Result<()> {
     let taken = adapters.iter().find(|adapter| adapter.is_hardware());
     let why = match taken {
         Some(adapter) => format!("{}: the best hardware GPU", adapter.name),
-        None => format!("the CPU: {}", no_gpu()),
+        None => format!("the CPU: {}", DeviceChoice::no_gpu()),
     };
     let cpu = Cpu::new().device().name;
     if args.json {

@@ -1,6 +1,7 @@
 //! The embeddings themselves.
 
 use super::side::Side;
+use crate::{Error, Result};
 use std::ops::{Index, IndexMut};
 
 /// The parameters of `r̂(u,i) = μ + b_u + c_i + p_u · q_i`.
@@ -58,6 +59,27 @@ impl Factors {
     /// Number of items.
     pub fn items(&self) -> usize {
         self[Side::Item].bias.len()
+    }
+
+    /// Makes sure that there are rows for `users` and `items`, of `factors` each.
+    ///
+    /// # Errors
+    /// Other shapes, or arrays that do not fit each other.
+    pub fn check(&self, users: usize, items: usize, factors: usize) -> Result<()> {
+        for (side, rows) in [(Side::User, users), (Side::Item, items)] {
+            let of = &self[side];
+            if self.factors != factors || of.rows() != rows || of.factors.len() != rows * factors {
+                return Err(Error::data(format!(
+                    "{}s: {} numbers and {} biases of {} factors, where {rows} rows of {factors} are \
+                     needed",
+                    side.name(),
+                    of.factors.len(),
+                    of.rows(),
+                    self.factors
+                )));
+            }
+        }
+        Ok(())
     }
 
     /// The factors of a user: (factors).

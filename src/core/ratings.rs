@@ -1,6 +1,8 @@
 //! Rating triples in coordinate form.
 
+use super::UNKNOWN;
 use super::side::Side;
+use crate::{Error, Result};
 
 /// Ratings as parallel arrays of one length, in the order of the file: 12 bytes a rating, and 8
 /// more where there are timestamps.
@@ -25,6 +27,44 @@ impl Ratings {
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
         self.values.is_empty()
+    }
+
+    /// Makes sure that the arrays are of one length, the indices below `users` and `items` (or, where
+    /// `unknown` may be, [`UNKNOWN`](super::UNKNOWN)), and the ratings finite.
+    ///
+    /// # Errors
+    /// What is wrong, and where.
+    pub fn check(&self, users: usize, items: usize, unknown: bool) -> Result<()> {
+        self.check_lengths()?;
+        for (side, rows) in [(Side::User, users), (Side::Item, items)] {
+            let known = |row: u32| (row as usize) < rows || (unknown && row == UNKNOWN);
+            if let Some(at) = self.rows(side).iter().position(|&row| !known(row)) {
+                let (row, side) = (self.rows(side)[at], side.name());
+                return Err(Error::data(format!(
+                    "rating {at} is of {side} {row}, and there are {rows} {side}s"
+                )));
+            }
+        }
+        match self.values.iter().position(|value| !value.is_finite()) {
+            Some(at) => {
+                let value = self.values[at];
+                Err(Error::data(format!("rating {at} is {value}, which is not a finite number")))
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Makes sure that the arrays are of one length.
+    pub(crate) fn check_lengths(&self) -> Result<()> {
+        let (m, n, count) = (self.users.len(), self.items.len(), self.values.len());
+        let times = self.timestamps.len();
+        if m != count || n != count || (times != 0 && times != count) {
+            return Err(Error::data(format!(
+                "{m} users, {n} items and {count} ratings ({times} times): arrays of one length are \
+                 needed"
+            )));
+        }
+        Ok(())
     }
 
     /// The triples `(user, item, rating)` in order.

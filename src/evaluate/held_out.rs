@@ -2,11 +2,11 @@
 
 use super::judged::Judged;
 use super::sum::sum;
-use crate::Result;
 use crate::backend::{Backend, Candidates};
 use crate::core::{Factors, Ratings, Side};
 use crate::model::Seen;
 use crate::recommend::ExactRanker;
+use crate::{Error, Result};
 
 /// Users ranked in one call.
 const USERS: usize = 8192;
@@ -29,10 +29,8 @@ pub struct HeldOut {
 /// 1/log₂(j + 1)`, as He et al. (2020, "LightGCN") compute them.
 ///
 /// # Errors
-/// Factors that are not finite; items that do not fit the device; a lost device.
-///
-/// # Panics
-/// If `seen` has fewer users than `factors`, or `test` has a row beyond them.
+/// Factors that are not finite; `seen` or `test` of another model; items that do not fit the device; a
+/// lost device.
 pub fn held_out_ranking(
     backend: &dyn Backend,
     factors: &Factors,
@@ -40,6 +38,11 @@ pub fn held_out_ranking(
     test: &Ratings,
     n: usize,
 ) -> Result<HeldOut> {
+    let sizes = (factors.users(), factors.items());
+    if (seen.users(), seen.items()) != sizes {
+        return Err(Error::data("the training pairs are not those of the model"));
+    }
+    test.check(sizes.0, sizes.1, true)?;
     let relevant =
         Judged::new(test, |user, item| seen.items_of(user).binary_search(&item).is_err());
     let users = relevant.users.len();

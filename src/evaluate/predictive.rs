@@ -65,6 +65,8 @@ const INTERVALS: [f64; 4] = [0.5, 0.8, 0.9, 0.95];
 /// # Errors
 /// As [`rating_metrics`](super::rating_metrics); where ratings are levels, one that is none.
 pub fn predictive_metrics(predictive: &Predictive, ratings: &Ratings) -> Result<PredictiveMetrics> {
+    let f = &predictive.model().factors;
+    ratings.check(f.users(), f.items(), true)?;
     if let Some(at) = first_without_level(predictive, &ratings.values) {
         return Err(no_level(predictive, &format!("rating {}", ratings.values[at])));
     }

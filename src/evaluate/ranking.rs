@@ -201,6 +201,7 @@ pub fn ranking_metrics(
     if (seen.users(), seen.items()) != (users, items) {
         return Err(Error::data("the training pairs are not those of the model"));
     }
+    test.check(users, items, true)?;
     if options.at.is_empty() || options.at.contains(&0) {
         return Err(Error::settings("--at: a list has at least 1 item"));
     }

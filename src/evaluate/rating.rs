@@ -63,6 +63,7 @@ pub struct RatingMetrics {
 /// No ratings; a rating that the model's transform cannot take; for logistic loss one that is
 /// neither 0 nor 1 after the transform; predictions that overflow.
 pub fn rating_metrics(model: &Model, ratings: &Ratings) -> Result<RatingMetrics> {
+    ratings.check(model.factors.users(), model.factors.items(), true)?;
     score_metrics(model, ratings, &|i| model.factors.score(ratings.users[i], ratings.items[i]))
 }
 

@@ -23,6 +23,7 @@ impl Seen {
     /// The distinct pairs of `ratings`, whose indices lie below `users` and `items` (others are an
     /// error), with the value that is last for each.
     pub fn new(ratings: &Ratings, users: usize, items: usize) -> Result<Seen> {
+        ratings.check_lengths()?;
         let mut indptr = vec![0_i64; users + 1];
         for (user, item, value) in ratings.iter() {
             if user as usize >= users || item as usize >= items {

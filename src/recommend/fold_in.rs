@@ -131,6 +131,7 @@ pub(super) fn check_rows(
     ratings: &Ratings,
     objection: impl Fn(f32) -> Option<&'static str>,
 ) -> Result<()> {
+    ratings.check_lengths()?;
     let (own, partners) = (ratings.rows(side), ratings.rows(side.partner()));
     let known = model.factors[side.partner()].rows();
     for ((&row, &partner), &rating) in own.iter().zip(partners).zip(&ratings.values) {

@@ -174,6 +174,18 @@ pub fn train<'a>(
             u32::MAX
         )));
     }
+    let sizes = (input.users.len(), input.items.len());
+    input.ratings.check(sizes.0, sizes.1, false)?;
+    if input.ratings.is_empty() {
+        return Err(Error::data("there are no ratings to train on"));
+    }
+    if let Some(test) = input.test {
+        test.check(sizes.0, sizes.1, true)?;
+    }
+    let starts = input.init.iter().chain(input.resume.iter().map(|c| &c.state.factors));
+    for start in starts {
+        start.check(sizes.0, sizes.1, settings.factors)?;
+    }
     let (from, mut history, mut best) = match input.resume.take() {
         Some(checkpoint) => {
             let best = settings.patience.and(checkpoint.best);
