@@ -2,8 +2,10 @@
 //!
 //! Every case runs the binary in a directory of its own and compares all files before and after.
 
+use crate::common;
 use crate::place;
 
+use common::skipped;
 use place::{Place, stderr, stdout};
 use std::fs;
 use std::io::Write;
@@ -502,7 +504,7 @@ fn a_full_disk_loses_nothing() {
         .stderr(Stdio::null())
         .status();
     if !mounted.is_ok_and(|status| status.success()) {
-        println!("skipped: no right to mount a small tmpfs");
+        skipped("no right to mount a small tmpfs");
         return;
     }
     let _mount = Mount(disk);
@@ -581,7 +583,7 @@ fn a_place_that_may_not_be_written_is_named() {
             run.uid(NOBODY).gid(NOBODY);
         }
         let Ok(output) = run.output() else {
-            println!("skipped: the superuser cannot run the binary as somebody else here");
+            skipped("the superuser cannot run the binary as somebody else here");
             return;
         };
         let faults = check(&place, command, 1, &["locked", "Permission denied"], &output);

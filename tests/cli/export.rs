@@ -3,12 +3,14 @@
 //! The Python readers in `tests/readers` run with `.venv/bin/python`, or the interpreter that
 //! `WGMF_PYTHON` names, when it has the packages of `tests/readers/requirements.txt`.
 
+use crate::common;
 use crate::fixture;
 
+use common::{python, root};
 use fixture::{model, saved, seen, stderr, wgmf};
 use serde_json::json;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 use wgmf::model::{Format, Model, export};
 
@@ -38,19 +40,6 @@ fn awkward() -> Model {
     model
 }
 
-fn python() -> Option<PathBuf> {
-    let named = std::env::var_os("WGMF_PYTHON").map(PathBuf::from);
-    let own = Path::new(env!("CARGO_MANIFEST_DIR")).join(".venv/bin/python");
-    let python = named.or_else(|| own.exists().then_some(own));
-    if python.is_none() {
-        eprintln!(
-            "skipped: the Python readers need .venv (python3 -m venv .venv && .venv/bin/pip \
-             install -r tests/readers/requirements.txt) or WGMF_PYTHON"
-        );
-    }
-    python
-}
-
 /// Runs a script of `tests/readers` on a directory; it fails where the directory is not `model`.
 fn read_by(script: &str, directory: &Path, model: &Model) {
     let Some(python) = python() else { return };
@@ -76,7 +65,7 @@ fn read_by(script: &str, directory: &Path, model: &Model) {
     let home = tempfile::tempdir().unwrap();
     let path = home.path().join("expected.json");
     fs::write(&path, expected.to_string()).unwrap();
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/readers").join(script);
+    let script = root().join("tests/readers").join(script);
     let output = Command::new(python)
         .env("PYTHONDONTWRITEBYTECODE", "1")
         .arg(script)

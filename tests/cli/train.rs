@@ -7,6 +7,7 @@ use common::{largest_gap, read_npy, shared};
 use place::{Place, stderr, stdout};
 use serde_json::Value;
 use std::io::{BufRead, BufReader, Write};
+use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::Duration;
 use wgmf::model::Model;
@@ -317,7 +318,10 @@ fn cpu_and_gpu_agree_on_ml_100k() {
 
 #[test]
 fn a_start_from_files_reaches_the_golden_factors() {
-    let Some(golden) = shared("golden") else { return };
+    common::golden().iter().for_each(|golden| starts_from(golden));
+}
+
+fn starts_from(golden: &Path) {
     let info: Value =
         serde_json::from_slice(&std::fs::read(golden.join("info.json")).unwrap()).unwrap();
     let expected = &info["solvers"]["sgd"];

@@ -1,7 +1,8 @@
 //! Reading and preparing ratings: every form of input, every complaint, any number of threads.
 
+use crate::common::shared;
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use wgmf::Result;
 use wgmf::data::{
     DataOptions, Duplicates, Format, Header, Prepared, ReadOptions, Table, TransformKind, UNKNOWN,
@@ -525,17 +526,6 @@ fn options_survive_json() {
     assert_eq!(serde_json::from_str::<DataOptions>("{}").unwrap(), DataOptions::default());
 }
 
-/// The folder of real sets beside the repository, where there is one.
-fn real(file: &str) -> Option<PathBuf> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).parent()?.join("shared/data");
-    let path = folder.join(file);
-    if !path.exists() {
-        println!("skipped: there is no {}", path.display());
-        return None;
-    }
-    Some(path)
-}
-
 #[test]
 fn real_sets_have_their_known_sizes() {
     let grouped = options(|o| o.format = Format::Grouped);
@@ -548,7 +538,7 @@ fn real_sets_have_their_known_sizes() {
         ("gowalla/train.txt", &grouped, 810_128, 29_858, 40_981, false),
     ];
     for (file, options, ratings, users, items, times) in cases {
-        let Some(path) = real(file) else { continue };
+        let Some(path) = shared(&format!("data/{file}")) else { continue };
         let table = read(&[path], options, &()).unwrap();
         let sizes = (table.ratings.len(), table.users.len(), table.items.len());
         assert_eq!(sizes, (ratings, users, items), "{file}");

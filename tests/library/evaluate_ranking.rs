@@ -5,7 +5,7 @@ use crate::common;
 use crate::fixture;
 use crate::place;
 
-use common::{gap, gpu, shared};
+use common::{gap, gpu, python, root, shared, skipped};
 use fixture::{model, seen};
 use place::{Place, stderr};
 use rand::{RngExt, SeedableRng};
@@ -210,7 +210,7 @@ impl Case {
         let home = tempfile::tempdir().unwrap();
         let path = home.path().join("case.json");
         std::fs::write(&path, case.to_string()).unwrap();
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/readers/ranking.py");
+        let script = root().join("tests/readers/ranking.py");
         let output = Command::new(python)
             .env("PYTHONDONTWRITEBYTECODE", "1")
             .arg(script)
@@ -230,16 +230,6 @@ impl Case {
             assert_eq!(objections(&got, &numpy), Vec::<String>::new());
         }
     }
-}
-
-fn python() -> Option<PathBuf> {
-    let named = std::env::var_os("WGMF_PYTHON").map(PathBuf::from);
-    let own = Path::new(env!("CARGO_MANIFEST_DIR")).join(".venv/bin/python");
-    let python = named.or_else(|| own.exists().then_some(own));
-    if python.is_none() {
-        println!("skipped: NumPy's ranking metrics need .venv or WGMF_PYTHON");
-    }
-    python
 }
 
 /// The metrics as they are printed.
@@ -285,7 +275,7 @@ fn metrics_are_those_of_ranx() {
     let Some(python) = python() else { return };
     let present = Command::new(&python).args(["-c", "import ranx"]).output().unwrap();
     if !present.status.success() {
-        println!("skipped: ranx is not installed");
+        skipped("ranx is not installed");
         return;
     }
     let mut case = Case::new(61, 43, 7, 12);

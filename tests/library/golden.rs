@@ -1,12 +1,13 @@
-//! Small problems solved by PyTorch and NumPy in f64, solved again on every backend.
+//! Small problems solved by NumPy (and, where `../shared` is, by PyTorch) in f64, solved again on every
+//! backend. `tests/golden/make.py` writes the repository's own.
 
 use crate::common;
 use crate::oracle;
 
-use common::{gap, largest_gap, read_factors, read_npy, read_triples, shared};
+use common::{gap, largest_gap, read_factors, read_npy, read_triples};
 use oracle::{Model, rows::Rowwise};
 use std::ops::ControlFlow;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use wgmf::backend::{Backend, RowTerms};
 use wgmf::cpu::Cpu;
 use wgmf::data::{Ids, Ratings, Side};
@@ -26,17 +27,12 @@ struct Golden {
 }
 
 impl Golden {
-    /// WGMF_GOLDEN names a folder of other problems (other seeds, other sizes).
-    fn read() -> Option<Self> {
-        let folder = match std::env::var_os("WGMF_GOLDEN") {
-            Some(folder) => folder.into(),
-            None => shared("golden")?,
-        };
+    fn read(folder: PathBuf) -> Self {
         let (users, items, ratings) = read_triples(&folder.join("ratings.csv"));
         let text = std::fs::read_to_string(folder.join("info.json")).unwrap();
         let info = serde_json::from_str(&text).unwrap();
         let init = read_factors(&folder.join("init"), users.len(), items.len());
-        Some(Self { folder, users, items, ratings, init, info })
+        Self { folder, users, items, ratings, init, info }
     }
 
     /// The start, without biases where the model is `plain`.
@@ -83,11 +79,15 @@ impl Golden {
     }
 }
 
+/// Runs a test on every golden problem.
+fn on_all(test: fn(&dyn Backend, &Golden), backend: &dyn Backend) {
+    common::golden().into_iter().map(Golden::read).for_each(|golden| test(backend, &golden));
+}
+
 /// An array's name, what was got, and what is wanted.
 type Array<'a> = (&'static str, &'a [f32], Vec<f64>);
 
-fn golden(backend: &dyn Backend) {
-    let Some(golden) = Golden::read() else { return };
+fn golden(backend: &dyn Backend, golden: &Golden) {
     let info = &golden.info;
     for name in ["sgd", "sgd-momentum", "sgd-plain", "adagrad", "adam"] {
         let expected = &info["solvers"][name];
@@ -132,12 +132,12 @@ fn golden(backend: &dyn Backend) {
 
 #[test]
 fn golden_on_the_cpu() {
-    golden(&Cpu::new());
+    on_all(golden, &Cpu::new());
 }
 
 #[test]
 fn golden_on_the_gpu() {
-    golden(&common::gpu());
+    on_all(golden, &common::gpu());
 }
 
 const ROW_SOLVERS: [&str; 5] = ["als", "als-5", "als-flat", "ials", "ials-5"];
@@ -163,10 +163,9 @@ fn objectives(outcome: &Outcome) -> Vec<f64> {
     outcome.history.iter().map(|record| record.objective.unwrap()).collect()
 }
 
-fn golden_rows(backend: &dyn Backend) {
-    let Some(golden) = Golden::read() else { return };
+fn golden_rows(backend: &dyn Backend, golden: &Golden) {
     for name in ROW_SOLVERS {
-        let options = row_options(&golden, name);
+        let options = row_options(golden, name);
         let plain = options.solver == Some(Solver::Ials);
         let settings = golden.settings(&options);
         let k = golden.init.factors;
@@ -195,20 +194,23 @@ fn golden_rows(backend: &dyn Backend) {
 
 #[test]
 fn golden_rows_on_the_cpu() {
-    golden_rows(&Cpu::new());
+    on_all(golden_rows, &Cpu::new());
 }
 
 #[test]
 fn golden_rows_on_the_gpu() {
-    golden_rows(&common::gpu());
+    on_all(golden_rows, &common::gpu());
 }
 
 /// NumPy and the oracle are two computations of one definition.
 #[test]
 fn the_oracle_is_golden() {
-    let Some(golden) = Golden::read() else { return };
+    common::golden().into_iter().map(Golden::read).for_each(|golden| oracle_is(&golden));
+}
+
+fn oracle_is(golden: &Golden) {
     for name in ROW_SOLVERS {
-        let options = row_options(&golden, name);
+        let options = row_options(golden, name);
         let plain = options.solver == Some(Solver::Ials);
         let mut model = Model::from(&golden.start(plain));
         let mut ratings = golden.ratings.clone();
@@ -245,13 +247,12 @@ fn the_oracle_is_golden() {
 }
 
 /// Blocks of 1, 3 and 8 end where exact solves end: within 0.1 % of their objective after 20 sweeps.
-fn blocks_reach_the_exact_objective(backend: &dyn Backend) {
-    let Some(golden) = Golden::read() else { return };
+fn blocks_reach_the_exact_objective(backend: &dyn Backend, golden: &Golden) {
     for name in ["als", "ials"] {
         // The start of the golden problem, and a random one of more factors.
-        let more = Options { factors: Some(16), ..row_options(&golden, name) };
+        let more = Options { factors: Some(16), ..row_options(golden, name) };
         let random = |options: &Options| (Options { seed: 3, ..options.clone() }, None);
-        let given = row_options(&golden, name);
+        let given = row_options(golden, name);
         let plain = name == "ials";
         for (options, start) in [(given, Some(golden.start(plain))), random(&more)] {
             let options = Options { epochs: Some(20), ..options };
@@ -278,10 +279,37 @@ fn blocks_reach_the_exact_objective(backend: &dyn Backend) {
 
 #[test]
 fn blocks_reach_the_exact_objective_on_the_cpu() {
-    blocks_reach_the_exact_objective(&Cpu::new());
+    on_all(blocks_reach_the_exact_objective, &Cpu::new());
 }
 
 #[test]
 fn blocks_reach_the_exact_objective_on_the_gpu() {
-    blocks_reach_the_exact_objective(&common::gpu());
+    on_all(blocks_reach_the_exact_objective, &common::gpu());
+}
+
+/// What lies in the repository is what its script makes.
+#[test]
+fn the_script_makes_the_golden_problem() {
+    let Some(python) = common::python() else { return };
+    let (stored, made) = (common::root().join("tests/golden"), tempfile::tempdir().unwrap());
+    let mut command = std::process::Command::new(python);
+    command.arg(stored.join("make.py")).arg("--out").arg(made.path());
+    assert!(command.status().unwrap().success());
+    let ratings = |folder: &Path| std::fs::read_to_string(folder.join("ratings.csv")).unwrap();
+    assert!(ratings(&stored) == ratings(made.path()), "ratings.csv");
+    let (stored, made) = (Golden::read(stored), Golden::read(made.path().to_owned()));
+    assert_eq!(stored.init, made.init);
+    let mut arrays = 0;
+    for solver in stored.info["solvers"].as_object().unwrap().keys() {
+        for entry in std::fs::read_dir(stored.folder.join(solver)).unwrap() {
+            let name = entry.unwrap().file_name();
+            let read = |golden: &Golden| read_npy(&golden.folder.join(solver).join(&name));
+            let gaps = read(&made).into_iter().zip(read(&stored)).map(|(a, b)| gap(a, b, 0.01));
+            // Solutions depend on the last bits of LAPACK.
+            let far = gaps.fold(0.0, f64::max);
+            assert!(far < 1e-9, "{solver}, {name:?}: off by {far:.1e}");
+            arrays += 1;
+        }
+    }
+    assert_eq!(arrays, 4 * 7 + 2 * 3);
 }

@@ -1,19 +1,59 @@
 //! What several test files share.
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
+use std::io::Write;
 use std::path::PathBuf;
 use wgmf::data::{Ids, Ratings};
 use wgmf::gpu::{Choice, Gpu, Sources, TightLimits};
 use wgmf::model::Factors;
 
-/// The folder of data beside the repository, or `None`, which is said once.
+/// The folder of data beside the repository, or `None`, which is said.
 pub fn shared(part: &str) -> Option<PathBuf> {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).parent()?.join("shared").join(part);
     if path.exists() {
         return Some(path);
     }
-    println!("skipped: ../shared/{part} is not there");
+    skipped(&format!("../shared/{part} is not there"));
     None
+}
+
+/// Says what a test could not look at. ./test.sh names a file for it, and tells it all at the end:
+/// the output of a test that passes is not seen.
+pub fn skipped(what: &str) {
+    println!("skipped: {what}");
+    let Some(path) = std::env::var_os("WGMF_SKIPPED") else { return };
+    let mut file = std::fs::OpenOptions::new().create(true).append(true).open(path).unwrap();
+    // One write: tests of several programs append at once.
+    file.write_all(format!("skipped: {what}\n").as_bytes()).unwrap();
+}
+
+/// The golden problems: the repository's own, and that of ../shared/golden where it is there.
+/// WGMF_GOLDEN names a folder of another in their place (other seeds, other sizes).
+pub fn golden() -> Vec<PathBuf> {
+    match std::env::var_os("WGMF_GOLDEN") {
+        Some(folder) => vec![folder.into()],
+        None => [root().join("tests/golden")].into_iter().chain(shared("golden")).collect(),
+    }
+}
+
+/// The repository.
+pub fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// A Python with the packages of `tests/readers/requirements.txt`: of `.venv`, or the one that
+/// WGMF_PYTHON names.
+pub fn python() -> Option<PathBuf> {
+    let named = std::env::var_os("WGMF_PYTHON").map(PathBuf::from);
+    let own = root().join(".venv/bin/python");
+    let python = named.or_else(|| own.exists().then_some(own));
+    if python.is_none() {
+        skipped(
+            "Python's readers need .venv (python3 -m venv .venv && .venv/bin/pip install -r \
+             tests/readers/requirements.txt) or WGMF_PYTHON",
+        );
+    }
+    python
 }
 
 /// Reads `user,item,rating` with a header, ids in order of first appearance.
