@@ -1,0 +1,21 @@
+//! The command line: every test here runs the binary.
+#![allow(unreachable_pub, reason = "what a test program holds is seen by it alone")]
+
+#[path = "../support/common/mod.rs"]
+mod common;
+#[path = "../support/fixture/mod.rs"]
+mod fixture;
+#[path = "../support/place/mod.rs"]
+mod place;
+
+mod bad_bayes;
+mod bad_input;
+mod devices;
+mod export;
+mod fold_in_bayes_cli;
+mod predict;
+mod predict_bayes;
+mod readme;
+mod split;
+mod train;
+mod train_rows;

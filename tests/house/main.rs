@@ -1,0 +1,4 @@
+//! The house itself: what stands where.
+#![allow(unreachable_pub, reason = "what a test program holds is seen by it alone")]
+
+mod walls;

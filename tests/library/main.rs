@@ -1,0 +1,25 @@
+//! The library as its users call it.
+#![allow(unreachable_pub, reason = "what a test program holds is seen by it alone")]
+
+#[path = "../support/common/mod.rs"]
+mod common;
+#[path = "../support/fixture/mod.rs"]
+mod fixture;
+#[path = "../support/oracle/mod.rs"]
+mod oracle;
+#[path = "../support/place/mod.rs"]
+mod place;
+
+mod data;
+mod defaults;
+mod determinism;
+mod evaluate;
+mod evaluate_ranking;
+mod fold_in;
+mod golden;
+mod model;
+mod ranking;
+mod recommend;
+mod recommend_bayes;
+mod similar;
+mod synth;
