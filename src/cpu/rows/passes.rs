@@ -9,8 +9,8 @@ use crate::backend::{ObjectiveSums, RowPasses, RowProblem, nothing_kept};
 use crate::core::{Factors, Loss, Side, SideFactors};
 use crate::cpu::Cpu;
 use crate::cpu::kernels::error;
-use crate::cpu::kernels::lines::{Line, Matrix};
-use pulp::{Simd, WithSimd};
+use crate::cpu::kernels::lines::{Line, LineTask, Matrix, dispatch};
+use pulp::Simd;
 use rayon::prelude::*;
 use std::ops::{ControlFlow, Range};
 use std::sync::{Mutex, PoisonError};
@@ -207,14 +207,17 @@ impl Solver<'_> {
         }
         let ratings = tasks.into_par_iter().with_max_len(1).map(|(rows, lines, bias)| {
             let mut scratch = self.scratch.own();
-            self.cpu.arch.dispatch(RowsTask {
-                inputs: self.inputs,
-                rows,
-                in_parts,
-                lines,
-                bias,
-                scratch: &mut scratch,
-            })
+            dispatch(
+                self.cpu.arch,
+                RowsTask {
+                    inputs: self.inputs,
+                    rows,
+                    in_parts,
+                    lines,
+                    bias,
+                    scratch: &mut scratch,
+                },
+            )
         });
         ratings.sum()
     }
@@ -230,12 +233,15 @@ impl Solver<'_> {
             .with_max_len(1)
             .map(|(row, positions)| {
                 let mut scratch = self.scratch.own();
-                self.cpu.arch.dispatch(PartTask {
-                    inputs: self.inputs,
-                    part: (row, positions.clone()),
-                    own: (own.row(row as u32), own.bias[row]),
-                    scratch: &mut scratch,
-                })
+                dispatch(
+                    self.cpu.arch,
+                    PartTask {
+                        inputs: self.inputs,
+                        part: (row, positions.clone()),
+                        own: (own.row(row as u32), own.bias[row]),
+                        scratch: &mut scratch,
+                    },
+                )
             })
             .collect();
         let mut rest = &parts[..];
@@ -248,14 +254,10 @@ impl Solver<'_> {
         }
         tasks.par_iter_mut().with_max_len(1).for_each(|(row, parts, x, bias)| {
             let mut scratch = self.scratch.own();
-            self.cpu.arch.dispatch(JoinTask {
-                inputs: self.inputs,
-                row: *row,
-                parts,
-                x,
-                bias,
-                scratch: &mut scratch,
-            });
+            dispatch(
+                self.cpu.arch,
+                JoinTask { inputs: self.inputs, row: *row, parts, x, bias, scratch: &mut scratch },
+            );
         });
         let mut ratings = 0;
         for (row, _, x, bias) in tasks {
@@ -277,23 +279,11 @@ struct RowsTask<'a> {
     scratch: &'a mut Scratch,
 }
 
-impl WithSimd for RowsTask<'_> {
+impl LineTask for RowsTask<'_> {
     type Output = usize;
 
     #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) -> usize {
-        match S::F32_LANES {
-            16 => self.solve::<S, 1>(simd),
-            8 => self.solve::<S, 2>(simd),
-            4 => self.solve::<S, 4>(simd),
-            _ => self.solve::<S, 16>(simd),
-        }
-    }
-}
-
-impl RowsTask<'_> {
-    #[inline(always)]
-    fn solve<S: Simd, const V: usize>(self, simd: S) -> usize {
+    fn run<S: Simd, const V: usize>(self, simd: S) -> usize {
         let strips = self.inputs.partner.strips;
         let mut ratings = 0;
         for (j, row) in self.rows.enumerate() {
@@ -316,18 +306,13 @@ struct PartTask<'a> {
     scratch: &'a mut Scratch,
 }
 
-impl WithSimd for PartTask<'_> {
+impl LineTask for PartTask<'_> {
     type Output = Normal;
 
     #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) -> Normal {
+    fn run<S: Simd, const V: usize>(self, simd: S) -> Normal {
         let PartTask { inputs, part, own, scratch } = self;
-        match S::F32_LANES {
-            16 => inputs.part::<S, 1>(simd, part, own, scratch),
-            8 => inputs.part::<S, 2>(simd, part, own, scratch),
-            4 => inputs.part::<S, 4>(simd, part, own, scratch),
-            _ => inputs.part::<S, 16>(simd, part, own, scratch),
-        }
+        inputs.part::<S, V>(simd, part, own, scratch)
     }
 }
 
@@ -340,18 +325,13 @@ struct JoinTask<'a> {
     scratch: &'a mut Scratch,
 }
 
-impl WithSimd for JoinTask<'_> {
+impl LineTask for JoinTask<'_> {
     type Output = ();
 
     #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) {
+    fn run<S: Simd, const V: usize>(self, simd: S) {
         let JoinTask { inputs, row, parts, x, bias, scratch } = self;
-        match S::F32_LANES {
-            16 => inputs.joined::<S, 1>(simd, row, parts, scratch, x, bias),
-            8 => inputs.joined::<S, 2>(simd, row, parts, scratch, x, bias),
-            4 => inputs.joined::<S, 4>(simd, row, parts, scratch, x, bias),
-            _ => inputs.joined::<S, 16>(simd, row, parts, scratch, x, bias),
-        }
+        inputs.joined::<S, V>(simd, row, parts, scratch, x, bias)
     }
 }
 
