@@ -10,8 +10,8 @@ use crate::cpu::kernels::latent::Latents;
 use crate::cpu::kernels::lines::{LANES, Line, LineTask, Matrix, dispatch, numbers, numbers_mut};
 use crate::cpu::rows::normal::{Block, PriorPart};
 use crate::cpu::rows::objective::{ranges, side_gram, squared_errors};
+use crate::cpu::rows::order::RowOrder;
 use crate::cpu::rows::passes::{cut, solve_side};
-use crate::cpu::rows::plan::Plan;
 use crate::cpu::rows::row::Inputs;
 use pulp::{Arch, Simd};
 use rayon::prelude::*;
@@ -21,7 +21,7 @@ use std::ops::{ControlFlow, Range};
 const BLOCK: usize = 1 << 12;
 
 /// A problem of the Gibbs sampler in the CPU backend.
-pub struct Gibbs {
+pub struct CpuGibbs {
     cpu: Cpu,
     ratings: RowRatings,
     test: Ratings,
@@ -30,22 +30,22 @@ pub struct Gibbs {
     popularity: [Vec<f32>; 2],
     terms: RowTerms,
     latent: bool,
-    plans: [Plan; 2],
+    orders: [RowOrder; 2],
     /// Users and items of each chain.
     chains: Vec<[Matrix; 2]>,
 }
 
-impl Gibbs {
+impl CpuGibbs {
     /// Lays a problem out.
     pub fn new(cpu: Cpu, problem: GibbsProblem) -> Self {
         let GibbsProblem { ratings, test, starts, popularity, bias, block, latent } = problem;
         let (factors, mean) = starts.first().map_or((1, 0.0), |s| (s.factors, s.global_mean));
         let terms = RowTerms::of_draws(bias, block);
-        let plan = |side| Plan::new(ratings.side(side), factors, &terms);
+        let order = |side| RowOrder::new(ratings.side(side), factors, &terms);
         let matrices = |start: &Factors| [Side::User, Side::Item].map(|s| Matrix::new(start, s));
         Self {
             cpu,
-            plans: [plan(Side::User), plan(Side::Item)],
+            orders: [order(Side::User), order(Side::Item)],
             chains: starts.iter().map(matrices).collect(),
             ratings,
             test,
@@ -91,7 +91,7 @@ fn blocks(conditional: &Conditional, factors: usize, size: usize) -> (Block, Vec
     (block(0..factors), cut(factors, size).map(block).collect())
 }
 
-impl GibbsPasses for Gibbs {
+impl GibbsPasses for CpuGibbs {
     fn draw(
         &mut self,
         chain: usize,
@@ -138,7 +138,7 @@ impl GibbsPasses for Gibbs {
                 stream: conditional.latents,
             }),
         };
-        Ok(solve_side(self.cpu, &inputs, &self.plans[side.index()], own, watch))
+        Ok(solve_side(self.cpu, &inputs, &self.orders[side.index()], own, watch))
     }
 
     fn moments(&mut self, chain: usize, side: Side) -> Result<Moments> {

@@ -68,18 +68,18 @@ impl Backend for Cpu {
     }
 
     fn gradient_passes(&self, problem: GradientProblem) -> Result<Box<dyn GradientPasses + '_>> {
-        Ok(Box::new(gradient::Passes::new(*self, problem)))
+        Ok(Box::new(gradient::CpuGradient::new(*self, problem)))
     }
 
     fn row_passes(&self, problem: RowProblem) -> Result<Box<dyn RowPasses + '_>> {
-        Ok(Box::new(rows::passes::Sweep::new(*self, problem)))
+        Ok(Box::new(rows::passes::CpuRows::new(*self, problem)))
     }
 
     fn gibbs_passes(&self, problem: GibbsProblem) -> Result<Box<dyn GibbsPasses + '_>> {
-        Ok(Box::new(gibbs::Gibbs::new(*self, problem)))
+        Ok(Box::new(gibbs::CpuGibbs::new(*self, problem)))
     }
 
     fn ranker(&self, candidates: Candidates) -> Result<Box<dyn Ranker + '_>> {
-        Ok(Box::new(rank::Ranking::new(*self, &candidates)))
+        Ok(Box::new(rank::CpuRanker::new(*self, &candidates)))
     }
 }

@@ -5,7 +5,7 @@ use crate::core::{Factors, Ratings, SamplePrecision, Settings, Side, SideFactors
 use crate::files::tensors::write;
 use crate::files::{Kind, Tensor, TensorFile, whole, write_file};
 use crate::model::{EpochRecord, Sample, Samples};
-use crate::sampler::{Chain, Noise, Sampling, Traces};
+use crate::sampler::{Chain, Noise, SamplerState, Traces};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::fs;
@@ -34,7 +34,7 @@ pub struct Checkpoint {
     /// The parameters of the best epoch so far, with `--patience`.
     pub best: Option<Factors>,
     /// What a sampler goes on from, beside that.
-    pub sampling: Option<Sampling>,
+    pub sampler: Option<SamplerState>,
 }
 
 /// `checkpoint.json`.
@@ -127,8 +127,8 @@ impl Checkpoint {
                 let value = std::slice::from_ref(&factors.global_mean);
                 tensors.push(Tensor::new(mean, &[1], value));
             }
-            if let Some(sampling) = &self.sampling {
-                sampling.save(dir, &self.state.factors, tensors)?;
+            if let Some(sampler) = &self.sampler {
+                sampler.save(dir, &self.state.factors, tensors)?;
             } else {
                 write(&dir.join(STATE), tensors)?;
             }
@@ -231,8 +231,8 @@ impl Checkpoint {
         let moments =
             (0..record.moments).map(|j| read(&format!("moment{j}_"))).collect::<Result<_>>()?;
         let best = if record.best { Some(read("best_")?) } else { None };
-        let sampling = match bayes {
-            true => Some(Sampling::open(dir, &factors, &mut file, settings)?),
+        let sampler = match bayes {
+            true => Some(SamplerState::open(dir, &factors, &mut file, settings)?),
             false => None,
         };
         let sweeps = record.history.len();
@@ -240,15 +240,15 @@ impl Checkpoint {
             state: State { factors, moments },
             history: record.history,
             best,
-            sampling,
+            sampler,
         };
-        if let Some(sampling) = &mut checkpoint.sampling
-            && !sampling.thin(settings, sweeps)
+        if let Some(sampler) = &mut checkpoint.sampler
+            && !sampler.thin(settings, sweeps)
         {
             let message = format!(
                 "kept {} samples so far, fewer than --samples {samples} with --keep {keep} keeps \
                  until here; lower --keep, raise --samples, or train without --resume",
-                sampling.samples.samples.len()
+                sampler.samples.samples.len()
             );
             return Err(Error::file(&path, message));
         }
@@ -269,7 +269,7 @@ fn names(prefix: &str) -> [String; 5] {
         .map(|name| format!("{prefix}{name}"))
 }
 
-impl Sampling {
+impl SamplerState {
     /// Writes a sampler's state into `dir`, with `tensors` of its first chain's factors, `first`.
     fn save(&self, dir: &Path, first: &Factors, tensors: Vec<Tensor>) -> Result<()> {
         let state = |(factors, chain): &(Factors, Chain)| Sample {
@@ -313,7 +313,7 @@ impl Sampling {
         first: &Factors,
         file: &mut TensorFile,
         settings: &Settings,
-    ) -> Result<Sampling> {
+    ) -> Result<SamplerState> {
         let states = Samples::read(&dir.join(CHAINS), first)?;
         let header =
             Samples { precision: settings.sample_precision.unwrap_or_default(), ..states.header() };
@@ -345,7 +345,7 @@ impl Sampling {
             };
             (factors, Chain { noise, priors, thresholds })
         };
-        Ok(Sampling {
+        Ok(SamplerState {
             chains: states.samples.into_iter().map(chain).collect(),
             sums: file.read("held_out_sums", &[sums])?,
             probabilities: file.read("held_out_probabilities", &[levels])?,

@@ -2,7 +2,7 @@
 
 use super::normal::{Block, Normal};
 use super::objective::{regularization, side_gram, squared_errors};
-use super::plan::{HotRow, Plan, is_hot};
+use super::order::{HotRow, RowOrder, is_hot};
 use super::row::{Inputs, Scratch};
 use crate::Result;
 use crate::backend::{ObjectiveSums, RowPasses, RowProblem, nothing_kept};
@@ -16,17 +16,17 @@ use std::ops::{ControlFlow, Range};
 use std::sync::{Mutex, PoisonError};
 
 /// A problem of the row solvers in the CPU backend.
-pub struct Sweep {
+pub struct CpuRows {
     cpu: Cpu,
     problem: RowProblem,
     users: Matrix,
     items: Matrix,
-    user_plan: Plan,
-    item_plan: Plan,
+    user_order: RowOrder,
+    item_order: RowOrder,
     kept: Option<Factors>,
 }
 
-impl Sweep {
+impl CpuRows {
     /// Lays a problem out.
     pub fn new(cpu: Cpu, problem: RowProblem) -> Self {
         let factors = problem.start.factors;
@@ -35,8 +35,8 @@ impl Sweep {
             cpu,
             users: Matrix::new(&problem.start, Side::User),
             items: Matrix::new(&problem.start, Side::Item),
-            user_plan: Plan::new(&problem.ratings.users, factors, terms),
-            item_plan: Plan::new(&problem.ratings.items, factors, terms),
+            user_order: RowOrder::new(&problem.ratings.users, factors, terms),
+            item_order: RowOrder::new(&problem.ratings.items, factors, terms),
             problem,
             kept: None,
         }
@@ -64,7 +64,7 @@ pub fn cut(factors: usize, size: usize) -> impl Iterator<Item = Range<usize>> {
     (0..factors).step_by(size).map(move |from| from..factors.min(from + size))
 }
 
-impl RowPasses for Sweep {
+impl RowPasses for CpuRows {
     fn solve(
         &mut self,
         side: Side,
@@ -75,9 +75,9 @@ impl RowPasses for Sweep {
             Side::Item => &self.users,
         };
         let (all, blocks) = self.blocks(partner);
-        let (own, partner, plan) = match side {
-            Side::User => (&mut self.users, &self.items, &self.user_plan),
-            Side::Item => (&mut self.items, &self.users, &self.item_plan),
+        let (own, partner, order) = match side {
+            Side::User => (&mut self.users, &self.items, &self.user_order),
+            Side::Item => (&mut self.items, &self.users, &self.item_order),
         };
         let inputs = Inputs {
             ratings: self.problem.ratings.side(side),
@@ -90,7 +90,7 @@ impl RowPasses for Sweep {
             draw: None,
             latents: None,
         };
-        Ok(solve_side(self.cpu, &inputs, plan, own, watch))
+        Ok(solve_side(self.cpu, &inputs, order, own, watch))
     }
 
     fn objective(&mut self) -> Result<ObjectiveSums> {
@@ -143,24 +143,24 @@ impl RowPasses for Sweep {
     }
 }
 
-/// Solves (or draws) all rows of a side in the order of its plan. Returns the ratings done.
+/// Solves (or draws) all rows of a side in the order of its order. Returns the ratings done.
 pub fn solve_side(
     cpu: Cpu,
     inputs: &Inputs,
-    plan: &Plan,
+    order: &RowOrder,
     own: &mut Matrix,
     watch: &mut dyn FnMut(usize) -> ControlFlow<()>,
 ) -> usize {
-    let solver = Solver { cpu, inputs, scratch: Scratches::new() };
+    let solver = SideSolver { cpu, inputs, scratch: Scratches::new() };
     let mut done = 0;
-    for batch in &plan.hot {
+    for batch in &order.hot {
         done += solver.hot(batch, own);
         if watch(done).is_break() {
             return done;
         }
     }
     let in_parts = inputs.blocks.len() == 1;
-    for wave in &plan.waves {
+    for wave in &order.waves {
         done += solver.wave(wave, own, in_parts);
         if watch(done).is_break() {
             break;
@@ -185,13 +185,13 @@ impl Scratches {
 }
 
 /// What solves the rows of a side.
-struct Solver<'a> {
+struct SideSolver<'a> {
     cpu: Cpu,
     inputs: &'a Inputs<'a>,
     scratch: Scratches,
 }
 
-impl Solver<'_> {
+impl SideSolver<'_> {
     /// Solves ranges of rows that follow each other. Returns their ratings.
     fn wave(&self, wave: &[Range<usize>], own: &mut Matrix, in_parts: bool) -> usize {
         let Some(first) = wave.first() else { return 0 };

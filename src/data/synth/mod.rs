@@ -179,7 +179,7 @@ pub fn synth(
 ) -> Result<SynthFacts> {
     options.check()?;
     let mut sink = Output::create(output, force)?;
-    let plan = Plan::new(options);
+    let plan = Planted::new(options);
     if options.header {
         let (user, item) = if options.names { ("listener", "artist") } else { ("user", "item") };
         let line = format!("{user},{item},{}\n", options.scale.column());
@@ -208,7 +208,7 @@ pub fn synth(
 pub fn planted(options: &SynthOptions) -> Result<(Ratings, SynthFacts)> {
     options.check()?;
     let mut ratings = Ratings::default();
-    let facts = Plan::new(options).each(
+    let facts = Planted::new(options).each(
         |_, rows| rows,
         |rows: &Vec<Row>, _| {
             ratings.users.extend(rows.iter().map(|row| row.user));
@@ -238,7 +238,7 @@ struct Sums {
 }
 
 /// Everything that is drawn before the first rating.
-struct Plan<'o> {
+struct Planted<'o> {
     options: &'o SynthOptions,
     /// Ratings of each user.
     counts: Vec<u32>,
@@ -251,7 +251,7 @@ struct Plan<'o> {
     expectation: Expectation,
 }
 
-impl<'o> Plan<'o> {
+impl<'o> Planted<'o> {
     fn new(options: &'o SynthOptions) -> Self {
         let mut rng = ChaCha8Rng::seed_from_u64(options.seed);
         let (users, items) = (options.users as usize, options.items as usize);
@@ -271,7 +271,7 @@ impl<'o> Plan<'o> {
             }
         }
         let spread = (2.0 * BIAS * BIAS + INTERACTION * INTERACTION).sqrt();
-        Plan {
+        Planted {
             options,
             counts,
             blocks,
