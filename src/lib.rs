@@ -26,6 +26,9 @@
 //! # Ok(())
 //! # }
 //! ```
+//!
+//! Without default features the library neither reads nor writes files: ratings come as triples, models
+//! stay in memory. `files` adds that, `cli` (the default) the command and the options as its flags.
 #![deny(missing_docs)]
 #![deny(unsafe_code)]
 
@@ -36,6 +39,7 @@ pub mod cpu;
 pub mod data;
 pub mod error;
 pub mod evaluate;
+#[cfg(feature = "files")]
 pub mod files;
 pub mod gpu;
 pub mod math;

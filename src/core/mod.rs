@@ -19,6 +19,7 @@ mod transform;
 pub use batches::{Batches, SideIndex};
 pub use factors::{Factors, SideFactors};
 pub use ids::Ids;
+#[cfg(feature = "files")]
 pub(crate) use ids::{long_hash, short_hash};
 pub use levels::Levels;
 pub use likelihood::Likelihood;

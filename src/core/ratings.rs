@@ -104,6 +104,7 @@ impl Ratings {
     }
 
     /// Adds the rating at `row` of `other`.
+    #[cfg(feature = "files")]
     pub(crate) fn push_from(&mut self, other: &Ratings, row: usize) {
         self.users.push(other.users[row]);
         self.items.push(other.items[row]);

@@ -1,7 +1,7 @@
 //! From rating files to the training and test parts that a model sees.
 
 use super::duplicates::Duplicates;
-use super::{ReadOptions, Table, duplicates, read};
+use super::{DataFacts, Prepared, ReadOptions, Table, duplicates, read};
 use crate::core::{Ids, Ratings, Side, Transform, TransformKind, UNKNOWN};
 use crate::progress::Progress;
 use crate::{Error, Result};
@@ -11,38 +11,45 @@ use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
 /// What happens to ratings between the file and the model.
-#[derive(Clone, Debug, PartialEq, clap::Args, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "cli", derive(clap::Args))]
 #[serde(default)]
 pub struct DataOptions {
     /// How the files are read.
-    #[command(flatten)]
+    #[cfg_attr(feature = "cli", command(flatten))]
     #[serde(flatten)]
     pub read: ReadOptions,
     /// What becomes of several ratings of one pair: the last of the file, their mean, their sum,
     /// or an error
-    #[arg(long, value_enum, default_value_t = Duplicates::Last)]
+    #[cfg_attr(feature = "cli", arg(long, value_enum, default_value_t = Duplicates::Last))]
     pub duplicates: Duplicates,
     /// Leave out users with fewer ratings (applied with the next until both hold)
-    #[arg(long, value_name = "N", default_value_t = 1)]
+    #[cfg_attr(feature = "cli", arg(long, value_name = "N", default_value_t = 1))]
     pub min_user_ratings: u32,
     /// Leave out items with fewer ratings
-    #[arg(long, value_name = "N", default_value_t = 1)]
+    #[cfg_attr(feature = "cli", arg(long, value_name = "N", default_value_t = 1))]
     pub min_item_ratings: u32,
     /// What is done to values, in order (as in `log1p,zscore`); learned on the training part
-    #[arg(long, value_enum, value_delimiter = ',', default_value = "none")]
+    #[cfg_attr(
+        feature = "cli",
+        arg(long, value_enum, value_delimiter = ',', default_value = "none")
+    )]
     pub transform: Vec<TransformKind>,
     /// The least rating that `--transform binary` takes for 1
-    #[arg(long, value_name = "X", default_value_t = 1.0, allow_negative_numbers = true)]
+    #[cfg_attr(
+        feature = "cli",
+        arg(long, value_name = "X", default_value_t = 1.0, allow_negative_numbers = true)
+    )]
     pub threshold: f32,
     /// Ratings to test on, read like the others
-    #[arg(long, value_name = "FILE", conflicts_with = "holdout")]
+    #[cfg_attr(feature = "cli", arg(long, value_name = "FILE", conflicts_with = "holdout"))]
     pub test: Option<PathBuf>,
     /// Fraction of the ratings to keep for testing, drawn by the seed; for ials of each user's
-    #[arg(long, value_name = "FRACTION")]
+    #[cfg_attr(feature = "cli", arg(long, value_name = "FRACTION"))]
     pub holdout: Option<f64>,
     /// Whether `holdout` is a fraction of each user's ratings, who keeps one at least, instead of
     /// all ratings: what ranking wants.
-    #[arg(skip)]
+    #[cfg_attr(feature = "cli", arg(skip))]
     #[serde(skip)]
     pub holdout_per_user: bool,
 }
@@ -89,62 +96,6 @@ pub(super) fn check_fraction(option: &str, fraction: Option<f64>) -> Result<()> 
         }
         _ => Ok(()),
     }
-}
-
-/// Ratings ready for training.
-#[derive(Clone, Debug)]
-pub struct Prepared {
-    /// Users with at least one training rating, in order of first appearance.
-    pub users: Ids,
-    /// Items with at least one training rating, in order of first appearance.
-    pub items: Ids,
-    /// The training ratings, transformed, in order of the file.
-    pub train: Ratings,
-    /// The test ratings, transformed; a user or an item that the model lacks is [`UNKNOWN`].
-    pub test: Option<Ratings>,
-    /// The values of `test` as they are in the file.
-    pub test_raw: Option<Vec<f32>>,
-    /// How many test ratings have a user that the model lacks.
-    pub test_unknown_users: usize,
-    /// How many test ratings have an item that the model lacks.
-    pub test_unknown_items: usize,
-    /// What was done to the values.
-    pub transform: Transform,
-    /// Mean of the training values as they are in the file.
-    pub train_raw_mean: f64,
-    /// Counts and ranges.
-    pub facts: DataFacts,
-    /// One line a file of what was recognised, for people.
-    pub recognised: Vec<String>,
-}
-
-/// What the data were, for reports and for the model's record. Values are as in the file.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct DataFacts {
-    /// The files as the user named them, the test file last.
-    pub files: Vec<String>,
-    /// Ratings in the files, without those of a test file.
-    pub ratings_read: usize,
-    /// Ratings that were merged into another of the same pair.
-    pub duplicates_merged: usize,
-    /// Ratings that the filters left out.
-    pub dropped_by_filters: usize,
-    /// Users of the model.
-    pub users: usize,
-    /// Items of the model.
-    pub items: usize,
-    /// Training ratings.
-    pub ratings: usize,
-    /// Test ratings.
-    pub test_ratings: usize,
-    /// Least training value.
-    pub min: f64,
-    /// Largest training value.
-    pub max: f64,
-    /// Mean of the training values.
-    pub mean: f64,
-    /// Fraction of all pairs of a user and an item that have no training rating.
-    pub sparsity: f64,
 }
 
 /// Reads `paths` and makes of them what a model learns from: duplicates are merged, filters

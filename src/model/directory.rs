@@ -1,7 +1,7 @@
 //! The model directory: factors, ids, training pairs and the record of the run, in open formats.
 
-use super::{RunRecord, Samples, Seen, id_file};
-use crate::core::{Factors, Ids, Loss, Ratings, Side, SideFactors, Solver, Transform, UNKNOWN};
+use super::{Model, RunRecord, Samples, Seen, id_file};
+use crate::core::{Factors, Loss, Ratings, Side, SideFactors, Transform, UNKNOWN};
 use crate::files::{AGAIN, Kind, Tensor, TensorFile, tensors, whole, write_file};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
@@ -16,28 +16,6 @@ const FACTORS: &str = "model.safetensors";
 const USERS: &str = "users.csv";
 const ITEMS: &str = "items.csv";
 const RUN: &str = "run.json";
-
-/// A trained model: all of a model directory but the training pairs ([`Seen`]) and, of a Bayesian
-/// model, the [`Samples`], whose means its factors are.
-#[derive(Clone, Debug)]
-pub struct Model {
-    /// The embeddings, biases and mean.
-    pub factors: Factors,
-    /// The ids of the users: (users).
-    pub users: Ids,
-    /// The ids of the items: (items).
-    pub items: Ids,
-    /// Training ratings of each user: (users).
-    pub user_ratings: Vec<u32>,
-    /// Training ratings of each item: (items).
-    pub item_ratings: Vec<u32>,
-    /// What was done to the ratings before training.
-    pub transform: Transform,
-    /// What was minimized.
-    pub loss: Loss,
-    /// How the model came to be.
-    pub run: RunRecord,
-}
 
 /// `run.json`.
 #[derive(Serialize, Deserialize)]
@@ -99,21 +77,6 @@ impl Model {
             return Err(Error::file(dir.join(FACTORS), format!("{message}; {AGAIN}")));
         }
         Ok(model)
-    }
-
-    /// The ids of a side's rows.
-    pub fn ids(&self, side: Side) -> &Ids {
-        match side {
-            Side::User => &self.users,
-            Side::Item => &self.items,
-        }
-    }
-
-    pub(crate) fn ids_mut(&mut self, side: Side) -> &mut Ids {
-        match side {
-            Side::User => &mut self.users,
-            Side::Item => &mut self.items,
-        }
     }
 
     /// Writes the model to `dir`, with the (transformed) ratings it was trained on. All or nothing:
@@ -184,11 +147,6 @@ impl Model {
             return Err(Error::file(dir.as_ref().join(Seen::FILE), message));
         }
         Ok(seen)
-    }
-
-    /// Whether the model has samples of the posterior beside its means.
-    pub fn is_bayesian(&self) -> bool {
-        self.run.solver == Solver::Bayes.name()
     }
 
     /// The samples of the model in `dir`, checked against this model.

@@ -8,6 +8,7 @@ mod explain;
 mod fold_in;
 mod lists;
 mod logistic;
+#[cfg(feature = "files")]
 mod new_rows;
 mod objective;
 mod order;
@@ -21,6 +22,7 @@ pub use exact::ExactRanker;
 pub use explain::{Explained, Explainer, Explanation};
 pub use fold_in::{FoldedIn, fold_in};
 pub use lists::{Recommendation, Recommender, recommend};
+#[cfg(feature = "files")]
 pub use new_rows::NewRows;
 pub use order::Scored;
 pub use posterior::Criterion;

@@ -37,41 +37,42 @@ const INTERACTION: f64 = 0.6;
 const BLOCK: u64 = 65_536;
 
 /// What a planted set is like.
-#[derive(Clone, Debug, PartialEq, clap::Args, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "cli", derive(clap::Args))]
 #[serde(default)]
 pub struct SynthOptions {
     /// How many users there are; each has a rating
-    #[arg(long, value_name = "M")]
+    #[cfg_attr(feature = "cli", arg(long, value_name = "M"))]
     pub users: u32,
     /// How many items there are; unpopular ones of a sparse set may have no rating
-    #[arg(long, value_name = "N")]
+    #[cfg_attr(feature = "cli", arg(long, value_name = "N"))]
     pub items: u32,
     /// How many ratings there are
-    #[arg(long, value_name = "R")]
+    #[cfg_attr(feature = "cli", arg(long, value_name = "R"))]
     pub ratings: u64,
     /// Factors of the planted model
-    #[arg(long, value_name = "K", default_value_t = 8)]
+    #[cfg_attr(feature = "cli", arg(long, value_name = "K", default_value_t = 8))]
     pub factors: usize,
     /// Standard deviation of the noise, before the scale
-    #[arg(long, value_name = "S", default_value_t = 0.8)]
+    #[cfg_attr(feature = "cli", arg(long, value_name = "S", default_value_t = 0.8))]
     pub noise: f64,
     /// What values look like
-    #[arg(long, value_enum, default_value_t = Scale::Real)]
+    #[cfg_attr(feature = "cli", arg(long, value_enum, default_value_t = Scale::Real))]
     pub scale: Scale,
     /// How unevenly users rate: a user's share falls with rank to this power
-    #[arg(long, value_name = "EXPONENT", default_value_t = 0.5)]
+    #[cfg_attr(feature = "cli", arg(long, value_name = "EXPONENT", default_value_t = 0.5))]
     pub zipf_users: f64,
     /// How unevenly items are rated
-    #[arg(long, value_name = "EXPONENT", default_value_t = 0.8)]
+    #[cfg_attr(feature = "cli", arg(long, value_name = "EXPONENT", default_value_t = 0.8))]
     pub zipf_items: f64,
     /// Seed of all randomness
-    #[arg(long, default_value_t = 0)]
+    #[cfg_attr(feature = "cli", arg(long, default_value_t = 0))]
     pub seed: u64,
     /// Start with a line of column names
-    #[arg(long)]
+    #[cfg_attr(feature = "cli", arg(long))]
     pub header: bool,
     /// Invented names of listeners and artists as ids, instead of numbers from 1
-    #[arg(long)]
+    #[cfg_attr(feature = "cli", arg(long))]
     pub names: bool,
 }
 
