@@ -32,6 +32,9 @@
 //! [`data`] reads and prepares ratings; [`model`] saves, opens and exports; [`predict`] says what
 //! predictions mean; [`backend`] is the seam to the devices, [`cpu`] and [`gpu`]; [`sampler`] draws what
 //! is not a row; [`recommend`] makes lists; [`evaluate`] measures; [`train`] has the epoch loop.
+//!
+//! Without default features the library neither reads nor writes files: ratings come as triples, models
+//! stay in memory. `files` adds that, `cli` (the default) the command and the options as its flags.
 #![deny(missing_docs)]
 #![deny(unsafe_code)]
 
@@ -42,6 +45,7 @@ pub mod cpu;
 pub mod data;
 pub mod error;
 pub mod evaluate;
+#[cfg(feature = "files")]
 pub mod files;
 mod front;
 pub mod gpu;

@@ -112,6 +112,7 @@ impl Factors {
     }
 
     /// A checksum of every number: what tells one model's factors from another's.
+    #[cfg(feature = "files")]
     pub fn checksum(&self) -> u32 {
         let mut sum = flate2::Crc::new();
         let arrays = [

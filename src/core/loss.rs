@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 /// How a prediction is held against a rating.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
 #[serde(rename_all = "snake_case")]
 pub enum Loss {
     /// `(r − r̂)²`: ratings, plays, minutes.

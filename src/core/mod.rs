@@ -20,11 +20,13 @@ mod transform;
 pub use batches::{Batches, SideIndex};
 pub use factors::{Factors, SideFactors};
 pub use ids::Ids;
+#[cfg(feature = "files")]
 pub(crate) use ids::{long_hash, short_hash};
 pub use levels::Levels;
 pub use likelihood::Likelihood;
 pub use loss::Loss;
 pub use objective::Objective;
+#[cfg(feature = "files")]
 pub(crate) use objective::ObjectiveSettings;
 pub use prior::{Popularity, RowPrior};
 pub use ratings::Ratings;

@@ -1,6 +1,7 @@
 //! What a model was trained to do: all that tells what its numbers mean, and what a new row minimizes.
 
 use crate::core::{Likelihood, Loss, Settings, Solver, Target, Transform};
+#[cfg(feature = "files")]
 use serde::{Deserialize, Serialize};
 
 /// What a model was trained to do. A row of `n` ratings minimizes, given the other side,
@@ -35,6 +36,7 @@ pub struct Objective {
     pub clip: bool,
 }
 
+#[cfg(feature = "files")]
 /// The part of an objective that stands among the settings in `run.json`.
 #[derive(Serialize, Deserialize)]
 pub(crate) struct ObjectiveSettings {
@@ -93,6 +95,7 @@ impl Objective {
         }
     }
 
+    #[cfg(feature = "files")]
     /// What `run.json` says, put together.
     pub(crate) fn from_parts(
         solver: Solver,
@@ -117,6 +120,7 @@ impl Objective {
         }
     }
 
+    #[cfg(feature = "files")]
     /// The part that stands among the settings in `run.json`.
     pub(crate) fn settings(&self) -> ObjectiveSettings {
         ObjectiveSettings {

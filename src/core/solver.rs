@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 /// How factors are learned.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
 #[serde(rename_all = "snake_case")]
 pub enum Solver {
     /// Stochastic gradient descent, with `--momentum` if wanted.
@@ -59,7 +60,8 @@ impl Solver {
 }
 
 /// How the numbers of kept samples are stored.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
 #[serde(rename_all = "snake_case")]
 pub enum SamplePrecision {
     /// 16 bits for factors: half the size, no change in the fourth digit of a prediction.

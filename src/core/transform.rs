@@ -4,7 +4,8 @@ use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 
 /// A transform by name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
 #[serde(rename_all = "lowercase")]
 pub enum TransformKind {
     /// Values as they are.
@@ -12,10 +13,10 @@ pub enum TransformKind {
     /// `ln(1 + x)`, for counts.
     Log1p,
     /// Mean 0 and standard deviation 1 (population formula) on the training part.
-    #[value(name = "zscore")]
+    #[cfg_attr(feature = "cli", value(name = "zscore"))]
     ZScore,
     /// The training part's range becomes 0 to 1.
-    #[value(name = "minmax")]
+    #[cfg_attr(feature = "cli", value(name = "minmax"))]
     MinMax,
     /// 1 from the threshold on, 0 below.
     Binary,

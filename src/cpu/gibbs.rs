@@ -7,13 +7,13 @@ use crate::core::{Factors, Ratings, RowRatings, Side, SideFactors, UNKNOWN};
 use crate::cpu::kernels::draw::Draw;
 use crate::cpu::kernels::gram::dot;
 use crate::cpu::kernels::latent::Latents;
-use crate::cpu::kernels::lines::{LANES, Line, Matrix, numbers, numbers_mut};
+use crate::cpu::kernels::lines::{LANES, Line, LineTask, Matrix, dispatch, numbers, numbers_mut};
 use crate::cpu::rows::normal::{Block, PriorPart};
 use crate::cpu::rows::objective::{ranges, side_gram, squared_errors};
+use crate::cpu::rows::order::RowOrder;
 use crate::cpu::rows::passes::{cut, solve_side};
-use crate::cpu::rows::plan::Plan;
 use crate::cpu::rows::row::Inputs;
-use pulp::{Arch, Simd, WithSimd};
+use pulp::{Arch, Simd};
 use rayon::prelude::*;
 use std::ops::{ControlFlow, Range};
 
@@ -21,7 +21,7 @@ use std::ops::{ControlFlow, Range};
 const BLOCK: usize = 1 << 12;
 
 /// A problem of the Gibbs sampler in the CPU backend.
-pub struct Gibbs {
+pub struct CpuGibbs {
     cpu: Cpu,
     ratings: RowRatings,
     test: Ratings,
@@ -30,22 +30,22 @@ pub struct Gibbs {
     popularity: [Vec<f32>; 2],
     terms: RowTerms,
     latent: bool,
-    plans: [Plan; 2],
+    orders: [RowOrder; 2],
     /// Users and items of each chain.
     chains: Vec<[Matrix; 2]>,
 }
 
-impl Gibbs {
+impl CpuGibbs {
     /// Lays a problem out.
     pub fn new(cpu: Cpu, problem: GibbsProblem) -> Self {
         let GibbsProblem { ratings, test, starts, popularity, bias, block, latent } = problem;
         let (factors, mean) = starts.first().map_or((1, 0.0), |s| (s.factors, s.global_mean));
         let terms = RowTerms::of_draws(bias, block);
-        let plan = |side| Plan::new(ratings.side(side), factors, &terms);
+        let order = |side| RowOrder::new(ratings.side(side), factors, &terms);
         let matrices = |start: &Factors| [Side::User, Side::Item].map(|s| Matrix::new(start, s));
         Self {
             cpu,
-            plans: [plan(Side::User), plan(Side::Item)],
+            orders: [order(Side::User), order(Side::Item)],
             chains: starts.iter().map(matrices).collect(),
             ratings,
             test,
@@ -91,7 +91,7 @@ fn blocks(conditional: &Conditional, factors: usize, size: usize) -> (Block, Vec
     (block(0..factors), cut(factors, size).map(block).collect())
 }
 
-impl GibbsPasses for Gibbs {
+impl GibbsPasses for CpuGibbs {
     fn draw(
         &mut self,
         chain: usize,
@@ -138,7 +138,7 @@ impl GibbsPasses for Gibbs {
                 stream: conditional.latents,
             }),
         };
-        Ok(solve_side(self.cpu, &inputs, &self.plans[side.index()], own, watch))
+        Ok(solve_side(self.cpu, &inputs, &self.orders[side.index()], own, watch))
     }
 
     fn moments(&mut self, chain: usize, side: Side) -> Result<Moments> {
@@ -168,7 +168,7 @@ impl GibbsPasses for Gibbs {
             let pairs =
                 rows.flat_map(|row| std::iter::repeat_n(row as u32, ratings.positions(row).len()));
             let pairs: Vec<(u32, u32)> = pairs.zip(partners.iter().copied()).collect();
-            self.cpu.arch.dispatch(Predict { users, items, mean: self.mean, pairs: &pairs, out });
+            dispatch(self.cpu.arch, Predict { users, items, mean: self.mean, pairs: &pairs, out });
         });
         Ok(predictions)
     }
@@ -182,7 +182,7 @@ impl GibbsPasses for Gibbs {
             let pairs = self.test.users[range.clone()].iter().zip(&self.test.items[range]);
             let pairs: Vec<(u32, u32)> =
                 pairs.map(|(&user, &item)| (known(user, users), known(item, items))).collect();
-            self.cpu.arch.dispatch(Predict { users, items, mean: self.mean, pairs: &pairs, out });
+            dispatch(self.cpu.arch, Predict { users, items, mean: self.mean, pairs: &pairs, out });
         });
         Ok(predictions)
     }
@@ -254,23 +254,11 @@ struct Predict<'a> {
     out: &'a mut [f32],
 }
 
-impl WithSimd for Predict<'_> {
+impl LineTask for Predict<'_> {
     type Output = ();
 
     #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) {
-        match S::F32_LANES {
-            16 => self.predict::<S, 1>(simd),
-            8 => self.predict::<S, 2>(simd),
-            4 => self.predict::<S, 4>(simd),
-            _ => self.predict::<S, 16>(simd),
-        }
-    }
-}
-
-impl Predict<'_> {
-    #[inline(always)]
-    fn predict<S: Simd, const V: usize>(self, simd: S) {
+    fn run<S: Simd, const V: usize>(self, simd: S) {
         for (out, &(user, item)) in self.out.iter_mut().zip(self.pairs) {
             *out = self.mean
                 + self.users.bias[user as usize]

@@ -21,7 +21,7 @@ const SERIAL_BELOW: usize = 250_000;
 const RUN_COST: usize = 2;
 
 /// A problem in the CPU backend.
-pub struct Passes {
+pub struct CpuGradient {
     cpu: Cpu,
     problem: GradientProblem,
     lead: SideState,
@@ -49,7 +49,7 @@ struct Scratch {
     losses: Vec<f64>,
 }
 
-impl Passes {
+impl CpuGradient {
     /// Lays a problem out.
     pub fn new(cpu: Cpu, problem: GradientProblem) -> Self {
         let batches = &problem.batches;
@@ -379,7 +379,7 @@ impl pulp::NullaryFnOnce for LeadStepTask<'_> {
     }
 }
 
-impl GradientPasses for Passes {
+impl GradientPasses for CpuGradient {
     fn epoch(
         &mut self,
         visits: &[Visit],

@@ -13,6 +13,9 @@ use crate::backend::{
     Backend, Candidates, Device, GibbsPasses, GibbsProblem, GradientPasses, GradientProblem,
     Ranker, RowPasses, RowProblem,
 };
+use kernels::sample_scores::sample_scores;
+pub(crate) use kernels::sample_scores::{LANES, SampleProblem};
+use rayon::prelude::*;
 
 /// The CPU as a device: all threads of the current rayon pool.
 #[derive(Clone, Copy)]
@@ -24,6 +27,14 @@ impl Cpu {
     /// Finds out which vector instructions this processor has.
     pub fn new() -> Self {
         Self { arch: pulp::Arch::new() }
+    }
+
+    /// Scores of items by samples of the posterior, a stripe of [`LANES`] items after the other:
+    /// (users) each.
+    pub(crate) fn sample_scores(&self, problem: &SampleProblem) -> Vec<Vec<[f64; LANES]>> {
+        let needed = problem.needed();
+        let stripe = |items: &[u32]| sample_scores(self.arch, problem, &needed, items);
+        problem.items.par_chunks(LANES).map(stripe).collect()
     }
 }
 
@@ -57,18 +68,18 @@ impl Backend for Cpu {
     }
 
     fn gradient_passes(&self, problem: GradientProblem) -> Result<Box<dyn GradientPasses + '_>> {
-        Ok(Box::new(gradient::Passes::new(*self, problem)))
+        Ok(Box::new(gradient::CpuGradient::new(*self, problem)))
     }
 
     fn row_passes(&self, problem: RowProblem) -> Result<Box<dyn RowPasses + '_>> {
-        Ok(Box::new(rows::passes::Sweep::new(*self, problem)))
+        Ok(Box::new(rows::passes::CpuRows::new(*self, problem)))
     }
 
     fn gibbs_passes(&self, problem: GibbsProblem) -> Result<Box<dyn GibbsPasses + '_>> {
-        Ok(Box::new(gibbs::Gibbs::new(*self, problem)))
+        Ok(Box::new(gibbs::CpuGibbs::new(*self, problem)))
     }
 
     fn ranker(&self, candidates: Candidates) -> Result<Box<dyn Ranker + '_>> {
-        Ok(Box::new(rank::Ranking::new(*self, &candidates)))
+        Ok(Box::new(rank::CpuRanker::new(*self, &candidates)))
     }
 }

@@ -14,12 +14,12 @@ use std::ops::Range;
 const TASK: usize = 96;
 
 /// Candidates that lie ready to be ranked.
-pub struct Ranking {
+pub struct CpuRanker {
     cpu: Cpu,
     panels: Panels,
 }
 
-impl Ranking {
+impl CpuRanker {
     /// Lays candidates out.
     pub fn new(cpu: Cpu, candidates: &Candidates) -> Self {
         Self { cpu, panels: Panels::new(candidates) }
@@ -33,7 +33,7 @@ impl Ranking {
     }
 }
 
-impl Ranker for Ranking {
+impl Ranker for CpuRanker {
     fn top(&mut self, queries: &[f32], excluded: &[&[u32]], n: usize) -> Result<Vec<Vec<Ranked>>> {
         let (panels, factors) = (&self.panels, self.panels.factors);
         let lists: Vec<Vec<Vec<Ranked>>> = self

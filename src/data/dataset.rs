@@ -1,12 +1,15 @@
 //! Ratings with their ids, from wherever: triples in memory, a table, files.
 
 use super::duplicates::{self, Duplicates};
-use super::prepare::{self, DataFacts, Prepared};
+use super::prepared::{self, DataFacts, Prepared};
+#[cfg(feature = "files")]
 use super::{ReadOptions, Table, read};
 use crate::core::{Ids, Ratings, Side, TransformKind};
+#[cfg(feature = "files")]
 use crate::progress::Progress;
 use crate::{Error, Result};
 use std::fmt::{Display, Write};
+#[cfg(feature = "files")]
 use std::path::Path;
 
 /// Ratings of items by users, with the ids of both, as the user has them: no pair twice, values not
@@ -109,6 +112,7 @@ impl Dataset {
     ///
     /// # Errors
     /// As [`Table::merge_duplicates`]; no rating.
+    #[cfg(feature = "files")]
     pub fn from_table(mut table: Table, policy: Duplicates) -> Result<Self> {
         let read = table.ratings.len();
         let merged = table.merge_duplicates(policy)?;
@@ -123,6 +127,7 @@ impl Dataset {
     ///
     /// # Errors
     /// As [`read`].
+    #[cfg(feature = "files")]
     pub fn from_files<P: AsRef<Path>>(paths: &[P]) -> Result<Self> {
         Self::read(paths, &ReadOptions::default(), Duplicates::Last, &())
     }
@@ -131,6 +136,7 @@ impl Dataset {
     ///
     /// # Errors
     /// As [`read`]; as [`Table::merge_duplicates`].
+    #[cfg(feature = "files")]
     pub fn read<P: AsRef<Path>>(
         paths: &[P],
         options: &ReadOptions,
@@ -175,7 +181,7 @@ impl Dataset {
     /// Nothing left.
     pub fn with_at_least(mut self, user_ratings: u32, item_ratings: u32) -> Result<Self> {
         let sizes = (self.users.len(), self.items.len());
-        let dropped = prepare::filter(&mut self.ratings, sizes, user_ratings, item_ratings)?;
+        let dropped = prepared::filter(&mut self.ratings, sizes, user_ratings, item_ratings)?;
         self.facts.dropped_by_filters += dropped;
         Ok(self.compacted())
     }
@@ -185,9 +191,9 @@ impl Dataset {
     /// # Errors
     /// A fraction that is not between 0 and 1, or leaves nothing for a part.
     pub fn split(&self, fraction: f64, seed: u64) -> Result<(Self, Self)> {
-        prepare::check_fraction("holdout", Some(fraction))?;
+        prepared::check_fraction("holdout", Some(fraction))?;
         let mut train = self.clone();
-        let test = prepare::hold_out(&mut train.ratings, fraction, seed)?;
+        let test = prepared::hold_out(&mut train.ratings, fraction, seed)?;
         Ok(self.parts(train, test))
     }
 
@@ -196,10 +202,10 @@ impl Dataset {
     /// # Errors
     /// As [`split`](Self::split).
     pub fn split_per_user(&self, fraction: f64, seed: u64) -> Result<(Self, Self)> {
-        prepare::check_fraction("holdout", Some(fraction))?;
+        prepared::check_fraction("holdout", Some(fraction))?;
         let mut train = self.clone();
         let users = self.users.len();
-        let test = prepare::hold_out_per_user(&mut train.ratings, users, fraction, seed)?;
+        let test = prepared::hold_out_per_user(&mut train.ratings, users, fraction, seed)?;
         Ok(self.parts(train, test))
     }
 
@@ -210,8 +216,8 @@ impl Dataset {
 
     /// Only the ids that have a rating.
     fn compacted(mut self) -> Self {
-        (self.users, _) = prepare::compact(&self.users, &mut self.ratings.users);
-        (self.items, _) = prepare::compact(&self.items, &mut self.ratings.items);
+        (self.users, _) = prepared::compact(&self.users, &mut self.ratings.users);
+        (self.items, _) = prepared::compact(&self.items, &mut self.ratings.items);
         self
     }
 
@@ -251,7 +257,7 @@ impl Dataset {
     /// The ratings in the indices of other ids; where those lack one it is
     /// [`UNKNOWN`](crate::core::UNKNOWN).
     pub fn aligned(&self, users: &Ids, items: &Ids) -> Ratings {
-        prepare::aligned((&self.users, &self.items), &self.ratings, (users, items))
+        prepared::aligned((&self.users, &self.items), &self.ratings, (users, items))
     }
 
     /// Ready for training, with another set held out, which is measured after each epoch.
@@ -264,13 +270,13 @@ impl Dataset {
         let test = match test {
             Some(test) => {
                 let aligned = test.aligned(&users, &items);
-                prepare::check_known("the test set", &aligned)?;
+                prepared::check_known("the test set", &aligned)?;
                 Some(aligned)
             }
             None => None,
         };
         let kinds = (&transform[..], threshold);
-        prepare::assemble((users, items), ratings, test, kinds, facts, Vec::new())
+        prepared::assemble((users, items), ratings, test, kinds, facts, Vec::new())
     }
 }
 

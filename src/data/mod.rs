@@ -2,32 +2,59 @@
 
 mod dataset;
 mod duplicates;
+#[cfg(feature = "files")]
 mod fields;
+#[cfg(feature = "files")]
 mod id_list;
+#[cfg(feature = "files")]
 mod lane;
+#[cfg(feature = "files")]
 mod layout;
+#[cfg(feature = "files")]
 mod lines;
+#[cfg(feature = "files")]
 mod names;
+#[cfg(feature = "files")]
 mod options;
+#[cfg(feature = "files")]
 mod parse;
+#[cfg(feature = "files")]
 mod prepare;
+mod prepared;
+#[cfg(feature = "files")]
 mod quoted;
+#[cfg(feature = "files")]
 mod read;
+#[cfg(feature = "files")]
 mod source;
+#[cfg(feature = "files")]
 mod split;
+#[cfg(feature = "files")]
 pub mod synth;
+#[cfg(feature = "files")]
 mod text_table;
+#[cfg(feature = "files")]
 mod titles;
 
 pub use dataset::Dataset;
 pub use duplicates::Duplicates;
+#[cfg(feature = "files")]
 pub use id_list::IdList;
+#[cfg(feature = "files")]
 pub use options::{Delimiter, Format, Header, ReadOptions};
-pub use prepare::{DataFacts, DataOptions, Prepared, align, prepare};
+#[cfg(feature = "files")]
+pub use prepare::{DataOptions, align, prepare};
+pub use prepared::{DataFacts, Prepared};
+#[cfg(feature = "files")]
 pub use read::{Table, read};
+#[cfg(feature = "files")]
 pub use split::{SplitFacts, SplitOptions, SplitPart, split};
+#[cfg(feature = "files")]
 pub use titles::{Titles, TitlesOptions};
 // For `predict`, which streams pairs of any number past the model.
+#[cfg(feature = "files")]
 pub(crate) use fields::all as cut_fields;
+#[cfg(feature = "files")]
 pub(crate) use layout::Layout;
+#[cfg(feature = "files")]
 pub(crate) use source::Source;

@@ -6,27 +6,29 @@ use std::fmt;
 use std::str::FromStr;
 
 /// How rating files are read; the default recognises everything by content.
-#[derive(Clone, Debug, Default, PartialEq, clap::Args, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "cli", derive(clap::Args))]
 #[serde(default)]
 pub struct ReadOptions {
     /// Columns of user, item, rating and timestamp: names of the header or 1-based positions;
     /// `-` leaves one out. Default: by the header's names, else 1,2,3,4
-    #[arg(long, value_name = "USER,ITEM[,RATING[,TIME]]")]
+    #[cfg_attr(feature = "cli", arg(long, value_name = "USER,ITEM[,RATING[,TIME]]"))]
     pub columns: Option<String>,
     /// What separates the fields: `,` `;` `|` `::` `tab` `space` (any run of blanks) or another
     /// single character. Default: recognised
-    #[arg(long, value_name = "TEXT")]
+    #[cfg_attr(feature = "cli", arg(long, value_name = "TEXT"))]
     pub delimiter: Option<Delimiter>,
     /// Whether the first line names the columns
-    #[arg(long, value_enum, default_value_t = Header::Auto)]
+    #[cfg_attr(feature = "cli", arg(long, value_enum, default_value_t = Header::Auto))]
     pub header: Header,
     /// `triples` has one rating a line; `grouped` has a user followed by its items
-    #[arg(long, value_enum, default_value_t = Format::Triples)]
+    #[cfg_attr(feature = "cli", arg(long, value_enum, default_value_t = Format::Triples))]
     pub format: Format,
 }
 
 /// Whether the first line of a file names its columns.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
 #[serde(rename_all = "lowercase")]
 pub enum Header {
     /// Decided by content.
@@ -39,7 +41,8 @@ pub enum Header {
 }
 
 /// What a line of a file holds.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
 #[serde(rename_all = "lowercase")]
 pub enum Format {
     /// One rating: a user, an item, and perhaps a value and a timestamp.

@@ -3,7 +3,7 @@
 use super::Table;
 use super::layout::Layout;
 use super::options::{Delimiter, Format, ReadOptions};
-use super::prepare::{Selection, check_fraction};
+use super::prepared::{Selection, check_fraction};
 use super::read::Reader;
 use super::source::Source;
 use crate::files::{Folders, Output, Sink, check_free};
@@ -19,28 +19,29 @@ use std::path::{Path, PathBuf};
 const MOST_FOLDS: u32 = 100;
 
 /// How ratings are split; one of the four ways, by default a random fifth.
-#[derive(Clone, Debug, Default, PartialEq, clap::Args, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "cli", derive(clap::Args))]
 #[serde(default)]
 pub struct SplitOptions {
     /// How the files are read.
-    #[command(flatten)]
+    #[cfg_attr(feature = "cli", command(flatten))]
     #[serde(flatten)]
     pub read: ReadOptions,
     /// Random fraction of the ratings for testing. Default: 0.2
-    #[arg(long, value_name = "FRACTION", conflicts_with_all = ["folds", "leave_last", "by_time"])]
+    #[cfg_attr(feature = "cli", arg(long, value_name = "FRACTION", conflicts_with_all = ["folds", "leave_last", "by_time"]))]
     pub holdout: Option<f64>,
     /// K pairs of files; each rating is in exactly one test file (cross-validation)
-    #[arg(long, value_name = "K", conflicts_with_all = ["leave_last", "by_time"])]
+    #[cfg_attr(feature = "cli", arg(long, value_name = "K", conflicts_with_all = ["leave_last", "by_time"]))]
     pub folds: Option<u32>,
     /// The last N ratings of each user for testing, by timestamp, or by file order where there is
     /// none; users with N ratings or fewer stay in training
-    #[arg(long, value_name = "N", conflicts_with = "by_time")]
+    #[cfg_attr(feature = "cli", arg(long, value_name = "N", conflicts_with = "by_time"))]
     pub leave_last: Option<u32>,
     /// The latest fraction of all ratings for testing; needs timestamps
-    #[arg(long, value_name = "FRACTION")]
+    #[cfg_attr(feature = "cli", arg(long, value_name = "FRACTION"))]
     pub by_time: Option<f64>,
     /// Seed of the random choices
-    #[arg(long, default_value_t = 0)]
+    #[cfg_attr(feature = "cli", arg(long, default_value_t = 0))]
     pub seed: u64,
 }
 

@@ -8,15 +8,16 @@ use crate::{Error, Result};
 use std::path::Path;
 
 /// How a file of titles is read; the default recognises it by content.
-#[derive(Clone, Debug, Default, PartialEq, clap::Args)]
+#[derive(Clone, Debug, Default, PartialEq)]
+#[cfg_attr(feature = "cli", derive(clap::Args))]
 pub struct TitlesOptions {
     /// What separates the fields of the titles file: `,` `;` `|` `::` `tab` `space` or another
     /// single character. Default: recognised
-    #[arg(long, value_name = "TEXT", requires = "titles")]
+    #[cfg_attr(feature = "cli", arg(long, value_name = "TEXT", requires = "titles"))]
     pub titles_delimiter: Option<Delimiter>,
     /// Columns of id and title in the titles file: names of its header or 1-based positions.
     /// Default: by the header's names, else 1,2
-    #[arg(long, value_name = "ID,TITLE", requires = "titles")]
+    #[cfg_attr(feature = "cli", arg(long, value_name = "ID,TITLE", requires = "titles"))]
     pub titles_columns: Option<String>,
 }
 

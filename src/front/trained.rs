@@ -15,6 +15,7 @@ use crate::recommend::{
 };
 use crate::train::{Finished, Stop};
 use crate::{Error, Result};
+#[cfg(feature = "files")]
 use std::path::Path;
 use std::sync::Arc;
 
@@ -54,6 +55,7 @@ impl Trained {
     ///
     /// # Errors
     /// A directory that is no model, or a damaged one: the file and what to do.
+    #[cfg(feature = "files")]
     pub fn open(dir: impl AsRef<Path>, device: &Arc<dyn Backend>) -> Result<Self> {
         let dir = dir.as_ref();
         let model = Model::open(dir)?;
@@ -71,6 +73,7 @@ impl Trained {
     ///
     /// # Errors
     /// A place that cannot be written, or holds something else.
+    #[cfg(feature = "files")]
     pub fn save(&self, dir: impl AsRef<Path>, overwrite: bool) -> Result<()> {
         self.model.save_with(dir, &self.seen, self.samples.as_deref(), overwrite)
     }

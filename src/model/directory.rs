@@ -1,9 +1,9 @@
 //! The model directory: factors, ids, training pairs and the record of the run, in open formats.
 
-use super::{RunRecord, Samples, Seen, id_file};
+use super::{Model, RunRecord, Samples, Seen, id_file};
 use crate::core::{
-    Factors, Ids, Loss, Objective, ObjectiveSettings, Ratings, Side, SideFactors, Solver,
-    Transform, UNKNOWN,
+    Factors, Loss, Objective, ObjectiveSettings, Ratings, Side, SideFactors, Solver, Transform,
+    UNKNOWN,
 };
 use crate::files::{AGAIN, Kind, Tensor, TensorFile, tensors, whole, write_file};
 use crate::{Error, Result};
@@ -20,26 +20,6 @@ const FACTORS: &str = "model.safetensors";
 const USERS: &str = "users.csv";
 const ITEMS: &str = "items.csv";
 const RUN: &str = "run.json";
-
-/// A trained model: all of a model directory but the training pairs ([`Seen`]) and, of a Bayesian
-/// model, the [`Samples`], whose means its factors are.
-#[derive(Clone, Debug)]
-pub struct Model {
-    /// The embeddings, biases and mean.
-    pub factors: Factors,
-    /// The ids of the users: (users).
-    pub users: Ids,
-    /// The ids of the items: (items).
-    pub items: Ids,
-    /// Training ratings of each user: (users).
-    pub user_ratings: Vec<u32>,
-    /// Training ratings of each item: (items).
-    pub item_ratings: Vec<u32>,
-    /// What it was trained to do.
-    pub objective: Objective,
-    /// How the model came to be.
-    pub run: RunRecord,
-}
 
 /// `run.json`: a report of the run, in which the objective has its places.
 #[derive(Serialize, Deserialize)]
@@ -144,21 +124,6 @@ impl Model {
         Ok(model)
     }
 
-    /// The ids of a side's rows.
-    pub fn ids(&self, side: Side) -> &Ids {
-        match side {
-            Side::User => &self.users,
-            Side::Item => &self.items,
-        }
-    }
-
-    pub(crate) fn ids_mut(&mut self, side: Side) -> &mut Ids {
-        match side {
-            Side::User => &mut self.users,
-            Side::Item => &mut self.items,
-        }
-    }
-
     /// Writes the model to `dir`, with the (transformed) ratings it was trained on. All or nothing:
     /// the files are written beside, then renamed; what was in `dir` stays until then, and for good
     /// on a failure.
@@ -222,11 +187,6 @@ impl Model {
             return Err(Error::file(dir.as_ref().join(Seen::FILE), message));
         }
         Ok(seen)
-    }
-
-    /// Whether the model has samples of the posterior beside its means.
-    pub fn is_bayesian(&self) -> bool {
-        self.objective.is_bayesian()
     }
 
     /// The samples of the model in `dir`, checked against this model.

@@ -31,18 +31,29 @@
 //! # }
 //! ```
 
+#[cfg(feature = "files")]
 mod directory;
+#[cfg(feature = "files")]
 mod export;
+#[cfg(feature = "files")]
 mod id_file;
+#[cfg(feature = "files")]
 mod init;
+mod learned;
 mod means;
 mod run;
+#[cfg(feature = "files")]
 mod sample_file;
 mod samples;
 mod seen;
+#[cfg(feature = "files")]
+mod seen_file;
 
-pub use directory::{Model, check_output};
+#[cfg(feature = "files")]
+pub use directory::check_output;
+#[cfg(feature = "files")]
 pub use export::{Format, export};
+pub use learned::Model;
 pub(crate) use means::mean_numbers;
 pub use run::{EpochRecord, PosteriorRecord, Quantity, RunRecord, WatchedPrediction};
 pub use samples::{DrawnRows, Sample, Samples};

@@ -1,18 +1,13 @@
 //! `samples.safetensors`: the samples of a Bayesian model.
 
+use super::samples::{BOTH, SIDES};
 use super::{Sample, Samples};
-use crate::core::{Factors, Popularity, RowPrior, SamplePrecision, Side, SideFactors};
+use crate::core::{Factors, Popularity, RowPrior, SamplePrecision, SideFactors};
 use crate::files::tensors::{AGAIN, Tensor, TensorFile, write};
 use crate::{Error, Result};
 use half::f16;
 use half::slice::HalfFloatSliceExt;
 use std::path::Path;
-
-/// The tensors of a side: factors, bias, and the prior's mean, slope and precision.
-const SIDES: [[&str; 5]; 2] = [
-    ["user_factors", "user_bias", "user_prior_mean", "user_prior_slope", "user_prior_precision"],
-    ["item_factors", "item_bias", "item_prior_mean", "item_prior_slope", "item_prior_precision"],
-];
 
 /// The checksum of the model's factors.
 const MODEL: &str = "model_checksum";
@@ -211,92 +206,4 @@ impl Samples {
         samples.check(means).map_err(wrong)?;
         Ok(samples)
     }
-
-    /// What is wrong with these samples of the model with posterior means `means`.
-    pub(crate) fn check(&self, means: &Factors) -> Result<(), String> {
-        if self.samples.is_empty() {
-            return Err("there are no samples".into());
-        }
-        let (k, rows) = (means.factors, [means.users(), means.items()]);
-        for popularity in &self.popularity {
-            let Popularity { center, scale } = popularity;
-            if !(center.is_finite() && scale.is_finite() && *scale > 0.0) {
-                return Err("\"popularity\" is not finite, or its scale not above 0".into());
-            }
-        }
-        if self.levels.len() == 1 || !rises(self.levels.iter().map(|&x| f64::from(x))) {
-            return Err("\"levels\" are not two or more in rising order".into());
-        }
-        for (at, sample) in self.samples.iter().enumerate() {
-            let of = format!("of sample {at}");
-            let shapes = [
-                sample.factors.factors == k,
-                sample.factors.global_mean == means.global_mean,
-                sample.noise_weights.len() == rows[0] + 1,
-                sample.thresholds.len() == self.levels.len().saturating_sub(1),
-            ];
-            let sides = BOTH.map(|side| {
-                let (prior, wide) = (&sample.priors[side], k + 1);
-                sample.factors_of(side).len() == rows[side] * k
-                    && sample.bias_of(side).len() == rows[side]
-                    && [prior.mean.len(), prior.slope.len()] == [wide; 2]
-                    && prior.precision.len() == wide * wide
-            });
-            if !shapes.into_iter().chain(sides).all(|agrees| agrees) {
-                return Err(format!("the shape {of} is not that of the model"));
-            }
-            for (name, x) in
-                [("noise_precision", sample.noise_precision), ("noise_shape", sample.noise_shape)]
-            {
-                if !(x.is_finite() && x > 0.0) {
-                    return Err(format!("\"{name}\" {of} is not finite and above 0"));
-                }
-            }
-            if !sample.noise_weights.iter().all(|&a| a.is_finite() && a > 0.0) {
-                return Err(format!("\"noise_weights\" {of} are not all finite and above 0"));
-            }
-            for side in BOTH {
-                let [factors, bias, mean, slope, precision] = SIDES[side];
-                let prior = &sample.priors[side];
-                let singles = |x: &[f32]| x.iter().all(|x| x.is_finite());
-                let doubles = |x: &[f64]| x.iter().all(|x| x.is_finite());
-                let finite = [
-                    (factors, singles(sample.factors_of(side))),
-                    (bias, singles(sample.bias_of(side))),
-                    (mean, doubles(&prior.mean)),
-                    (slope, doubles(&prior.slope)),
-                    (precision, doubles(&prior.precision)),
-                ];
-                if let Some((name, _)) = finite.iter().find(|(_, finite)| !finite) {
-                    return Err(format!("\"{name}\" {of} is not finite"));
-                }
-                let mut triangle = prior.precision.clone();
-                if !crate::math::dense::cholesky(&mut triangle, k + 1) {
-                    return Err(format!("\"{precision}\" {of} is not positive definite"));
-                }
-            }
-            if !rises(sample.thresholds.iter().copied()) {
-                return Err(format!("\"thresholds\" {of} are not in rising order"));
-            }
-        }
-        Ok(())
-    }
-}
-
-const BOTH: [usize; 2] = [0, 1];
-
-impl Sample {
-    fn factors_of(&self, side: usize) -> &[f32] {
-        [&self.factors[Side::User].factors, &self.factors[Side::Item].factors][side]
-    }
-
-    fn bias_of(&self, side: usize) -> &[f32] {
-        [&self.factors[Side::User].bias, &self.factors[Side::Item].bias][side]
-    }
-}
-
-/// Whether each number is finite and above the one before.
-fn rises(mut numbers: impl Iterator<Item = f64>) -> bool {
-    let mut last = f64::NEG_INFINITY;
-    numbers.all(|x| x.is_finite() && std::mem::replace(&mut last, x) < x)
 }

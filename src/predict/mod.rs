@@ -3,6 +3,7 @@
 
 mod levels;
 mod mixture;
+#[cfg(feature = "files")]
 mod pairs;
 mod predictive;
 mod summary;
@@ -10,6 +11,7 @@ mod unit;
 
 pub use levels::{expected_level, level_probabilities, log_level_probability};
 pub use mixture::Mixture;
+#[cfg(feature = "files")]
 pub use pairs::Prediction;
 pub use predictive::Predictive;
 pub(crate) use summary::central;

@@ -79,7 +79,7 @@ pub fn draw_in(
         let number = |&value: &f32| levels.number(value).map_or(f32::NAN, f32::from);
         numbered.values = ratings.values.iter().map(number).collect();
     }
-    let work = Work::new(model, samples, side, ids, &numbered);
+    let work = RowDraws::new(model, samples, side, ids, &numbered);
     let draws = work.draw(backend, &samples.samples)?;
     let rows: Vec<&[f32]> = draws.iter().map(|drawn| &drawn.factors[..]).collect();
     let biases: Vec<&[f32]> = draws.iter().map(|drawn| &drawn.bias[..]).collect();
@@ -94,7 +94,7 @@ pub fn draw_in(
 }
 
 /// What is drawn for every sample.
-struct Work<'a> {
+struct RowDraws<'a> {
     samples: &'a Samples,
     side: Side,
     ids: &'a Ids,
@@ -119,7 +119,7 @@ enum Numbers {
     Noise = 2,
 }
 
-impl<'a> Work<'a> {
+impl<'a> RowDraws<'a> {
     fn new(
         model: &Model,
         samples: &'a Samples,

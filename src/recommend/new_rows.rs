@@ -1,7 +1,9 @@
 //! A file of ratings, sorted into rows that a model can fold in and the rest.
 
 use crate::core::{Ids, Ratings, Side, UNKNOWN};
-use crate::data::{Dataset, Table, align};
+use crate::data::Dataset;
+#[cfg(feature = "files")]
+use crate::data::{Table, align};
 use crate::model::{Model, Seen};
 use crate::{Error, Result};
 use std::collections::HashSet;
@@ -29,6 +31,7 @@ impl NewRows {
     ///
     /// # Errors
     /// A rating that the model's transform is not defined for; `update` where `seen` has no values.
+    #[cfg(feature = "files")]
     pub fn of(
         model: &Model,
         seen: &Seen,

@@ -2,12 +2,10 @@
 
 use super::Catalogue;
 use super::order::{Scored, best, rank, without};
-use crate::core::Side;
+use crate::cpu::{Cpu, LANES, SampleProblem};
 use crate::math::random::{Purpose, Stream};
-use crate::model::Sample;
-use crate::predict::{Predictive, expected_level};
+use crate::predict::Predictive;
 use crate::{Error, Result};
-use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
 /// By what of the posterior of its expected rating an item is ranked; the noise of ratings plays no
@@ -66,8 +64,6 @@ pub(crate) struct SampleScores<'m> {
     levels: Vec<f64>,
 }
 
-/// Candidates that are scored side by side.
-const LANES: usize = 16;
 /// Bytes of scores that are in memory at once.
 const AT_ONCE: usize = 64 << 20;
 
@@ -146,188 +142,19 @@ impl<'m> SampleScores<'m> {
     /// The scores of all candidates, a stripe of [`LANES`] after the other: (users) each.
     fn stripes(&self, catalogue: &Catalogue, users: &[u32]) -> Vec<Vec<[f64; LANES]>> {
         let samples = &self.predictive.samples().samples;
-        let chosen: Vec<Option<usize>> =
-            users.iter().map(|&user| self.criterion.sample_of(user, samples.len())).collect();
-        let needed: Vec<bool> =
-            (0..samples.len()).map(|s| chosen.iter().any(|c| c.is_none_or(|c| c == s))).collect();
-        let arch = Arch::new();
-        let stripe = |stripe: usize| {
-            let first = stripe * LANES;
-            let rows = first..(first + LANES).min(catalogue.len());
-            let items: Vec<u32> = rows.map(|row| catalogue.item(row as u32)).collect();
-            let tiles: Vec<Vec<[f64; LANES]>> = samples
-                .iter()
-                .zip(&needed)
-                .map(|(sample, needed)| if *needed { tile(sample, &items) } else { Vec::new() })
-                .collect();
-            let mut scores = vec![[0.0; LANES]; users.len()];
-            let made = Made::new(self.criterion, samples.len());
-            let (chosen, tiles, to) = (&chosen[..], &tiles[..], &mut scores[..]);
-            arch.dispatch(Stripe { scorer: self, users, chosen, tiles, made, to });
-            scores
-        };
-        (0..catalogue.len().div_ceil(LANES)).into_par_iter().map(stripe).collect()
-    }
-
-    /// The expected ratings that predictions `r̂` of a sample stand for: within the range that they
-    /// are bounded to, or the mean of the levels.
-    #[inline(always)]
-    fn expect(&self, sample: &Sample, predictions: &mut [f64; LANES]) {
-        if let Some([low, high]) = self.predictive.range() {
-            predictions.iter_mut().for_each(|x| *x = x.clamp(low, high));
-        }
-        if !self.levels.is_empty() {
-            for x in predictions.iter_mut() {
-                *x = expected_level(*x, 1.0, &sample.thresholds, &self.levels);
-            }
-        }
-        // Lists know no −0.
-        predictions.iter_mut().for_each(|x| *x += 0.0);
-    }
-}
-
-/// Makes one number of the samples' for each of [`LANES`] candidates.
-enum Made {
-    /// The mean over so many.
-    Mean { sums: [f64; LANES], count: f64 },
-    /// A quantile, from the numbers that come first when they are counted from the nearer end.
-    Quantile {
-        /// 1 where small ones come first, −1 where large ones do.
-        sign: f64,
-        /// Ascending, times `sign`.
-        first: Vec<[f64; LANES]>,
-        /// How far from the last but one to the last the quantile lies.
-        beyond: f64,
-    },
-}
-
-impl Made {
-    fn new(criterion: Criterion, samples: usize) -> Self {
-        let Criterion::Quantile(p) = criterion else {
-            return Made::Mean { sums: [0.0; LANES], count: samples as f64 };
-        };
-        let (sign, p) = if p <= 0.5 { (1.0, p) } else { (-1.0, 1.0 - p) };
-        let place = p * (samples - 1) as f64;
-        let needed = (place as usize + 2).min(samples);
-        let beyond = if needed < 2 { 0.0 } else { place - (needed - 2) as f64 };
-        Made::Quantile { sign, first: vec![[0.0; LANES]; needed], beyond }
-    }
-
-    fn clear(&mut self) {
-        match self {
-            Made::Mean { sums, .. } => *sums = [0.0; LANES],
-            Made::Quantile { first, .. } => first.fill([f64::INFINITY; LANES]),
-        }
-    }
-
-    #[inline(always)]
-    fn add<S: Simd>(&mut self, simd: S, sample: &[f64; LANES]) {
-        let (sample, _) = S::as_simd_f64s(sample);
-        match self {
-            Made::Mean { sums, .. } => {
-                let (sums, _) = S::as_mut_simd_f64s(sums);
-                for (sum, &x) in sums.iter_mut().zip(sample) {
-                    *sum = simd.add_f64s(*sum, x);
-                }
-            }
-            Made::Quantile { sign, first, .. } => {
-                let sign = simd.splat_f64s(*sign);
-                for (at, &x) in sample.iter().enumerate() {
-                    let mut next = simd.mul_f64s(sign, x);
-                    // Each passes the larger one on.
-                    for held in first.iter_mut() {
-                        let held = &mut S::as_mut_simd_f64s(held).0[at];
-                        let larger = simd.max_f64s(*held, next);
-                        *held = simd.min_f64s(*held, next);
-                        next = larger;
-                    }
-                }
-            }
-        }
-    }
-
-    fn finish(&self) -> [f64; LANES] {
-        match self {
-            Made::Mean { sums, count } => sums.map(|sum| sum / count),
-            Made::Quantile { sign, first, beyond } => {
-                let last = first[first.len() - 1];
-                let before = first[first.len().saturating_sub(2)];
-                let between = |lane: usize| before[lane] + beyond * (last[lane] - before[lane]);
-                std::array::from_fn(|lane| sign * between(lane) + 0.0)
-            }
-        }
-    }
-}
-
-/// Scores [`LANES`] candidates for all users, under one instruction set: see [`Arch::dispatch`].
-struct Stripe<'a> {
-    scorer: &'a SampleScores<'a>,
-    users: &'a [u32],
-    /// (users): the sample, where it is one.
-    chosen: &'a [Option<usize>],
-    /// (samples): as [`tile`] makes them.
-    tiles: &'a [Vec<[f64; LANES]>],
-    made: Made,
-    /// (users).
-    to: &'a mut [[f64; LANES]],
-}
-
-impl WithSimd for Stripe<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) {
-        let Stripe { scorer, users, chosen, tiles, mut made, to } = self;
-        let samples = &scorer.predictive.samples().samples;
-        for ((to, &user), chosen) in to.iter_mut().zip(users).zip(chosen) {
-            let of = match *chosen {
-                Some(s) => s..s + 1,
-                None => 0..samples.len(),
-            };
-            made.clear();
-            for s in of {
-                let f = &samples[s].factors;
-                let base = f64::from(f.global_mean) + f64::from(f[Side::User].bias[user as usize]);
-                scores(simd, f.user(user), base, &tiles[s], to);
-                scorer.expect(&samples[s], to);
-                if chosen.is_none() {
-                    made.add(simd, to);
-                }
-            }
-            if chosen.is_none() {
-                *to = made.finish();
-            }
-        }
-    }
-}
-
-/// Items' rows and biases of a sample, transposed: (k + 1), the biases last.
-fn tile(sample: &Sample, items: &[u32]) -> Vec<[f64; LANES]> {
-    let f = &sample.factors;
-    let mut tile = vec![[0.0; LANES]; f.factors + 1];
-    for (lane, &item) in items.iter().enumerate() {
-        let row = f.item(item).iter().chain([&f[Side::Item].bias[item as usize]]);
-        for (to, &x) in tile.iter_mut().zip(row) {
-            to[lane] = f64::from(x);
-        }
-    }
-    tile
-}
-
-/// `r̂` of a user and each item of a tile, summed in f64 in order of the factors: the products of
-/// singles are exact there, so fused or not, vectors of any width give the same bits.
-#[inline(always)]
-fn scores<S: Simd>(simd: S, row: &[f32], base: f64, tile: &[[f64; LANES]], to: &mut [f64; LANES]) {
-    let (columns, last) = tile.split_at(row.len());
-    let base = simd.splat_f64s(base);
-    let (to, _) = S::as_mut_simd_f64s(to);
-    let (bias, _) = S::as_simd_f64s(&last[0]);
-    for (at, (to, &bias)) in to.iter_mut().zip(bias).enumerate() {
-        let mut sum = bias;
-        for (&x, column) in row.iter().zip(columns) {
-            let column = S::as_simd_f64s(column).0[at];
-            sum = simd.mul_add_e_f64s(simd.splat_f64s(f64::from(x)), column, sum);
-        }
-        *to = simd.add_f64s(base, sum);
+        let drawn = |&user: &u32| self.criterion.sample_of(user, samples.len());
+        let items: Vec<u32> = (0..catalogue.len() as u32).map(|row| catalogue.item(row)).collect();
+        Cpu::new().sample_scores(&SampleProblem {
+            samples,
+            range: self.predictive.range(),
+            levels: &self.levels,
+            quantile: match self.criterion {
+                Criterion::Quantile(p) => Some(p),
+                Criterion::Mean | Criterion::Thompson { .. } => None,
+            },
+            users,
+            drawn: users.iter().map(drawn).collect(),
+            items: &items,
+        })
     }
 }

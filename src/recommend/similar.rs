@@ -10,7 +10,8 @@ use rayon::prelude::*;
 use std::borrow::Cow;
 
 /// How alike two rows are.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
 pub enum Metric {
     /// The cosine of the angle between the factors, −1 to 1. Factors that are all zero have no
     /// direction: their cosine with anything counts as 0.

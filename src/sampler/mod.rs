@@ -11,6 +11,6 @@ mod thresholds;
 pub use diagnostics::summarize;
 pub(crate) use hyper::draw_weights;
 pub use hyper::{Noise, NoisePrior, NormalWishart};
-pub use state::{Sampling, Traces};
+pub use state::{SamplerState, Traces};
 pub use steps::{Chain, Sampler};
 pub use thresholds::{Fit, Thresholds};

@@ -6,7 +6,7 @@ use crate::model::Samples;
 
 /// The state of a sampler.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Sampling {
+pub struct SamplerState {
     /// Each chain's factors, and what it has beside them.
     pub chains: Vec<(Factors, Chain)>,
     /// (held-out ratings): predictions of every chain's sweeps after burn-in, summed.
@@ -47,7 +47,7 @@ impl Traces {
     }
 }
 
-impl Sampling {
+impl SamplerState {
     /// Thins the samples kept over `sweeps` to what `settings` keeps of them, where more sweeps are
     /// asked for than at first. False where that is more than there are.
     pub fn thin(&mut self, settings: &Settings, sweeps: usize) -> bool {

@@ -7,7 +7,7 @@ use crate::backend::{Backend, GibbsPasses, GibbsProblem, State};
 use crate::core::{Factors, Ids, Levels, Likelihood, Ratings, RowRatings, Settings, Side, UNKNOWN};
 use crate::model::{EpochRecord, PosteriorRecord, Sample, Samples, WatchedPrediction};
 use crate::predict::{expected_level, log_level_probability};
-use crate::sampler::{Chain, Sampler, Sampling, Thresholds, Traces, summarize};
+use crate::sampler::{Chain, Sampler, SamplerState, Thresholds, Traces, summarize};
 use crate::{Error, Result};
 use rayon::prelude::*;
 use std::time::Instant;
@@ -59,7 +59,7 @@ pub(super) fn ready<'a>(
         let thresholds = thresholds.map_or(Vec::new(), Thresholds::start);
         (factors, Chain { thresholds, ..Chain::new(users, spread) })
     };
-    let new = |chains: Vec<Factors>| Sampling {
+    let new = |chains: Vec<Factors>| SamplerState {
         traces: Traces::new(chains.len(), watched.len()),
         chains: chains.into_iter().map(begin).collect(),
         sums: vec![0.0; held_out.len()],
@@ -71,8 +71,8 @@ pub(super) fn ready<'a>(
             samples: Vec::new(),
         },
     };
-    let sampling = match start {
-        Start::Resumed(_, Some(sampling)) => *sampling,
+    let state = match start {
+        Start::Resumed(_, Some(state)) => *state,
         Start::Resumed(_, None) => return Err(Error::data("the checkpoint is no sampler's")),
         Start::Given(init) => new(vec![Factors { global_mean: mean, ..init }; settings.chains]),
         Start::Random => new((0..settings.chains as u64)
@@ -83,7 +83,7 @@ pub(super) fn ready<'a>(
             .collect()),
     };
     let layout_seconds = clock.elapsed().as_secs_f64();
-    let Sampling { chains, sums, probabilities, traces, samples } = sampling;
+    let SamplerState { chains, sums, probabilities, traces, samples } = state;
     let (starts, chains): (Vec<Factors>, Vec<Chain>) = chains.into_iter().unzip();
     let mut test = held_out.clone();
     test.users.extend_from_slice(&watched.users);
@@ -102,7 +102,7 @@ pub(super) fn ready<'a>(
     })?;
     let upload_seconds = clock.elapsed().as_secs_f64();
     let values = || input.ratings.values.iter().map(|&value| f64::from(value));
-    let work = Gibbs {
+    let work = GibbsWork {
         passes,
         sampler,
         settings: settings.clone(),
@@ -145,7 +145,7 @@ fn watched(ratings: &Ratings, held_out: &Ratings) -> Ratings {
     watched
 }
 
-struct Gibbs<'a> {
+struct GibbsWork<'a> {
     passes: Box<dyn GibbsPasses + 'a>,
     sampler: Sampler,
     settings: Settings,
@@ -168,7 +168,7 @@ struct Gibbs<'a> {
     traces: Traces,
 }
 
-impl Gibbs<'_> {
+impl GibbsWork<'_> {
     /// A chain's present state.
     fn sample(&mut self, chain: usize) -> Result<Sample> {
         let factors = self.passes.factors(chain)?;
@@ -210,7 +210,7 @@ impl Gibbs<'_> {
     }
 }
 
-impl Work for Gibbs<'_> {
+impl Work for GibbsWork<'_> {
     fn epoch(&mut self, record: &mut EpochRecord, watch: &mut Watch) -> Result<usize> {
         let (sweep, chains, all) = (record.epoch, self.chains.len(), self.ratings);
         let mut error = 0.0;
@@ -294,10 +294,10 @@ impl Work for Gibbs<'_> {
         Ok(State { factors: self.passes.factors(0)?, moments: Vec::new() })
     }
 
-    fn sampling(&mut self) -> Result<Option<Sampling>> {
+    fn sampler_state(&mut self) -> Result<Option<SamplerState>> {
         let states = self.chains.clone().into_iter().enumerate();
         let chains = states.map(|(chain, state)| Ok((self.passes.factors(chain)?, state)));
-        Ok(Some(Sampling {
+        Ok(Some(SamplerState {
             chains: chains.collect::<Result<_>>()?,
             sums: self.sums.clone(),
             probabilities: self.probabilities.clone(),
@@ -340,7 +340,7 @@ impl Work for Gibbs<'_> {
     }
 }
 
-impl Gibbs<'_> {
+impl GibbsWork<'_> {
     /// Predicts the held-out pairs and those that are watched; after burn-in both count.
     fn predict(&mut self, record: &mut EpochRecord, after: bool) -> Result<()> {
         let chains = self.chains.len();

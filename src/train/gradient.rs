@@ -43,11 +43,11 @@ pub(super) fn ready<'a>(
     let passes = backend.gradient_passes(GradientProblem { batches, test, start, terms })?;
     let upload_seconds = clock.elapsed().as_secs_f64();
     let work =
-        Gradient { passes, settings, optimizer, ratings, batches: batch_count, test_ratings };
+        GradientWork { passes, settings, optimizer, ratings, batches: batch_count, test_ratings };
     Ok(Ready { work: Box::new(work), layout_seconds, upload_seconds })
 }
 
-struct Gradient<'a> {
+struct GradientWork<'a> {
     passes: Box<dyn GradientPasses + 'a>,
     settings: &'a Settings,
     optimizer: Optimizer,
@@ -56,7 +56,7 @@ struct Gradient<'a> {
     test_ratings: usize,
 }
 
-impl Work for Gradient<'_> {
+impl Work for GradientWork<'_> {
     fn epoch(&mut self, record: &mut EpochRecord, watch: &mut Watch) -> Result<usize> {
         let visits = visits(self.settings, self.optimizer, record.epoch, self.batches);
         let sums = self.passes.epoch(&visits, watch)?;

@@ -2,6 +2,8 @@
 //! gradient passes, row solves, the sampler's draws. Knows no device.
 
 mod checkpoint;
+#[cfg(feature = "files")]
+mod checkpoint_file;
 mod finish;
 mod gibbs;
 mod gradient;
@@ -10,7 +12,9 @@ mod run;
 mod start;
 mod warm;
 
-pub use checkpoint::{Checkpoint, checkpoint_path, fingerprint};
+pub use checkpoint::Checkpoint;
+#[cfg(feature = "files")]
+pub use checkpoint_file::{checkpoint_path, fingerprint};
 pub use finish::Finished;
 pub use rows::HELD_OUT_AT;
 pub use run::{Event, Input, Outcome, Stop, best_epoch, train};

@@ -58,7 +58,7 @@ pub(super) fn ready<'a>(
     let count = input.ratings.len();
     let passes = backend.row_passes(RowProblem { ratings, test, start, terms })?;
     let upload_seconds = clock.elapsed().as_secs_f64();
-    let work = Sweeps {
+    let work = RowWork {
         passes,
         backend,
         ratings: count,
@@ -70,7 +70,7 @@ pub(super) fn ready<'a>(
     Ok(Ready { work: Box::new(work), layout_seconds, upload_seconds })
 }
 
-struct Sweeps<'a> {
+struct RowWork<'a> {
     passes: Box<dyn RowPasses + 'a>,
     backend: &'a dyn Backend,
     ratings: usize,
@@ -83,7 +83,7 @@ struct Sweeps<'a> {
     held_out: Option<(&'a Ratings, Seen)>,
 }
 
-impl Work for Sweeps<'_> {
+impl Work for RowWork<'_> {
     fn epoch(&mut self, _record: &mut EpochRecord, watch: &mut Watch) -> Result<usize> {
         let all = self.ratings;
         let rounds = self.rounds;

@@ -1,11 +1,11 @@
 //! The epoch loop of every solver: errors, stopping, events.
 
 use super::checkpoint::Checkpoint;
-use super::{gibbs, gradient, rows as sweeps};
+use super::{gibbs, gradient, rows};
 use crate::backend::{Backend, State};
 use crate::core::{Factors, Ids, Ratings, Settings, Side, Solver};
 use crate::model::{EpochRecord, PosteriorRecord, Samples};
-use crate::sampler::Sampling;
+use crate::sampler::SamplerState;
 use crate::{Error, ErrorKind, Result};
 use std::ops::ControlFlow;
 use std::time::Instant;
@@ -119,7 +119,7 @@ pub(super) trait Work {
     fn state(&mut self) -> Result<State>;
 
     /// What a sampler goes on from, beside the [`state`](Self::state).
-    fn sampling(&mut self) -> Result<Option<Sampling>> {
+    fn sampler_state(&mut self) -> Result<Option<SamplerState>> {
         Ok(None)
     }
 
@@ -146,7 +146,7 @@ pub(super) enum Start {
     /// At these parameters, but for the global mean.
     Given(Factors),
     /// Where an earlier run stopped.
-    Resumed(State, Option<Box<Sampling>>),
+    Resumed(State, Option<Box<SamplerState>>),
 }
 
 /// A problem laid out and uploaded.
@@ -189,19 +189,19 @@ pub fn train<'a>(
     let (from, mut history, mut best) = match input.resume.take() {
         Some(checkpoint) => {
             let best = settings.patience.and(checkpoint.best);
-            (Some((checkpoint.state, checkpoint.sampling)), checkpoint.history, best)
+            (Some((checkpoint.state, checkpoint.sampler)), checkpoint.history, best)
         }
         None => (None, Vec::new(), None),
     };
     let start = match (from, input.init.take()) {
-        (Some((state, sampling)), _) => Start::Resumed(state, sampling.map(Box::new)),
+        (Some((state, sampler)), _) => Start::Resumed(state, sampler.map(Box::new)),
         (None, Some(init)) => Start::Given(init),
         (None, None) => Start::Random,
     };
     let ready = match (settings.solver, settings.solver.optimizer()) {
         (_, Some(optimizer)) => gradient::ready(backend, &input, settings, optimizer, start)?,
         (Solver::Bayes, None) => gibbs::ready(backend, &input, settings, start)?,
-        (_, None) => sweeps::ready(backend, &input, settings, start)?,
+        (_, None) => rows::ready(backend, &input, settings, start)?,
     };
     let Ready { mut work, layout_seconds, upload_seconds } = ready;
     let ready = Event::Ready { layout_seconds, upload_seconds };
@@ -213,7 +213,7 @@ pub fn train<'a>(
     let remedy = match (settings.solver, settings.solver.optimizer()) {
         (_, Some(_)) => gradient::REMEDY,
         (Solver::Bayes, None) => gibbs::REMEDY,
-        (_, None) => sweeps::REMEDY,
+        (_, None) => rows::REMEDY,
     };
     // A sampler's model is the average of all sweeps, whichever had the best error.
     let averages = settings.solver == Solver::Bayes;
@@ -272,8 +272,8 @@ pub fn train<'a>(
             if !state.factors.is_finite() {
                 return Err(non_finite(&state.factors, epoch));
             }
-            let sampling = work.sampling()?;
-            let checkpoint = Checkpoint { state, history: history.clone(), best: kept, sampling };
+            let sampler = work.sampler_state()?;
+            let checkpoint = Checkpoint { state, history: history.clone(), best: kept, sampler };
             if listen(Event::Checkpoint(&checkpoint))?.is_break() {
                 stop = Stop::Interrupted;
             }

@@ -9,100 +9,101 @@ mod check;
 mod defaults;
 
 /// Settings of a training run as a user gives them: what is `None` is chosen from the data.
-#[derive(Clone, Debug, Default, clap::Args, Serialize, Deserialize)]
-#[command(next_help_heading = "Model and solver")]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "cli", derive(clap::Args))]
+#[cfg_attr(feature = "cli", command(next_help_heading = "Model and solver"))]
 #[serde(default)]
 pub struct Options {
     /// Number of factors (latent dimensionality), 1 to 1024
-    #[arg(long, value_name = "K")]
+    #[cfg_attr(feature = "cli", arg(long, value_name = "K"))]
     pub factors: Option<usize>,
     /// Leave out user and item biases
-    #[arg(long)]
+    #[cfg_attr(feature = "cli", arg(long))]
     pub no_bias: bool,
     /// Leave out the global mean
-    #[arg(long)]
+    #[cfg_attr(feature = "cli", arg(long))]
     pub no_mean: bool,
     /// squared for ratings, plays, minutes; logistic for 0 and 1
-    #[arg(long, value_enum)]
+    #[cfg_attr(feature = "cli", arg(long, value_enum))]
     pub loss: Option<Loss>,
     /// How factors are learned
-    #[arg(long, value_enum)]
+    #[cfg_attr(feature = "cli", arg(long, value_enum))]
     pub solver: Option<Solver>,
     /// Passes over the ratings
-    #[arg(long, value_name = "N")]
+    #[cfg_attr(feature = "cli", arg(long, value_name = "N"))]
     pub epochs: Option<usize>,
     /// Ratings per update; large is faster on a GPU, small learns more per epoch
-    #[arg(long, value_name = "N")]
+    #[cfg_attr(feature = "cli", arg(long, value_name = "N"))]
     pub batch_size: Option<usize>,
     /// Step size of the first epoch
-    #[arg(long, value_name = "X")]
+    #[cfg_attr(feature = "cli", arg(long, value_name = "X"))]
     pub learning_rate: Option<f64>,
     /// Step size of the biases; default: that of the factors where it is given
-    #[arg(long, value_name = "X")]
+    #[cfg_attr(feature = "cli", arg(long, value_name = "X"))]
     pub learning_rate_bias: Option<f64>,
     /// Factor by which the step size falls from one epoch to the next; 1 keeps it
-    #[arg(long, value_name = "X")]
+    #[cfg_attr(feature = "cli", arg(long, value_name = "X"))]
     pub learning_rate_decay: Option<f64>,
     /// Momentum of sgd, kept per touched row
-    #[arg(long, value_name = "X")]
+    #[cfg_attr(feature = "cli", arg(long, value_name = "X"))]
     pub momentum: Option<f64>,
     /// Regularization of the factors, per rating
-    #[arg(long, value_name = "X")]
+    #[cfg_attr(feature = "cli", arg(long, value_name = "X"))]
     pub reg: Option<f64>,
     /// Regularization of the biases, per rating
-    #[arg(long, value_name = "X")]
+    #[cfg_attr(feature = "cli", arg(long, value_name = "X"))]
     pub reg_bias: Option<f64>,
     /// Regularization grows with (ratings of the row)^X: 1 is weighted lambda, 0 plain ridge
-    #[arg(long, value_name = "X")]
+    #[cfg_attr(feature = "cli", arg(long, value_name = "X"))]
     pub reg_exponent: Option<f64>,
     /// ials: weight of every pair, listed or not, against 1 of a listed one
-    #[arg(long, value_name = "X")]
+    #[cfg_attr(feature = "cli", arg(long, value_name = "X"))]
     pub unobserved_weight: Option<f64>,
     /// ials: a listed pair weighs X times its rating (plays, minutes) instead of 1
-    #[arg(long, value_name = "X")]
+    #[cfg_attr(feature = "cli", arg(long, value_name = "X"))]
     pub alpha: Option<f64>,
     /// als, ials, bayes: coordinates solved (bayes: drawn) together; the number of factors is exact, less
     /// is faster where factors are many (iALS++, Rendle et al. 2021). Default: exact, in long sweeps 64
     /// at most
-    #[arg(long, value_name = "D")]
+    #[cfg_attr(feature = "cli", arg(long, value_name = "D"))]
     pub block: Option<usize>,
     /// als, ials: factors of 0 or above, for parts-based factors; without biases and mean
-    #[arg(long)]
+    #[cfg_attr(feature = "cli", arg(long))]
     pub nonnegative: bool,
     /// bayes: sweeps after burn-in, over which predictions are averaged (300)
-    #[arg(long, value_name = "N")]
+    #[cfg_attr(feature = "cli", arg(long, value_name = "N"))]
     pub samples: Option<usize>,
     /// bayes: sweeps before that, until the sampler has settled (50)
-    #[arg(long, value_name = "N")]
+    #[cfg_attr(feature = "cli", arg(long, value_name = "N"))]
     pub burn_in: Option<usize>,
     /// bayes: samples kept in the model, thinned evenly (40)
-    #[arg(long, value_name = "N")]
+    #[cfg_attr(feature = "cli", arg(long, value_name = "N"))]
     pub keep: Option<usize>,
     /// bayes: independent chains run side by side, whose agreement tells whether they have settled (1)
-    #[arg(long, value_name = "N")]
+    #[cfg_attr(feature = "cli", arg(long, value_name = "N"))]
     pub chains: Option<usize>,
     /// bayes: how ratings come about: with Gaussian noise, or as levels of a latent value (two
     /// with probit, any number with ordinal)
-    #[arg(long, value_enum)]
+    #[cfg_attr(feature = "cli", arg(long, value_enum))]
     pub likelihood: Option<Likelihood>,
     /// bayes: bound predictions to the range of the training ratings
-    #[arg(long)]
+    #[cfg_attr(feature = "cli", arg(long))]
     pub clip: bool,
     /// bayes: how samples are stored (f16, unless ratings are too large or too small for it)
-    #[arg(long, value_enum)]
+    #[cfg_attr(feature = "cli", arg(long, value_enum))]
     pub sample_precision: Option<SamplePrecision>,
     /// Standard deviation of the factors at the start
-    #[arg(long, value_name = "X")]
+    #[cfg_attr(feature = "cli", arg(long, value_name = "X"))]
     pub init_scale: Option<f64>,
     /// Stop after N epochs without a better held-out error; the best epoch is kept (bayes: the average
     /// of all sweeps)
-    #[arg(long, value_name = "N")]
+    #[cfg_attr(feature = "cli", arg(long, value_name = "N"))]
     pub patience: Option<usize>,
     /// Seed of everything random: the held-out part, the start, the batches
-    #[arg(long, value_name = "N", default_value_t = 0)]
+    #[cfg_attr(feature = "cli", arg(long, value_name = "N", default_value_t = 0))]
     pub seed: u64,
     /// Batches in file order, the same every epoch
-    #[arg(long)]
+    #[cfg_attr(feature = "cli", arg(long))]
     pub no_shuffle: bool,
 }
 

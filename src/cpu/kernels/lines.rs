@@ -3,7 +3,7 @@
 use super::table::Table;
 use crate::core::{Factors, Side};
 use bytemuck::{Pod, Zeroable};
-use pulp::Simd;
+use pulp::{Arch, Simd, WithSimd};
 
 /// Numbers of a line.
 pub const LANES: usize = 16;
@@ -28,6 +28,37 @@ impl Line {
             width /= 2;
         }
         self.0[0]
+    }
+}
+
+/// Work on lines, written once for vectors of any width.
+pub trait LineTask {
+    /// What it leaves.
+    type Output;
+
+    /// Does it, with `V` vectors to a line. Wants `#[inline(always)]`, or it is compiled without the
+    /// vector instructions: see [`Arch::dispatch`].
+    fn run<S: Simd, const V: usize>(self, simd: S) -> Self::Output;
+}
+
+/// Does a task by the widest vectors that `arch` has.
+pub fn dispatch<T: LineTask>(arch: Arch, task: T) -> T::Output {
+    arch.dispatch(AnyWidth(task))
+}
+
+struct AnyWidth<T>(T);
+
+impl<T: LineTask> WithSimd for AnyWidth<T> {
+    type Output = T::Output;
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) -> T::Output {
+        match S::F32_LANES {
+            16 => self.0.run::<S, 1>(simd),
+            8 => self.0.run::<S, 2>(simd),
+            4 => self.0.run::<S, 4>(simd),
+            _ => self.0.run::<S, LANES>(simd),
+        }
     }
 }
 

@@ -13,6 +13,7 @@ pub mod lines;
 pub mod multiply_add;
 pub mod nonnegative;
 pub mod residual;
+pub mod sample_scores;
 pub mod score;
 pub mod step;
 pub mod table;

@@ -2,6 +2,6 @@
 
 pub mod normal;
 pub mod objective;
+pub mod order;
 pub mod passes;
-pub mod plan;
 pub mod row;

@@ -4,8 +4,8 @@
 use crate::backend::RowTerms;
 use crate::core::SideRatings;
 use crate::cpu::kernels::gram::{Ahead, Panel, dot, gram};
-use crate::cpu::kernels::lines::{LANES, Line, Matrix, numbers, strip};
-use pulp::{Arch, Simd, WithSimd};
+use crate::cpu::kernels::lines::{LANES, Line, LineTask, Matrix, dispatch, numbers, strip};
+use pulp::{Arch, Simd};
 use rayon::prelude::*;
 use std::ops::Range;
 
@@ -24,7 +24,7 @@ pub fn side_gram(arch: Arch, side: &Matrix, factors: usize) -> Vec<f64> {
     let part = rows.div_ceil(PARTS).next_multiple_of(ROWS).max(ROWS);
     let parts: Vec<Vec<f64>> = (0..rows.div_ceil(part))
         .into_par_iter()
-        .map(|j| arch.dispatch(GramTask { side, rows: j * part..rows.min((j + 1) * part) }))
+        .map(|j| dispatch(arch, GramTask { side, rows: j * part..rows.min((j + 1) * part) }))
         .collect();
     let mut total = vec![0.0; strip(side.strips) * LANES];
     for part in parts {
@@ -48,23 +48,11 @@ struct GramTask<'a> {
     rows: Range<usize>,
 }
 
-impl WithSimd for GramTask<'_> {
+impl LineTask for GramTask<'_> {
     type Output = Vec<f64>;
 
     #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) -> Vec<f64> {
-        match S::F32_LANES {
-            16 => self.sum::<S, 1>(simd),
-            8 => self.sum::<S, 2>(simd),
-            4 => self.sum::<S, 4>(simd),
-            _ => self.sum::<S, 16>(simd),
-        }
-    }
-}
-
-impl GramTask<'_> {
-    #[inline(always)]
-    fn sum<S: Simd, const V: usize>(self, simd: S) -> Vec<f64> {
+    fn run<S: Simd, const V: usize>(self, simd: S) -> Vec<f64> {
         let strips = self.side.strips;
         let mut total = vec![0.0; strip(strips) * LANES];
         let mut sums = vec![Line::ZERO; strip(strips)];
@@ -100,7 +88,7 @@ pub fn squared_errors(
 ) -> Vec<f64> {
     let sums: Vec<Vec<f64>> = ranges(ratings, BLOCK)
         .into_par_iter()
-        .map(|rows| arch.dispatch(ErrorTask { ratings, own, partner, mean, rows }))
+        .map(|rows| dispatch(arch, ErrorTask { ratings, own, partner, mean, rows }))
         .collect();
     sums.concat()
 }
@@ -127,23 +115,11 @@ struct ErrorTask<'a> {
     rows: Range<usize>,
 }
 
-impl WithSimd for ErrorTask<'_> {
+impl LineTask for ErrorTask<'_> {
     type Output = Vec<f64>;
 
     #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) -> Vec<f64> {
-        match S::F32_LANES {
-            16 => self.sum::<S, 1>(simd),
-            8 => self.sum::<S, 2>(simd),
-            4 => self.sum::<S, 4>(simd),
-            _ => self.sum::<S, 16>(simd),
-        }
-    }
-}
-
-impl ErrorTask<'_> {
-    #[inline(always)]
-    fn sum<S: Simd, const V: usize>(self, simd: S) -> Vec<f64> {
+    fn run<S: Simd, const V: usize>(self, simd: S) -> Vec<f64> {
         let mut sums = Vec::with_capacity(self.rows.len());
         for row in self.rows {
             let mut sum = 0.0;

@@ -2,31 +2,31 @@
 
 use super::normal::{Block, Normal};
 use super::objective::{regularization, side_gram, squared_errors};
-use super::plan::{HotRow, Plan, is_hot};
+use super::order::{HotRow, RowOrder, is_hot};
 use super::row::{Inputs, Scratch};
 use crate::Result;
 use crate::backend::{ObjectiveSums, RowPasses, RowProblem, nothing_kept};
 use crate::core::{Factors, Loss, Side, SideFactors};
 use crate::cpu::Cpu;
 use crate::cpu::kernels::error;
-use crate::cpu::kernels::lines::{Line, Matrix};
-use pulp::{Simd, WithSimd};
+use crate::cpu::kernels::lines::{Line, LineTask, Matrix, dispatch};
+use pulp::Simd;
 use rayon::prelude::*;
 use std::ops::{ControlFlow, Range};
 use std::sync::{Mutex, PoisonError};
 
 /// A problem of the row solvers in the CPU backend.
-pub struct Sweep {
+pub struct CpuRows {
     cpu: Cpu,
     problem: RowProblem,
     users: Matrix,
     items: Matrix,
-    user_plan: Plan,
-    item_plan: Plan,
+    user_order: RowOrder,
+    item_order: RowOrder,
     kept: Option<Factors>,
 }
 
-impl Sweep {
+impl CpuRows {
     /// Lays a problem out.
     pub fn new(cpu: Cpu, problem: RowProblem) -> Self {
         let factors = problem.start.factors;
@@ -35,8 +35,8 @@ impl Sweep {
             cpu,
             users: Matrix::new(&problem.start, Side::User),
             items: Matrix::new(&problem.start, Side::Item),
-            user_plan: Plan::new(&problem.ratings.users, factors, terms),
-            item_plan: Plan::new(&problem.ratings.items, factors, terms),
+            user_order: RowOrder::new(&problem.ratings.users, factors, terms),
+            item_order: RowOrder::new(&problem.ratings.items, factors, terms),
             problem,
             kept: None,
         }
@@ -64,7 +64,7 @@ pub fn cut(factors: usize, size: usize) -> impl Iterator<Item = Range<usize>> {
     (0..factors).step_by(size).map(move |from| from..factors.min(from + size))
 }
 
-impl RowPasses for Sweep {
+impl RowPasses for CpuRows {
     fn solve(
         &mut self,
         side: Side,
@@ -75,9 +75,9 @@ impl RowPasses for Sweep {
             Side::Item => &self.users,
         };
         let (all, blocks) = self.blocks(partner);
-        let (own, partner, plan) = match side {
-            Side::User => (&mut self.users, &self.items, &self.user_plan),
-            Side::Item => (&mut self.items, &self.users, &self.item_plan),
+        let (own, partner, order) = match side {
+            Side::User => (&mut self.users, &self.items, &self.user_order),
+            Side::Item => (&mut self.items, &self.users, &self.item_order),
         };
         let inputs = Inputs {
             ratings: self.problem.ratings.side(side),
@@ -90,7 +90,7 @@ impl RowPasses for Sweep {
             draw: None,
             latents: None,
         };
-        Ok(solve_side(self.cpu, &inputs, plan, own, watch))
+        Ok(solve_side(self.cpu, &inputs, order, own, watch))
     }
 
     fn objective(&mut self) -> Result<ObjectiveSums> {
@@ -143,24 +143,24 @@ impl RowPasses for Sweep {
     }
 }
 
-/// Solves (or draws) all rows of a side in the order of its plan. Returns the ratings done.
+/// Solves (or draws) all rows of a side in the order of its order. Returns the ratings done.
 pub fn solve_side(
     cpu: Cpu,
     inputs: &Inputs,
-    plan: &Plan,
+    order: &RowOrder,
     own: &mut Matrix,
     watch: &mut dyn FnMut(usize) -> ControlFlow<()>,
 ) -> usize {
-    let solver = Solver { cpu, inputs, scratch: Scratches::new() };
+    let solver = SideSolver { cpu, inputs, scratch: Scratches::new() };
     let mut done = 0;
-    for batch in &plan.hot {
+    for batch in &order.hot {
         done += solver.hot(batch, own);
         if watch(done).is_break() {
             return done;
         }
     }
     let in_parts = inputs.blocks.len() == 1;
-    for wave in &plan.waves {
+    for wave in &order.waves {
         done += solver.wave(wave, own, in_parts);
         if watch(done).is_break() {
             break;
@@ -185,13 +185,13 @@ impl Scratches {
 }
 
 /// What solves the rows of a side.
-struct Solver<'a> {
+struct SideSolver<'a> {
     cpu: Cpu,
     inputs: &'a Inputs<'a>,
     scratch: Scratches,
 }
 
-impl Solver<'_> {
+impl SideSolver<'_> {
     /// Solves ranges of rows that follow each other. Returns their ratings.
     fn wave(&self, wave: &[Range<usize>], own: &mut Matrix, in_parts: bool) -> usize {
         let Some(first) = wave.first() else { return 0 };
@@ -207,14 +207,17 @@ impl Solver<'_> {
         }
         let ratings = tasks.into_par_iter().with_max_len(1).map(|(rows, lines, bias)| {
             let mut scratch = self.scratch.own();
-            self.cpu.arch.dispatch(RowsTask {
-                inputs: self.inputs,
-                rows,
-                in_parts,
-                lines,
-                bias,
-                scratch: &mut scratch,
-            })
+            dispatch(
+                self.cpu.arch,
+                RowsTask {
+                    inputs: self.inputs,
+                    rows,
+                    in_parts,
+                    lines,
+                    bias,
+                    scratch: &mut scratch,
+                },
+            )
         });
         ratings.sum()
     }
@@ -230,12 +233,15 @@ impl Solver<'_> {
             .with_max_len(1)
             .map(|(row, positions)| {
                 let mut scratch = self.scratch.own();
-                self.cpu.arch.dispatch(PartTask {
-                    inputs: self.inputs,
-                    part: (row, positions.clone()),
-                    own: (own.row(row as u32), own.bias[row]),
-                    scratch: &mut scratch,
-                })
+                dispatch(
+                    self.cpu.arch,
+                    PartTask {
+                        inputs: self.inputs,
+                        part: (row, positions.clone()),
+                        own: (own.row(row as u32), own.bias[row]),
+                        scratch: &mut scratch,
+                    },
+                )
             })
             .collect();
         let mut rest = &parts[..];
@@ -248,14 +254,10 @@ impl Solver<'_> {
         }
         tasks.par_iter_mut().with_max_len(1).for_each(|(row, parts, x, bias)| {
             let mut scratch = self.scratch.own();
-            self.cpu.arch.dispatch(JoinTask {
-                inputs: self.inputs,
-                row: *row,
-                parts,
-                x,
-                bias,
-                scratch: &mut scratch,
-            });
+            dispatch(
+                self.cpu.arch,
+                JoinTask { inputs: self.inputs, row: *row, parts, x, bias, scratch: &mut scratch },
+            );
         });
         let mut ratings = 0;
         for (row, _, x, bias) in tasks {
@@ -277,23 +279,11 @@ struct RowsTask<'a> {
     scratch: &'a mut Scratch,
 }
 
-impl WithSimd for RowsTask<'_> {
+impl LineTask for RowsTask<'_> {
     type Output = usize;
 
     #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) -> usize {
-        match S::F32_LANES {
-            16 => self.solve::<S, 1>(simd),
-            8 => self.solve::<S, 2>(simd),
-            4 => self.solve::<S, 4>(simd),
-            _ => self.solve::<S, 16>(simd),
-        }
-    }
-}
-
-impl RowsTask<'_> {
-    #[inline(always)]
-    fn solve<S: Simd, const V: usize>(self, simd: S) -> usize {
+    fn run<S: Simd, const V: usize>(self, simd: S) -> usize {
         let strips = self.inputs.partner.strips;
         let mut ratings = 0;
         for (j, row) in self.rows.enumerate() {
@@ -316,18 +306,13 @@ struct PartTask<'a> {
     scratch: &'a mut Scratch,
 }
 
-impl WithSimd for PartTask<'_> {
+impl LineTask for PartTask<'_> {
     type Output = Normal;
 
     #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) -> Normal {
+    fn run<S: Simd, const V: usize>(self, simd: S) -> Normal {
         let PartTask { inputs, part, own, scratch } = self;
-        match S::F32_LANES {
-            16 => inputs.part::<S, 1>(simd, part, own, scratch),
-            8 => inputs.part::<S, 2>(simd, part, own, scratch),
-            4 => inputs.part::<S, 4>(simd, part, own, scratch),
-            _ => inputs.part::<S, 16>(simd, part, own, scratch),
-        }
+        inputs.part::<S, V>(simd, part, own, scratch)
     }
 }
 
@@ -340,18 +325,13 @@ struct JoinTask<'a> {
     scratch: &'a mut Scratch,
 }
 
-impl WithSimd for JoinTask<'_> {
+impl LineTask for JoinTask<'_> {
     type Output = ();
 
     #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) {
+    fn run<S: Simd, const V: usize>(self, simd: S) {
         let JoinTask { inputs, row, parts, x, bias, scratch } = self;
-        match S::F32_LANES {
-            16 => inputs.joined::<S, 1>(simd, row, parts, scratch, x, bias),
-            8 => inputs.joined::<S, 2>(simd, row, parts, scratch, x, bias),
-            4 => inputs.joined::<S, 4>(simd, row, parts, scratch, x, bias),
-            _ => inputs.joined::<S, 16>(simd, row, parts, scratch, x, bias),
-        }
+        inputs.joined::<S, V>(simd, row, parts, scratch, x, bias)
     }
 }
 

@@ -37,41 +37,42 @@ const INTERACTION: f64 = 0.6;
 const BLOCK: u64 = 65_536;
 
 /// What a planted set is like.
-#[derive(Clone, Debug, PartialEq, clap::Args, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "cli", derive(clap::Args))]
 #[serde(default)]
 pub struct SynthOptions {
     /// How many users there are; each has a rating
-    #[arg(long, value_name = "M")]
+    #[cfg_attr(feature = "cli", arg(long, value_name = "M"))]
     pub users: u32,
     /// How many items there are; unpopular ones of a sparse set may have no rating
-    #[arg(long, value_name = "N")]
+    #[cfg_attr(feature = "cli", arg(long, value_name = "N"))]
     pub items: u32,
     /// How many ratings there are
-    #[arg(long, value_name = "R")]
+    #[cfg_attr(feature = "cli", arg(long, value_name = "R"))]
     pub ratings: u64,
     /// Factors of the planted model
-    #[arg(long, value_name = "K", default_value_t = 8)]
+    #[cfg_attr(feature = "cli", arg(long, value_name = "K", default_value_t = 8))]
     pub factors: usize,
     /// Standard deviation of the noise, before the scale
-    #[arg(long, value_name = "S", default_value_t = 0.8)]
+    #[cfg_attr(feature = "cli", arg(long, value_name = "S", default_value_t = 0.8))]
     pub noise: f64,
     /// What values look like
-    #[arg(long, value_enum, default_value_t = Scale::Real)]
+    #[cfg_attr(feature = "cli", arg(long, value_enum, default_value_t = Scale::Real))]
     pub scale: Scale,
     /// How unevenly users rate: a user's share falls with rank to this power
-    #[arg(long, value_name = "EXPONENT", default_value_t = 0.5)]
+    #[cfg_attr(feature = "cli", arg(long, value_name = "EXPONENT", default_value_t = 0.5))]
     pub zipf_users: f64,
     /// How unevenly items are rated
-    #[arg(long, value_name = "EXPONENT", default_value_t = 0.8)]
+    #[cfg_attr(feature = "cli", arg(long, value_name = "EXPONENT", default_value_t = 0.8))]
     pub zipf_items: f64,
     /// Seed of all randomness
-    #[arg(long, default_value_t = 0)]
+    #[cfg_attr(feature = "cli", arg(long, default_value_t = 0))]
     pub seed: u64,
     /// Start with a line of column names
-    #[arg(long)]
+    #[cfg_attr(feature = "cli", arg(long))]
     pub header: bool,
     /// Invented names of listeners and artists as ids, instead of numbers from 1
-    #[arg(long)]
+    #[cfg_attr(feature = "cli", arg(long))]
     pub names: bool,
 }
 
@@ -179,7 +180,7 @@ pub fn synth(
 ) -> Result<SynthFacts> {
     options.check()?;
     let mut sink = Output::create(output, force)?;
-    let plan = Plan::new(options);
+    let plan = Planted::new(options);
     if options.header {
         let (user, item) = if options.names { ("listener", "artist") } else { ("user", "item") };
         let line = format!("{user},{item},{}\n", options.scale.column());
@@ -208,7 +209,7 @@ pub fn synth(
 pub fn planted(options: &SynthOptions) -> Result<(Ratings, SynthFacts)> {
     options.check()?;
     let mut ratings = Ratings::default();
-    let facts = Plan::new(options).each(
+    let facts = Planted::new(options).each(
         |_, rows| rows,
         |rows: &Vec<Row>, _| {
             ratings.users.extend(rows.iter().map(|row| row.user));
@@ -238,7 +239,7 @@ struct Sums {
 }
 
 /// Everything that is drawn before the first rating.
-struct Plan<'o> {
+struct Planted<'o> {
     options: &'o SynthOptions,
     /// Ratings of each user.
     counts: Vec<u32>,
@@ -251,7 +252,7 @@ struct Plan<'o> {
     expectation: Expectation,
 }
 
-impl<'o> Plan<'o> {
+impl<'o> Planted<'o> {
     fn new(options: &'o SynthOptions) -> Self {
         let mut rng = ChaCha8Rng::seed_from_u64(options.seed);
         let (users, items) = (options.users as usize, options.items as usize);
@@ -271,7 +272,7 @@ impl<'o> Plan<'o> {
             }
         }
         let spread = (2.0 * BIAS * BIAS + INTERACTION * INTERACTION).sqrt();
-        Plan {
+        Planted {
             options,
             counts,
             blocks,

@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 /// What planted values look like.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
 #[serde(rename_all = "kebab-case")]
 pub enum Scale {
     /// The score itself, with two decimals; about 0 to 7.

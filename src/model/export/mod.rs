@@ -14,7 +14,8 @@ use crate::progress::Progress;
 use std::path::Path;
 
 /// What the embeddings are written for. Every format holds factors, biases, the mean and the ids.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
 pub enum Format {
     /// NumPy arrays: numpy.load; wgmf train --init reads them too
     Npy,

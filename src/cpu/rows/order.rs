@@ -21,7 +21,7 @@ const NUMBERS: usize = 1 << 25;
 
 /// A side's rows in the order in which they are solved.
 #[derive(Default)]
-pub struct Plan {
+pub struct RowOrder {
     /// Hot rows, some at a time.
     pub hot: Vec<Vec<HotRow>>,
     /// Waves of ranges of rows, ascending; hot rows are left out where their range is solved.
@@ -36,7 +36,7 @@ pub struct HotRow {
     pub segments: Vec<Range<usize>>,
 }
 
-impl Plan {
+impl RowOrder {
     /// Cuts a side.
     pub fn new(ratings: &SideRatings, factors: usize, terms: &RowTerms) -> Self {
         let block = terms.block.min(factors);
@@ -51,7 +51,7 @@ impl Plan {
         let total: usize = (0..ratings.rows()).map(cost).sum();
         let wave_cost = total.div_ceil(total.div_ceil(WAVE).max(1));
         let task_cost = (wave_cost / TASKS).max(TASK);
-        let mut plan = Self::default();
+        let mut order = Self::default();
         let (mut wave, mut first) = (Vec::new(), 0);
         let (mut in_task, mut in_wave) = (0, 0);
         for row in 0..ratings.rows() {
@@ -63,14 +63,14 @@ impl Plan {
                 in_wave += std::mem::take(&mut in_task);
             }
             if in_wave >= wave_cost || last {
-                plan.waves.push(std::mem::take(&mut wave));
+                order.waves.push(std::mem::take(&mut wave));
                 in_wave = 0;
             }
         }
         if in_parts {
-            plan.hot_rows(ratings, factors);
+            order.hot_rows(ratings, factors);
         }
-        plan
+        order
     }
 
     fn hot_rows(&mut self, ratings: &SideRatings, factors: usize) {

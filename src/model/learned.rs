@@ -1,0 +1,46 @@
+//! A trained model in memory.
+
+use super::RunRecord;
+use crate::core::{Factors, Ids, Objective, Side};
+
+/// A trained model: all of a model directory but the training pairs ([`Seen`]) and, of a Bayesian
+/// model, the [`Samples`], whose means its factors are.
+#[derive(Clone, Debug)]
+pub struct Model {
+    /// The embeddings, biases and mean.
+    pub factors: Factors,
+    /// The ids of the users: (users).
+    pub users: Ids,
+    /// The ids of the items: (items).
+    pub items: Ids,
+    /// Training ratings of each user: (users).
+    pub user_ratings: Vec<u32>,
+    /// Training ratings of each item: (items).
+    pub item_ratings: Vec<u32>,
+    /// What it was trained to do.
+    pub objective: Objective,
+    /// How the model came to be.
+    pub run: RunRecord,
+}
+
+impl Model {
+    /// The ids of a side's rows.
+    pub fn ids(&self, side: Side) -> &Ids {
+        match side {
+            Side::User => &self.users,
+            Side::Item => &self.items,
+        }
+    }
+
+    pub(crate) fn ids_mut(&mut self, side: Side) -> &mut Ids {
+        match side {
+            Side::User => &mut self.users,
+            Side::Item => &mut self.items,
+        }
+    }
+
+    /// Whether the model has samples of the posterior beside its means.
+    pub fn is_bayesian(&self) -> bool {
+        self.objective.is_bayesian()
+    }
+}
