@@ -1,6 +1,6 @@
 //! Measures a backend: epochs of planted work beside what its memory can do.
 
-use crate::backend::{Backend, GibbsProblem, GradientProblem, RowProblem, RowTerms, Terms};
+use crate::backend::{ALL, Backend, GibbsProblem, GradientProblem, RowProblem, RowTerms, Terms};
 use crate::core::{Batches, Ids, Ratings, RowRatings, Settings, Side, Solver, row_ratings, turns};
 use crate::sampler::{Chain, Sampler};
 use crate::train::{begin, global_mean, random, visits};
@@ -264,12 +264,12 @@ fn solved_sweeps(
     for sweep in 1..=settings.epochs {
         let clock = Instant::now();
         for side in turns(rounds) {
-            passes.solve(side, &mut |_| ControlFlow::Continue(()))?;
+            passes.solve(side, ALL, &mut |_| ControlFlow::Continue(()))?;
         }
         sweep_seconds.push(clock.elapsed().as_secs_f64());
         watch(sweep);
     }
-    let objective = Some(passes.objective()?.total());
+    let objective = Some(passes.objective([ALL, ALL])?.join().total());
     let count = workload.test.len().max(1) as f64;
     let test_rmse = match settings.unobserved_weight {
         0.0 => Some((passes.test_loss()? / count).sqrt()),

@@ -2,7 +2,7 @@
 
 use super::logistic;
 use super::objective::RowObjective;
-use crate::backend::{Backend, RowProblem};
+use crate::backend::{ALL, Backend, RowProblem};
 use crate::core::{Factors, Ids, Loss, Ratings, Side, SideFactors, UNKNOWN};
 use crate::model::{DrawnRows, Model, Samples, Seen};
 use crate::{Error, Result};
@@ -174,7 +174,7 @@ pub(super) fn squared(
     side: Side,
 ) -> Result<(Vec<f32>, Vec<f32>)> {
     let mut passes = backend.row_passes(problem)?;
-    passes.solve(side, &mut |_| ControlFlow::Continue(()))?;
+    passes.solve(side, ALL, &mut |_| ControlFlow::Continue(()))?;
     Ok(rows_of(passes.factors()?, side))
 }
 
