@@ -3,6 +3,7 @@
 
 mod batches;
 mod factors;
+mod held;
 mod ids;
 mod levels;
 mod likelihood;
@@ -18,6 +19,7 @@ mod transform;
 
 pub use batches::{Batches, SideIndex};
 pub use factors::{Factors, SideFactors};
+pub use held::Held;
 pub use ids::Ids;
 pub(crate) use ids::{long_hash, short_hash};
 pub use levels::Levels;

@@ -1,7 +1,7 @@
 //! Which of a user's own items carry a score.
 
 use super::objective::RowObjective;
-use crate::core::{Loss, Side};
+use crate::core::{Held, Loss, Side};
 use crate::math::dense::{cholesky, solve};
 use crate::model::Model;
 use crate::{Error, Result};
@@ -13,7 +13,7 @@ use rayon::prelude::*;
 /// items' rows `ỹ_j = [q_j, 1]` (without biases `q_j`), weights `w_j`, and `t_j = v_j − μ − c_j`.
 /// So a score is `μ + c_i` and a sum over his items: `ỹ_iᵀ A⁻¹ ỹ_j w_j t_j`.
 pub struct Explainer<'a> {
-    model: &'a Model,
+    model: Held<'a, Model>,
     objective: RowObjective,
     /// `α₀ Σ_i q_i q_iᵀ`: (factors, factors); empty for explicit ratings.
     gram: Vec<f64>,
@@ -50,7 +50,8 @@ impl<'a> Explainer<'a> {
     ///
     /// # Errors
     /// A model of another solver.
-    pub fn new(model: &'a Model) -> Result<Self> {
+    pub fn new(model: impl Into<Held<'a, Model>>) -> Result<Self> {
+        let model = model.into();
         let solver = model.run.solver.as_str();
         if !matches!(solver, "als" | "ials") || model.loss != Loss::Squared {
             return Err(Error::data(format!(
@@ -58,7 +59,7 @@ impl<'a> Explainer<'a> {
                  ratings; this one is of {solver}"
             )));
         }
-        let objective = RowObjective::of(model)?;
+        let objective = RowObjective::of(&model)?;
         let (k, f) = (model.factors.factors, &model.factors);
         let mut gram = Vec::new();
         if objective.unobserved_weight > 0.0 {
@@ -88,7 +89,7 @@ impl<'a> Explainer<'a> {
     ///
     /// # Errors
     /// Ratings that do not determine the row (without regularization).
-    pub fn solve(&'a self, user: u32, items: &[u32], values: &[f32]) -> Result<Explained<'a>> {
+    pub fn solve(&self, user: u32, items: &[u32], values: &[f32]) -> Result<Explained<'_>> {
         let (f, objective) = (&self.model.factors, &self.objective);
         let k = f.factors;
         let width = k + usize::from(objective.bias);

@@ -2,9 +2,9 @@
 
 use super::Catalogue;
 use super::order::{Scored, best, rank, without};
-use crate::core::Side;
+use crate::core::{Held, Side};
 use crate::math::random::{Purpose, Stream};
-use crate::model::Sample;
+use crate::model::{Model, Sample};
 use crate::predict::{Predictive, expected_level};
 use crate::{Error, Result};
 use pulp::{Arch, Simd, WithSimd};
@@ -60,7 +60,7 @@ impl Criterion {
 
 /// Scores that a criterion makes of every sample's.
 pub(crate) struct SampleScores<'m> {
-    predictive: &'m Predictive<'m>,
+    predictive: Held<'m, Predictive<'m>>,
     criterion: Criterion,
     /// (levels): their values in the unit of the ratings; empty where ratings are no levels.
     levels: Vec<f64>,
@@ -72,8 +72,13 @@ const LANES: usize = 16;
 const AT_ONCE: usize = 64 << 20;
 
 impl<'m> SampleScores<'m> {
-    pub fn new(predictive: &'m Predictive<'m>, criterion: Criterion) -> Self {
-        Self { predictive, criterion, levels: predictive.level_values() }
+    pub fn new(predictive: Held<'m, Predictive<'m>>, criterion: Criterion) -> Self {
+        Self { levels: predictive.level_values(), predictive, criterion }
+    }
+
+    /// The model.
+    pub fn model(&self) -> &Model {
+        self.predictive.model()
     }
 
     /// A score in the unit of the ratings.
