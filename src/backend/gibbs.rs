@@ -1,9 +1,10 @@
 //! The passes of the Gibbs sampler.
 
+use super::join_blocks;
 use crate::Result;
-use crate::core::{Factors, Ratings, RowPrior, RowRatings, Side};
+use crate::core::{Factors, Ratings, RowPrior, RowRatings, Side, SideFactors};
 use crate::math::random::Stream;
-use std::ops::ControlFlow;
+use std::ops::{ControlFlow, Range};
 
 /// What the sampler's passes work on.
 pub struct GibbsProblem {
@@ -60,9 +61,54 @@ pub struct Moments {
     pub popular: Vec<f64>,
 }
 
-/// The sampler's passes over a problem that lies on a device. Each concerns one chain.
-pub trait GibbsPasses {
-    /// Draws every row of a side given the other side; a row without ratings is drawn from its
+/// [`Moments`] by blocks of rows: see [`crate::backend`].
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct MomentBlocks {
+    /// How many rows the side has.
+    pub rows: usize,
+    /// `k`.
+    pub factors: usize,
+    /// (k, k) of each block: `Σ x xᵀ`.
+    pub grams: Vec<Vec<f64>>,
+    /// (3, k + 1) of each block, which need not be those of `grams`: `Σ z`, `Σ b z` and `Σ ζ z`.
+    pub sums: Vec<Vec<f64>>,
+}
+
+impl MomentBlocks {
+    /// Appends the blocks of the range that follows.
+    pub fn append(&mut self, next: Self) {
+        (self.rows, self.factors) = (next.rows, next.factors);
+        self.grams.extend(next.grams);
+        self.sums.extend(next.sums);
+    }
+
+    /// The sums of all blocks, added in their order.
+    pub fn join(self) -> Moments {
+        let (k, wide) = (self.factors, self.factors + 1);
+        let (mut gram, mut sums) = (join_blocks(self.grams), join_blocks(self.sums));
+        // Of a side without rows.
+        gram.resize(k * k, 0.0);
+        sums.resize(3 * wide, 0.0);
+        let biased = &sums[wide..2 * wide];
+        let mut products = vec![0.0; wide * wide];
+        for row in 0..k {
+            products[row * wide..][..k].copy_from_slice(&gram[row * k..][..k]);
+            products[row * wide + k] = biased[row];
+        }
+        products[k * wide..].copy_from_slice(biased);
+        Moments {
+            rows: self.rows,
+            products,
+            sum: sums[..wide].to_vec(),
+            popular: sums[2 * wide..].to_vec(),
+        }
+    }
+}
+
+/// The sampler's passes over a problem that lies on a device. Each concerns one chain. Ranges of rows:
+/// see [`crate::backend`].
+pub trait GibbsPasses: Send {
+    /// Draws a range of a side's rows given the other side; a row without ratings is drawn from its
     /// prior, and the row of unknown ids becomes its prior mean. `watch` gets the ratings done so
     /// far now and then, and may break off there. Returns the ratings done.
     ///
@@ -72,21 +118,41 @@ pub trait GibbsPasses {
         &mut self,
         chain: usize,
         side: Side,
+        rows: Range<usize>,
         conditional: &Conditional,
         watch: &mut dyn FnMut(usize) -> ControlFlow<()>,
     ) -> Result<usize>;
 
-    /// Sums over a side's rows, but for that of unknown ids.
+    /// A range of a side's rows as they are now.
     ///
     /// # Errors
     /// If the device is lost.
-    fn moments(&mut self, chain: usize, side: Side) -> Result<Moments>;
+    fn rows(&mut self, chain: usize, side: Side, rows: Range<usize>) -> Result<SideFactors>;
 
-    /// (users): `Σ (v − r̂)²` over each user's training ratings. Of no meaning where values are levels.
+    /// Puts `values` in the place of a range of a side's rows.
+    ///
+    /// # Errors
+    /// If `values` have not as many rows, of as many factors; if the device is lost.
+    fn put_rows(
+        &mut self,
+        chain: usize,
+        side: Side,
+        rows: Range<usize>,
+        values: &SideFactors,
+    ) -> Result<()>;
+
+    /// Sums over a side's rows, but for that of unknown ids: what comes of a range of them.
     ///
     /// # Errors
     /// If the device is lost.
-    fn squared_errors(&mut self, chain: usize) -> Result<Vec<f64>>;
+    fn moments(&mut self, chain: usize, side: Side, rows: Range<usize>) -> Result<MomentBlocks>;
+
+    /// (users of the range): `Σ (v − r̂)²` over each one's training ratings. Of no meaning where values
+    /// are levels.
+    ///
+    /// # Errors
+    /// If the device is lost.
+    fn squared_errors(&mut self, chain: usize, users: Range<usize>) -> Result<Vec<f64>>;
 
     /// `r̂` of every training rating, in the users' order.
     ///

@@ -117,7 +117,7 @@ pub struct EpochSums {
 }
 
 /// The gradient solvers' passes over a problem that lies on a device.
-pub trait GradientPasses {
+pub trait GradientPasses: Send {
     /// Visits the batches in the given order: predictions, gradients of both sides from the factors
     /// before the batch, regularized update of the rows that occur. `watch` gets the ratings done so
     /// far after every batch or few, and may break off there.

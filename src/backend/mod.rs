@@ -1,21 +1,41 @@
 //! The one seam between training and the devices. It speaks of passes, not of tensors.
+//!
+//! Row solvers and the sampler speak of ranges of rows and of blocks, so that several devices, or
+//! machines, that hold the same problem can share its work: each solves (or draws) a range of a side's
+//! rows, hands its rows to the others by `rows` and `put_rows`, and sums its blocks; who called joins
+//! them. Rows and sums have the same bits as those of one device of that kind that did all.
+//!
+//! Sums over a side's rows are made by *blocks*: runs of consecutive rows that depend on the problem
+//! alone. What is asked of a range of rows comes of the blocks that begin in it, in order, so that
+//! ranges that follow one another give every block once; [`join_blocks`] adds them. On the CPU a block is
+//! a row (squared errors), some thousand rows (regularization, moments), or a 32nd of the side (Gram
+//! matrices). A GPU reduces sums in an order of its own: there the block is the whole side, and whoever has
+//! row 0 gives it.
 
 use crate::{Error, Result};
+use std::ops::Range;
 
 mod gibbs;
 mod gradient;
 mod rank;
 mod rows;
 
-pub use gibbs::{Conditional, GibbsPasses, GibbsProblem, Moments};
+pub use gibbs::{Conditional, GibbsPasses, GibbsProblem, MomentBlocks, Moments};
 pub use gradient::{
     BETA1, BETA2, EPSILON, EpochSums, GradientPasses, GradientProblem, Probe, State, Terms, Visit,
 };
 pub use rank::{Candidates, Counted, Interval, Ranked, Ranker, WITHIN};
-pub use rows::{ObjectiveSums, RowPasses, RowProblem, RowTerms};
+pub use rows::{ObjectiveBlocks, ObjectiveSums, RowPasses, RowProblem, RowTerms};
+pub(crate) use rows::{check_gram, check_rows};
 
-/// A device that can run the passes of every solver.
-pub trait Backend {
+/// A device that can run the passes of every solver. What it hands out owns what it needs, the
+/// device included, and may outlive it, move to another thread, and (a [`Ranker`]) serve several
+/// threads at once.
+///
+/// The calls block: a `dyn` trait has no async functions without a box around every future, and the
+/// CPU has nothing to wait for. Who must not block opens the device with
+/// [`Gpu::open_async`](crate::gpu::Gpu::open_async) and runs the passes on a thread of their own.
+pub trait Backend: Send + Sync {
     /// What it is.
     fn device(&self) -> Device;
 
@@ -37,25 +57,25 @@ pub trait Backend {
     ///
     /// # Errors
     /// If the problem does not fit the device, or the device is lost.
-    fn gradient_passes(&self, problem: GradientProblem) -> Result<Box<dyn GradientPasses + '_>>;
+    fn gradient_passes(&self, problem: GradientProblem) -> Result<Box<dyn GradientPasses>>;
 
     /// Uploads a problem of the row solvers and readies its passes.
     ///
     /// # Errors
     /// If the problem does not fit the device, or the device is lost.
-    fn row_passes(&self, problem: RowProblem) -> Result<Box<dyn RowPasses + '_>>;
+    fn row_passes(&self, problem: RowProblem) -> Result<Box<dyn RowPasses>>;
 
     /// Uploads a problem of the Gibbs sampler and readies its passes.
     ///
     /// # Errors
     /// If the problem does not fit the device, or the device is lost.
-    fn gibbs_passes(&self, problem: GibbsProblem) -> Result<Box<dyn GibbsPasses + '_>>;
+    fn gibbs_passes(&self, problem: GibbsProblem) -> Result<Box<dyn GibbsPasses>>;
 
-    /// Uploads items to be ranked.
+    /// Uploads items to be ranked, once for the life of the ranker.
     ///
     /// # Errors
     /// If they do not fit the device, or the device is lost.
-    fn ranker(&self, candidates: Candidates) -> Result<Box<dyn Ranker + '_>>;
+    fn ranker(&self, candidates: Candidates) -> Result<Box<dyn Ranker>>;
 }
 
 /// What a run was made on.
@@ -65,6 +85,25 @@ pub struct Device {
     pub backend: &'static str,
     /// The device in words.
     pub name: String,
+}
+
+/// Every row of a side: a range reaches no further than its side does.
+pub const ALL: Range<usize> = 0..usize::MAX;
+
+/// The part of `rows` that a side of `count` has.
+pub(crate) fn within(rows: &Range<usize>, count: usize) -> Range<usize> {
+    let end = rows.end.min(count);
+    rows.start.min(end)..end
+}
+
+/// Adds blocks of sums, each of the same length, in their order; nothing comes of none.
+pub fn join_blocks(blocks: impl IntoIterator<Item = Vec<f64>>) -> Vec<f64> {
+    let mut blocks = blocks.into_iter();
+    let mut total = blocks.next().unwrap_or_default();
+    for block in blocks {
+        total.iter_mut().zip(block).for_each(|(sum, x)| *sum += x);
+    }
+    total
 }
 
 /// The answer to [`GradientPasses::kept`] where nothing was.

@@ -47,15 +47,16 @@ pub struct Counted {
     pub rows: [u32; WITHIN],
 }
 
-/// Ranks all candidates for queries, tile by tile: never a queries × candidates matrix.
-pub trait Ranker {
+/// Ranks all candidates for queries, tile by tile: never a queries × candidates matrix. Several
+/// threads may ask at once.
+pub trait Ranker: Send + Sync {
     /// The `n` best candidates of each query, best first, equal scores by lower row; fewer where
     /// there are not so many. `queries`: (queries, factors); `excluded[j]`: ascending rows that are
     /// left out for query `j`; nothing is where `excluded` is empty. All scores are finite.
     ///
     /// # Errors
     /// If the device is lost.
-    fn top(&mut self, queries: &[f32], excluded: &[&[u32]], n: usize) -> Result<Vec<Vec<Ranked>>>;
+    fn top(&self, queries: &[f32], excluded: &[&[u32]], n: usize) -> Result<Vec<Vec<Ranked>>>;
 
     /// For each interval, how many of its query's candidates score above it and within it, and which
     /// those within are; the query's excluded ones do not count. All scores are finite.
@@ -63,7 +64,7 @@ pub trait Ranker {
     /// # Errors
     /// If the device is lost.
     fn count(
-        &mut self,
+        &self,
         queries: &[f32],
         excluded: &[&[u32]],
         intervals: &[Interval],

@@ -1,8 +1,8 @@
 //! The passes of the row solvers.
 
-use crate::Result;
-use crate::core::{Factors, Loss, Objective, Ratings, RowRatings, Settings, Side};
-use std::ops::ControlFlow;
+use crate::core::{Factors, Loss, Objective, Ratings, RowRatings, Settings, Side, SideFactors};
+use crate::{Error, Result};
+use std::ops::{ControlFlow, Range};
 
 /// What the row solvers' passes work on.
 pub struct RowProblem {
@@ -102,6 +102,29 @@ impl RowTerms {
     }
 }
 
+/// What [`RowPasses::put_rows`] and [`GibbsPasses::put_rows`](super::GibbsPasses::put_rows) refuse.
+pub(crate) fn check_rows(rows: &Range<usize>, values: &SideFactors, factors: usize) -> Result<()> {
+    let count = rows.len();
+    if values.bias.len() == count && values.factors.len() == count * factors {
+        return Ok(());
+    }
+    let (numbers, biases) = (values.factors.len(), values.bias.len());
+    Err(Error::data(format!(
+        "{numbers} factors and {biases} biases are not those of {count} rows of {factors} factors"
+    )))
+}
+
+/// What [`RowPasses::set_gram`] refuses.
+pub(crate) fn check_gram(gram: &[f64], factors: usize) -> Result<()> {
+    match gram.len() == factors * factors {
+        true => Ok(()),
+        false => Err(Error::data(format!(
+            "{} numbers are no Gram matrix of {factors} factors",
+            gram.len()
+        ))),
+    }
+}
+
 /// Ratings of a row over their regularization, above which it is weak.
 const WEAK: f32 = 18.0;
 
@@ -123,11 +146,47 @@ impl ObjectiveSums {
     }
 }
 
-/// The row solvers' passes over a problem that lies on a device.
-pub trait RowPasses {
-    /// Solves every row of a side given the other side. A row without ratings becomes zero.
+/// The objective's parts by blocks of rows: see [`crate::backend`].
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ObjectiveBlocks {
+    /// `Σ w (v − r̂)²` over the training ratings of the users' blocks.
+    pub error: Vec<f64>,
+    /// `α₀ Σ_u Σ_i (p_u·q_i)²`: no sum over rows, but the product of two such, and so of all rows.
+    pub unobserved: f64,
+    /// The regularization of the users' blocks and of the items'. A GPU has one block of both sides,
+    /// which begins with the users.
+    pub regularization: [Vec<f64>; 2],
+}
+
+impl ObjectiveBlocks {
+    /// Appends the blocks of the ranges that follow.
+    pub fn append(&mut self, next: Self) {
+        self.error.extend(next.error);
+        self.unobserved = next.unobserved;
+        for (blocks, next) in self.regularization.iter_mut().zip(next.regularization) {
+            blocks.extend(next);
+        }
+    }
+
+    /// The sums of all blocks, added in their order.
+    pub fn join(&self) -> ObjectiveSums {
+        let [users, items] = &self.regularization;
+        ObjectiveSums {
+            error: self.error.iter().sum(),
+            unobserved: self.unobserved,
+            regularization: users.iter().sum::<f64>() + items.iter().sum::<f64>(),
+        }
+    }
+}
+
+/// The row solvers' passes over a problem that lies on a device. Ranges of rows: see [`crate::backend`].
+pub trait RowPasses: Send {
+    /// Solves a range of a side's rows given the other side. A row without ratings becomes zero.
     /// `watch` gets the ratings done so far now and then, and may break off there: some rows then
     /// are solved and some not. Returns the ratings done.
+    ///
+    /// Where pairs without a rating count it needs the other side's Gram matrix: the one that was
+    /// [given](Self::set_gram), or its own sum over all rows of that side.
     ///
     /// A row whose normal equations are singular becomes non-finite.
     ///
@@ -136,14 +195,42 @@ pub trait RowPasses {
     fn solve(
         &mut self,
         side: Side,
+        rows: Range<usize>,
         watch: &mut dyn FnMut(usize) -> ControlFlow<()>,
     ) -> Result<usize>;
 
-    /// The objective of the parameters as they are now.
+    /// A range of a side's rows as they are now.
     ///
     /// # Errors
     /// If the device is lost.
-    fn objective(&mut self) -> Result<ObjectiveSums>;
+    fn rows(&mut self, side: Side, rows: Range<usize>) -> Result<SideFactors>;
+
+    /// Puts `values` in the place of a range of a side's rows.
+    ///
+    /// # Errors
+    /// If `values` have not as many rows, of as many factors; if the device is lost.
+    fn put_rows(&mut self, side: Side, rows: Range<usize>, values: &SideFactors) -> Result<()>;
+
+    /// `Σ x xᵀ` over each block of a side's rows that begins in the range: (factors, factors) in f64.
+    /// Nothing where pairs without a rating do not count. Forgets what was given.
+    ///
+    /// # Errors
+    /// If the device is lost.
+    fn gram(&mut self, side: Side, rows: Range<usize>) -> Result<Vec<Vec<f64>>>;
+
+    /// Gives a side's Gram matrix, (factors, factors), which is used in the place of a sum over the
+    /// side's rows until one of them changes. Of no use where pairs without a rating do not count.
+    ///
+    /// # Errors
+    /// If it has another size; if the device is lost.
+    fn set_gram(&mut self, side: Side, gram: &[f64]) -> Result<()>;
+
+    /// The objective of the parameters as they are now: what comes of a range of the users' rows and
+    /// one of the items'.
+    ///
+    /// # Errors
+    /// If the device is lost.
+    fn objective(&mut self, rows: [Range<usize>; 2]) -> Result<ObjectiveBlocks>;
 
     /// Sum of the squared error over the held-out ratings.
     ///

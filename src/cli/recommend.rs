@@ -167,7 +167,10 @@ pub fn run(args: Args) -> Result<()> {
     let explain = args.explain.map(|parts| parts.min(model.factors.items()));
     let explainer = explain.map(|_| Explainer::new(&model)).transpose()?;
     let left_out = Some(&seen).filter(|_| !args.include_seen);
-    let mut recommender = Recommender::new(&*backend, &model, &catalogue, left_out)?;
+    let mut recommender = Recommender::new(&*backend, &catalogue)?;
+    if let Some(seen) = left_out {
+        recommender = recommender.leaving_out(seen)?;
+    }
     if let Some(explainer) = &explainer {
         recommender = recommender.explained(explainer, &seen)?;
     }

@@ -107,8 +107,8 @@ pub fn run(args: Args) -> Result<()> {
     let predictive =
         samples.as_ref().map(|samples| Predictive::new(&model, samples)).transpose()?;
     let neighbours = match &predictive {
-        Some(predictive) => Neighbours::by_samples(&*backend, predictive, side, args.metric),
-        None => Neighbours::new(&*backend, &model, side, args.metric),
+        Some(predictive) => Neighbours::by_samples(&*backend, predictive, side, args.metric)?,
+        None => Neighbours::new(&*backend, &model, side, args.metric)?,
     };
     let listed = neighbours.each(rows.iter().copied(), args.n, |row, list| {
         steps.advance(1);

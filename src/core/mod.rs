@@ -3,6 +3,7 @@
 
 mod batches;
 mod factors;
+mod held;
 mod ids;
 mod levels;
 mod likelihood;
@@ -19,6 +20,7 @@ mod transform;
 
 pub use batches::{Batches, SideIndex};
 pub use factors::{Factors, SideFactors};
+pub use held::Held;
 pub use ids::Ids;
 #[cfg(feature = "files")]
 pub(crate) use ids::{long_hash, short_hash};

@@ -2,14 +2,16 @@
 
 use super::Cpu;
 use crate::Result;
-use crate::backend::{Conditional, GibbsPasses, GibbsProblem, Moments, RowTerms};
+use crate::backend::{
+    Conditional, GibbsPasses, GibbsProblem, MomentBlocks, RowTerms, check_rows, within,
+};
 use crate::core::{Factors, Ratings, RowRatings, Side, SideFactors, UNKNOWN};
 use crate::cpu::kernels::draw::Draw;
 use crate::cpu::kernels::gram::dot;
 use crate::cpu::kernels::latent::Latents;
 use crate::cpu::kernels::lines::{LANES, Line, LineTask, Matrix, dispatch, numbers, numbers_mut};
 use crate::cpu::rows::normal::{Block, PriorPart};
-use crate::cpu::rows::objective::{ranges, side_gram, squared_errors};
+use crate::cpu::rows::objective::{gram_blocks, ranges, squared_errors};
 use crate::cpu::rows::order::RowOrder;
 use crate::cpu::rows::passes::{cut, solve_side};
 use crate::cpu::rows::row::Inputs;
@@ -96,6 +98,7 @@ impl GibbsPasses for CpuGibbs {
         &mut self,
         chain: usize,
         side: Side,
+        rows: Range<usize>,
         conditional: &Conditional,
         watch: &mut dyn FnMut(usize) -> ControlFlow<()>,
     ) -> Result<usize> {
@@ -138,17 +141,37 @@ impl GibbsPasses for CpuGibbs {
                 stream: conditional.latents,
             }),
         };
-        Ok(solve_side(self.cpu, &inputs, &self.orders[side.index()], own, watch))
+        Ok(solve_side(self.cpu, &inputs, &self.orders[side.index()], own, &rows, watch))
     }
 
-    fn moments(&mut self, chain: usize, side: Side) -> Result<Moments> {
-        let rows = &self.chains[chain][side.index()];
-        Ok(moments(self.cpu.arch, rows, self.factors, &self.popularity[side.index()]))
+    fn rows(&mut self, chain: usize, side: Side, rows: Range<usize>) -> Result<SideFactors> {
+        let own = &self.chains[chain][side.index()];
+        Ok(own.get(&within(&rows, own.rows()), self.factors))
     }
 
-    fn squared_errors(&mut self, chain: usize) -> Result<Vec<f64>> {
+    fn put_rows(
+        &mut self,
+        chain: usize,
+        side: Side,
+        rows: Range<usize>,
+        values: &SideFactors,
+    ) -> Result<()> {
+        let own = &mut self.chains[chain][side.index()];
+        let rows = within(&rows, own.rows());
+        check_rows(&rows, values, self.factors)?;
+        own.put(&rows, self.factors, values);
+        Ok(())
+    }
+
+    fn moments(&mut self, chain: usize, side: Side, rows: Range<usize>) -> Result<MomentBlocks> {
+        let own = &self.chains[chain][side.index()];
+        Ok(moments(self.cpu.arch, own, self.factors, &self.popularity[side.index()], &rows))
+    }
+
+    fn squared_errors(&mut self, chain: usize, rows: Range<usize>) -> Result<Vec<f64>> {
         let [users, items] = &self.chains[chain];
-        Ok(squared_errors(self.cpu.arch, &self.ratings.users, users, items, self.mean))
+        let ratings = &self.ratings.users;
+        Ok(squared_errors(self.cpu.arch, ratings, users, items, self.mean, &rows))
     }
 
     fn training_predictions(&mut self, chain: usize) -> Result<Vec<f32>> {
@@ -202,18 +225,26 @@ impl GibbsPasses for CpuGibbs {
     }
 }
 
-/// Sums over the rows of a side, in fixed blocks.
-fn moments(arch: Arch, side: &Matrix, factors: usize, popularity: &[f32]) -> Moments {
+/// Sums over the rows of a side, of each block that begins in `among`.
+fn moments(
+    arch: Arch,
+    side: &Matrix,
+    factors: usize,
+    popularity: &[f32],
+    among: &Range<usize>,
+) -> MomentBlocks {
     let (rows, wide) = (side.rows(), factors + 1);
-    let gram = side_gram(arch, side, factors);
+    let grams = gram_blocks(arch, side, factors, among);
+    let blocks: Vec<usize> =
+        (0..rows).step_by(BLOCK).filter(|first| among.contains(first)).collect();
     // For each block: of `x` and of `b` the sums, those times `b`, and those times `ζ`.
-    let sums: Vec<Vec<f64>> = (0..rows.div_ceil(BLOCK))
+    let sums: Vec<Vec<f64>> = blocks
         .into_par_iter()
-        .map(|block| {
+        .map(|first| {
             let mut sums = vec![0.0_f64; 3 * wide];
             let (plain, rest) = sums.split_at_mut(wide);
             let (biased, popular) = rest.split_at_mut(wide);
-            for row in block * BLOCK..rows.min((block + 1) * BLOCK) {
+            for row in first..rows.min(first + BLOCK) {
                 let (bias, popularity) = (f64::from(side.bias[row]), f64::from(popularity[row]));
                 for (column, &x) in numbers(side.row(row as u32))[..factors].iter().enumerate() {
                     let x = f64::from(x);
@@ -228,22 +259,7 @@ fn moments(arch: Arch, side: &Matrix, factors: usize, popularity: &[f32]) -> Mom
             sums
         })
         .collect();
-    let (mut sum, mut popular) = (vec![0.0; wide], vec![0.0; wide]);
-    let mut products = vec![0.0; wide * wide];
-    for row in 0..factors {
-        products[row * wide..][..factors].copy_from_slice(&gram[row * factors..][..factors]);
-    }
-    for block in sums {
-        for column in 0..wide {
-            sum[column] += block[column];
-            products[factors * wide + column] += block[wide + column];
-            popular[column] += block[2 * wide + column];
-        }
-    }
-    for row in 0..factors {
-        products[row * wide + factors] = products[factors * wide + row];
-    }
-    Moments { rows, sum, products, popular }
+    MomentBlocks { rows, factors, grams, sums }
 }
 
 struct Predict<'a> {

@@ -67,19 +67,19 @@ impl Backend for Cpu {
         Ok(kernels::multiply_add::multiply_add(self.arch))
     }
 
-    fn gradient_passes(&self, problem: GradientProblem) -> Result<Box<dyn GradientPasses + '_>> {
+    fn gradient_passes(&self, problem: GradientProblem) -> Result<Box<dyn GradientPasses>> {
         Ok(Box::new(gradient::CpuGradient::new(*self, problem)))
     }
 
-    fn row_passes(&self, problem: RowProblem) -> Result<Box<dyn RowPasses + '_>> {
+    fn row_passes(&self, problem: RowProblem) -> Result<Box<dyn RowPasses>> {
         Ok(Box::new(rows::passes::CpuRows::new(*self, problem)))
     }
 
-    fn gibbs_passes(&self, problem: GibbsProblem) -> Result<Box<dyn GibbsPasses + '_>> {
+    fn gibbs_passes(&self, problem: GibbsProblem) -> Result<Box<dyn GibbsPasses>> {
         Ok(Box::new(gibbs::CpuGibbs::new(*self, problem)))
     }
 
-    fn ranker(&self, candidates: Candidates) -> Result<Box<dyn Ranker + '_>> {
+    fn ranker(&self, candidates: Candidates) -> Result<Box<dyn Ranker>> {
         Ok(Box::new(rank::CpuRanker::new(*self, &candidates)))
     }
 }

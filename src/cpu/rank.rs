@@ -34,7 +34,7 @@ impl CpuRanker {
 }
 
 impl Ranker for CpuRanker {
-    fn top(&mut self, queries: &[f32], excluded: &[&[u32]], n: usize) -> Result<Vec<Vec<Ranked>>> {
+    fn top(&self, queries: &[f32], excluded: &[&[u32]], n: usize) -> Result<Vec<Vec<Ranked>>> {
         let (panels, factors) = (&self.panels, self.panels.factors);
         let lists: Vec<Vec<Vec<Ranked>>> = self
             .tasks(queries.len() / factors)
@@ -55,7 +55,7 @@ impl Ranker for CpuRanker {
     }
 
     fn count(
-        &mut self,
+        &self,
         queries: &[f32],
         excluded: &[&[u32]],
         intervals: &[Interval],

@@ -54,7 +54,7 @@ pub fn held_out_ranking(
         rows: &factors[Side::Item].factors,
         bias: &factors[Side::Item].bias,
     };
-    let mut ranker = ExactRanker::new(backend, candidates)?;
+    let ranker = ExactRanker::new(backend, candidates)?;
     let mut metrics = Vec::with_capacity(users);
     for ranked in relevant.users.chunks(USERS) {
         let queries: Vec<f32> =

@@ -254,8 +254,8 @@ pub fn ranking_metrics(
         RankBy::Popularity => model.item_ratings[item as usize] as f32,
         _ => model.factors[Side::Item].bias[item as usize],
     };
-    let mut lister = match &catalogue {
-        Some(catalogue) => Lister::Each(catalogue.ranker(backend)?),
+    let lister = match catalogue {
+        Some(catalogue) => Lister::Each(CatalogueRanker::new(backend, catalogue.into())?),
         None => {
             let scores: Vec<f32> = field.items.iter().map(alike).collect();
             Lister::Alike(OneOrder::new(&scores))
@@ -274,7 +274,7 @@ pub fn ranking_metrics(
             (first..first + batch.len()).map(|at| field.positions(relevant.items(at))).collect();
         let excluded: Vec<&[u32]> = excluded.iter().map(Vec::as_slice).collect();
         let rows: Vec<&[u32]> = relevant_rows.iter().map(Vec::as_slice).collect();
-        let (lists, ranks) = match &mut lister {
+        let (lists, ranks) = match &lister {
             Lister::Each(ranker) => ranker.top_and_ranks(batch, &excluded, longest, &rows)?,
             Lister::Alike(order) => {
                 let lists = excluded.par_iter().map(|excluded| order.top(excluded, longest));

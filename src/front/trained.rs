@@ -17,7 +17,7 @@ use crate::train::{Finished, Stop};
 use crate::{Error, Result};
 #[cfg(feature = "files")]
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 /// An id in a list.
 #[derive(Clone, Debug, PartialEq)]
@@ -29,7 +29,7 @@ pub struct Listed {
 }
 
 /// A trained model with all that belongs to it: its samples, the training pairs, a device. Cheap to
-/// clone, and may be shared among threads.
+/// clone, and may be shared among threads: what ranks is uploaded once, when it is first asked for.
 #[derive(Clone)]
 pub struct Trained {
     /// The factors, the ids, what they were trained to do.
@@ -42,13 +42,53 @@ pub struct Trained {
     pub device: Arc<dyn Backend>,
     /// Why training ended.
     pub stop: Stop,
+    ready: Arc<Ready>,
+}
+
+/// What is made when it is first asked for, and lies on the device from then on.
+#[derive(Default)]
+struct Ready {
+    predictive: Once<Predictive<'static>>,
+    recommender: Once<Recommender<'static>>,
+    neighbours: [Once<Neighbours<'static>>; 2],
+}
+
+/// A value that is made once, by whoever asks first; the others wait.
+struct Once<T>(Mutex<Option<Arc<T>>>);
+
+impl<T> Default for Once<T> {
+    fn default() -> Self {
+        Self(Mutex::new(None))
+    }
+}
+
+impl<T> Once<T> {
+    fn get(&self, make: impl FnOnce() -> Result<T>) -> Result<Arc<T>> {
+        let mut slot = self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        if let Some(value) = &*slot {
+            return Ok(value.clone());
+        }
+        let value = Arc::new(make()?);
+        *slot = Some(value.clone());
+        Ok(value)
+    }
 }
 
 impl Trained {
     pub(super) fn new(finished: Finished, device: Arc<dyn Backend>) -> Self {
         let Finished { model, samples, seen, stop, .. } = finished;
-        let samples = samples.map(Arc::new);
-        Self { model: Arc::new(model), samples, seen: Arc::new(seen), device, stop }
+        Self::of(model, samples, seen, device, stop)
+    }
+
+    fn of(
+        model: Model,
+        samples: Option<Samples>,
+        seen: Seen,
+        device: Arc<dyn Backend>,
+        stop: Stop,
+    ) -> Self {
+        let (model, samples, seen) = (Arc::new(model), samples.map(Arc::new), Arc::new(seen));
+        Self { model, samples, seen, device, stop, ready: Arc::default() }
     }
 
     /// Opens a model directory, checked whole.
@@ -61,11 +101,10 @@ impl Trained {
         let model = Model::open(dir)?;
         let seen = model.open_seen(dir)?;
         let samples = match model.is_bayesian() {
-            true => Some(Arc::new(model.open_samples(dir)?)),
+            true => Some(model.open_samples(dir)?),
             false => None,
         };
-        let (model, seen) = (Arc::new(model), Arc::new(seen));
-        Ok(Self { model, samples, seen, device: device.clone(), stop: Stop::Finished })
+        Ok(Self::of(model, samples, seen, device.clone(), Stop::Finished))
     }
 
     /// Writes a model directory, whole or not at all. A model that is there is replaced only with
@@ -87,9 +126,8 @@ impl Trained {
     pub fn predict(&self, user: &str, item: &str) -> Result<f64> {
         let row = |side: Side, id: &str| self.model.ids(side).get(id).unwrap_or(UNKNOWN);
         let (user, item) = (row(Side::User, user), row(Side::Item, item));
-        match &self.samples {
-            Some(samples) => {
-                let predictive = Predictive::new(&self.model, samples)?;
+        match self.predictive()? {
+            Some(predictive) => {
                 let summaries = predictive.summaries(&[user], &[item], &Default::default())?;
                 Ok(summaries[0].mean)
             }
@@ -112,14 +150,14 @@ impl Trained {
     pub fn recommend_many(&self, users: &[&str], n: usize) -> Result<Vec<Vec<Listed>>> {
         let rows: Vec<u32> =
             users.iter().map(|user| self.row(Side::User, user)).collect::<Result<_>>()?;
-        let predictive = self.predictive()?;
-        let catalogue = match &predictive {
-            Some(predictive) => Catalogue::by_samples(predictive, Criterion::Mean, |_| true)?,
-            None => Catalogue::all(&self.model),
-        };
+        let recommender = self.ready.recommender.get(|| {
+            let catalogue = match self.predictive()? {
+                Some(predictive) => Catalogue::by_samples(predictive, Criterion::Mean, |_| true)?,
+                None => Catalogue::all(self.model.clone()),
+            };
+            Recommender::new(&*self.device, catalogue)?.leaving_out(self.seen.clone())
+        })?;
         let mut lists = Vec::with_capacity(rows.len());
-        let seen = Some(&*self.seen);
-        let mut recommender = Recommender::new(&*self.device, &self.model, &catalogue, seen)?;
         recommender.each(rows, n, |_, list| {
             let listed = |best: &crate::recommend::Recommendation| Listed {
                 id: self.model.items.name(best.item).to_owned(),
@@ -149,13 +187,13 @@ impl Trained {
 
     fn similar(&self, side: Side, id: &str, n: usize) -> Result<Vec<Listed>> {
         let row = self.row(side, id)?;
-        let predictive = self.predictive()?;
-        let neighbours = match &predictive {
-            Some(predictive) => {
-                Neighbours::by_samples(&*self.device, predictive, side, Metric::Cosine)
-            }
-            None => Neighbours::new(&*self.device, &self.model, side, Metric::Cosine),
-        };
+        let neighbours =
+            self.ready.neighbours[side.index()].get(|| match self.predictive()? {
+                Some(predictive) => {
+                    Neighbours::by_samples(&*self.device, predictive, side, Metric::Cosine)
+                }
+                None => Neighbours::new(&*self.device, self.model.clone(), side, Metric::Cosine),
+            })?;
         let mut listed = Vec::new();
         neighbours.each([row], n, |_, list| {
             let ids = self.model.ids(side);
@@ -205,8 +243,7 @@ impl Trained {
         let mut model = Model::clone(&self.model);
         let mut samples = self.samples.as_deref().cloned();
         let seen = folded.join(&mut model, samples.as_mut(), &self.seen)?;
-        let (model, seen) = (Arc::new(model), Arc::new(seen));
-        Ok(Self { model, samples: samples.map(Arc::new), seen, ..self.clone() })
+        Ok(Self::of(model, samples, seen, self.device.clone(), self.stop))
     }
 
     /// Measures the model on ratings that it has not seen: errors of predictions, of a Bayesian model with
@@ -264,8 +301,12 @@ impl Trained {
         Side::BOTH.map(|side| unknown_ids(test.ids(side), self.model.ids(side)).len() as u64)
     }
 
-    fn predictive(&self) -> Result<Option<Predictive<'_>>> {
-        self.samples.as_deref().map(|samples| Predictive::new(&self.model, samples)).transpose()
+    fn predictive(&self) -> Result<Option<Arc<Predictive<'static>>>> {
+        let make = |samples: &Arc<Samples>| {
+            let (model, samples) = (self.model.clone(), samples.clone());
+            self.ready.predictive.get(|| Predictive::new(model, samples))
+        };
+        self.samples.as_ref().map(make).transpose()
     }
 
     fn row(&self, side: Side, id: &str) -> Result<u32> {

@@ -1,5 +1,8 @@
 //! The GPU backend, and the only folder that names wgpu. Kernels are the WGSL files under
 //! `shaders/`, whole as they are; problems are cut once, at upload, to the device's limits.
+//!
+//! What waits for the device is async inside; it blocks here, where the traits of the seam are
+//! implemented, and nowhere else.
 
 mod gibbs;
 mod gradient;
@@ -7,19 +10,30 @@ mod rank;
 mod rows;
 mod shared;
 
-pub use shared::device::{Adapter, Choice, TightLimits, adapters};
+pub use shared::device::{Adapter, Choice, TightLimits};
 pub use shared::kernels::Sources;
 
 use crate::Result;
 use crate::backend::{
-    Backend, Candidates, Device as DeviceName, GibbsPasses, GibbsProblem, GradientPasses,
-    GradientProblem, Ranker, RowPasses, RowProblem,
+    Backend, Candidates, Conditional, Counted, Device as DeviceName, EpochSums, GibbsPasses,
+    GibbsProblem, GradientPasses, GradientProblem, Interval, MomentBlocks, ObjectiveBlocks, Probe,
+    Ranked, Ranker, RowPasses, RowProblem, State, Visit,
 };
+use crate::core::{Factors, Side, SideFactors};
+use pollster::block_on;
+use std::ops::{ControlFlow, Range};
+use std::sync::Arc;
 
-/// An open GPU.
+/// An open GPU. What is made on it shares the device, which closes with the last of them.
+#[derive(Clone)]
 pub struct Gpu {
-    device: shared::device::Device,
-    sources: Sources,
+    device: Arc<shared::device::Device>,
+    sources: Arc<Sources>,
+}
+
+/// All adapters of this machine, the best first: discrete, integrated, virtual, other, software.
+pub fn adapters() -> Vec<Adapter> {
+    block_on(shared::device::adapters())
 }
 
 impl Gpu {
@@ -28,7 +42,16 @@ impl Gpu {
     /// # Errors
     /// If there is none of that choice, or it cannot be opened; the message lists what there is.
     pub fn open(choice: &Choice) -> Result<Self> {
-        Self::open_with(choice, None, Sources::default())
+        block_on(Self::open_async(choice))
+    }
+
+    /// As [`Gpu::open`], for who must not block.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn open_async(choice: &Choice) -> Result<Self> {
+        let device = Arc::new(shared::device::Device::open(choice, None).await?);
+        Ok(Self { device, sources: Arc::default() })
     }
 
     /// Opens an adapter with limits below its own, or with other shaders: for tests.
@@ -40,7 +63,8 @@ impl Gpu {
         tight: Option<TightLimits>,
         sources: Sources,
     ) -> Result<Self> {
-        Ok(Self { device: shared::device::Device::open(choice, tight)?, sources })
+        let device = Arc::new(block_on(shared::device::Device::open(choice, tight))?);
+        Ok(Self { device, sources: Arc::new(sources) })
     }
 
     /// The adapter.
@@ -56,26 +80,170 @@ impl Backend for Gpu {
     }
 
     fn copy_bytes_per_second(&self) -> Result<f64> {
-        shared::copy::copy(&self.device, &self.sources)
+        block_on(shared::copy::copy(&self.device, &self.sources))
     }
 
     fn operations_per_second(&self) -> Result<f64> {
-        shared::multiply_add::multiply_add(&self.device, &self.sources)
+        block_on(shared::multiply_add::multiply_add(&self.device, &self.sources))
     }
 
-    fn gradient_passes(&self, problem: GradientProblem) -> Result<Box<dyn GradientPasses + '_>> {
-        Ok(Box::new(gradient::Passes::new(&self.device, &self.sources, problem)?))
+    fn gradient_passes(&self, problem: GradientProblem) -> Result<Box<dyn GradientPasses>> {
+        let passes = gradient::Passes::new(&self.device, &self.sources, problem);
+        Ok(Box::new(block_on(passes)?))
     }
 
-    fn row_passes(&self, problem: RowProblem) -> Result<Box<dyn RowPasses + '_>> {
-        Ok(Box::new(rows::Passes::new(&self.device, &self.sources, problem)?))
+    fn row_passes(&self, problem: RowProblem) -> Result<Box<dyn RowPasses>> {
+        Ok(Box::new(block_on(rows::Passes::new(&self.device, &self.sources, problem))?))
     }
 
-    fn gibbs_passes(&self, problem: GibbsProblem) -> Result<Box<dyn GibbsPasses + '_>> {
-        Ok(Box::new(gibbs::Passes::new(&self.device, &self.sources, problem)?))
+    fn gibbs_passes(&self, problem: GibbsProblem) -> Result<Box<dyn GibbsPasses>> {
+        Ok(Box::new(block_on(gibbs::Passes::new(&self.device, &self.sources, problem))?))
     }
 
-    fn ranker(&self, candidates: Candidates) -> Result<Box<dyn Ranker + '_>> {
-        Ok(Box::new(rank::Ranking::new(&self.device, &self.sources, &candidates)?))
+    fn ranker(&self, candidates: Candidates) -> Result<Box<dyn Ranker>> {
+        Ok(Box::new(block_on(rank::Ranking::new(&self.device, &self.sources, &candidates))?))
+    }
+}
+
+impl GradientPasses for gradient::Passes {
+    fn epoch(
+        &mut self,
+        visits: &[Visit],
+        watch: &mut dyn FnMut(usize) -> ControlFlow<()>,
+    ) -> Result<EpochSums> {
+        block_on(gradient::Passes::epoch(self, visits, watch))
+    }
+
+    fn test_loss(&mut self) -> Result<f64> {
+        block_on(gradient::Passes::test_loss(self))
+    }
+
+    fn keep(&mut self) -> Result<()> {
+        gradient::Passes::keep(self)
+    }
+
+    fn kept(&mut self) -> Result<Factors> {
+        block_on(gradient::Passes::kept(self))
+    }
+
+    fn factors(&mut self) -> Result<Factors> {
+        block_on(gradient::Passes::factors(self))
+    }
+
+    fn state(&mut self) -> Result<State> {
+        block_on(gradient::Passes::state(self))
+    }
+
+    fn probe(&mut self, batch: usize) -> Result<Probe> {
+        block_on(self.read_probe(batch))
+    }
+}
+
+impl RowPasses for rows::Passes {
+    fn solve(
+        &mut self,
+        side: Side,
+        rows: Range<usize>,
+        watch: &mut dyn FnMut(usize) -> ControlFlow<()>,
+    ) -> Result<usize> {
+        block_on(rows::Passes::solve(self, side, rows, watch))
+    }
+
+    fn rows(&mut self, side: Side, rows: Range<usize>) -> Result<SideFactors> {
+        block_on(rows::Passes::rows(self, side, rows))
+    }
+
+    fn put_rows(&mut self, side: Side, rows: Range<usize>, values: &SideFactors) -> Result<()> {
+        rows::Passes::put_rows(self, side, rows, values)
+    }
+
+    fn gram(&mut self, side: Side, rows: Range<usize>) -> Result<Vec<Vec<f64>>> {
+        block_on(rows::Passes::gram(self, side, rows))
+    }
+
+    fn set_gram(&mut self, side: Side, gram: &[f64]) -> Result<()> {
+        rows::Passes::set_gram(self, side, gram)
+    }
+
+    fn objective(&mut self, rows: [Range<usize>; 2]) -> Result<ObjectiveBlocks> {
+        block_on(rows::Passes::objective(self, rows))
+    }
+
+    fn test_loss(&mut self) -> Result<f64> {
+        block_on(rows::Passes::test_loss(self))
+    }
+
+    fn keep(&mut self) -> Result<()> {
+        rows::Passes::keep(self)
+    }
+
+    fn kept(&mut self) -> Result<Factors> {
+        block_on(rows::Passes::kept(self))
+    }
+
+    fn factors(&mut self) -> Result<Factors> {
+        block_on(rows::Passes::factors(self))
+    }
+}
+
+impl GibbsPasses for gibbs::Passes {
+    fn draw(
+        &mut self,
+        chain: usize,
+        side: Side,
+        rows: Range<usize>,
+        conditional: &Conditional,
+        watch: &mut dyn FnMut(usize) -> ControlFlow<()>,
+    ) -> Result<usize> {
+        block_on(gibbs::Passes::draw(self, chain, side, rows, conditional, watch))
+    }
+
+    fn rows(&mut self, chain: usize, side: Side, rows: Range<usize>) -> Result<SideFactors> {
+        block_on(gibbs::Passes::rows(self, chain, side, rows))
+    }
+
+    fn put_rows(
+        &mut self,
+        chain: usize,
+        side: Side,
+        rows: Range<usize>,
+        values: &SideFactors,
+    ) -> Result<()> {
+        gibbs::Passes::put_rows(self, chain, side, rows, values)
+    }
+
+    fn moments(&mut self, chain: usize, side: Side, rows: Range<usize>) -> Result<MomentBlocks> {
+        block_on(gibbs::Passes::moments(self, chain, side, rows))
+    }
+
+    fn squared_errors(&mut self, chain: usize, users: Range<usize>) -> Result<Vec<f64>> {
+        block_on(gibbs::Passes::squared_errors(self, chain, users))
+    }
+
+    fn training_predictions(&mut self, chain: usize) -> Result<Vec<f32>> {
+        block_on(gibbs::Passes::training_predictions(self, chain))
+    }
+
+    fn test_predictions(&mut self, chain: usize) -> Result<Vec<f32>> {
+        block_on(gibbs::Passes::test_predictions(self, chain))
+    }
+
+    fn factors(&mut self, chain: usize) -> Result<Factors> {
+        block_on(gibbs::Passes::factors(self, chain))
+    }
+}
+
+impl Ranker for rank::Ranking {
+    fn top(&self, queries: &[f32], excluded: &[&[u32]], n: usize) -> Result<Vec<Vec<Ranked>>> {
+        block_on(rank::Ranking::top(self, queries, excluded, n))
+    }
+
+    fn count(
+        &self,
+        queries: &[f32],
+        excluded: &[&[u32]],
+        intervals: &[Interval],
+    ) -> Result<Vec<Counted>> {
+        block_on(rank::Ranking::count(self, queries, excluded, intervals))
     }
 }

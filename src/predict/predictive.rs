@@ -1,7 +1,7 @@
 //! The predictive distribution of pairs from samples of the posterior.
 
 use super::mixture::Mixture;
-use crate::core::{Factors, RowPrior, Side, UNKNOWN};
+use crate::core::{Factors, Held, RowPrior, Side, UNKNOWN};
 use crate::math::dense::{cholesky, forward};
 use crate::model::{Model, Sample, Samples};
 use crate::{Error, Result};
@@ -16,8 +16,8 @@ use std::sync::OnceLock;
 /// adds to that of the rating; where both ids are unknown the product of their factors is no Gaussian
 /// and counts by its mean and variance.
 pub struct Predictive<'a> {
-    model: &'a Model,
-    samples: &'a Samples,
+    model: Held<'a, Model>,
+    samples: Held<'a, Samples>,
     /// To what `r̂` is bounded.
     range: Option<[f64; 2]>,
     /// (samples): the noise, its precision over the weights.
@@ -86,7 +86,11 @@ impl<'a> Predictive<'a> {
     ///
     /// # Errors
     /// No samples, or samples of another model's shape.
-    pub fn new(model: &'a Model, samples: &'a Samples) -> Result<Self> {
+    pub fn new(
+        model: impl Into<Held<'a, Model>>,
+        samples: impl Into<Held<'a, Samples>>,
+    ) -> Result<Self> {
+        let (model, samples) = (model.into(), samples.into());
         let (m, n, k) = (model.users.len(), model.items.len(), model.factors.factors);
         let fits = samples.samples.iter().all(|sample| {
             let f = &sample.factors;
@@ -109,18 +113,18 @@ impl<'a> Predictive<'a> {
         let alone = [m, n].map(|rows| (0..rows).map(|_| OnceLock::new()).collect());
         let (strangers, nobody) = Default::default();
         let precisions = samples.samples.iter().map(|sample| sample.noise_precision).collect();
-        let range = clip(model, samples)?;
+        let range = clip(&model, &samples)?;
         Ok(Self { model, samples, range, precisions, strangers, nobody, alone })
     }
 
     /// The model.
-    pub fn model(&self) -> &'a Model {
-        self.model
+    pub fn model(&self) -> &Model {
+        &self.model
     }
 
     /// Its samples.
-    pub fn samples(&self) -> &'a Samples {
-        self.samples
+    pub fn samples(&self) -> &Samples {
+        &self.samples
     }
 
     /// To what `r̂` is bounded, where `--clip` asks for it.

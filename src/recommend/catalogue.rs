@@ -1,9 +1,10 @@
 //! The items that may be recommended, and by what they are scored.
 
+use super::exact::Ranks;
 use super::posterior::{Criterion, SampleScores};
 use super::{ExactRanker, Scored};
 use crate::backend::{Backend, Candidates};
-use crate::core::{Factors, Side};
+use crate::core::{Factors, Held, Side};
 use crate::model::{Model, Samples};
 use crate::predict::Predictive;
 use crate::{Error, Result};
@@ -21,34 +22,35 @@ pub struct Catalogue<'m> {
 /// What a candidate's score is.
 enum Scoring<'m> {
     /// `c_i + p_u·q_i`, to which `μ + b_u` is added.
-    Factors { model: &'m Model, rows: Cow<'m, [f32]>, bias: Cow<'m, [f32]> },
+    Factors {
+        model: Held<'m, Model>,
+        /// Rows and biases, where not all items are candidates.
+        some: Option<(Vec<f32>, Vec<f32>)>,
+    },
     /// `Σ_s c_i + p_u·q_i`, whose mean `Σ_s μ + b_u` completes: a product of rows that are as long as
     /// all samples' together.
-    Stacked { model: &'m Model, samples: &'m Samples, rows: Vec<f32>, bias: Vec<f32> },
+    Stacked { predictive: Held<'m, Predictive<'m>>, rows: Vec<f32>, bias: Vec<f32> },
     /// Whatever a criterion makes of the samples' scores.
     Sampled(SampleScores<'m>),
 }
 
 impl<'m> Catalogue<'m> {
     /// Every item, by the model's factors.
-    pub fn all(model: &'m Model) -> Self {
+    pub fn all(model: impl Into<Held<'m, Model>>) -> Self {
         Self::filtered(model, |_| true)
     }
 
     /// The items that `keep` accepts, by the model's factors.
-    pub fn filtered(model: &'m Model, keep: impl FnMut(u32) -> bool) -> Self {
+    pub fn filtered(model: impl Into<Held<'m, Model>>, keep: impl FnMut(u32) -> bool) -> Self {
+        let model = model.into();
         let f = &model.factors;
         let (items, len) = kept(f.items(), keep);
-        let (rows, bias) = match &items {
-            None => {
-                (Cow::Borrowed(&f[Side::Item].factors[..]), Cow::Borrowed(&f[Side::Item].bias[..]))
-            }
-            Some(items) => (
-                items.iter().flat_map(|&item| f.item(item)).copied().collect(),
-                items.iter().map(|&item| f[Side::Item].bias[item as usize]).collect(),
-            ),
-        };
-        Catalogue { items, len, scoring: Scoring::Factors { model, rows, bias } }
+        let some = items.as_ref().map(|items| {
+            let rows = items.iter().flat_map(|&item| f.item(item)).copied();
+            let bias = items.iter().map(|&item| f[Side::Item].bias[item as usize]);
+            (rows.collect(), bias.collect())
+        });
+        Catalogue { items, len, scoring: Scoring::Factors { model, some } }
     }
 
     /// The items that `keep` accepts, by what the samples of a Bayesian model say of them.
@@ -56,11 +58,12 @@ impl<'m> Catalogue<'m> {
     /// # Errors
     /// As [`Criterion::check`].
     pub fn by_samples(
-        predictive: &'m Predictive<'m>,
+        predictive: impl Into<Held<'m, Predictive<'m>>>,
         criterion: Criterion,
         keep: impl FnMut(u32) -> bool,
     ) -> Result<Self> {
         criterion.check()?;
+        let predictive = predictive.into();
         let (model, samples) = (predictive.model(), predictive.samples());
         let (items, len) = kept(model.factors.items(), keep);
         // Only the mean of what is not bounded and not a level is that of products.
@@ -73,11 +76,20 @@ impl<'m> Catalogue<'m> {
                     let bias = |f: &Factors| f[Side::Item].bias[item as usize];
                     stack(samples, &mut rows, |f| f.item(item), bias);
                 }
-                Scoring::Stacked { model, samples, rows, bias: vec![0.0; len] }
+                Scoring::Stacked { predictive, rows, bias: vec![0.0; len] }
             }
             false => Scoring::Sampled(SampleScores::new(predictive, criterion)),
         };
         Ok(Catalogue { items, len, scoring })
+    }
+
+    /// The model.
+    pub fn model(&self) -> &Model {
+        match &self.scoring {
+            Scoring::Factors { model, .. } => model,
+            Scoring::Stacked { predictive, .. } => predictive.model(),
+            Scoring::Sampled(scores) => scores.model(),
+        }
     }
 
     /// How many items there are.
@@ -116,26 +128,17 @@ impl<'m> Catalogue<'m> {
     pub(super) fn bytes_a_user(&self) -> usize {
         match &self.scoring {
             Scoring::Factors { model, .. } => 4 * model.factors.factors,
-            Scoring::Stacked { samples, .. } => 4 * width(samples),
+            Scoring::Stacked { predictive, .. } => 4 * width(predictive.samples()),
             // Scores are bounded where they are made.
             Scoring::Sampled(_) => 0,
         }
     }
 
-    /// What ranks the candidates on a backend.
-    ///
-    /// # Errors
-    /// Numbers that are not finite, candidates that do not fit the device.
-    pub(crate) fn ranker<'a>(&'a self, backend: &'a dyn Backend) -> Result<CatalogueRanker<'a>> {
-        let (factors, rows, bias) = match &self.scoring {
-            Scoring::Factors { model, rows, bias } => (model.factors.factors, &rows[..], &bias[..]),
-            Scoring::Stacked { samples, rows, bias, .. } => (width(samples), &rows[..], &bias[..]),
-            Scoring::Sampled(scores) => {
-                return Ok(CatalogueRanker::Sampled { scores, catalogue: self });
-            }
-        };
-        let ranker = ExactRanker::new(backend, Candidates { factors, rows, bias })?;
-        Ok(CatalogueRanker::Products { ranker, catalogue: self })
+    fn sampled(&self) -> Result<&SampleScores<'m>> {
+        match &self.scoring {
+            Scoring::Sampled(scores) => Ok(scores),
+            _ => Err(Error::data("scores that are products are no scores of samples")),
+        }
     }
 
     /// What stands on the users' side of the products: (users, columns).
@@ -144,7 +147,8 @@ impl<'m> Catalogue<'m> {
             Scoring::Factors { model, .. } => {
                 users.iter().flat_map(|&user| model.factors.user(user)).copied().collect()
             }
-            Scoring::Stacked { samples, .. } => {
+            Scoring::Stacked { predictive, .. } => {
+                let samples = predictive.samples();
                 let mut queries = Vec::with_capacity(users.len() * width(samples));
                 for &user in users {
                     stack(samples, &mut queries, |f| f.user(user), |_| 1.0);
@@ -161,7 +165,8 @@ impl<'m> Catalogue<'m> {
             |f: &Factors| f64::from(f.global_mean) + f64::from(f[Side::User].bias[user as usize]);
         match &self.scoring {
             Scoring::Factors { model, .. } => model.in_unit(own(&model.factors) + score),
-            Scoring::Stacked { model, samples, .. } => {
+            Scoring::Stacked { predictive, .. } => {
+                let (model, samples) = (predictive.model(), predictive.samples());
                 let own: f64 = samples.samples.iter().map(|sample| own(&sample.factors)).sum();
                 model.in_unit((own + score) / samples.samples.len() as f64)
             }
@@ -198,27 +203,58 @@ fn stack<'s>(
 /// Ranks a catalogue for users of the model, exactly, however it is scored.
 pub(crate) enum CatalogueRanker<'a> {
     /// Scores are products of rows.
-    Products { ranker: ExactRanker<'a>, catalogue: &'a Catalogue<'a> },
+    Products(ExactRanker<Held<'a, Catalogue<'a>>>),
     /// Scores are made of those of samples.
-    Sampled { scores: &'a SampleScores<'a>, catalogue: &'a Catalogue<'a> },
+    Sampled(Held<'a, Catalogue<'a>>),
 }
 
-impl CatalogueRanker<'_> {
+/// The rows of a catalogue that a backend ranks; of one that is scored by samples none.
+impl Ranks for Held<'_, Catalogue<'_>> {
+    fn candidates(&self) -> Candidates<'_> {
+        match &self.scoring {
+            Scoring::Factors { model, some } => {
+                let (rows, bias) = match some {
+                    Some((rows, bias)) => (&rows[..], &bias[..]),
+                    None => model.factors.side(Side::Item),
+                };
+                Candidates { factors: model.factors.factors, rows, bias }
+            }
+            Scoring::Stacked { predictive, rows, bias } => {
+                Candidates { factors: width(predictive.samples()), rows, bias }
+            }
+            Scoring::Sampled(_) => Candidates { factors: 1, rows: &[], bias: &[] },
+        }
+    }
+}
+
+impl<'a> CatalogueRanker<'a> {
+    /// Uploads the candidates to a backend, if one ranks them.
+    ///
+    /// # Errors
+    /// Numbers that are not finite, candidates that do not fit the device.
+    pub fn new(backend: &dyn Backend, catalogue: Held<'a, Catalogue<'a>>) -> Result<Self> {
+        match catalogue.is_ranked_by_backend() {
+            true => Ok(Self::Products(ExactRanker::new(backend, catalogue)?)),
+            false => Ok(Self::Sampled(catalogue)),
+        }
+    }
+
+    /// What is ranked.
+    pub fn catalogue(&self) -> &Catalogue<'a> {
+        match self {
+            Self::Products(ranker) => ranker.source(),
+            Self::Sampled(catalogue) => catalogue,
+        }
+    }
+
     /// The `n` best candidates of each user, as [`ExactRanker::top`].
     ///
     /// # Errors
     /// As there.
-    pub fn top(
-        &mut self,
-        users: &[u32],
-        excluded: &[&[u32]],
-        n: usize,
-    ) -> Result<Vec<Vec<Scored>>> {
+    pub fn top(&self, users: &[u32], excluded: &[&[u32]], n: usize) -> Result<Vec<Vec<Scored>>> {
         match self {
-            Self::Products { ranker, catalogue } => {
-                ranker.top(&catalogue.queries(users), excluded, n)
-            }
-            Self::Sampled { scores, catalogue } => Ok(scores.top(catalogue, users, excluded, n)),
+            Self::Products(ranker) => ranker.top(&ranker.source().queries(users), excluded, n),
+            Self::Sampled(catalogue) => Ok(catalogue.sampled()?.top(catalogue, users, excluded, n)),
         }
     }
 
@@ -227,14 +263,14 @@ impl CatalogueRanker<'_> {
     /// # Errors
     /// As there; scores that are no products.
     pub fn top_of(
-        &mut self,
+        &self,
         queries: &[f32],
         excluded: &[&[u32]],
         n: usize,
     ) -> Result<Vec<Vec<Scored>>> {
         match self {
-            Self::Products { ranker, .. } => ranker.top(queries, excluded, n),
-            Self::Sampled { .. } => Err(Error::data("scores of samples are not explained")),
+            Self::Products(ranker) => ranker.top(queries, excluded, n),
+            Self::Sampled(_) => Err(Error::data("scores of samples are not explained")),
         }
     }
 
@@ -245,20 +281,20 @@ impl CatalogueRanker<'_> {
     /// As there.
     #[expect(clippy::type_complexity, reason = "lists and ranks, one of each a user")]
     pub fn top_and_ranks(
-        &mut self,
+        &self,
         users: &[u32],
         excluded: &[&[u32]],
         n: usize,
         relevant: &[&[u32]],
     ) -> Result<(Vec<Vec<Scored>>, Vec<Vec<[u64; 2]>>)> {
         match self {
-            Self::Products { ranker, catalogue } => {
-                let queries = catalogue.queries(users);
+            Self::Products(ranker) => {
+                let queries = ranker.source().queries(users);
                 let lists = ranker.top(&queries, excluded, n)?;
                 Ok((lists, ranker.ranks(&queries, excluded, relevant)?))
             }
-            Self::Sampled { scores, catalogue } => {
-                Ok(scores.top_and_ranks(catalogue, users, excluded, n, relevant))
+            Self::Sampled(catalogue) => {
+                Ok(catalogue.sampled()?.top_and_ranks(catalogue, users, excluded, n, relevant))
             }
         }
     }

@@ -2,7 +2,7 @@
 //! sample, the other side as it is there.
 
 use super::fold_in::{FoldedIn, check_rows, rows_of, start};
-use crate::backend::{Backend, Conditional, GibbsPasses, GibbsProblem};
+use crate::backend::{ALL, Backend, Conditional, GibbsPasses, GibbsProblem};
 use crate::core::{Factors, Ids, Levels, Ratings, RowRatings, Side, SideFactors};
 use crate::math::random::{Purpose, Stream};
 use crate::model::{DrawnRows, Model, Sample, Samples, mean_numbers};
@@ -232,9 +232,9 @@ impl<'a> RowDraws<'a> {
                 rows: self.stream(number, turn, Numbers::Rows),
                 latents: self.stream(number, turn, Numbers::Latents),
             };
-            passes.draw(chain, side, &conditional, &mut |_| ControlFlow::Continue(()))?;
+            passes.draw(chain, side, ALL, &conditional, &mut |_| ControlFlow::Continue(()))?;
             if side == Side::User && !self.latent() {
-                let errors = passes.squared_errors(chain)?;
+                let errors = passes.squared_errors(chain, ALL)?;
                 self.check(|row| errors[row].is_finite())?;
                 let noise = (sample.noise_shape, sample.noise_precision);
                 let stream = self.stream(number, turn, Numbers::Noise);

@@ -14,9 +14,21 @@ use std::sync::OnceLock;
 /// `ε (k + 2) (|bias| + ‖query‖ ‖row‖)`, see Higham (2002, "Accuracy and stability of numerical
 /// algorithms", section 3.1). Candidates that this leaves in doubt are scored again in f64, if need
 /// be all of them.
-pub struct ExactRanker<'a> {
-    ranker: Box<dyn Ranker + 'a>,
-    scorer: Scorer<'a>,
+pub struct ExactRanker<C> {
+    ranker: Box<dyn Ranker>,
+    scorer: Scorer<C>,
+}
+
+/// Who has the candidates of an [`ExactRanker`]: slices of somebody else's, or the ranker's own.
+pub trait Ranks {
+    /// The candidates, always the same.
+    fn candidates(&self) -> Candidates<'_>;
+}
+
+impl Ranks for Candidates<'_> {
+    fn candidates(&self) -> Candidates<'_> {
+        *self
+    }
 }
 
 /// Candidates beyond the `n` that are asked for, so that f64 mostly has no doubt about the last.
@@ -24,19 +36,24 @@ fn slack(n: usize) -> usize {
     12 + n / 8
 }
 
-impl<'a> ExactRanker<'a> {
+impl<C: Ranks + Sync> ExactRanker<C> {
     /// Uploads `candidates` to `backend`.
     ///
     /// # Errors
     /// Shapes that do not suit, numbers that are not finite, candidates that do not fit the device.
-    pub fn new(backend: &'a dyn Backend, candidates: Candidates<'a>) -> Result<Self> {
+    pub fn new(backend: &dyn Backend, candidates: C) -> Result<Self> {
         let scorer = Scorer::new(candidates)?;
-        Ok(Self { ranker: backend.ranker(candidates)?, scorer })
+        Ok(Self { ranker: backend.ranker(scorer.candidates())?, scorer })
+    }
+
+    /// Who has the candidates.
+    pub(crate) fn source(&self) -> &C {
+        &self.scorer.source
     }
 
     /// How many candidates there are.
     pub fn candidates(&self) -> usize {
-        self.scorer.candidates.bias.len()
+        self.scorer.candidates().bias.len()
     }
 
     /// The `n` best candidates of each query, best first, equal scores by lower row; fewer where
@@ -45,21 +62,16 @@ impl<'a> ExactRanker<'a> {
     ///
     /// # Errors
     /// Queries that are no whole rows or not finite; a lost device.
-    pub fn top(
-        &mut self,
-        queries: &[f32],
-        excluded: &[&[u32]],
-        n: usize,
-    ) -> Result<Vec<Vec<Scored>>> {
+    pub fn top(&self, queries: &[f32], excluded: &[&[u32]], n: usize) -> Result<Vec<Vec<Scored>>> {
         let scorer = &self.scorer;
         let bounds = scorer.bounds(queries, excluded)?;
-        let n = n.min(self.scorer.candidates.bias.len());
+        let n = n.min(self.scorer.candidates().bias.len());
         if n == 0 {
             return Ok(vec![Vec::new(); bounds.len()]);
         }
         let asked = n + slack(n);
         let proposed = self.ranker.top(queries, excluded, asked)?;
-        let k = scorer.candidates.factors;
+        let k = scorer.candidates().factors;
         let lists = queries.par_chunks_exact(k).zip(proposed).zip(&bounds).enumerate();
         let lists = lists.map(|(j, ((query, proposed), &bound))| {
             // A query whose scores may overflow in f32 was not ranked at all.
@@ -86,19 +98,19 @@ impl<'a> ExactRanker<'a> {
     /// # Errors
     /// As [`top`](Self::top); a row that is none of the candidates'.
     pub fn ranks(
-        &mut self,
+        &self,
         queries: &[f32],
         excluded: &[&[u32]],
         relevant: &[&[u32]],
     ) -> Result<Vec<Vec<[u64; 2]>>> {
         let scorer = &self.scorer;
         let bounds = scorer.bounds(queries, excluded)?;
-        let k = scorer.candidates.factors;
+        let k = scorer.candidates().factors;
         if relevant.len() != bounds.len() {
             let (sets, queries) = (relevant.len(), bounds.len());
             return Err(Error::data(format!("{sets} sets of relevant rows for {queries} queries")));
         }
-        let candidates = scorer.candidates.bias.len();
+        let candidates = scorer.candidates().bias.len();
         if let Some(row) = relevant.iter().copied().flatten().find(|&&r| r as usize >= candidates) {
             return Err(Error::data(format!("row {row} is none of {candidates} candidates")));
         }
@@ -159,8 +171,8 @@ fn round_up(x: f64) -> f32 {
 }
 
 /// Candidates, and what bounds the error of their scores in f32.
-struct Scorer<'a> {
-    candidates: Candidates<'a>,
+struct Scorer<C> {
+    source: C,
     largest_norm: f64,
     largest_bias: f64,
     /// Whether every device keeps the biases as they are: none lies below the least normal number.
@@ -169,9 +181,9 @@ struct Scorer<'a> {
     same: OnceLock<Vec<u32>>,
 }
 
-impl<'a> Scorer<'a> {
-    fn new(candidates: Candidates<'a>) -> Result<Self> {
-        let Candidates { factors, rows, bias } = candidates;
+impl<C: Ranks + Sync> Scorer<C> {
+    fn new(source: C) -> Result<Self> {
+        let Candidates { factors, rows, bias } = source.candidates();
         if factors == 0 || rows.len() != bias.len() * factors {
             let (numbers, rows) = (rows.len(), bias.len());
             return Err(Error::data(format!("{numbers} numbers are not {rows} rows of {factors}")));
@@ -184,18 +196,22 @@ impl<'a> Scorer<'a> {
             return Err(Error::data(format!("candidate {row} has a number that is not finite")));
         }
         Ok(Self {
-            candidates,
             largest_norm: norms.into_iter().fold(0.0, f64::max),
             largest_bias: bias.iter().fold(0.0, |most, b| f64::max(most, f64::from(b.abs()))),
             keeps_bias: bias.iter().all(|b| *b == 0.0 || b.is_normal()),
             same: OnceLock::new(),
+            source,
         })
+    }
+
+    fn candidates(&self) -> Candidates<'_> {
+        self.source.candidates()
     }
 
     /// How far a score of each query in f32 may lie from that in f64: 0 where nothing is rounded,
     /// infinite where it may overflow.
     fn bounds(&self, queries: &[f32], excluded: &[&[u32]]) -> Result<Vec<f64>> {
-        let k = self.candidates.factors;
+        let k = self.candidates().factors;
         if !queries.len().is_multiple_of(k) {
             let numbers = queries.len();
             return Err(Error::data(format!("{numbers} numbers are no queries of {k} factors")));
@@ -239,15 +255,15 @@ impl<'a> Scorer<'a> {
                 rows[missing] = rows[0];
             }
             for (scored, inner) in group.iter_mut().zip(inner_products(query, rows)) {
-                scored.score = f64::from(self.candidates.bias[scored.row as usize]) + inner;
+                scored.score = f64::from(self.candidates().bias[scored.row as usize]) + inner;
             }
         }
         scored
     }
 
-    fn row(&self, row: u32) -> &'a [f32] {
-        let k = self.candidates.factors;
-        &self.candidates.rows[row as usize * k..][..k]
+    fn row(&self, row: u32) -> &[f32] {
+        let Candidates { factors: k, rows, .. } = self.candidates();
+        &rows[row as usize * k..][..k]
     }
 
     /// Better and equal ones beside a relevant row, from what was counted around it.
@@ -288,11 +304,11 @@ impl<'a> Scorer<'a> {
     fn find_same(&self) -> Vec<u32> {
         let mut first = HashMap::new();
         let bits = |row: u32| {
-            let bias = self.candidates.bias[row as usize].to_bits();
+            let bias = self.candidates().bias[row as usize].to_bits();
             let numbers = self.row(row).iter().map(|x| x.to_bits());
             numbers.chain([bias]).collect::<Vec<u32>>()
         };
-        let rows = 0..self.candidates.bias.len() as u32;
+        let rows = 0..self.candidates().bias.len() as u32;
         rows.map(|row| *first.entry(bits(row)).or_insert(row)).collect()
     }
 }

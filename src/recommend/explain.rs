@@ -1,6 +1,6 @@
 //! Which of a user's own items carry a score.
 
-use crate::core::{Objective, Side, Solver};
+use crate::core::{Held, Side, Solver};
 use crate::math::dense::{cholesky, solve};
 use crate::model::Model;
 use crate::{Error, Result};
@@ -12,8 +12,7 @@ use rayon::prelude::*;
 /// items' rows `ỹ_j = [q_j, 1]` (without biases `q_j`), weights `w_j`, and `t_j = v_j − μ − c_j`.
 /// So a score is `μ + c_i` and a sum over his items: `ỹ_iᵀ A⁻¹ ỹ_j w_j t_j`.
 pub struct Explainer<'a> {
-    model: &'a Model,
-    objective: &'a Objective,
+    model: Held<'a, Model>,
     /// `α₀ Σ_i q_i q_iᵀ`: (factors, factors); empty for explicit ratings.
     gram: Vec<f64>,
 }
@@ -49,7 +48,8 @@ impl<'a> Explainer<'a> {
     ///
     /// # Errors
     /// A model of another solver.
-    pub fn new(model: &'a Model) -> Result<Self> {
+    pub fn new(model: impl Into<Held<'a, Model>>) -> Result<Self> {
+        let model = model.into();
         let objective = &model.objective;
         if !matches!(objective.solver, Solver::Als | Solver::Ials) {
             return Err(Error::data(format!(
@@ -79,7 +79,7 @@ impl<'a> Explainer<'a> {
             }
             gram.iter_mut().for_each(|x| *x *= objective.unobserved_weight);
         }
-        Ok(Explainer { model, objective, gram })
+        Ok(Explainer { model, gram })
     }
 
     /// Solves the row of a user with these training `items` and their (transformed) `values`.
@@ -87,8 +87,8 @@ impl<'a> Explainer<'a> {
     ///
     /// # Errors
     /// Ratings that do not determine the row (without regularization).
-    pub fn solve(&'a self, user: u32, items: &[u32], values: &[f32]) -> Result<Explained<'a>> {
-        let (f, objective) = (&self.model.factors, &self.objective);
+    pub fn solve(&self, user: u32, items: &[u32], values: &[f32]) -> Result<Explained<'_>> {
+        let (f, objective) = (&self.model.factors, &self.model.objective);
         let k = f.factors;
         let width = k + usize::from(objective.bias);
         let mut matrix = vec![0.0; width * width];

@@ -1,7 +1,7 @@
 //! New users (or items) get their rows from their ratings, the other side as it is.
 
 use super::logistic;
-use crate::backend::{Backend, RowProblem, RowTerms};
+use crate::backend::{ALL, Backend, RowProblem, RowTerms};
 use crate::core::{Factors, Ids, Loss, Objective, Ratings, Side, SideFactors, UNKNOWN};
 use crate::model::{DrawnRows, Model, Samples, Seen};
 use crate::{Error, Result};
@@ -179,7 +179,7 @@ pub(super) fn squared(
     side: Side,
 ) -> Result<(Vec<f32>, Vec<f32>)> {
     let mut passes = backend.row_passes(problem)?;
-    passes.solve(side, &mut |_| ControlFlow::Continue(()))?;
+    passes.solve(side, ALL, &mut |_| ControlFlow::Continue(()))?;
     Ok(rows_of(passes.factors()?, side))
 }
 

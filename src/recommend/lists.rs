@@ -2,6 +2,7 @@
 
 use super::{Catalogue, CatalogueRanker, Explained, Explainer, Explanation, Scored};
 use crate::backend::Backend;
+use crate::core::Held;
 use crate::model::{Model, Seen};
 use crate::{Error, Result};
 use rayon::prelude::*;
@@ -24,36 +25,53 @@ pub struct Recommendation {
     pub explanation: Option<Explanation>,
 }
 
-/// Makes lists of the best items of a catalogue for users of a model.
+/// Makes lists of the best items of a catalogue for users of its model. The items lie on the device
+/// for as long as it lives, and several threads may ask at once; one that is made of what is shared or
+/// its own (see [`Held`]) is a `Recommender<'static>`, as a server keeps it.
 pub struct Recommender<'a> {
-    model: &'a Model,
-    catalogue: &'a Catalogue<'a>,
     ranker: CatalogueRanker<'a>,
-    seen: Option<&'a Seen>,
-    explain: Option<(&'a Explainer<'a>, &'a Seen)>,
+    seen: Option<Held<'a, Seen>>,
+    explain: Option<(Held<'a, Explainer<'a>>, Held<'a, Seen>)>,
 }
 
 impl<'a> Recommender<'a> {
-    /// Uploads the catalogue's items to the backend. Items that a user has in `seen` are left out
-    /// of his list; nothing is where there is none.
+    /// Uploads the catalogue's items to the backend.
     ///
     /// # Errors
-    /// An empty catalogue; items that do not fit the device; a record of another model.
+    /// An empty catalogue; items that do not fit the device.
     pub fn new(
-        backend: &'a dyn Backend,
-        model: &'a Model,
-        catalogue: &'a Catalogue<'a>,
-        seen: Option<&'a Seen>,
+        backend: &dyn Backend,
+        catalogue: impl Into<Held<'a, Catalogue<'a>>>,
     ) -> Result<Self> {
+        let catalogue = catalogue.into();
         if catalogue.is_empty() {
             return Err(Error::data("there is no item to recommend"));
         }
-        let sizes = (model.factors.users(), model.factors.items());
-        if seen.is_some_and(|seen| (seen.users(), seen.items()) != sizes) {
-            return Err(Error::data("the record of seen items is another model's"));
+        let ranker = CatalogueRanker::new(backend, catalogue)?;
+        Ok(Recommender { ranker, seen: None, explain: None })
+    }
+
+    /// Leaves the items that a user has in `seen` out of his list.
+    ///
+    /// # Errors
+    /// A record of another model.
+    pub fn leaving_out(mut self, seen: impl Into<Held<'a, Seen>>) -> Result<Self> {
+        let seen = seen.into();
+        self.check(&seen)?;
+        self.seen = Some(seen);
+        Ok(self)
+    }
+
+    fn check(&self, seen: &Seen) -> Result<()> {
+        let f = &self.model().factors;
+        match (seen.users(), seen.items()) == (f.users(), f.items()) {
+            true => Ok(()),
+            false => Err(Error::data("the record of seen items is another model's")),
         }
-        let ranker = catalogue.ranker(backend)?;
-        Ok(Recommender { model, catalogue, ranker, seen, explain: None })
+    }
+
+    fn model(&self) -> &Model {
+        self.ranker.catalogue().model()
     }
 
     /// Solves each user's row again from his training ratings in `seen`, ranks by that row, and
@@ -61,17 +79,19 @@ impl<'a> Recommender<'a> {
     ///
     /// # Errors
     /// A record without values, or of another model.
-    pub fn explained(mut self, explainer: &'a Explainer<'a>, seen: &'a Seen) -> Result<Self> {
+    pub fn explained(
+        mut self,
+        explainer: impl Into<Held<'a, Explainer<'a>>>,
+        seen: impl Into<Held<'a, Seen>>,
+    ) -> Result<Self> {
+        let (explainer, seen) = (explainer.into(), seen.into());
         if !seen.has_values() {
             return Err(Error::data(
                 "the model holds no values of its training ratings (an earlier version trained \
                  it), so scores cannot be explained; train it again",
             ));
         }
-        if (seen.users(), seen.items()) != (self.model.factors.users(), self.model.factors.items())
-        {
-            return Err(Error::data("the record of seen items is another model's"));
-        }
+        self.check(&seen)?;
         self.explain = Some((explainer, seen));
         Ok(self)
     }
@@ -79,19 +99,20 @@ impl<'a> Recommender<'a> {
     /// How many users are served at once for lists of `n`: what they need lies below a fixed
     /// number of bytes, or it is one user.
     pub fn users_at_once(&self, n: usize) -> usize {
-        let k = self.model.factors.factors;
+        let (catalogue, f) = (self.ranker.catalogue(), &self.model().factors);
+        let k = f.factors;
         let entry = size_of::<Scored>() + 2 * size_of::<Recommendation>();
-        let n = n.min(self.catalogue.len());
-        let excluded = match (self.seen, self.catalogue.len() < self.model.factors.items()) {
-            (Some(_), true) => 4 * self.catalogue.len(),
+        let n = n.min(catalogue.len());
+        let excluded = match (&self.seen, catalogue.len() < f.items()) {
+            (Some(_), true) => 4 * catalogue.len(),
             _ => 0,
         };
-        let explained = match self.explain {
+        let explained = match &self.explain {
             // A triangle in f64, and with each entry all items of the user (256, say).
             Some(_) => 8 * (k + 1) * (k + 1) + n * 256 * size_of::<(u32, f64)>(),
             None => 0,
         };
-        let scores = self.catalogue.bytes_a_user();
+        let scores = catalogue.bytes_a_user();
         (AT_ONCE / (scores + n * entry + excluded + explained).max(1)).clamp(1, MOST_USERS)
     }
 
@@ -102,7 +123,7 @@ impl<'a> Recommender<'a> {
     /// What `each` returns; a user the model does not have; a score that overflows when the
     /// transform is undone; a lost device.
     pub fn each(
-        &mut self,
+        &self,
         users: impl IntoIterator<Item = u32>,
         n: usize,
         mut each: impl FnMut(u32, &[Recommendation]) -> Result<()>,
@@ -122,12 +143,13 @@ impl<'a> Recommender<'a> {
         }
     }
 
-    fn chunk(&mut self, users: &[u32], n: usize) -> Result<Vec<Vec<Recommendation>>> {
-        let f = &self.model.factors;
+    fn chunk(&self, users: &[u32], n: usize) -> Result<Vec<Vec<Recommendation>>> {
+        let (catalogue, model) = (self.ranker.catalogue(), self.model());
+        let f = &model.factors;
         if let Some(user) = users.iter().find(|&&user| user as usize >= f.users()) {
             return Err(Error::data(format!("user {user} is none of {}", f.users())));
         }
-        let explained: Vec<Explained> = match self.explain {
+        let explained: Vec<Explained> = match &self.explain {
             Some((explainer, seen)) => users
                 .par_iter()
                 .map(|&user| {
@@ -137,8 +159,7 @@ impl<'a> Recommender<'a> {
                 .collect::<Result<_>>()?,
             None => Vec::new(),
         };
-        let catalogue = self.catalogue;
-        let seen_rows: Vec<Cow<[u32]>> = match self.seen {
+        let seen_rows: Vec<Cow<[u32]>> = match &self.seen {
             Some(seen) => users.iter().map(|&u| catalogue.rows_of(seen.items_of(u))).collect(),
             None => Vec::new(),
         };
@@ -151,7 +172,6 @@ impl<'a> Recommender<'a> {
                 self.ranker.top_of(&rows, &excluded, n)?
             }
         };
-        let model = self.model;
         let finish = |(at, list): (usize, Vec<Scored>)| -> Result<Vec<Recommendation>> {
             let user = users[at];
             let mut list: Vec<Recommendation> = list
@@ -242,7 +262,10 @@ pub fn recommend(
 ) -> Result<Vec<Vec<Recommendation>>> {
     let catalogue = Catalogue::all(model);
     let mut lists = Vec::with_capacity(users.len());
-    let mut recommender = Recommender::new(backend, model, &catalogue, seen)?;
+    let mut recommender = Recommender::new(backend, catalogue)?;
+    if let Some(seen) = seen {
+        recommender = recommender.leaving_out(seen)?;
+    }
     recommender.each(users.iter().copied(), n, |_, list| {
         lists.push(list.to_vec());
         Ok(())

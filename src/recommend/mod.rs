@@ -16,7 +16,7 @@ mod similar;
 pub use catalogue::Catalogue;
 pub(crate) use catalogue::CatalogueRanker;
 pub use draw_in::draw_in;
-pub use exact::ExactRanker;
+pub use exact::{ExactRanker, Ranks};
 pub use explain::{Explained, Explainer, Explanation};
 pub use fold_in::{FoldedIn, fold_in};
 pub use lists::{Recommendation, Recommender, recommend};

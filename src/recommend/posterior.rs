@@ -2,8 +2,10 @@
 
 use super::Catalogue;
 use super::order::{Scored, best, rank, without};
+use crate::core::Held;
 use crate::cpu::{Cpu, LANES, SampleProblem};
 use crate::math::random::{Purpose, Stream};
+use crate::model::Model;
 use crate::predict::Predictive;
 use crate::{Error, Result};
 use rayon::prelude::*;
@@ -58,7 +60,7 @@ impl Criterion {
 
 /// Scores that a criterion makes of every sample's.
 pub(crate) struct SampleScores<'m> {
-    predictive: &'m Predictive<'m>,
+    predictive: Held<'m, Predictive<'m>>,
     criterion: Criterion,
     /// (levels): their values in the unit of the ratings; empty where ratings are no levels.
     levels: Vec<f64>,
@@ -68,8 +70,13 @@ pub(crate) struct SampleScores<'m> {
 const AT_ONCE: usize = 64 << 20;
 
 impl<'m> SampleScores<'m> {
-    pub fn new(predictive: &'m Predictive<'m>, criterion: Criterion) -> Self {
-        Self { predictive, criterion, levels: predictive.level_values() }
+    pub fn new(predictive: Held<'m, Predictive<'m>>, criterion: Criterion) -> Self {
+        Self { levels: predictive.level_values(), predictive, criterion }
+    }
+
+    /// The model.
+    pub fn model(&self) -> &Model {
+        self.predictive.model()
     }
 
     /// A score in the unit of the ratings.

@@ -1,13 +1,13 @@
 //! Items like an item, users like a user.
 
+use super::exact::Ranks;
 use super::{ExactRanker, Scored};
 use crate::backend::{Backend, Candidates};
-use crate::core::{Factors, Side};
-use crate::model::{Model, Sample};
+use crate::core::{Factors, Held, Side};
+use crate::model::Model;
 use crate::predict::Predictive;
 use crate::{Error, Result};
 use rayon::prelude::*;
-use std::borrow::Cow;
 
 /// How alike two rows are.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -31,18 +31,34 @@ pub struct Similar {
 }
 
 /// Finds rows of one side of a model that are like a row of that side. Biases play no part.
+///
+/// The rows lie on the device for as long as it lives, and several threads may ask at once; of a model
+/// that is shared or its own (see [`Held`]) it is a `Neighbours<'static>`.
 pub struct Neighbours<'a> {
+    ranker: ExactRanker<Compared<'a>>,
+}
+
+/// The rows of a side, as they are ranked.
+struct Compared<'a> {
     source: Source<'a>,
-    backend: &'a dyn Backend,
-    /// (rows, columns): as they are ranked.
-    rows: Cow<'a, [f32]>,
+    /// (rows, columns); nothing where they are the model's own.
+    stacked: Option<Vec<f32>>,
     columns: usize,
     /// (rows): zeros.
     bias: Vec<f32>,
 }
 
+impl Ranks for Compared<'_> {
+    fn candidates(&self) -> Candidates<'_> {
+        let rows = match &self.stacked {
+            Some(rows) => rows,
+            None => &self.source.set(0)[self.source.side].factors,
+        };
+        Candidates { factors: self.columns, rows, bias: &self.bias }
+    }
+}
+
 /// Whose rows are compared, and how.
-#[derive(Clone, Copy)]
 struct Source<'a> {
     /// The model's, or each sample's in turn.
     sets: Sets<'a>,
@@ -50,19 +66,26 @@ struct Source<'a> {
     metric: Metric,
 }
 
-#[derive(Clone, Copy)]
 enum Sets<'a> {
-    Model(&'a Factors),
-    Samples(&'a [Sample]),
+    Model(Held<'a, Model>),
+    Samples(Held<'a, Predictive<'a>>),
 }
 
 /// Bytes of queries and lists that are in memory at once.
 const AT_ONCE: usize = 64 << 20;
 
 impl<'a> Neighbours<'a> {
-    /// Readies the rows of `side`; for cosines they are brought to length 1 (in f64, then rounded).
-    pub fn new(backend: &'a dyn Backend, model: &'a Model, side: Side, metric: Metric) -> Self {
-        Self::of(backend, Source { sets: Sets::Model(&model.factors), side, metric })
+    /// Uploads the rows of `side`; for cosines they are brought to length 1 (in f64, then rounded).
+    ///
+    /// # Errors
+    /// Numbers that are not finite; rows that do not fit the device.
+    pub fn new(
+        backend: &dyn Backend,
+        model: impl Into<Held<'a, Model>>,
+        side: Side,
+        metric: Metric,
+    ) -> Result<Self> {
+        Self::of(backend, Source { sets: Sets::Model(model.into()), side, metric })
     }
 
     /// As [`new`](Self::new), by the mean inner product over the samples of a Bayesian model: the
@@ -71,25 +94,28 @@ impl<'a> Neighbours<'a> {
     ///
     /// Factors of different samples may be turned against each other; inner products within a sample
     /// know nothing of it.
+    ///
+    /// # Errors
+    /// As there.
     pub fn by_samples(
-        backend: &'a dyn Backend,
-        predictive: &'a Predictive<'a>,
+        backend: &dyn Backend,
+        predictive: impl Into<Held<'a, Predictive<'a>>>,
         side: Side,
         metric: Metric,
-    ) -> Self {
-        let samples = &predictive.samples().samples;
-        Self::of(backend, Source { sets: Sets::Samples(samples), side, metric })
+    ) -> Result<Self> {
+        Self::of(backend, Source { sets: Sets::Samples(predictive.into()), side, metric })
     }
 
-    fn of(backend: &'a dyn Backend, source: Source<'a>) -> Self {
+    fn of(backend: &dyn Backend, source: Source<'a>) -> Result<Self> {
         let first = source.set(0);
         let count = first[source.side].rows();
         let columns = first.factors * source.sets();
-        let rows = match (source.sets, source.metric) {
-            (Sets::Model(f), Metric::Inner) => Cow::Borrowed(&f[source.side].factors[..]),
-            _ => Cow::Owned(source.stacked(count, columns)),
+        let stacked = match (&source.sets, source.metric) {
+            (Sets::Model(_), Metric::Inner) => None,
+            _ => Some(source.stacked(count, columns)),
         };
-        Neighbours { source, backend, rows, columns, bias: vec![0.0; count] }
+        let rows = Compared { source, stacked, columns, bias: vec![0.0; count] };
+        Ok(Neighbours { ranker: ExactRanker::new(backend, rows)? })
     }
 
     /// Hands the `n` rows most like each of `rows` to `each`, in order of `rows`: the most alike
@@ -105,10 +131,9 @@ impl<'a> Neighbours<'a> {
         n: usize,
         mut each: impl FnMut(u32, &[Similar]) -> Result<()>,
     ) -> Result<()> {
-        let k = self.columns;
-        let count = self.bias.len();
-        let candidates = Candidates { factors: k, rows: &self.rows, bias: &self.bias };
-        let mut ranker = ExactRanker::new(self.backend, candidates)?;
+        let Compared { source, .. } = self.ranker.source();
+        let Candidates { factors: k, rows: compared, bias } = self.ranker.source().candidates();
+        let count = bias.len();
         let entry = size_of::<Scored>() + size_of::<Similar>();
         let at_once = (AT_ONCE / (4 * k + n.min(count) * entry)).clamp(1, 8192);
         let mut rows = rows.into_iter();
@@ -120,16 +145,15 @@ impl<'a> Neighbours<'a> {
                 return Ok(());
             }
             if let Some(row) = chunk.iter().find(|&&row| row as usize >= count) {
-                let side = self.source.side.name();
+                let side = source.side.name();
                 return Err(Error::data(format!("{side} {row} is none of {count}")));
             }
             let mut queries = Vec::with_capacity(chunk.len() * k);
             for &row in &chunk {
-                queries.extend_from_slice(&self.rows[row as usize * k..][..k]);
+                queries.extend_from_slice(&compared[row as usize * k..][..k]);
             }
             let excluded: Vec<&[u32]> = chunk.iter().map(std::slice::from_ref).collect();
-            let lists = ranker.top(&queries, &excluded, n)?;
-            let source = self.source;
+            let lists = self.ranker.top(&queries, &excluded, n)?;
             let lists: Vec<Vec<Similar>> = lists
                 .into_par_iter()
                 .zip(&chunk)
@@ -142,23 +166,23 @@ impl<'a> Neighbours<'a> {
     }
 }
 
-impl<'a> Source<'a> {
+impl Source<'_> {
     fn sets(&self) -> usize {
-        match self.sets {
+        match &self.sets {
             Sets::Model(_) => 1,
-            Sets::Samples(samples) => samples.len(),
+            Sets::Samples(predictive) => predictive.samples().samples.len(),
         }
     }
 
-    fn set(&self, set: usize) -> &'a Factors {
-        match self.sets {
-            Sets::Model(factors) => factors,
-            Sets::Samples(samples) => &samples[set].factors,
+    fn set(&self, set: usize) -> &Factors {
+        match &self.sets {
+            Sets::Model(model) => &model.factors,
+            Sets::Samples(predictive) => &predictive.samples().samples[set].factors,
         }
     }
 
     /// A row's factors in a set.
-    fn row(&self, set: usize, row: u32) -> &'a [f32] {
+    fn row(&self, set: usize, row: u32) -> &[f32] {
         self.set(set).row(self.side, row)
     }
 
@@ -255,7 +279,7 @@ pub fn similar(
     n: usize,
 ) -> Result<Vec<Vec<Similar>>> {
     let mut lists = Vec::with_capacity(rows.len());
-    Neighbours::new(backend, model, side, metric).each(rows.iter().copied(), n, |_, list| {
+    Neighbours::new(backend, model, side, metric)?.each(rows.iter().copied(), n, |_, list| {
         lists.push(list.to_vec());
         Ok(())
     })?;

@@ -3,7 +3,7 @@
 
 use super::hyper::{Noise, NoisePrior, NormalWishart};
 use super::thresholds::{Fit, Thresholds};
-use crate::backend::{Conditional, GibbsPasses};
+use crate::backend::{ALL, Conditional, GibbsPasses};
 use crate::core::{Popularity, RowPrior, RowRatings, Side};
 use crate::math::random::{Purpose, Stream};
 use crate::{Error, Result};
@@ -90,7 +90,7 @@ impl Sampler {
             Side::User => (Purpose::Users, Purpose::UserLatents),
             Side::Item => (Purpose::Items, Purpose::ItemLatents),
         };
-        let moments = passes.moments(chain, side)?;
+        let moments = passes.moments(chain, side, ALL)?.join();
         let mut random =
             self.stream(chain, sweep, Purpose::Hyperparameters).sequence(side.index() as u32);
         let prior = self.rows[side.index()].draw(&moments, &mut random).map_err(|e| {
@@ -110,7 +110,7 @@ impl Sampler {
             rows: self.stream(chain, sweep, purpose),
             latents: self.stream(chain, sweep, latents),
         };
-        let done = passes.draw(chain, side, &conditional, watch)?;
+        let done = passes.draw(chain, side, ALL, &conditional, watch)?;
         state.priors[side.index()] = prior;
         Ok(done)
     }
@@ -125,7 +125,7 @@ impl Sampler {
         (chain, sweep): (usize, usize),
         state: &mut Chain,
     ) -> Result<f64> {
-        let errors = passes.squared_errors(chain)?;
+        let errors = passes.squared_errors(chain, ALL)?;
         let stream = self.stream(chain, sweep, Purpose::Noise);
         self.noise
             .draw(&mut state.noise, &errors, stream)

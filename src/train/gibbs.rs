@@ -146,7 +146,7 @@ fn watched(ratings: &Ratings, held_out: &Ratings) -> Ratings {
 }
 
 struct GibbsWork<'a> {
-    passes: Box<dyn GibbsPasses + 'a>,
+    passes: Box<dyn GibbsPasses>,
     sampler: Sampler,
     settings: Settings,
     /// Of users and of items.

@@ -48,7 +48,7 @@ pub(super) fn ready<'a>(
 }
 
 struct GradientWork<'a> {
-    passes: Box<dyn GradientPasses + 'a>,
+    passes: Box<dyn GradientPasses>,
     settings: &'a Settings,
     optimizer: Optimizer,
     ratings: usize,

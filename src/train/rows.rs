@@ -3,7 +3,7 @@
 
 use super::run::{Input, Ready, Start, Watch, Work};
 use super::start;
-use crate::backend::{Backend, RowPasses, RowProblem, RowTerms, State};
+use crate::backend::{ALL, Backend, RowPasses, RowProblem, RowTerms, State};
 use crate::core::{Factors, Ratings, Settings, Solver, UNKNOWN, row_ratings, turns};
 use crate::evaluate::held_out_ranking;
 use crate::model::{EpochRecord, Seen};
@@ -71,7 +71,7 @@ pub(super) fn ready<'a>(
 }
 
 struct RowWork<'a> {
-    passes: Box<dyn RowPasses + 'a>,
+    passes: Box<dyn RowPasses>,
     backend: &'a dyn Backend,
     ratings: usize,
     /// How often a side is solved before the other's turn.
@@ -90,7 +90,7 @@ impl Work for RowWork<'_> {
         for (turn, side) in turns(rounds).enumerate() {
             // Every turn visits all ratings; a sweep counts them once.
             let so_far = |done: usize| (turn * all + done) / (2 * rounds);
-            let done = self.passes.solve(side, &mut |done| watch(so_far(done)))?;
+            let done = self.passes.solve(side, ALL, &mut |done| watch(so_far(done)))?;
             if done < all {
                 return Ok(so_far(done));
             }
@@ -99,7 +99,7 @@ impl Work for RowWork<'_> {
     }
 
     fn fit(&mut self, record: &mut EpochRecord) -> Result<()> {
-        let objective = self.passes.objective()?;
+        let objective = self.passes.objective([ALL, ALL])?.join();
         record.objective = Some(objective.total());
         record.squared_error = Some(objective.error);
         record.regularization = Some(objective.regularization);

@@ -1,6 +1,6 @@
 //! A start from another model: what it knows stays, what is new is folded in.
 
-use crate::backend::{Backend, RowProblem, RowTerms};
+use crate::backend::{ALL, Backend, RowProblem, RowTerms};
 use crate::core::{
     Factors, Ids, Likelihood, Loss, Ratings, RowRatings, Settings, Side, SideFactors, Solver,
     row_ratings,
@@ -153,7 +153,7 @@ fn solve_new(
     let terms = RowTerms { block: k, ..RowTerms::new(settings) };
     let problem = RowProblem { ratings, test: Ratings::default(), start: start.clone(), terms };
     let mut passes = backend.row_passes(problem)?;
-    passes.solve(side, &mut |_| ControlFlow::Continue(()))?;
+    passes.solve(side, ALL, &mut |_| ControlFlow::Continue(()))?;
     let solved = passes.factors()?;
     let mut folded = start.clone();
     let (to, from) = (&mut folded[side], &solved[side]);

@@ -1,9 +1,10 @@
 //! Numbers in lines of sixteen, aligned to cache lines, and the layouts that are made of them.
 
 use super::table::Table;
-use crate::core::{Factors, Side};
+use crate::core::{Factors, Side, SideFactors};
 use bytemuck::{Pod, Zeroable};
 use pulp::{Arch, Simd, WithSimd};
+use std::ops::Range;
 
 /// Numbers of a line.
 pub const LANES: usize = 16;
@@ -129,6 +130,26 @@ impl Matrix {
     #[inline(always)]
     pub fn row(&self, row: u32) -> &[Line] {
         &self.lines[row as usize * self.strips..][..self.strips]
+    }
+
+    /// A range of rows without padding.
+    pub fn get(&self, rows: &Range<usize>, factors: usize) -> SideFactors {
+        let lines = &self.lines[rows.start * self.strips..rows.end * self.strips];
+        let lines = lines.chunks_exact(self.strips);
+        SideFactors {
+            factors: lines.flat_map(|row| &numbers(row)[..factors]).copied().collect(),
+            bias: self.bias[rows.clone()].to_vec(),
+        }
+    }
+
+    /// Puts other rows in the place of a range.
+    pub fn put(&mut self, rows: &Range<usize>, factors: usize, values: &SideFactors) {
+        let lines = &mut self.lines[rows.start * self.strips..rows.end * self.strips];
+        let lines = lines.chunks_exact_mut(self.strips);
+        for (to, from) in lines.zip(values.factors.chunks_exact(factors)) {
+            numbers_mut(to)[..factors].copy_from_slice(from);
+        }
+        self.bias[rows.clone()].copy_from_slice(&values.bias);
     }
 
     /// The rows as plain numbers.

@@ -1,7 +1,7 @@
 //! What the parts of the row solvers' objective need: Gram matrices of a side, squared errors and
 //! regularization, summed in fixed blocks.
 
-use crate::backend::RowTerms;
+use crate::backend::{ALL, RowTerms, join_blocks};
 use crate::core::SideRatings;
 use crate::cpu::kernels::gram::{Ahead, Panel, dot, gram};
 use crate::cpu::kernels::lines::{LANES, Line, LineTask, Matrix, dispatch, numbers, strip};
@@ -20,19 +20,34 @@ const BLOCK: usize = 1 << 13;
 
 /// `Σ x xᵀ` over a side's rows: (factors, factors) in f64, blocks of rows summed in f32.
 pub fn side_gram(arch: Arch, side: &Matrix, factors: usize) -> Vec<f64> {
+    whole(&join_blocks(gram_parts(arch, side, &ALL)), factors)
+}
+
+/// The same of each block that begins in `among`.
+pub fn gram_blocks(
+    arch: Arch,
+    side: &Matrix,
+    factors: usize,
+    among: &Range<usize>,
+) -> Vec<Vec<f64>> {
+    gram_parts(arch, side, among).iter().map(|part| whole(part, factors)).collect()
+}
+
+/// Sums of blocks, in [`strip`]s.
+fn gram_parts(arch: Arch, side: &Matrix, among: &Range<usize>) -> Vec<Vec<f64>> {
     let rows = side.rows();
     let part = rows.div_ceil(PARTS).next_multiple_of(ROWS).max(ROWS);
-    let parts: Vec<Vec<f64>> = (0..rows.div_ceil(part))
-        .into_par_iter()
-        .map(|j| dispatch(arch, GramTask { side, rows: j * part..rows.min((j + 1) * part) }))
-        .collect();
-    let mut total = vec![0.0; strip(side.strips) * LANES];
-    for part in parts {
-        for (total, part) in total.iter_mut().zip(part) {
-            *total += part;
-        }
-    }
+    let parts: Vec<usize> = (0..rows).step_by(part).filter(|first| among.contains(first)).collect();
+    let sum = |first: usize| dispatch(arch, GramTask { side, rows: first..rows.min(first + part) });
+    parts.into_par_iter().map(sum).collect()
+}
+
+/// A symmetric matrix, (factors, factors), of its [`strip`]s; zeros where there are none.
+fn whole(total: &[f64], factors: usize) -> Vec<f64> {
     let mut whole = vec![0.0; factors * factors];
+    if total.is_empty() {
+        return whole;
+    }
     for row in 0..factors {
         for column in row..factors {
             let at = (strip(column / LANES) + row) * LANES + column % LANES;
@@ -78,16 +93,18 @@ impl LineTask for GramTask<'_> {
     }
 }
 
-/// (rows): `Σ w (v − r̂)²` over the ratings of each row of `own`.
+/// (rows of `among`): `Σ w (v − r̂)²` over the ratings of each row of `own`.
 pub fn squared_errors(
     arch: Arch,
     ratings: &SideRatings,
     own: &Matrix,
     partner: &Matrix,
     mean: f32,
+    among: &Range<usize>,
 ) -> Vec<f64> {
     let sums: Vec<Vec<f64>> = ranges(ratings, BLOCK)
         .into_par_iter()
+        .map(|rows| rows.start.max(among.start)..rows.end.min(among.end))
         .map(|rows| dispatch(arch, ErrorTask { ratings, own, partner, mean, rows }))
         .collect();
     sums.concat()
@@ -140,16 +157,18 @@ impl LineTask for ErrorTask<'_> {
     }
 }
 
-/// `Σ π (reg ‖x‖² + reg_bias b²)` over a side's rows of `n` ratings each.
+/// `Σ π (reg ‖x‖² + reg_bias b²)` over a side's rows of `n` ratings each, for each block that begins in
+/// `among`.
 pub fn regularization(
     side: &Matrix,
     ratings: &SideRatings,
     partners: usize,
     terms: &RowTerms,
-) -> f64 {
-    let block_sum = |block: usize| {
+    among: &Range<usize>,
+) -> Vec<f64> {
+    let block_sum = |first: usize| {
         let mut sum = 0.0;
-        for row in block * BLOCK..side.rows().min((block + 1) * BLOCK) {
+        for row in first..side.rows().min(first + BLOCK) {
             let mut square = 0.0;
             for &x in numbers(side.row(row as u32)) {
                 square += f64::from(x) * f64::from(x);
@@ -161,7 +180,7 @@ pub fn regularization(
         }
         sum
     };
-    let blocks: Vec<f64> =
-        (0..side.rows().div_ceil(BLOCK)).into_par_iter().map(block_sum).collect();
-    blocks.iter().sum()
+    let blocks: Vec<usize> =
+        (0..side.rows()).step_by(BLOCK).filter(|first| among.contains(first)).collect();
+    blocks.into_par_iter().map(block_sum).collect()
 }

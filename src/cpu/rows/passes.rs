@@ -1,11 +1,13 @@
 //! The row solvers' passes: which thread solves which rows.
 
 use super::normal::{Block, Normal};
-use super::objective::{regularization, side_gram, squared_errors};
+use super::objective::{gram_blocks, regularization, side_gram, squared_errors};
 use super::order::{HotRow, RowOrder, is_hot};
 use super::row::{Inputs, Scratch};
 use crate::Result;
-use crate::backend::{ObjectiveSums, RowPasses, RowProblem, nothing_kept};
+use crate::backend::{
+    ObjectiveBlocks, RowPasses, RowProblem, check_gram, check_rows, nothing_kept, within,
+};
 use crate::core::{Factors, Loss, Side, SideFactors};
 use crate::cpu::Cpu;
 use crate::cpu::kernels::error;
@@ -24,6 +26,8 @@ pub struct CpuRows {
     user_order: RowOrder,
     item_order: RowOrder,
     kept: Option<Factors>,
+    /// The Gram matrices that were given.
+    given: [Option<Vec<f64>>; 2],
 }
 
 impl CpuRows {
@@ -39,14 +43,15 @@ impl CpuRows {
             item_order: RowOrder::new(&problem.ratings.items, factors, terms),
             problem,
             kept: None,
+            given: [None, None],
         }
     }
 
     /// All coordinates together, and in blocks, with what every pair weighs in their equations.
-    fn blocks(&self, partner: &Matrix) -> (Block, Vec<Block>) {
+    fn blocks(&self, partner: Side) -> (Block, Vec<Block>) {
         let factors = self.problem.start.factors;
         let weight = f64::from(self.problem.terms.unobserved_weight);
-        let gram = (weight != 0.0).then(|| side_gram(self.cpu.arch, partner, factors));
+        let gram = (weight != 0.0).then(|| self.whole_gram(partner));
         let every_pair = gram.map(|mut gram| {
             for value in &mut gram {
                 *value *= weight;
@@ -55,6 +60,21 @@ impl CpuRows {
         });
         let block = |columns| Block::new(columns, factors, every_pair.as_deref());
         (block(0..factors), cut(factors, self.problem.terms.block).map(block).collect())
+    }
+
+    fn side(&self, side: Side) -> &Matrix {
+        match side {
+            Side::User => &self.users,
+            Side::Item => &self.items,
+        }
+    }
+
+    /// A side's Gram matrix: the one that was given, or the sum over its rows.
+    fn whole_gram(&self, side: Side) -> Vec<f64> {
+        match &self.given[side.index()] {
+            Some(gram) => gram.clone(),
+            None => side_gram(self.cpu.arch, self.side(side), self.problem.start.factors),
+        }
     }
 }
 
@@ -68,13 +88,11 @@ impl RowPasses for CpuRows {
     fn solve(
         &mut self,
         side: Side,
+        rows: Range<usize>,
         watch: &mut dyn FnMut(usize) -> ControlFlow<()>,
     ) -> Result<usize> {
-        let partner = match side {
-            Side::User => &self.items,
-            Side::Item => &self.users,
-        };
-        let (all, blocks) = self.blocks(partner);
+        let (all, blocks) = self.blocks(side.partner());
+        self.given[side.index()] = None;
         let (own, partner, order) = match side {
             Side::User => (&mut self.users, &self.items, &self.user_order),
             Side::Item => (&mut self.items, &self.users, &self.item_order),
@@ -90,24 +108,58 @@ impl RowPasses for CpuRows {
             draw: None,
             latents: None,
         };
-        Ok(solve_side(self.cpu, &inputs, order, own, watch))
+        Ok(solve_side(self.cpu, &inputs, order, own, &rows, watch))
     }
 
-    fn objective(&mut self) -> Result<ObjectiveSums> {
+    fn rows(&mut self, side: Side, rows: Range<usize>) -> Result<SideFactors> {
+        let own = self.side(side);
+        Ok(own.get(&within(&rows, own.rows()), self.problem.start.factors))
+    }
+
+    fn put_rows(&mut self, side: Side, rows: Range<usize>, values: &SideFactors) -> Result<()> {
+        let factors = self.problem.start.factors;
+        let own = match side {
+            Side::User => &mut self.users,
+            Side::Item => &mut self.items,
+        };
+        let rows = within(&rows, own.rows());
+        check_rows(&rows, values, factors)?;
+        own.put(&rows, factors, values);
+        self.given[side.index()] = None;
+        Ok(())
+    }
+
+    fn gram(&mut self, side: Side, rows: Range<usize>) -> Result<Vec<Vec<f64>>> {
+        self.given[side.index()] = None;
+        if self.problem.terms.unobserved_weight == 0.0 {
+            return Ok(Vec::new());
+        }
+        Ok(gram_blocks(self.cpu.arch, self.side(side), self.problem.start.factors, &rows))
+    }
+
+    fn set_gram(&mut self, side: Side, gram: &[f64]) -> Result<()> {
+        check_gram(gram, self.problem.start.factors)?;
+        self.given[side.index()] = Some(gram.to_vec());
+        Ok(())
+    }
+
+    fn objective(&mut self, rows: [Range<usize>; 2]) -> Result<ObjectiveBlocks> {
         let RowProblem { ratings, start, terms, .. } = &self.problem;
         let (users, items) = (&self.users, &self.items);
-        let errors = squared_errors(self.cpu.arch, &ratings.users, users, items, start.global_mean);
-        let error = errors.iter().sum();
+        let [among, among_items] = &rows;
+        let mean = start.global_mean;
+        let error = squared_errors(self.cpu.arch, &ratings.users, users, items, mean, among);
         let mut unobserved = 0.0;
         if terms.unobserved_weight != 0.0 {
-            let user_gram = side_gram(self.cpu.arch, users, start.factors);
-            let item_gram = side_gram(self.cpu.arch, items, start.factors);
+            let (user_gram, item_gram) = (self.whole_gram(Side::User), self.whole_gram(Side::Item));
             let sum: f64 = user_gram.iter().zip(&item_gram).map(|(u, i)| u * i).sum();
             unobserved = f64::from(terms.unobserved_weight) * sum;
         }
-        let regularization = regularization(users, &ratings.users, items.rows(), terms)
-            + regularization(items, &ratings.items, users.rows(), terms);
-        Ok(ObjectiveSums { error, unobserved, regularization })
+        let regularization = [
+            regularization(users, &ratings.users, items.rows(), terms, among),
+            regularization(items, &ratings.items, users.rows(), terms, among_items),
+        ];
+        Ok(ObjectiveBlocks { error, unobserved, regularization })
     }
 
     fn test_loss(&mut self) -> Result<f64> {
@@ -143,25 +195,35 @@ impl RowPasses for CpuRows {
     }
 }
 
-/// Solves (or draws) all rows of a side in the order of its order. Returns the ratings done.
+/// Solves (or draws) a range of a side's rows in the order of its order. Returns the ratings done.
 pub fn solve_side(
     cpu: Cpu,
     inputs: &Inputs,
     order: &RowOrder,
     own: &mut Matrix,
+    among: &Range<usize>,
     watch: &mut dyn FnMut(usize) -> ControlFlow<()>,
 ) -> usize {
     let solver = SideSolver { cpu, inputs, scratch: Scratches::new() };
     let mut done = 0;
     for batch in &order.hot {
-        done += solver.hot(batch, own);
+        let batch: Vec<&HotRow> = batch.iter().filter(|hot| among.contains(&hot.row)).collect();
+        if batch.is_empty() {
+            continue;
+        }
+        done += solver.hot(&batch, own);
         if watch(done).is_break() {
             return done;
         }
     }
     let in_parts = inputs.blocks.len() == 1;
     for wave in &order.waves {
-        done += solver.wave(wave, own, in_parts);
+        let cut = |rows: &Range<usize>| rows.start.max(among.start)..rows.end.min(among.end);
+        let wave: Vec<_> = wave.iter().map(cut).filter(|rows| !rows.is_empty()).collect();
+        if wave.is_empty() {
+            continue;
+        }
+        done += solver.wave(&wave, own, in_parts);
         if watch(done).is_break() {
             break;
         }
@@ -223,7 +285,7 @@ impl SideSolver<'_> {
     }
 
     /// Solves hot rows: their segments by all threads, then the rows. Returns their ratings.
-    fn hot(&self, batch: &[HotRow], own: &mut Matrix) -> usize {
+    fn hot(&self, batch: &[&HotRow], own: &mut Matrix) -> usize {
         let segments: Vec<(usize, &Range<usize>)> = batch
             .iter()
             .flat_map(|hot| hot.segments.iter().map(|positions| (hot.row, positions)))

@@ -1,12 +1,11 @@
 //! Sums over the rows of a side, by the kernel that sums normal equations: all rows are the ratings
 //! of one row, whose values are once zeros and once the rows' popularity.
 
-use super::prior::place_of;
 use crate::Result;
 use crate::backend::Moments;
 use crate::core::{Side, SideRatings};
 use crate::gpu::rows::bind::Binder;
-use crate::gpu::rows::shape::Shape;
+use crate::gpu::rows::shape::{Shape, place_of};
 use crate::gpu::rows::store::{Walked, Weights, gram, listed};
 use crate::gpu::rows::tiles::Cut;
 use crate::gpu::shared::device::Device;
@@ -20,7 +19,7 @@ pub struct MomentKernels {
 
 impl MomentKernels {
     /// For rows of so many factors, each with a bias, be it learned or zero.
-    pub fn new(
+    pub async fn new(
         device: &Device,
         sources: &Sources,
         team: crate::gpu::shared::tiles::Team,
@@ -28,8 +27,8 @@ impl MomentKernels {
     ) -> Result<Self> {
         let shape = Shape { coordinates: factors, bias: true };
         let size = [("SIZE", shape.matrix_columns() as f64)];
-        let gram = gram(device, sources, team, shape, Weights::Equal, (false, true))?;
-        let join = Kernel::new(device, "join", &sources.join, &size)?;
+        let gram = gram(device, sources, team, shape, Weights::Equal, (false, true)).await?;
+        let join = Kernel::new(device, "join", &sources.join, &size).await?;
         Ok(Self { shape, pair: (gram, join) })
     }
 }
@@ -78,7 +77,7 @@ impl SideMoments {
     }
 
     /// Sums over the rows as they are.
-    pub fn read(&self, device: &Device, kernels: &MomentKernels) -> Result<Moments> {
+    pub async fn read(&self, device: &Device, kernels: &MomentKernels) -> Result<Moments> {
         let MomentKernels { shape, pair: (gram, join) } = kernels;
         let mut encoder = device.device.create_command_encoder(&Default::default());
         {
@@ -91,7 +90,7 @@ impl SideMoments {
         device.queue.submit([encoder.finish()]);
         let mut sums = Vec::new();
         for run in &self.runs {
-            sums.push(device.read::<f32>(&run.matrices, 0, shape.matrix_columns() * 4)?);
+            sums.push(device.read::<f32>(&run.matrices, 0, shape.matrix_columns() * 4).await?);
         }
         let [plain, popular] = &sums[..] else { return Ok(Moments::default()) };
         // The last row's numbers are `0 − b` and `ζ − b`.

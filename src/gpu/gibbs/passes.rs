@@ -9,8 +9,10 @@ use super::moments::{MomentKernels, SideMoments};
 use super::philox::philox;
 use super::predict::Pairs;
 use super::prior::{prior, prior_len};
-use crate::backend::{Conditional, GibbsPasses, GibbsProblem, Moments, RowTerms};
-use crate::core::{Factors, Side, SideRatings};
+use crate::backend::{
+    Conditional, GibbsProblem, MomentBlocks, Moments, RowTerms, check_rows, within,
+};
+use crate::core::{Factors, Side, SideFactors, SideRatings};
 use crate::gpu::rows::bind::{Binder, Commands, Latents, Noise};
 use crate::gpu::rows::passes::{few_dispatches, run};
 use crate::gpu::rows::shape::{Block, Shape, blocks};
@@ -22,11 +24,12 @@ use crate::gpu::shared::model::{Model, SIDES};
 use crate::gpu::shared::params::SweepParams;
 use crate::gpu::shared::tiles::Limits;
 use crate::{Error, Result};
-use std::ops::ControlFlow;
+use std::ops::{ControlFlow, Range};
+use std::sync::Arc;
 
 /// A problem on a GPU.
-pub struct Passes<'a> {
-    device: &'a Device,
+pub struct Passes {
+    device: Arc<Device>,
     /// Those of the users' rows and of the items'.
     kernels: [Kernels; 2],
     predict: Kernel,
@@ -54,6 +57,9 @@ pub struct Passes<'a> {
     ratings: SideRatings,
     training: Option<Pairs>,
     limits: Limits,
+    terms: RowTerms,
+    /// What a side's last range that was not all of it dispatches.
+    parts: [Option<(Range<usize>, Vec<Commands>)>; 2],
 }
 
 /// In the order of biases: users, the one of unknown ids, items, the one of unknown ids.
@@ -64,11 +70,15 @@ struct NoiseBuffers {
     roots: wgpu::Buffer,
 }
 
-impl<'a> Passes<'a> {
+impl Passes {
     /// Cuts, uploads and binds a problem.
-    pub fn new(device: &'a Device, sources: &Sources, problem: GibbsProblem) -> Result<Self> {
+    pub async fn new(
+        device: &Arc<Device>,
+        sources: &Sources,
+        problem: GibbsProblem,
+    ) -> Result<Self> {
         let GibbsProblem { ratings, test, starts, popularity, bias, block, latent } = problem;
-        philox(device, sources)?;
+        philox(device, sources).await?;
         let limits = limits(device);
         let Some(start) = starts.first().cloned() else {
             return Err(Error::device("a sampler without a chain"));
@@ -102,12 +112,12 @@ impl<'a> Passes<'a> {
         };
         let rows = model.tiles.map(|tiles| tiles.rows - 1);
         let terms = RowTerms::of_draws(bias, block);
-        let kernels = |weights| {
+        let kernels = async |weights| {
             let wanted = Wanted { weights, refines: false, draws: true, latent };
-            Kernels::new(device, sources, model.team, &terms, &blocks, wanted)
+            Kernels::new(device, sources, model.team, &terms, &blocks, wanted).await
         };
         // A user's noise weight is that of its row, an item's ratings have those of its users.
-        let kernels = [kernels(Weights::Equal)?, kernels(Weights::Partners)?];
+        let kernels = [kernels(Weights::Equal).await?, kernels(Weights::Partners).await?];
         let walk = |side: Side| -> Result<Walked> {
             let (own, partner) = (model.tiles[side.index()], model.tiles[side.partner().index()]);
             // The numbers of levels are read as they are.
@@ -144,7 +154,7 @@ impl<'a> Passes<'a> {
         let commands = SIDES
             .map(|side| binder(side).batches(side, &walked[side.index()], &scratch, Some(&prior)));
         let errors = binder(Side::User).objective(&walked[0], &scratch);
-        let moment_kernels = MomentKernels::new(device, sources, model.team, factors)?;
+        let moment_kernels = MomentKernels::new(device, sources, model.team, factors).await?;
         let moments = |side: Side| {
             let popularity = &popularity[side.index()][..rows[side.index()]];
             let unused = &scratch.unused[0];
@@ -152,12 +162,12 @@ impl<'a> Passes<'a> {
         };
         let moments = [moments(Side::User)?, moments(Side::Item)?];
         let width = [("WIDTH", model.team.width as f64)];
-        let predict = Kernel::new(device, "predict", &sources.predict, &width)?;
+        let predict = Kernel::new(device, "predict", &sources.predict, &width).await?;
         let pairs = test.users.iter().copied().zip(test.items.iter().copied());
         let test = Pairs::new(device, &predict, &model, pairs, limits);
         ready(device)?;
         Ok(Self {
-            device,
+            device: device.clone(),
             kernels,
             predict,
             moment_kernels,
@@ -178,8 +188,39 @@ impl<'a> Passes<'a> {
             ratings: ratings.users,
             training: None,
             limits,
+            terms,
+            parts: [None, None],
             model,
         })
+    }
+
+    /// Readies what a range of a side dispatches.
+    async fn ready_part(&mut self, side: Side, rows: &Range<usize>) -> Result<()> {
+        let at = side.index();
+        let known = self.parts[at].as_ref().is_some_and(|(known, _)| known == rows);
+        if known || *rows == (0..self.count(side)) {
+            return Ok(());
+        }
+        let part = self.walked[at].part(&self.device, &self.model.tiles[at], rows).await?;
+        let (noise, latents) = (&self.noise, &self.latents);
+        let binder = Binder {
+            device: &self.device,
+            kernels: &self.kernels[at],
+            model: &self.model,
+            terms: &self.terms,
+            blocks: &self.blocks,
+            limits: self.limits,
+            noise: Some(Noise { weights: &noise.weights, roots: &noise.roots }),
+            latents: latents.as_ref().map(|of| Latents { ends: &of.ends, stream: &of.stream }),
+        };
+        let commands = binder.batches(side, &part, &self.scratch, Some(&self.prior));
+        self.parts[at] = Some((rows.clone(), commands));
+        self.device.check()
+    }
+
+    /// How many rows a side has.
+    fn count(&self, side: Side) -> usize {
+        self.model.tiles[side.index()].rows - 1
     }
 
     /// Makes it a chain's turn.
@@ -250,27 +291,73 @@ fn copy(encoder: &mut wgpu::CommandEncoder, from: &Model, to: &Model) {
     }
 }
 
-impl GibbsPasses for Passes<'_> {
-    fn draw(
+/// What [`GibbsPasses`](crate::backend::GibbsPasses) is made of.
+impl Passes {
+    pub async fn draw(
         &mut self,
         chain: usize,
         side: Side,
-        conditional: &Conditional,
+        rows: Range<usize>,
+        conditional: &Conditional<'_>,
         watch: &mut dyn FnMut(usize) -> ControlFlow<()>,
     ) -> Result<usize> {
+        let rows = within(&rows, self.count(side));
+        self.ready_part(side, &rows).await?;
         self.turn(chain);
         self.write(side, conditional);
         let encoder = self.device.device.create_command_encoder(&Default::default());
         let kernels = (&self.kernels[side.index()], &self.blocks[..]);
-        run(self.device, encoder, &|_| {}, kernels, &self.commands[side.index()], watch)
+        let commands = match &self.parts[side.index()] {
+            Some((part, commands)) if *part == rows => commands,
+            _ => &self.commands[side.index()],
+        };
+        run(&self.device, encoder, &|_| {}, kernels, commands, watch).await
     }
 
-    fn moments(&mut self, chain: usize, side: Side) -> Result<Moments> {
+    pub async fn rows(
+        &mut self,
+        chain: usize,
+        side: Side,
+        rows: Range<usize>,
+    ) -> Result<SideFactors> {
         self.turn(chain);
-        self.moments[side.index()].read(self.device, &self.moment_kernels)
+        self.model.rows(&self.device, side, &within(&rows, self.count(side))).await
     }
 
-    fn squared_errors(&mut self, chain: usize) -> Result<Vec<f64>> {
+    pub fn put_rows(
+        &mut self,
+        chain: usize,
+        side: Side,
+        rows: Range<usize>,
+        values: &SideFactors,
+    ) -> Result<()> {
+        let rows = within(&rows, self.count(side));
+        check_rows(&rows, values, self.model.like.factors)?;
+        self.turn(chain);
+        self.model.put_rows(&self.device, side, &rows, values)
+    }
+
+    pub async fn moments(
+        &mut self,
+        chain: usize,
+        side: Side,
+        rows: Range<usize>,
+    ) -> Result<MomentBlocks> {
+        self.turn(chain);
+        let (count, k) = (self.count(side), self.model.like.factors);
+        let mut blocks = MomentBlocks { rows: count, factors: k, ..MomentBlocks::default() };
+        if rows.contains(&0) {
+            let moments = &self.moments[side.index()];
+            let Moments { sum, products, popular, .. } =
+                moments.read(&self.device, &self.moment_kernels).await?;
+            let of_rows = products.chunks_exact(k + 1).take(k);
+            blocks.grams.push(of_rows.flat_map(|row| &row[..k]).copied().collect());
+            blocks.sums.push([&sum[..], &products[k * (k + 1)..], &popular[..]].concat());
+        }
+        Ok(blocks)
+    }
+
+    pub async fn squared_errors(&mut self, chain: usize, users: Range<usize>) -> Result<Vec<f64>> {
         self.turn(chain);
         let mut encoder = self.device.device.create_command_encoder(&Default::default());
         {
@@ -279,10 +366,10 @@ impl GibbsPasses for Passes<'_> {
         }
         self.device.queue.submit([encoder.finish()]);
         let walked = &self.walked[0];
-        let sums = walked.chunks.iter().zip(&self.scratch.sums);
-        let sums: Vec<Vec<[f32; 2]>> = sums
-            .map(|(chunk, sums)| self.device.read(sums, 0, chunk.owners.len()))
-            .collect::<Result<_>>()?;
+        let mut sums: Vec<Vec<[f32; 2]>> = Vec::new();
+        for (chunk, of) in walked.chunks.iter().zip(&self.scratch.sums) {
+            sums.push(self.device.read(of, 0, chunk.owners.len()).await?);
+        }
         let tiles = &self.model.tiles[0];
         let mut errors = vec![0.0; tiles.rows - 1];
         for batch in &walked.plan.batches {
@@ -295,10 +382,10 @@ impl GibbsPasses for Passes<'_> {
                 }
             }
         }
-        Ok(errors)
+        Ok(errors[within(&users, errors.len())].to_vec())
     }
 
-    fn training_predictions(&mut self, chain: usize) -> Result<Vec<f32>> {
+    pub async fn training_predictions(&mut self, chain: usize) -> Result<Vec<f32>> {
         self.turn(chain);
         let training = match &mut self.training {
             Some(training) => training,
@@ -308,21 +395,22 @@ impl GibbsPasses for Passes<'_> {
                     std::iter::repeat_n(user, ratings.positions(user as usize).len())
                 });
                 let pairs = users.zip(ratings.partners.iter().copied());
-                let pairs = Pairs::new(self.device, &self.predict, &self.model, pairs, self.limits);
+                let pairs =
+                    Pairs::new(&self.device, &self.predict, &self.model, pairs, self.limits);
                 self.device.check()?;
                 unknown.insert(pairs)
             }
         };
-        training.predict(self.device, &self.predict)
+        training.predict(&self.device, &self.predict).await
     }
 
-    fn test_predictions(&mut self, chain: usize) -> Result<Vec<f32>> {
+    pub async fn test_predictions(&mut self, chain: usize) -> Result<Vec<f32>> {
         self.turn(chain);
-        self.test.predict(self.device, &self.predict)
+        self.test.predict(&self.device, &self.predict).await
     }
 
-    fn factors(&mut self, chain: usize) -> Result<Factors> {
+    pub async fn factors(&mut self, chain: usize) -> Result<Factors> {
         self.turn(chain);
-        self.model.factors(self.device)
+        self.model.factors(&self.device).await
     }
 }

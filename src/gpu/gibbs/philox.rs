@@ -18,8 +18,8 @@ const CLOSE: f32 = 1e-5;
 ///
 /// # Errors
 /// If the device's words differ from the host's, or its normal numbers by more than rounding.
-pub fn philox(device: &Device, sources: &Sources) -> Result<()> {
-    let kernel = Kernel::new(device, "philox", &sources.philox, &[])?;
+pub async fn philox(device: &Device, sources: &Sources) -> Result<()> {
+    let kernel = Kernel::new(device, "philox", &sources.philox, &[]).await?;
     let counters: Vec<Counter> = (0..COUNTERS as u32)
         .map(|at| match at {
             0 => Counter::default(),
@@ -52,8 +52,8 @@ pub fn philox(device: &Device, sources: &Sources) -> Result<()> {
         dispatch(&mut pass, &kernel, &[Dispatch { group, workgroups }]);
     }
     device.queue.submit([encoder.finish()]);
-    let words: Vec<[u32; 4]> = device.read(&words, 0, COUNTERS)?;
-    let numbers: Vec<[f32; 4]> = device.read(&numbers, 0, COUNTERS)?;
+    let words: Vec<[u32; 4]> = device.read(&words, 0, COUNTERS).await?;
+    let numbers: Vec<[f32; 4]> = device.read(&numbers, 0, COUNTERS).await?;
     for ((counter, words), numbers) in counters.into_iter().zip(words).zip(numbers) {
         let Counter { a, b, c, d, key_low, key_high } = counter;
         let want = words_of([a, b, c, d], [key_low, key_high]);

@@ -83,7 +83,7 @@ impl Pairs {
     }
 
     /// The predictions, in the order of the list.
-    pub fn predict(&self, device: &Device, kernel: &Kernel) -> Result<Vec<f32>> {
+    pub async fn predict(&self, device: &Device, kernel: &Kernel) -> Result<Vec<f32>> {
         let mut encoder = device.device.create_command_encoder(&Default::default());
         {
             let mut pass = encoder.begin_compute_pass(&Default::default());
@@ -93,7 +93,7 @@ impl Pairs {
         let mut predictions = vec![0.0; self.order.len()];
         let mut order = self.order.iter();
         for (buffer, count) in &self.pieces {
-            let values: Vec<f32> = device.read(buffer, 0, *count)?;
+            let values: Vec<f32> = device.read(buffer, 0, *count).await?;
             for (value, &at) in values.into_iter().zip(order.by_ref()) {
                 predictions[at as usize] = value;
             }

@@ -1,17 +1,11 @@
 //! A side's prior as `cholesky` reads it.
 
 use crate::backend::Conditional;
-use crate::gpu::rows::shape::Shape;
+use crate::gpu::rows::shape::{Shape, place_of};
 
 /// Numbers that [`prior`] gives for rows of this shape.
 pub fn prior_len(shape: Shape) -> usize {
     shape.tiles() * 64 + shape.target()
-}
-
-/// Where a number of a matrix lies, `row >= column`: tiles of 8 × 8 of the lower triangle.
-pub fn place_of(row: usize, column: usize) -> usize {
-    let (i, j) = (row / 8, column / 8);
-    (i * (i + 1) / 2 + j) * 64 + row % 8 * 8 + column % 8
 }
 
 /// `Λ/τ` laid out as the normal equations of `shape`, with `Λm/τ` in the row of the right-hand side and

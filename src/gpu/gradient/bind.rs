@@ -13,12 +13,12 @@ pub(in crate::gpu) struct BatchCommands {
     pub step: Vec<Dispatch>,
 }
 
-impl Passes<'_> {
+impl Passes {
     /// Makes every bind group of every batch.
     pub fn bind_batches(&self) -> Vec<BatchCommands> {
         let lead_side = self.batches.lead_side;
         let follow_side = lead_side.partner();
-        let mut uniforms = Uniforms::new(self.device);
+        let mut uniforms = Uniforms::new(&self.device);
         // Parameters first: the buffer that the bind groups name has to exist whole.
         let mut slots = Vec::new();
         for plan in &self.plan.batches {
@@ -63,7 +63,7 @@ impl Passes<'_> {
                 }
             }
         }
-        let params = uniforms.finish(self.device);
+        let params = uniforms.finish(&self.device);
         let unused: [wgpu::Buffer; 3] = std::array::from_fn(|_| self.device.storage("unused", 0));
         let mut slots = slots.into_iter();
         let mut next = || slots.next().map(|slot: Slot| slot.of(&params));
@@ -74,7 +74,7 @@ impl Passes<'_> {
             for walk in &plan.lead.walks {
                 let Some(params) = next() else { break };
                 let group = self.kernels.residual.bind(
-                    self.device,
+                    &self.device,
                     &[
                         params,
                         whole(&chunk.lead.segments),
@@ -93,7 +93,7 @@ impl Passes<'_> {
             for walk in &plan.follow.walks {
                 let Some(params) = next() else { break };
                 let group = self.kernels.gradient.bind(
-                    self.device,
+                    &self.device,
                     &[
                         params,
                         whole(&chunk.follow.segments),
@@ -119,7 +119,7 @@ impl Passes<'_> {
                         _ => &self.biases.moments,
                     };
                     let group = self.kernels.step.bind(
-                        self.device,
+                        &self.device,
                         &[
                             params,
                             self.visits.slot(batch).of(&self.visits.buffer),

@@ -7,9 +7,7 @@
 use super::bind::BatchCommands;
 use super::plan::Plan;
 use super::store::{ArrayBuffers, ChunkBuffers, Kernels, Visits, fits};
-use crate::backend::{
-    EpochSums, GradientPasses, GradientProblem, Probe, State, Terms, Visit, nothing_kept,
-};
+use crate::backend::{EpochSums, GradientProblem, State, Terms, Visit, nothing_kept};
 use crate::core::{Batches, Factors, Ratings, Side};
 use crate::gpu::shared::device::{Device, limits};
 use crate::gpu::shared::held_out::{Predictor, Test};
@@ -19,6 +17,7 @@ use crate::gpu::shared::reduce::Reductions;
 use crate::gpu::shared::tiles::{Limits, Team, Tiles};
 use crate::{Error, Result};
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
 /// A submission is closed when it holds so many ratings: progress and Ctrl-C act between them.
 const SUBMIT_RATINGS: usize = 1 << 20;
@@ -30,8 +29,8 @@ const SUBMIT_BATCHES: usize = 256;
 const MOST_BATCHES: usize = 1 << 19;
 
 /// A problem on a GPU.
-pub struct Passes<'a> {
-    pub(in crate::gpu) device: &'a Device,
+pub struct Passes {
+    pub(in crate::gpu) device: Arc<Device>,
     pub(in crate::gpu) kernels: Kernels,
     pub(in crate::gpu) batches: Batches,
     pub(in crate::gpu) terms: Terms,
@@ -49,9 +48,13 @@ pub struct Passes<'a> {
     pub(in crate::gpu) like: Factors,
 }
 
-impl<'a> Passes<'a> {
+impl Passes {
     /// Cuts, uploads and binds a problem.
-    pub fn new(device: &'a Device, sources: &Sources, problem: GradientProblem) -> Result<Self> {
+    pub async fn new(
+        device: &Arc<Device>,
+        sources: &Sources,
+        problem: GradientProblem,
+    ) -> Result<Self> {
         let GradientProblem { batches, test, start, terms } = problem;
         let like = Factors {
             factors: start.factors.factors,
@@ -67,7 +70,7 @@ impl<'a> Passes<'a> {
                 batches.ratings().div_ceil(MOST_BATCHES)
             )));
         }
-        let kernels = Kernels::new(device, sources, team, &terms)?;
+        let kernels = Kernels::new(device, sources, team, &terms).await?;
         let limits = limits(device);
         let mut chunks = Vec::new();
         let weight =
@@ -95,7 +98,7 @@ impl<'a> Passes<'a> {
             visits: Visits::new(device, batches.len()),
             commands: Vec::new(),
             test: None,
-            device,
+            device: device.clone(),
             kernels,
             batches,
             terms,
@@ -126,7 +129,7 @@ impl<'a> Passes<'a> {
             team: self.plan.team,
             global_mean: self.like.global_mean,
         };
-        Test::new(self.device, (&self.kernels.error, &self.kernels.reduce), &model, test, limits)
+        Test::new(&self.device, (&self.kernels.error, &self.kernels.reduce), &model, test, limits)
     }
 
     pub(in crate::gpu) fn sides(&self) -> [(Side, &SideBuffers, &Tiles); 2] {
@@ -155,7 +158,7 @@ impl<'a> Passes<'a> {
     }
 
     /// Joins matrices and biases into the form that does not depend on the backend.
-    pub(in crate::gpu) fn logical(
+    pub(in crate::gpu) async fn logical(
         &self,
         pick: impl Fn(&SideBuffers) -> &[wgpu::Buffer],
         biases: Vec<f32>,
@@ -165,17 +168,18 @@ impl<'a> Passes<'a> {
             (pick(buffers), tiles)
         };
         let matrices = [of(Side::User), of(Side::Item)];
-        logical(self.device, &self.like, self.plan.team, matrices, &self.biases, &biases)
+        logical(&self.device, &self.like, self.plan.team, matrices, &self.biases, &biases).await
     }
 }
 
-impl GradientPasses for Passes<'_> {
-    fn epoch(
+/// What [`GradientPasses`](crate::backend::GradientPasses) is made of.
+impl Passes {
+    pub async fn epoch(
         &mut self,
         visits: &[Visit],
         watch: &mut dyn FnMut(usize) -> ControlFlow<()>,
     ) -> Result<EpochSums> {
-        self.visits.write(self.device, visits);
+        self.visits.write(&self.device, visits);
         let mut done = 0;
         let mut in_flight = None;
         let mut rest = visits;
@@ -200,60 +204,56 @@ impl GradientPasses for Passes<'_> {
             }
             let submission = self.device.queue.submit([encoder.finish()]);
             if let Some(before) = in_flight.replace(submission) {
-                self.device.wait(Some(before))?;
+                self.device.wait(Some(before)).await?;
             }
             done += ratings;
             // After the last batch there is nothing to break off.
             if watch(done).is_break() && !rest.is_empty() {
-                self.device.wait(None)?;
+                self.device.wait(None).await?;
                 return Ok(EpochSums { loss: f64::NAN, ratings: done });
             }
         }
         self.run(&[(&self.kernels.reduce, &self.train_loss.dispatches)]);
-        Ok(EpochSums { loss: self.train_loss.read(self.device)?, ratings: done })
+        Ok(EpochSums { loss: self.train_loss.read(&self.device).await?, ratings: done })
     }
 
-    fn test_loss(&mut self) -> Result<f64> {
+    pub async fn test_loss(&mut self) -> Result<f64> {
         let Some(test) = &self.test else { return Ok(0.0) };
         self.run(&[
             (&self.kernels.error, &test.dispatches),
             (&self.kernels.reduce, &test.loss.dispatches),
         ]);
-        test.loss.read(self.device)
+        test.loss.read(&self.device).await
     }
 
-    fn keep(&mut self) -> Result<()> {
-        keep(self.device, [&mut self.lead, &mut self.follow], &mut self.biases);
+    pub fn keep(&mut self) -> Result<()> {
+        keep(&self.device, [&mut self.lead, &mut self.follow], &mut self.biases);
         self.device.check()
     }
 
-    fn kept(&mut self) -> Result<Factors> {
+    pub async fn kept(&mut self) -> Result<Factors> {
         let Some(kept) = &self.biases.kept else { return Err(nothing_kept()) };
-        let biases = self.device.read(kept, 0, self.biases.rows)?;
-        self.logical(|side| &side.kept, biases)
+        let biases = self.device.read(kept, 0, self.biases.rows).await?;
+        self.logical(|side| &side.kept, biases).await
     }
 
-    fn factors(&mut self) -> Result<Factors> {
-        let biases = self.device.read(&self.biases.values, 0, self.biases.rows)?;
-        self.logical(|side| &side.factors, biases)
+    pub async fn factors(&mut self) -> Result<Factors> {
+        let biases = self.device.read(&self.biases.values, 0, self.biases.rows).await?;
+        self.logical(|side| &side.factors, biases).await
     }
 
-    fn probe(&mut self, batch: usize) -> Result<Probe> {
-        self.read_probe(batch)
-    }
-
-    fn state(&mut self) -> Result<State> {
-        let factors = self.factors()?;
+    pub async fn state(&mut self) -> Result<State> {
+        let factors = self.factors().await?;
         let pairs: Vec<[f32; 2]> = match self.terms.moments() {
             0 => Vec::new(),
-            _ => self.device.read(&self.biases.moments, 0, self.biases.rows)?,
+            _ => self.device.read(&self.biases.moments, 0, self.biases.rows).await?,
         };
-        let moments = (0..self.terms.moments()).map(|j| {
+        let mut moments = Vec::new();
+        for j in 0..self.terms.moments() {
             let biases = pairs.iter().map(|pair| pair[j]).collect();
-            let moment = self.logical(|side| &side.moments[j], biases)?;
-            Ok(Factors { global_mean: 0.0, ..moment })
-        });
-        let moments = moments.collect::<Result<_>>()?;
+            let moment = self.logical(|side| &side.moments[j], biases).await?;
+            moments.push(Factors { global_mean: 0.0, ..moment });
+        }
         Ok(State { factors, moments })
     }
 }

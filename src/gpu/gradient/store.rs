@@ -39,7 +39,12 @@ pub(in crate::gpu) struct Visits {
 }
 
 impl Kernels {
-    pub fn new(device: &Device, sources: &Sources, team: Team, terms: &Terms) -> Result<Self> {
+    pub async fn new(
+        device: &Device,
+        sources: &Sources,
+        team: Team,
+        terms: &Terms,
+    ) -> Result<Self> {
         let logistic = f64::from(u8::from(terms.loss == Loss::Logistic));
         let width = ("WIDTH", team.width as f64);
         let lanes = ("LANES", team.lanes as f64);
@@ -51,18 +56,21 @@ impl Kernels {
             Optimizer::Adam => 3.0,
         };
         let bias = f64::from(u8::from(terms.bias));
-        let make =
-            |name, source: &str, constants: &[_]| Kernel::new(device, name, source, constants);
+        let make = async |name, source: &str, constants: &[(&str, f64)]| {
+            Kernel::new(device, name, source, constants).await
+        };
         Ok(Self {
             residual: make(
                 "residual",
                 &sources.residual,
                 &[width, lanes, columns, ("LOGISTIC", logistic)],
-            )?,
-            gradient: make("gradient", &sources.gradient, &[width, lanes, columns])?,
-            step: make("step", &sources.step, &[width, ("BIAS", bias), ("OPTIMIZER", optimizer)])?,
-            error: make("error", &sources.error, &[width, ("LOGISTIC", logistic)])?,
-            reduce: make("reduce", &sources.reduce, &[])?,
+            )
+            .await?,
+            gradient: make("gradient", &sources.gradient, &[width, lanes, columns]).await?,
+            step: make("step", &sources.step, &[width, ("BIAS", bias), ("OPTIMIZER", optimizer)])
+                .await?,
+            error: make("error", &sources.error, &[width, ("LOGISTIC", logistic)]).await?,
+            reduce: make("reduce", &sources.reduce, &[]).await?,
         })
     }
 }

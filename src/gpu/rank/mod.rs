@@ -4,7 +4,7 @@
 mod plan;
 
 use crate::Result;
-use crate::backend::{Candidates, Counted, Interval, Ranked, Ranker, WITHIN};
+use crate::backend::{Candidates, Counted, Interval, Ranked, WITHIN};
 use crate::gpu::shared::buffers::{Slot, Uniforms, whole};
 use crate::gpu::shared::device::Device;
 use crate::gpu::shared::kernels::{Dispatch, Kernel, Sources, dispatch};
@@ -13,12 +13,12 @@ use crate::gpu::shared::params::{
 };
 use crate::gpu::shared::tiles::WORKGROUP;
 use plan::{Limits, Plan};
-use std::cell::OnceCell;
+use std::sync::{Arc, OnceLock};
 
 /// Candidates that lie on a device.
-pub struct Ranking<'a> {
-    device: &'a Device,
-    sources: &'a Sources,
+pub struct Ranking {
+    device: Arc<Device>,
+    sources: Arc<Sources>,
     limits: Limits,
     plan: Plan,
     factors: usize,
@@ -26,9 +26,9 @@ pub struct Ranking<'a> {
     /// (queries of a tile, candidates of a tile).
     scores: wgpu::Buffer,
     score: Kernel,
-    mask: OnceCell<Kernel>,
-    topk: OnceCell<Kernel>,
-    count: OnceCell<Kernel>,
+    mask: OnceLock<Kernel>,
+    topk: OnceLock<Kernel>,
+    count: OnceLock<Kernel>,
 }
 
 /// Some consecutive candidates.
@@ -47,16 +47,16 @@ struct Queries<'q> {
     excluded: &'q [&'q [u32]],
 }
 
-impl<'a> Ranking<'a> {
+impl Ranking {
     /// Uploads candidates.
     ///
     /// # Errors
     /// If they do not fit the device, or it is lost.
-    pub fn new(
-        device: &'a Device,
-        sources: &'a Sources,
-        candidates: &Candidates,
-    ) -> Result<Ranking<'a>> {
+    pub async fn new(
+        device: &Arc<Device>,
+        sources: &Arc<Sources>,
+        candidates: &Candidates<'_>,
+    ) -> Result<Ranking> {
         let factors = candidates.factors;
         let limits = Limits {
             binding: device.limits.max_storage_buffer_binding_size as usize,
@@ -78,23 +78,24 @@ impl<'a> Ranking<'a> {
         }
         let scores = device.storage("scores", (plan.queries * plan.columns * 4) as u64);
         let width = [("WIDTH", plan.width as f64)];
-        let score = Kernel::new(device, "score", &sources.score, &width)?;
+        let score = Kernel::new(device, "score", &sources.score, &width).await?;
         device.check()?;
-        let (mask, topk, count) = (OnceCell::new(), OnceCell::new(), OnceCell::new());
+        let (mask, topk, count) = (OnceLock::new(), OnceLock::new(), OnceLock::new());
+        let (device, sources) = (device.clone(), sources.clone());
         Ok(Self { device, sources, limits, plan, factors, tiles, scores, score, mask, topk, count })
     }
 
     /// A kernel, compiled when it is first needed.
-    fn kernel<'k>(
+    async fn kernel<'k>(
         &self,
-        cell: &'k OnceCell<Kernel>,
+        cell: &'k OnceLock<Kernel>,
         name: &'static str,
         source: &str,
     ) -> Result<&'k Kernel> {
         if let Some(kernel) = cell.get() {
             return Ok(kernel);
         }
-        let kernel = Kernel::new(self.device, name, source, &[])?;
+        let kernel = Kernel::new(&self.device, name, source, &[]).await?;
         Ok(cell.get_or_init(|| kernel))
     }
 
@@ -106,12 +107,12 @@ impl<'a> Ranking<'a> {
 
     /// Scores the queries against every tile of candidates, and lets `use_scores` record what is
     /// done with each tile's scores; then submits all.
-    fn score_tiles(
+    async fn score_tiles(
         &self,
-        queries: &Queries,
+        queries: &Queries<'_>,
         use_scores: &mut dyn FnMut(&mut wgpu::ComputePass, usize) -> Result<()>,
     ) -> Result<()> {
-        let mut uniforms = Uniforms::new(self.device);
+        let mut uniforms = Uniforms::new(&self.device);
         let slots: Vec<Slot> = self
             .tiles
             .iter()
@@ -120,12 +121,12 @@ impl<'a> Ranking<'a> {
                 uniforms.push(&ScoreParams { queries: queries.count as u32, columns })
             })
             .collect();
-        let params = uniforms.finish(self.device);
+        let params = uniforms.finish(&self.device);
         // Where each query's excluded rows go on.
         let mut next = vec![0; queries.excluded.len()];
         for (at, (tile, slot)) in self.tiles.iter().zip(slots).enumerate() {
             let group = self.score.bind(
-                self.device,
+                &self.device,
                 &[
                     slot.of(&params),
                     whole(&queries.numbers),
@@ -135,7 +136,7 @@ impl<'a> Ranking<'a> {
                 ],
             );
             let workgroups = Plan::score_workgroups(queries.count, tile.columns);
-            let masks = self.masks(tile, queries.excluded, &mut next)?;
+            let masks = self.masks(tile, queries.excluded, &mut next).await?;
             let mut encoder = self.device.device.create_command_encoder(&Default::default());
             {
                 let mut pass = encoder.begin_compute_pass(&Default::default());
@@ -151,7 +152,12 @@ impl<'a> Ranking<'a> {
     }
 
     /// Takes excluded candidates of a tile out of the scores.
-    fn masks(&self, tile: &Tile, excluded: &[&[u32]], next: &mut [usize]) -> Result<Vec<Dispatch>> {
+    async fn masks(
+        &self,
+        tile: &Tile,
+        excluded: &[&[u32]],
+        next: &mut [usize],
+    ) -> Result<Vec<Dispatch>> {
         let end = (tile.first_row + tile.columns) as u32;
         let mut places: Vec<u32> = Vec::new();
         for (query, (rows, next)) in excluded.iter().zip(next).enumerate() {
@@ -164,28 +170,28 @@ impl<'a> Ranking<'a> {
         if places.is_empty() {
             return Ok(Vec::new());
         }
-        let mask = self.kernel(&self.mask, "mask", &self.sources.mask)?;
+        let mask = self.kernel(&self.mask, "mask", &self.sources.mask).await?;
         let dispatches = places.chunks(self.plan.places).map(|places| {
-            let mut uniforms = Uniforms::new(self.device);
+            let mut uniforms = Uniforms::new(&self.device);
             let slot = uniforms.push(&MaskParams { places: places.len() as u32 });
-            let params = uniforms.finish(self.device);
+            let params = uniforms.finish(&self.device);
             let workgroups = places.len().div_ceil(WORKGROUP) as u32;
             let places = self.device.upload("excluded", places);
             let buffers = [slot.of(&params), whole(&places), whole(&self.scores)];
-            Dispatch { group: mask.bind(self.device, &buffers), workgroups }
+            Dispatch { group: mask.bind(&self.device, &buffers), workgroups }
         });
         Ok(dispatches.collect())
     }
 
     /// The best `n`, at most a list of the plan, after each query's ceiling.
-    fn lists(
+    async fn lists(
         &self,
-        queries: &Queries,
+        queries: &Queries<'_>,
         ceilings: &[TopkEntry],
         n: usize,
     ) -> Result<Vec<Vec<Ranked>>> {
-        let device = self.device;
-        let topk = self.kernel(&self.topk, "topk", &self.sources.topk)?;
+        let device = &*self.device;
+        let topk = self.kernel(&self.topk, "topk", &self.sources.topk).await?;
         let ceilings = device.upload("ceilings", ceilings);
         let entry = size_of::<TopkEntry>();
         let lists = device.storage("lists", (queries.count * n * entry) as u64);
@@ -216,9 +222,10 @@ impl<'a> Ranking<'a> {
             );
             dispatch(pass, topk, &[Dispatch { group, workgroups: queries.count as u32 }]);
             Ok(())
-        })?;
-        let lengths: Vec<u32> = device.read(&lengths, 0, queries.count)?;
-        let entries: Vec<TopkEntry> = device.read(&lists, 0, queries.count * n)?;
+        })
+        .await?;
+        let lengths: Vec<u32> = device.read(&lengths, 0, queries.count).await?;
+        let entries: Vec<TopkEntry> = device.read(&lists, 0, queries.count * n).await?;
         let list = |(entries, &length): (&[TopkEntry], &u32)| {
             let entries = &entries[..n.min(length as usize)];
             entries.iter().map(|entry| Ranked { row: entry.row, score: entry.score }).collect()
@@ -227,10 +234,17 @@ impl<'a> Ranking<'a> {
     }
 }
 
-impl Ranker for Ranking<'_> {
+/// What [`Ranker`](crate::backend::Ranker) is made of. A submission scores a tile and uses its scores
+/// up, so those of several threads may come in any order.
+impl Ranking {
     /// Lists longer than 1024 (or than a binding holds) come in pieces of that, each after a
     /// scoring of its own.
-    fn top(&mut self, queries: &[f32], excluded: &[&[u32]], n: usize) -> Result<Vec<Vec<Ranked>>> {
+    pub async fn top(
+        &self,
+        queries: &[f32],
+        excluded: &[&[u32]],
+        n: usize,
+    ) -> Result<Vec<Vec<Ranked>>> {
         let candidates: usize = self.tiles.iter().map(|tile| tile.columns).sum();
         let n = n.min(candidates);
         let mut all = Vec::with_capacity(queries.len() / self.factors);
@@ -255,7 +269,7 @@ impl Ranker for Ranking<'_> {
                 };
                 let ceilings: Vec<TopkEntry> = lists.iter().map(ceiling).collect();
                 let length = piece.min(left);
-                let pieces = self.lists(&on_device, &ceilings, length)?;
+                let pieces = self.lists(&on_device, &ceilings, length).await?;
                 let whole = pieces.iter().any(|piece| piece.len() == length);
                 for (list, piece) in lists.iter_mut().zip(pieces) {
                     list.extend(piece);
@@ -267,18 +281,18 @@ impl Ranker for Ranking<'_> {
         Ok(all)
     }
 
-    fn count(
-        &mut self,
+    pub async fn count(
+        &self,
         queries: &[f32],
         excluded: &[&[u32]],
         intervals: &[Interval],
     ) -> Result<Vec<Counted>> {
-        let device = self.device;
+        let device = &*self.device;
         let mut results = vec![Counted::default(); intervals.len()];
         // Positions of the intervals, query after query.
         let mut order: Vec<u32> = (0..intervals.len() as u32).collect();
         order.sort_by_key(|&at| intervals[at as usize].query);
-        let count = self.kernel(&self.count, "count", &self.sources.count)?;
+        let count = self.kernel(&self.count, "count", &self.sources.count).await?;
         let query_of = |at: &u32| intervals[*at as usize].query as usize;
         let mut first = 0;
         for numbers in queries.chunks(self.plan.queries * self.factors) {
@@ -313,9 +327,10 @@ impl Ranker for Ranking<'_> {
                         dispatch(pass, count, &[Dispatch { group, workgroups }]);
                     }
                     Ok(())
-                })?;
+                })
+                .await?;
                 for piece in pieces {
-                    piece.read(device, &mut results)?;
+                    piece.read(device, &mut results).await?;
                 }
             }
             first = end;
@@ -349,9 +364,9 @@ impl<'o> Piece<'o> {
         }
     }
 
-    fn read(&self, device: &Device, results: &mut [Counted]) -> Result<()> {
-        let counted: Vec<CountedParams> = device.read(&self.counted, 0, self.asked.len())?;
-        let named: Vec<[u32; WITHIN]> = device.read(&self.named, 0, self.asked.len())?;
+    async fn read(&self, device: &Device, results: &mut [Counted]) -> Result<()> {
+        let counted: Vec<CountedParams> = device.read(&self.counted, 0, self.asked.len()).await?;
+        let named: Vec<[u32; WITHIN]> = device.read(&self.named, 0, self.asked.len()).await?;
         for ((&at, counted), mut rows) in self.asked.iter().zip(counted).zip(named) {
             let CountedParams { above, within } = counted;
             rows[..WITHIN.min(within as usize)].sort_unstable();

@@ -6,19 +6,20 @@
 //! more, for the change that is still missing. Many batches go into one submission; two submissions are in flight at most.
 
 use super::bind::{Binder, Commands};
-use super::shape::{Block, Shape, blocks};
+use super::shape::{Block, Shape, blocks, place_of};
 use super::store::{Figures, Kernels, Penalties, Scratch, Walked, Wanted, Weights, fits, listed};
 use super::tiles::{Batch, Cut, DISPATCH_PRODUCTS};
-use crate::backend::{ObjectiveSums, RowPasses, RowProblem, RowTerms};
-use crate::core::{Factors, Side};
+use crate::backend::{ObjectiveBlocks, RowProblem, RowTerms, check_gram, check_rows, within};
+use crate::core::{Factors, Side, SideFactors};
 use crate::gpu::shared::device::{Device, limits};
 use crate::gpu::shared::held_out::{Predictor, Test};
 use crate::gpu::shared::kernels::{Dispatch, Sources, dispatch};
 use crate::gpu::shared::model::{Model, SIDES};
 use crate::gpu::shared::reduce::Reductions;
-use crate::gpu::shared::tiles::Tiles;
+use crate::gpu::shared::tiles::{Limits, Tiles};
 use crate::{Error, Result};
-use std::ops::ControlFlow;
+use std::ops::{ControlFlow, Range};
+use std::sync::Arc;
 
 /// A submission is closed when it holds so many ratings: progress and Ctrl-C act between them.
 const SUBMIT_RATINGS: usize = 1 << 22;
@@ -27,8 +28,8 @@ const SUBMIT_RATINGS: usize = 1 << 22;
 const MOST_DISPATCHES: usize = 1 << 20;
 
 /// A problem on a GPU.
-pub struct Passes<'a> {
-    device: &'a Device,
+pub struct Passes {
+    device: Arc<Device>,
     kernels: Kernels,
     figures: Figures,
     model: Model,
@@ -42,8 +43,14 @@ pub struct Passes<'a> {
     errors: Reductions,
     penalties: Penalties,
     test: Option<Test>,
-    /// Whether a side's rows without ratings are zeros already.
-    cleared: [bool; 2],
+    /// Of which of a side's rows those without ratings are zeros already.
+    cleared: [Range<usize>; 2],
+    scratch: Scratch,
+    limits: Limits,
+    /// What a side's last range that was not all of it dispatches.
+    parts: [Option<(Range<usize>, Vec<Commands>)>; 2],
+    /// Whether a side's Gram matrix is one that was given.
+    given: [bool; 2],
 }
 
 /// A side's Gram matrix.
@@ -53,9 +60,9 @@ struct Whole {
     joins: Vec<Dispatch>,
 }
 
-impl<'a> Passes<'a> {
+impl Passes {
     /// Cuts, uploads and binds a problem.
-    pub fn new(device: &'a Device, sources: &Sources, problem: RowProblem) -> Result<Self> {
+    pub async fn new(device: &Arc<Device>, sources: &Sources, problem: RowProblem) -> Result<Self> {
         let RowProblem { ratings, test, start, terms } = problem;
         let limits = limits(device);
         let blocks = blocks(start.factors, terms.block, terms.bias);
@@ -87,8 +94,8 @@ impl<'a> Passes<'a> {
             SIDES.iter().any(|&side| (0..rows[side.index()]).any(|row| refines(side, row)));
         let weights = if weighted { Weights::Own } else { Weights::Equal };
         let wanted = Wanted { weights, refines: refined, draws: false, latent: false };
-        let kernels = Kernels::new(device, sources, model.team, &terms, &blocks, wanted)?;
-        let figures = Figures::new(device, sources, model.team)?;
+        let kernels = Kernels::new(device, sources, model.team, &terms, &blocks, wanted).await?;
+        let figures = Figures::new(device, sources, model.team).await?;
         let walk = |side: Side| -> Result<Walked> {
             let (own, partner) = (model.tiles[side.index()], model.tiles[side.partner().index()]);
             let cut = Cut::rows(largest, own, partner, limits, mean)?;
@@ -159,7 +166,7 @@ impl<'a> Passes<'a> {
         });
         fits(device, rows[0] + rows[1], model.like.factors, total)?;
         Ok(Self {
-            device,
+            device: device.clone(),
             kernels,
             figures,
             model,
@@ -172,26 +179,42 @@ impl<'a> Passes<'a> {
             errors,
             penalties,
             test,
-            cleared: [false; 2],
+            cleared: [0..0, 0..0],
+            scratch,
+            limits,
+            parts: [None, None],
+            given: [false; 2],
         })
     }
 
     /// Writes zeros where a row has no rating; they stay.
-    fn clear(&mut self, side: Side, encoder: &mut wgpu::CommandEncoder) {
-        if std::mem::replace(&mut self.cleared[side.index()], true) {
+    fn clear(&mut self, side: Side, rows: &Range<usize>, encoder: &mut wgpu::CommandEncoder) {
+        let cleared = &mut self.cleared[side.index()];
+        if cleared.start <= rows.start && rows.end <= cleared.end {
             return;
         }
+        *cleared = rows.clone();
         let row_bytes = self.model.team.row_bytes() as u64;
-        for (tile, rows) in &self.walked[side.index()].plan.without {
+        for (tile, without) in &self.walked[side.index()].plan.without {
+            let first = self.model.tiles[side.index()].range(*tile).start;
+            let first_row = without.start.max(rows.start.saturating_sub(first));
+            let end = without.end.min(rows.end.saturating_sub(first));
+            if first_row >= end {
+                continue;
+            }
             let factors = &self.model.sides[side.index()].factors[*tile];
-            let (first, count) = (rows.start as u64, rows.len() as u64);
+            let (first, count) = (first_row as u64, (end - first_row) as u64);
             encoder.clear_buffer(factors, first * row_bytes, Some(count * row_bytes));
             let bias = u64::from(self.model.bias(side, *tile)) + first;
             encoder.clear_buffer(&self.model.biases.values, bias * 4, Some(count * 4));
         }
     }
 
-    fn gram(&self, side: Side, pass: &mut wgpu::ComputePass) {
+    /// Sums a side's Gram matrix, but for one that was given.
+    fn sum_gram(&self, side: Side, pass: &mut wgpu::ComputePass) {
+        if self.given[side.index()] {
+            return;
+        }
         if let (Some(whole), Some((gram, join))) = (&self.whole, &self.kernels.whole) {
             dispatch(pass, gram, &whole[side.index()].grams);
             dispatch(pass, join, &whole[side.index()].joins);
@@ -199,13 +222,12 @@ impl<'a> Passes<'a> {
     }
 
     /// `α₀ Σ_ab (PᵀP)_ab (QᵀQ)_ab`.
-    fn unobserved(&self) -> Result<f64> {
+    async fn unobserved(&self) -> Result<f64> {
         let Some(whole) = &self.whole else { return Ok(0.0) };
         let shape = Shape { coordinates: self.model.like.factors, bias: false };
-        let read = |side: usize| -> Result<Vec<f32>> {
-            self.device.read(&whole[side].matrices, 0, shape.matrix_columns() * 4)
-        };
-        let (users, items) = (read(0)?, read(1)?);
+        let numbers = shape.matrix_columns() * 4;
+        let users: Vec<f32> = self.device.read(&whole[0].matrices, 0, numbers).await?;
+        let items: Vec<f32> = self.device.read(&whole[1].matrices, 0, numbers).await?;
         let mut sum = 0.0;
         let tiles = (0..shape.across()).flat_map(|i| (0..=i).map(move |j| (i, j)));
         for ((i, j), (users, items)) in
@@ -221,6 +243,39 @@ impl<'a> Passes<'a> {
             sum += times * products.sum::<f64>();
         }
         Ok(f64::from(self.terms.unobserved_weight) * sum)
+    }
+
+    fn full(&self) -> Shape {
+        Shape { coordinates: self.model.like.factors, bias: false }
+    }
+
+    /// How many rows a side has.
+    fn count(&self, side: Side) -> usize {
+        self.model.tiles[side.index()].rows - 1
+    }
+
+    /// Readies what a range of a side dispatches.
+    async fn ready_part(&mut self, side: Side, rows: &Range<usize>) -> Result<()> {
+        let at = side.index();
+        let known = self.parts[at].as_ref().is_some_and(|(known, _)| known == rows);
+        if known || *rows == (0..self.count(side)) {
+            return Ok(());
+        }
+        let part = self.walked[at].part(&self.device, &self.model.tiles[at], rows).await?;
+        let binder = Binder {
+            device: &self.device,
+            kernels: &self.kernels,
+            model: &self.model,
+            terms: &self.terms,
+            blocks: &self.blocks,
+            limits: self.limits,
+            noise: None,
+            latents: None,
+        };
+        let partners = self.whole.as_ref().map(|whole| &whole[side.partner().index()].matrices);
+        let commands = binder.batches(side, &part, &self.scratch, partners);
+        self.parts[at] = Some((rows.clone(), commands));
+        self.device.check()
     }
 }
 
@@ -241,7 +296,7 @@ pub fn few_dispatches(walked: &[Walked; 2], blocks: &[Block]) -> Result<()> {
 
 /// Runs a side's batches after what is `begun` and what `begin` records. `watch` gets the ratings done so far,
 /// which are returned.
-pub fn run(
+pub async fn run(
     device: &Device,
     begun: wgpu::CommandEncoder,
     begin: &dyn Fn(&mut wgpu::ComputePass),
@@ -282,7 +337,7 @@ pub fn run(
         }
         let submission = device.queue.submit([encoder.finish()]);
         if let Some(before) = in_flight.replace(submission) {
-            device.wait(Some(before))?;
+            device.wait(Some(before)).await?;
         }
         done += ratings;
         // After the last batch there is nothing to break off.
@@ -290,42 +345,102 @@ pub fn run(
             break;
         }
     }
-    device.wait(in_flight)?;
+    device.wait(in_flight).await?;
     Ok(done)
 }
 
-impl RowPasses for Passes<'_> {
-    fn solve(
+/// What [`RowPasses`](crate::backend::RowPasses) is made of.
+impl Passes {
+    pub async fn solve(
         &mut self,
         side: Side,
+        rows: Range<usize>,
         watch: &mut dyn FnMut(usize) -> ControlFlow<()>,
     ) -> Result<usize> {
+        let rows = within(&rows, self.count(side));
+        self.ready_part(side, &rows).await?;
         let mut encoder = self.device.device.create_command_encoder(&Default::default());
-        self.clear(side, &mut encoder);
-        let gram = |pass: &mut wgpu::ComputePass| self.gram(side.partner(), pass);
+        self.clear(side, &rows, &mut encoder);
+        self.given[side.index()] = false;
+        let gram = |pass: &mut wgpu::ComputePass| self.sum_gram(side.partner(), pass);
         let kernels = (&self.kernels, &self.blocks[..]);
-        run(self.device, encoder, &gram, kernels, &self.commands[side.index()], watch)
+        let commands = match &self.parts[side.index()] {
+            Some((part, commands)) if *part == rows => commands,
+            _ => &self.commands[side.index()],
+        };
+        run(&self.device, encoder, &gram, kernels, commands, watch).await
     }
 
-    fn objective(&mut self) -> Result<ObjectiveSums> {
+    pub async fn rows(&mut self, side: Side, rows: Range<usize>) -> Result<SideFactors> {
+        self.model.rows(&self.device, side, &within(&rows, self.count(side))).await
+    }
+
+    pub fn put_rows(&mut self, side: Side, rows: Range<usize>, values: &SideFactors) -> Result<()> {
+        let rows = within(&rows, self.count(side));
+        check_rows(&rows, values, self.model.like.factors)?;
+        self.cleared[side.index()] = 0..0;
+        self.given[side.index()] = false;
+        self.model.put_rows(&self.device, side, &rows, values)
+    }
+
+    pub async fn gram(&mut self, side: Side, rows: Range<usize>) -> Result<Vec<Vec<f64>>> {
+        self.given[side.index()] = false;
+        let Some(whole) = self.whole.as_ref().filter(|_| rows.contains(&0)) else {
+            return Ok(Vec::new());
+        };
+        let mut encoder = self.device.device.create_command_encoder(&Default::default());
+        self.sum_gram(side, &mut encoder.begin_compute_pass(&Default::default()));
+        self.device.queue.submit([encoder.finish()]);
+        let (matrices, numbers) = (&whole[side.index()].matrices, self.full().matrix_columns() * 4);
+        let packed: Vec<f32> = self.device.read(matrices, 0, numbers).await?;
+        let k = self.model.like.factors;
+        let at = |row: usize, column: usize| place_of(row.max(column), row.min(column));
+        let gram = (0..k * k).map(|j| f64::from(packed[at(j / k, j % k)]));
+        Ok(vec![gram.collect()])
+    }
+
+    pub fn set_gram(&mut self, side: Side, gram: &[f64]) -> Result<()> {
+        let (k, shape) = (self.model.like.factors, self.full());
+        check_gram(gram, k)?;
+        let Some(whole) = &self.whole else { return Ok(()) };
+        let mut packed = vec![0.0_f32; shape.matrix_columns() * 4];
+        for row in 0..k {
+            // Tiles on the diagonal are whole.
+            for column in 0..(row / 8 * 8 + 8).min(k) {
+                packed[place_of(row, column)] = gram[row * k + column] as f32;
+            }
+        }
+        self.device.write(&whole[side.index()].matrices, 0, bytemuck::cast_slice(&packed));
+        self.given[side.index()] = true;
+        self.device.check()
+    }
+
+    pub async fn objective(&mut self, [users, _]: [Range<usize>; 2]) -> Result<ObjectiveBlocks> {
+        let begins = users.contains(&0);
         let mut encoder = self.device.device.create_command_encoder(&Default::default());
         {
             let mut pass = encoder.begin_compute_pass(&Default::default());
-            dispatch(&mut pass, &self.kernels.remainder, &self.objective);
-            dispatch(&mut pass, &self.figures.penalty, &self.penalties.dispatches);
-            SIDES.into_iter().for_each(|side| self.gram(side, &mut pass));
-            dispatch(&mut pass, &self.figures.reduce, &self.errors.dispatches);
-            dispatch(&mut pass, &self.figures.reduce, &self.penalties.sums.dispatches);
+            if begins {
+                dispatch(&mut pass, &self.kernels.remainder, &self.objective);
+                dispatch(&mut pass, &self.figures.penalty, &self.penalties.dispatches);
+            }
+            SIDES.into_iter().for_each(|side| self.sum_gram(side, &mut pass));
+            if begins {
+                dispatch(&mut pass, &self.figures.reduce, &self.errors.dispatches);
+                dispatch(&mut pass, &self.figures.reduce, &self.penalties.sums.dispatches);
+            }
         }
         self.device.queue.submit([encoder.finish()]);
-        Ok(ObjectiveSums {
-            error: self.errors.read(self.device)?,
-            unobserved: self.unobserved()?,
-            regularization: self.penalties.sums.read(self.device)?,
-        })
+        let unobserved = self.unobserved().await?;
+        let mut blocks = ObjectiveBlocks { unobserved, ..ObjectiveBlocks::default() };
+        if begins {
+            blocks.error.push(self.errors.read(&self.device).await?);
+            blocks.regularization[0].push(self.penalties.sums.read(&self.device).await?);
+        }
+        Ok(blocks)
     }
 
-    fn test_loss(&mut self) -> Result<f64> {
+    pub async fn test_loss(&mut self) -> Result<f64> {
         let Some(test) = &self.test else { return Ok(0.0) };
         let mut encoder = self.device.device.create_command_encoder(&Default::default());
         {
@@ -334,19 +449,19 @@ impl RowPasses for Passes<'_> {
             dispatch(&mut pass, &self.figures.reduce, &test.loss.dispatches);
         }
         self.device.queue.submit([encoder.finish()]);
-        test.loss.read(self.device)
+        test.loss.read(&self.device).await
     }
 
-    fn keep(&mut self) -> Result<()> {
-        self.model.keep(self.device);
+    pub fn keep(&mut self) -> Result<()> {
+        self.model.keep(&self.device);
         self.device.check()
     }
 
-    fn kept(&mut self) -> Result<Factors> {
-        self.model.kept(self.device)
+    pub async fn kept(&mut self) -> Result<Factors> {
+        self.model.kept(&self.device).await
     }
 
-    fn factors(&mut self) -> Result<Factors> {
-        self.model.factors(self.device)
+    pub async fn factors(&mut self) -> Result<Factors> {
+        self.model.factors(&self.device).await
     }
 }

@@ -72,6 +72,12 @@ impl Shape {
     }
 }
 
+/// Where a number of a matrix lies, `row >= column`: tiles of 8 × 8 of the lower triangle.
+pub fn place_of(row: usize, column: usize) -> usize {
+    let (i, j) = (row / 8, column / 8);
+    (i * (i + 1) / 2 + j) * 64 + row % 8 * 8 + column % 8
+}
+
 /// How `gram` shares out a matrix.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct GramTeam {

@@ -2,17 +2,18 @@
 
 use super::bind::Stage;
 use super::shape::{Block, Shape};
-use super::tiles::{Batch, Chunk, Cut, DISPATCH_PRODUCTS, Plan};
+use super::tiles::{Batch, Chunk, Cut, DISPATCH_PRODUCTS, Plan, RowArrays, Walk};
 use crate::backend::RowTerms;
 use crate::core::SideRatings;
 use crate::gpu::shared::buffers::{Uniforms, whole};
 use crate::gpu::shared::device::Device;
 use crate::gpu::shared::kernels::{Dispatch, Kernel, Sources};
 use crate::gpu::shared::model::{Model, SIDES};
-use crate::gpu::shared::params::{PenaltyParams, SweepParams};
+use crate::gpu::shared::params::{Join, PenaltyParams, Segment, SweepParams};
 use crate::gpu::shared::reduce::Reductions;
-use crate::gpu::shared::tiles::{Limits, Team, WORKGROUP};
+use crate::gpu::shared::tiles::{Limits, Team, Tiles, WORKGROUP};
 use crate::{Error, Result};
+use std::ops::Range;
 
 /// Ratings of one side, or the rows of one side as the ratings of a single row, cut and uploaded.
 pub struct Walked {
@@ -59,6 +60,77 @@ impl Walked {
             solves: device.upload("solves", &rows.solves),
         });
         Ok(Self { rows: rows.collect(), chunks, plan })
+    }
+}
+
+impl Walked {
+    /// The batches with a range of rows alone; ratings and slots stay where they are.
+    ///
+    /// # Errors
+    /// If the device is lost.
+    pub async fn part(&self, device: &Device, tiles: &Tiles, among: &Range<usize>) -> Result<Self> {
+        let mut plan = Plan {
+            batches: vec![],
+            rows: vec![RowArrays::default(); self.plan.rows.len()],
+            slots: self.plan.slots,
+            without: vec![],
+        };
+        let mut all: Vec<Vec<Segment>> = Vec::new();
+        for chunk in &self.chunks {
+            all.push(device.read(&chunk.segments, 0, chunk.owners.len()).await?);
+        }
+        let mut kept: Vec<Vec<Segment>> = vec![vec![]; all.len()];
+        for batch in &self.plan.batches {
+            let first = tiles.range(batch.own_tile).start;
+            let is_among = |row: u32| among.contains(&(first + row as usize));
+            let (from, to) = (&self.plan.rows[batch.rows], &mut plan.rows[batch.rows]);
+            let starts = (to.joins.len(), to.solves.len());
+            let solves = &from.solves[batch.solves.clone()];
+            to.solves.extend(solves.iter().filter(|solve| is_among(solve.row)));
+            if to.solves.len() == starts.1 {
+                continue;
+            }
+            // Both ascend by slot.
+            let solved = &to.solves[starts.1..];
+            let is_solved =
+                |join: &&Join| solved.binary_search_by_key(&join.slot, |solve| solve.slot).is_ok();
+            to.joins.extend(from.joins[batch.joins.clone()].iter().filter(is_solved));
+            let mut walks = Vec::new();
+            for walk in &batch.walks {
+                let kept = &mut kept[walk.chunk];
+                let first_segment = kept.len();
+                let segments = &all[walk.chunk][walk.first_segment..][..walk.segments];
+                kept.extend(segments.iter().filter(|segment| is_among(segment.row)));
+                let segments = &kept[first_segment..];
+                if !segments.is_empty() {
+                    walks.push(Walk {
+                        first_segment,
+                        segments: segments.len(),
+                        ratings: segments.iter().map(|segment| segment.length as usize).sum(),
+                        ..*walk
+                    });
+                }
+            }
+            plan.batches.push(Batch {
+                ratings: walks.iter().map(|walk| walk.ratings).sum(),
+                walks,
+                joins: starts.0..to.joins.len(),
+                solves: starts.1..to.solves.len(),
+                ..*batch
+            });
+        }
+        let chunks = self.chunks.iter().zip(kept).map(|(chunk, segments)| ChunkBuffers {
+            segments: device.upload("segments", &segments),
+            entries: chunk.entries.clone(),
+            roots: chunk.roots.clone(),
+            len: chunk.len,
+            owners: segments.iter().map(|segment| segment.row).collect(),
+        });
+        let rows = plan.rows.iter().map(|rows| RowBuffers {
+            joins: device.upload("joins", &rows.joins),
+            solves: device.upload("solves", &rows.solves),
+        });
+        Ok(Self { chunks: chunks.collect(), rows: rows.collect(), plan })
     }
 }
 
@@ -136,7 +208,7 @@ fn flag(value: bool) -> f64 {
 }
 
 impl Kernels {
-    pub fn new(
+    pub async fn new(
         device: &Device,
         sources: &Sources,
         team: Team,
@@ -144,8 +216,9 @@ impl Kernels {
         blocks: &[Block],
         wanted: Wanted,
     ) -> Result<Self> {
-        let make =
-            |name, source: &str, constants: &[_]| Kernel::new(device, name, source, constants);
+        let make = async |name, source: &str, constants: &[(&str, f64)]| {
+            Kernel::new(device, name, source, constants).await
+        };
         let width = ("WIDTH", team.width as f64);
         let full = Shape {
             coordinates: blocks.iter().map(|b| b.shape.coordinates).sum(),
@@ -155,18 +228,19 @@ impl Kernels {
         let step = blocks.first().map_or(1, |block| block.shape.coordinates);
         let aligned = !several || step.is_multiple_of(4);
         let unobserved = ("UNOBSERVED", flag(terms.unobserved_weight > 0.0));
-        let gram = |shape: Shape, weights: Weights, remainders: bool, aligned: bool| {
-            gram(device, sources, team, shape, weights, (remainders, aligned))
+        let gram = async |shape: Shape, weights: Weights, remainders: bool, aligned: bool| {
+            gram(device, sources, team, shape, weights, (remainders, aligned)).await
         };
-        let join =
-            |shape: Shape| make("join", &sources.join, &[("SIZE", shape.matrix_columns() as f64)]);
-        let solve = |shape: Shape, change: bool| {
+        let join = async |shape: Shape| {
+            make("join", &sources.join, &[("SIZE", shape.matrix_columns() as f64)]).await
+        };
+        let solve = async |shape: Shape, change: bool| {
             let coordinates = ("COORDINATES", shape.coordinates as f64);
             let target = ("TARGET", shape.target() as f64);
             let tiles = ("TILES", shape.tiles() as f64);
             if terms.nonnegative {
                 let constants = [coordinates, target, tiles, width, unobserved];
-                return make("nonnegative", &sources.nonnegative, &constants);
+                return make("nonnegative", &sources.nonnegative, &constants).await;
             }
             let team = shape.cholesky();
             let constants = [
@@ -186,33 +260,33 @@ impl Kernels {
                 ("FACTORS", full.coordinates as f64),
                 ("PRIOR", full.target() as f64),
             ];
-            make("cholesky", &sources.cholesky, &constants)
+            make("cholesky", &sources.cholesky, &constants).await
         };
-        let kernels = |shape: Shape, change: bool| -> Result<BlockKernels> {
+        let kernels = async |shape: Shape, change: bool| -> Result<BlockKernels> {
             Ok(BlockKernels {
                 shape,
-                gram: gram(shape, wanted.weights, change || wanted.latent, aligned)?,
-                join: join(shape)?,
-                solve: solve(shape, change)?,
+                gram: gram(shape, wanted.weights, change || wanted.latent, aligned).await?,
+                join: join(shape).await?,
+                solve: solve(shape, change).await?,
             })
         };
         let mut shapes: Vec<BlockKernels> = Vec::new();
         for block in blocks {
             if shapes.iter().all(|known| known.shape != block.shape) {
-                shapes.push(kernels(block.shape, several)?);
+                shapes.push(kernels(block.shape, several).await?);
             }
         }
         let refine = match blocks {
-            [all] if wanted.refines => Some(kernels(all.shape, true)?),
+            [all] if wanted.refines => Some(kernels(all.shape, true).await?),
             _ => None,
         };
         let whole = if terms.unobserved_weight > 0.0 {
             let full = Shape { bias: false, ..full };
-            Some((gram(full, Weights::Equal, false, true)?, join(full)?))
+            Some((gram(full, Weights::Equal, false, true).await?, join(full).await?))
         } else {
             None
         };
-        let remainder = |columns: usize, keep: bool, update: bool| {
+        let remainder = async |columns: usize, keep: bool, update: bool| {
             let constants = [
                 width,
                 ("COLUMNS", columns as f64),
@@ -222,19 +296,25 @@ impl Kernels {
                 ("KEEP", flag(keep)),
                 ("UPDATE", flag(update)),
             ];
-            make("remainder", &sources.remainder, &constants)
+            make("remainder", &sources.remainder, &constants).await
         };
-        let latent = || {
-            let lanes = ("LANES", REMAINDER_LANES as f64);
-            make("latent", &sources.latent, &[width, lanes, ("CHANGE", flag(several))])
+        let update = match several {
+            true => Some(remainder(delta_columns(blocks), false, true).await?),
+            false => None,
+        };
+        let lanes = ("LANES", REMAINDER_LANES as f64);
+        let latent = [width, lanes, ("CHANGE", flag(several))];
+        let latent = match wanted.latent {
+            true => Some(make("latent", &sources.latent, &latent).await?),
+            false => None,
         };
         Ok(Self {
             blocks: shapes,
-            remainder: remainder(team.width, several || refine.is_some(), false)?,
+            remainder: remainder(team.width, several || refine.is_some(), false).await?,
             refine,
             whole,
-            update: several.then(|| remainder(delta_columns(blocks), false, true)).transpose()?,
-            latent: wanted.latent.then(latent).transpose()?,
+            update,
+            latent,
         })
     }
 
@@ -265,7 +345,7 @@ impl Kernels {
 
 /// The pipeline that sums the normal equations of `shape`: `remainders` says whether from kept
 /// remainders, `aligned` whether blocks begin at whole vec4s.
-pub fn gram(
+pub async fn gram(
     device: &Device,
     sources: &Sources,
     team: Team,
@@ -289,7 +369,7 @@ pub fn gram(
         ("PARTNERS", flag(weights == Weights::Partners)),
         ("REMAINDERS", flag(remainders)),
     ];
-    Kernel::new(device, "gram", &sources.gram, &constants)
+    Kernel::new(device, "gram", &sources.gram, &constants).await
 }
 
 /// Pipelines of an objective's figures.
@@ -300,14 +380,15 @@ pub struct Figures {
 }
 
 impl Figures {
-    pub fn new(device: &Device, sources: &Sources, team: Team) -> Result<Self> {
+    pub async fn new(device: &Device, sources: &Sources, team: Team) -> Result<Self> {
         let width = ("WIDTH", team.width as f64);
-        let make =
-            |name, source: &str, constants: &[_]| Kernel::new(device, name, source, constants);
+        let make = async |name, source: &str, constants: &[(&str, f64)]| {
+            Kernel::new(device, name, source, constants).await
+        };
         Ok(Self {
-            penalty: make("penalty", &sources.penalty, &[width])?,
-            error: make("error", &sources.error, &[width, ("LOGISTIC", 0.0)])?,
-            reduce: make("reduce", &sources.reduce, &[])?,
+            penalty: make("penalty", &sources.penalty, &[width]).await?,
+            error: make("error", &sources.error, &[width, ("LOGISTIC", 0.0)]).await?,
+            reduce: make("reduce", &sources.reduce, &[]).await?,
         })
     }
 }

@@ -1,6 +1,6 @@
 //! Buffers: making, filling, reading back.
 
-use super::device::Device;
+use super::device::{Device, PATIENCE};
 use crate::{Error, Result};
 use bytemuck::Pod;
 use std::sync::mpsc;
@@ -38,7 +38,12 @@ impl Device {
     /// Writes bytes, a piece at a time so that what waits to be copied stays small. Nothing where
     /// the device has failed already, as for lack of memory: [`Device::check`] says so.
     fn fill(&self, buffer: &wgpu::Buffer, bytes: &[u8]) {
-        for (piece, at) in bytes.chunks(PIECE).zip((0..).step_by(PIECE)) {
+        self.write(buffer, 0, bytes);
+    }
+
+    /// The same from a byte `first` on.
+    pub fn write(&self, buffer: &wgpu::Buffer, first: u64, bytes: &[u8]) {
+        for (piece, at) in bytes.chunks(PIECE).zip((first..).step_by(PIECE)) {
             if self.check().is_err() {
                 return;
             }
@@ -46,7 +51,7 @@ impl Device {
             if bytes.len() > PIECE {
                 let submission = self.queue.submit([]);
                 // A failure is kept for `check`.
-                let _ = self.wait(Some(submission));
+                let _ = self.poll(Some(submission));
             }
         }
     }
@@ -55,7 +60,7 @@ impl Device {
     ///
     /// # Errors
     /// If the device is lost.
-    pub fn read<T: Pod>(
+    pub async fn read<T: Pod>(
         &self,
         buffer: &wgpu::Buffer,
         first: usize,
@@ -80,9 +85,10 @@ impl Device {
             // The receiver is gone only where the wait below failed.
             let _ = send.send(mapped);
         });
-        self.wait(Some(submission))?;
+        self.wait(Some(submission)).await?;
         let failed = |what: String| Error::device(format!("reading back failed: {what}"));
-        match receive.try_recv() {
+        // Another thread's poll may have found it mapped, and be about to say so.
+        match receive.recv_timeout(PATIENCE) {
             Ok(Ok(())) => {}
             Ok(Err(e)) => return Err(failed(e.to_string())),
             Err(e) => return Err(failed(e.to_string())),

@@ -20,7 +20,7 @@ const IN_ONE: u32 = 8;
 const REPEATS: usize = 4;
 
 /// Bytes a second that a copy reads and writes.
-pub fn copy(device: &Device, sources: &Sources) -> Result<f64> {
+pub async fn copy(device: &Device, sources: &Sources) -> Result<f64> {
     let limits = &device.limits;
     let per_group = WORKGROUP as u64 * EACH * 16;
     let bytes = BYTES
@@ -31,7 +31,7 @@ pub fn copy(device: &Device, sources: &Sources) -> Result<f64> {
     let bytes = u64::from(groups) * per_group;
     let source = device.storage("copy source", bytes);
     let destination = device.storage("copy destination", bytes);
-    let kernel = Kernel::new(device, "copy", &sources.copy, &[])?;
+    let kernel = Kernel::new(device, "copy", &sources.copy, &[]).await?;
     let group = kernel.bind(device, &[whole(&source), whole(&destination)]);
     let mut best = f64::INFINITY;
     for _ in 0..=REPEATS {
@@ -46,7 +46,7 @@ pub fn copy(device: &Device, sources: &Sources) -> Result<f64> {
             }
         }
         let submission = device.queue.submit([encoder.finish()]);
-        device.wait(Some(submission))?;
+        device.wait(Some(submission)).await?;
         best = best.min(clock.elapsed().as_secs_f64());
     }
     Ok(2.0 * bytes as f64 * f64::from(IN_ONE) / best)

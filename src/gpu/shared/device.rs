@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 /// How long a wait for the device may last before it counts as hung.
-const PATIENCE: Duration = Duration::from_secs(300);
+pub const PATIENCE: Duration = Duration::from_secs(300);
 
 /// An adapter, as `wgmf devices` shows it.
 #[derive(Clone, Debug, PartialEq, serde::Serialize)]
@@ -39,8 +39,8 @@ impl Adapter {
 }
 
 /// All adapters of this machine, the best first: discrete, integrated, virtual, other, software.
-pub fn adapters() -> Vec<Adapter> {
-    enumerate().iter().map(describe).collect()
+pub async fn adapters() -> Vec<Adapter> {
+    enumerate().await.iter().map(describe).collect()
 }
 
 fn instance() -> wgpu::Instance {
@@ -51,8 +51,8 @@ fn instance() -> wgpu::Instance {
     })
 }
 
-fn enumerate() -> Vec<wgpu::Adapter> {
-    let mut adapters = pollster::block_on(instance().enumerate_adapters(wgpu::Backends::all()));
+async fn enumerate() -> Vec<wgpu::Adapter> {
+    let mut adapters = instance().enumerate_adapters(wgpu::Backends::all()).await;
     let order = |a: &wgpu::Adapter| match a.get_info().device_type {
         wgpu::DeviceType::DiscreteGpu => 0,
         wgpu::DeviceType::IntegratedGpu => 1,
@@ -118,8 +118,8 @@ pub struct Device {
 }
 
 impl Device {
-    pub fn open(choice: &Choice, tight: Option<TightLimits>) -> Result<Self> {
-        let adapters = enumerate();
+    pub async fn open(choice: &Choice, tight: Option<TightLimits>) -> Result<Self> {
+        let adapters = enumerate().await;
         let adapter = choose(&adapters, choice)?;
         let info = describe(adapter);
         let mut limits = adapter.limits();
@@ -134,7 +134,9 @@ impl Device {
             memory_hints: wgpu::MemoryHints::Performance,
             ..Default::default()
         };
-        let (device, queue) = pollster::block_on(adapter.request_device(&request))
+        let (device, queue) = adapter
+            .request_device(&request)
+            .await
             .map_err(|e| Error::device(format!("{}: cannot be opened: {e}", info.name)))?;
         let lost = Arc::new(Mutex::new(None));
         let said = lost.clone();
@@ -163,7 +165,12 @@ impl Device {
     }
 
     /// Waits for a submission, or for all.
-    pub fn wait(&self, submission: Option<wgpu::SubmissionIndex>) -> Result<()> {
+    pub async fn wait(&self, submission: Option<wgpu::SubmissionIndex>) -> Result<()> {
+        self.poll(submission)
+    }
+
+    /// The same without a future: outside of a browser nothing else makes a device go on.
+    pub fn poll(&self, submission: Option<wgpu::SubmissionIndex>) -> Result<()> {
         let wait = wgpu::PollType::Wait { submission_index: submission, timeout: Some(PATIENCE) };
         let polled = self.device.poll(wait);
         self.check()?;

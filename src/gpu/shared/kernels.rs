@@ -70,7 +70,7 @@ impl Kernel {
     /// # Errors
     /// If the shader does not compile, or needs more workgroup memory or invocations than the
     /// device has.
-    pub fn new(
+    pub async fn new(
         device: &Device,
         name: &'static str,
         source: &str,
@@ -93,7 +93,7 @@ impl Kernel {
             },
             cache: None,
         });
-        if let Some(error) = pollster::block_on(scope.pop()) {
+        if let Some(error) = scope.pop().await {
             return Err(Error::device(format!("{name}.wgsl: {error}")));
         }
         let layout = pipeline.get_bind_group_layout(0);

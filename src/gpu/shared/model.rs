@@ -6,6 +6,7 @@ use super::tiles::{Limits, Team, Tiles};
 use crate::backend::{State, nothing_kept};
 use crate::core::{Factors, Side, SideFactors};
 use crate::{Error, Result};
+use std::ops::Range;
 
 /// The two sides, users first.
 pub const SIDES: [Side; 2] = [Side::User, Side::Item];
@@ -147,26 +148,82 @@ impl Model {
     }
 
     /// The parameters kept.
-    pub fn kept(&self, device: &Device) -> Result<Factors> {
+    pub async fn kept(&self, device: &Device) -> Result<Factors> {
         let Some(kept) = &self.biases.kept else { return Err(nothing_kept()) };
-        self.logical(device, |side| &side.kept, kept)
+        self.logical(device, |side| &side.kept, kept).await
     }
 
     /// The parameters.
-    pub fn factors(&self, device: &Device) -> Result<Factors> {
-        self.logical(device, |side| &side.factors, &self.biases.values)
+    pub async fn factors(&self, device: &Device) -> Result<Factors> {
+        self.logical(device, |side| &side.factors, &self.biases.values).await
     }
 
-    fn logical(
+    /// A range of a side's rows.
+    pub async fn rows(
+        &self,
+        device: &Device,
+        side: Side,
+        rows: &Range<usize>,
+    ) -> Result<SideFactors> {
+        let (k, padded) = (self.like.factors, self.team.width * 4);
+        let mut factors = Vec::with_capacity(rows.len() * k);
+        for (tile, part) in parts(&self.tiles[side.index()], rows) {
+            let buffer = &self.sides[side.index()].factors[tile];
+            let values: Vec<f32> =
+                device.read(buffer, part.start * padded, part.len() * padded).await?;
+            factors.extend(values.chunks_exact(padded).flat_map(|row| &row[..k]));
+        }
+        let first = self.bias(side, 0) as usize + rows.start;
+        Ok(SideFactors {
+            factors,
+            bias: device.read(&self.biases.values, first, rows.len()).await?,
+        })
+    }
+
+    /// Puts other rows in the place of a range of a side's.
+    pub fn put_rows(
+        &self,
+        device: &Device,
+        side: Side,
+        rows: &Range<usize>,
+        values: &SideFactors,
+    ) -> Result<()> {
+        let (k, padded) = (self.like.factors, self.team.width * 4);
+        let mut rest = values.factors.chunks_exact(k);
+        for (tile, part) in parts(&self.tiles[side.index()], rows) {
+            let mut numbers = vec![0.0_f32; part.len() * padded];
+            for (to, from) in numbers.chunks_exact_mut(padded).zip(rest.by_ref()) {
+                to[..k].copy_from_slice(from);
+            }
+            let first = (part.start * padded * size_of::<f32>()) as u64;
+            let buffer = &self.sides[side.index()].factors[tile];
+            device.write(buffer, first, bytemuck::cast_slice(&numbers));
+        }
+        let first = (self.bias(side, 0) as usize + rows.start) * size_of::<f32>();
+        device.write(&self.biases.values, first as u64, bytemuck::cast_slice(&values.bias));
+        device.check()
+    }
+
+    async fn logical(
         &self,
         device: &Device,
         pick: impl Fn(&SideBuffers) -> &[wgpu::Buffer],
         biases: &wgpu::Buffer,
     ) -> Result<Factors> {
         let of = |side: usize| (pick(&self.sides[side]), &self.tiles[side]);
-        let biases: Vec<f32> = device.read(biases, 0, self.biases.rows)?;
-        logical(device, &self.like, self.team, [of(0), of(1)], &self.biases, &biases)
+        let biases: Vec<f32> = device.read(biases, 0, self.biases.rows).await?;
+        logical(device, &self.like, self.team, [of(0), of(1)], &self.biases, &biases).await
     }
+}
+
+/// The tiles that hold a range of rows, and where in them.
+fn parts(tiles: &Tiles, rows: &Range<usize>) -> Vec<(usize, Range<usize>)> {
+    let part = |tile: usize| {
+        let own = tiles.range(tile);
+        let (from, to) = (rows.start.max(own.start), rows.end.min(own.end));
+        (from < to).then(|| (tile, from - own.start..to - own.start))
+    };
+    (0..tiles.len()).filter_map(part).collect()
 }
 
 /// Remembers the parameters as they are now.
@@ -190,7 +247,7 @@ pub(in crate::gpu) fn keep(device: &Device, sides: [&mut SideBuffers; 2], biases
 
 /// Reads matrices back, users' and items', and joins them and the biases' `values` into the form that
 /// does not depend on the backend. `like` has the shape and `μ`.
-pub(in crate::gpu) fn logical(
+pub(in crate::gpu) async fn logical(
     device: &Device,
     like: &Factors,
     team: Team,
@@ -203,11 +260,11 @@ pub(in crate::gpu) fn logical(
         factors: like.factors,
         sides: [
             SideFactors {
-                factors: matrix(device, users, team, like.factors)?,
+                factors: matrix(device, users, team, like.factors).await?,
                 bias: values[..first_item - 1].to_vec(),
             },
             SideFactors {
-                factors: matrix(device, items, team, like.factors)?,
+                factors: matrix(device, items, team, like.factors).await?,
                 bias: values[first_item..values.len() - 1].to_vec(),
             },
         ],
@@ -216,7 +273,7 @@ pub(in crate::gpu) fn logical(
 }
 
 /// Reads a matrix back and takes the padding away.
-fn matrix(
+async fn matrix(
     device: &Device,
     (buffers, tiles): (&[wgpu::Buffer], &Tiles),
     team: Team,
@@ -227,7 +284,7 @@ fn matrix(
     let mut matrix = Vec::with_capacity(rows * factors);
     for (tile, buffer) in buffers.iter().enumerate() {
         let range = tiles.range(tile);
-        let values: Vec<f32> = device.read(buffer, 0, range.len() * padded)?;
+        let values: Vec<f32> = device.read(buffer, 0, range.len() * padded).await?;
         for (row, values) in range.zip(values.chunks_exact(padded)) {
             if row < rows {
                 matrix.extend_from_slice(&values[..factors]);

@@ -20,16 +20,16 @@ const LEAST: Duration = Duration::from_millis(20);
 const REPEATS: usize = 4;
 
 /// Floating-point operations a second, two for each multiply-add.
-pub fn multiply_add(device: &Device, sources: &Sources) -> Result<f64> {
+pub async fn multiply_add(device: &Device, sources: &Sources) -> Result<f64> {
     let per_group = WORKGROUP as u64 * 16;
     let most = device.limits.max_storage_buffer_binding_size.min(device.limits.max_buffer_size);
     let most =
         (most / per_group).min(u64::from(device.limits.max_compute_workgroups_per_dimension));
     let most = most.min(1 << 16) as u32;
-    let kernel = Kernel::new(device, "multiply_add", &sources.multiply_add, &[])?;
+    let kernel = Kernel::new(device, "multiply_add", &sources.multiply_add, &[]).await?;
     let results = device.storage("multiply_add results", u64::from(most) * per_group);
     let group = kernel.bind(device, &[whole(&results)]);
-    let run = |groups: u32| -> Result<Duration> {
+    let run = async |groups: u32| -> Result<Duration> {
         let clock = Instant::now();
         let mut encoder = device.device.create_command_encoder(&Default::default());
         {
@@ -39,16 +39,16 @@ pub fn multiply_add(device: &Device, sources: &Sources) -> Result<f64> {
             pass.dispatch_workgroups(groups, 1, 1);
         }
         let submission = device.queue.submit([encoder.finish()]);
-        device.wait(Some(submission))?;
+        device.wait(Some(submission)).await?;
         Ok(clock.elapsed())
     };
     let mut groups = GROUPS.min(most);
-    while run(groups)? < LEAST && groups < most {
+    while run(groups).await? < LEAST && groups < most {
         groups = groups.saturating_mul(2).min(most);
     }
     let mut best = Duration::MAX;
     for _ in 0..REPEATS {
-        best = best.min(run(groups)?);
+        best = best.min(run(groups).await?);
     }
     let operations = 2 * EACH * WORKGROUP as u64 * u64::from(groups);
     Ok(operations as f64 / best.as_secs_f64())

@@ -54,10 +54,10 @@ impl Reductions {
 
     /// The sum, in order; NaN where a loss was not finite, whatever the device's arithmetic made
     /// of it.
-    pub fn read(&self, device: &Device) -> Result<f64> {
+    pub async fn read(&self, device: &Device) -> Result<f64> {
         let mut pairs: Vec<[f32; 2]> = Vec::new();
         for (results, count) in &self.results {
-            pairs.extend(device.read::<[f32; 2]>(results, 0, *count)?);
+            pairs.extend(device.read::<[f32; 2]>(results, 0, *count).await?);
         }
         if pairs.iter().any(|pair| pair[1] > 0.0) {
             return Ok(f64::NAN);
