@@ -202,7 +202,7 @@ impl Run {
         watch: &mut dyn FnMut(usize),
     ) -> Result<Self> {
         if settings.epochs < 2 {
-            let message = "--epochs: a benchmark needs 2 or more, the first warms up";
+            let message = "`epochs`: a benchmark needs 2 or more, the first warms up";
             return Err(Error::settings(message));
         }
         let Workload { users, items, train: ratings, test } = workload;

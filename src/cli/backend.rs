@@ -1,5 +1,6 @@
 //! Which backend a command uses: the flags, the choice, and what is said about it.
 
+use super::with_flags;
 use clap::ValueEnum;
 use std::sync::Arc;
 use wgmf::backend::Backend;
@@ -42,6 +43,7 @@ impl Args {
             (None, Kind::Gpu) => DeviceChoice::Gpu,
             (None, Kind::Cpu) => DeviceChoice::Cpu,
         };
-        choice.open()
+        let (backend, why) = choice.open()?;
+        Ok((backend, with_flags(&why)))
     }
 }

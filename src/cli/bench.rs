@@ -180,7 +180,9 @@ impl Args {
             backend::Kind::Cpu => {}
             backend::Kind::Auto if self.backend.adapter.is_none() => match Gpu::open(&choice) {
                 Ok(gpu) => backends.push(Box::new(gpu)),
-                Err(_) => say!("only the CPU: {}", wgmf::DeviceChoice::no_gpu()),
+                Err(_) => {
+                    say!("only the CPU: {}", super::with_flags(&wgmf::DeviceChoice::no_gpu()))
+                }
             },
             _ => backends.push(Box::new(Gpu::open(&choice)?)),
         }

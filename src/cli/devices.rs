@@ -21,7 +21,7 @@ pub fn run(args: Args) -> Result<()> {
     let taken = adapters.iter().find(|adapter| adapter.is_hardware());
     let why = match taken {
         Some(adapter) => format!("{}: the best hardware GPU", adapter.name),
-        None => format!("the CPU: {}", DeviceChoice::no_gpu()),
+        None => format!("the CPU: {}", super::with_flags(&DeviceChoice::no_gpu())),
     };
     let cpu = Cpu::new().device().name;
     if args.json {

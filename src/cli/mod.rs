@@ -70,11 +70,22 @@ pub fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) if is_closed_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            say!("error: {error}");
+            say!("error: {}", with_flags(&error.to_string()));
             let usage = matches!(error.kind(), ErrorKind::Settings(_));
             ExitCode::from(if usage { 2 } else { 1 })
         }
     }
+}
+
+/// A message of the library, with its settings as the flags of the command line.
+fn with_flags(message: &str) -> String {
+    let command = Cli::command();
+    words::flags(message, |name| {
+        command
+            .get_subcommands()
+            .flat_map(clap::Command::get_arguments)
+            .any(|arg| arg.get_long() == Some(name))
+    })
 }
 
 /// The command line, with `--reg -1` taken for a value that is wrong: clap would take `-1` for an

@@ -45,3 +45,46 @@ pub fn some_of<S: AsRef<str>>(some: &[S], all: usize, what: &str) -> String {
     let (few, all) = (thousands(some.len() as u64), thousands(all as u64));
     format!("{few} of {all} {what}: {names}{more}")
 }
+
+/// A message of the library, which names settings as `` `reg_bias` ``, as the command line has them:
+/// `--reg-bias`. Only where `is_flag` knows the name: ids and lines of a file may have ticks too.
+pub fn flags(message: &str, is_flag: impl Fn(&str) -> bool) -> String {
+    let mut text = String::with_capacity(message.len());
+    let mut rest = message;
+    while let Some((before, after)) = rest.split_once('`') {
+        text.push_str(before);
+        let name = after.split_once('`').map(|(name, behind)| (name.replace('_', "-"), behind));
+        match name.filter(|(name, _)| is_flag(name)) {
+            Some((name, behind)) => {
+                text.push_str("--");
+                text.push_str(&name);
+                rest = behind;
+            }
+            None => {
+                text.push('`');
+                rest = after;
+            }
+        }
+    }
+    text.push_str(rest);
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn settings_become_flags_and_other_ticks_stay() {
+        let known = |name: &str| ["reg-bias", "solver"].contains(&name);
+        for (message, expected) in [
+            ("`reg_bias` 0.1 belongs to `solver` als", "--reg-bias 0.1 belongs to --solver als"),
+            ("item \"`odd`\" and `solver`", "item \"`odd`\" and --solver"),
+            ("a ` alone, then `solver", "a ` alone, then `solver"),
+            ("``solver`", "`--solver"),
+            ("", ""),
+        ] {
+            assert_eq!(flags(message, known), expected);
+        }
+    }
+}

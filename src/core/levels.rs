@@ -26,7 +26,7 @@ impl Levels {
         let (flag, most, instead) = match likelihood {
             Likelihood::Gaussian => return Ok(None),
             Likelihood::Probit => {
-                ("probit", 2, "use ordinal, or --transform binary --threshold X to make them two")
+                ("probit", 2, "use ordinal, or `transform` binary `threshold` X to make them two")
             }
             Likelihood::Ordinal => (
                 "ordinal",
@@ -43,7 +43,7 @@ impl Levels {
             values.insert(at, value);
             if values.len() > most {
                 return Err(Error::data(format!(
-                    "--likelihood {flag} takes ratings of {} {most} levels, and the training \
+                    "`likelihood` {flag} takes ratings of {} {most} levels, and the training \
                      ratings have more distinct values (among them {}); {instead}",
                     if most == 2 { "just" } else { "at most" },
                     listed(&values)
@@ -52,8 +52,8 @@ impl Levels {
         }
         match values[..] {
             [] | [_] => Err(Error::data(format!(
-                "--likelihood {flag}: all training ratings are {}, so there are no levels to tell \
-                 apart; data that hold only what users chose need --solver ials",
+                "`likelihood` {flag}: all training ratings are {}, so there are no levels to tell \
+                 apart; data that hold only what users chose need `solver` ials",
                 listed(&values)
             ))),
             _ => Ok(Some(Self { values })),
@@ -98,7 +98,7 @@ impl Levels {
                 };
                 Error::data(format!(
                     "the held-out rating {value} of user {}, item {} is none of the levels of the \
-                     training ratings ({}); leave it out, or use --likelihood gaussian",
+                     training ratings ({}); leave it out, or use `likelihood` gaussian",
                     name(names.0, user),
                     name(names.1, item),
                     listed(&self.values)

@@ -54,20 +54,20 @@ impl Target {
         if rating < 0.0 {
             return Some(
                 "it is below 0, and ials takes every listed pair for a sign of liking; leave such \
-                 lines out, or learn from dislikes too with --solver als",
+                 lines out, or learn from dislikes too with `solver` als",
             );
         }
         if rating == 0.0 && alpha.is_none() {
             return Some(
                 "it is 0, and ials takes every listed pair for a sign of liking; leave such lines \
-                 out, or train with --alpha, with which they weigh nothing",
+                 out, or train with `alpha`, with which they weigh nothing",
             );
         }
         // NaN is too heavy.
         let light = self.weight(rating) <= HEAVIEST;
         (!light).then_some(
-            "times --alpha it weighs too much for sums of 32 bits; lower --alpha, or add \
-             --transform log1p",
+            "times `alpha` it weighs too much for sums of 32 bits; lower `alpha`, or add \
+             `transform` log1p",
         )
     }
 

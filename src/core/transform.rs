@@ -155,7 +155,7 @@ impl Transform {
         }
         match values.iter().position(|&v| !self.apply(v).is_finite()) {
             Some(at) => {
-                let message = format!("{} overflows under --transform {self}", name(at));
+                let message = format!("{} overflows under `transform` {self}", name(at));
                 Err(Error::data(message))
             }
             None => Ok(()),
@@ -166,7 +166,7 @@ impl Transform {
         let bad = |&value: &f32| self.exact(value) <= -1.0;
         match values.iter().position(bad) {
             Some(at) => Err(Error::data(format!(
-                "{} has no log1p (that needs more than -1); leave log1p out of --transform or \
+                "{} has no log1p (that needs more than -1); leave log1p out of `transform` or \
                  remove the rating",
                 name(at)
             ))),
@@ -270,7 +270,7 @@ fn range(values: impl Iterator<Item = f64>) -> (f64, f64) {
 
 fn constant(step: &str, value: f64) -> Error {
     Error::data(format!(
-        "all training ratings are {value}, which {step} cannot scale; leave it out of --transform"
+        "all training ratings are {value}, which {step} cannot scale; leave it out of `transform`"
     ))
 }
 

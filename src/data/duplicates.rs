@@ -114,7 +114,7 @@ pub fn merge(
     let Some(&(first, later)) = found.iter().min_by_key(|pair| pair.1) else { return Ok(0) };
     if policy == Duplicates::Error {
         let message = format!(
-            "{}; choose what becomes of them with --duplicates last, mean or sum",
+            "{}; choose what becomes of them with `duplicates` last, mean or sum",
             name(first, later, ratings)
         );
         return Err(Error::data(message));

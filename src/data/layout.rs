@@ -58,7 +58,7 @@ impl Layout {
                 Error::line(
                     name,
                     first_line,
-                    format!("cannot tell what separates the fields of \"{line}\"; use --delimiter"),
+                    format!("cannot tell what separates the fields of \"{line}\"; use `delimiter`"),
                 )
             })?,
         };
@@ -100,7 +100,7 @@ impl Layout {
         let first: &[String] = records.first().map_or(&[], Vec::as_slice);
         if self.format == Format::Grouped {
             if options.columns.is_some() {
-                let message = "--columns means nothing with --format grouped";
+                let message = "`columns` means nothing with `format` grouped";
                 return Err(Problem::Settings(message.into()));
             }
             self.header = (options.header == Header::Yes).then(|| first.to_vec());
@@ -116,7 +116,7 @@ impl Layout {
         };
         if first.len() < 2 {
             return Err(Problem::Line(format!(
-                "\"{}\" is a single field where a user and an item are needed; use --delimiter",
+                "\"{}\" is a single field where a user and an item are needed; use `delimiter`",
                 shorten(first.first().map_or("", String::as_str).as_bytes())
             )));
         }
@@ -135,7 +135,7 @@ impl Layout {
         let wanted: Vec<&str> = text.split(',').map(str::trim).collect();
         let usage = |what: &str| {
             Problem::Settings(format!(
-                "--columns \"{text}\" {what}; give names or 1-based positions as \
+                "`columns` \"{text}\" {what}; give names or 1-based positions as \
                  user,item[,rating[,timestamp]]"
             ))
         };
@@ -146,7 +146,7 @@ impl Layout {
         let skipped = |slot: usize| slot >= 2 && matches!(wanted[slot], "-" | "");
         let named = (0..wanted.len()).any(|s| !skipped(s) && position(wanted[s]).is_none());
         if named && header == Header::No {
-            return Err(usage("has names, but --header no says that there are none"));
+            return Err(usage("has names, but `header` no says that there are none"));
         }
         let mut columns = [None; 4];
         for slot in (0..wanted.len()).filter(|&slot| !skipped(slot)) {
@@ -155,7 +155,7 @@ impl Layout {
                 Some(0) => return Err(usage("has position 0")),
                 Some(position) if position > first.len() => {
                     return Err(Problem::Line(format!(
-                        "has {} fields; --columns asks for column {position}",
+                        "has {} fields; `columns` asks for column {position}",
                         first.len()
                     )));
                 }
@@ -355,7 +355,7 @@ fn by_name(header: &[String], records: &[Vec<String>]) -> Outcome<[Option<usize>
             (&[only], _) | (_, &[only]) => Some(only),
             _ => {
                 return Err(Problem::Line(format!(
-                    "cannot tell which column is the {} (there are {}); use --columns",
+                    "cannot tell which column is the {} (there are {}); use `columns`",
                     role.word(),
                     shorten(header.join(", ").as_bytes())
                 )));

@@ -186,13 +186,13 @@ fn bad_rating(layout: &Layout, field: &[u8], line: &[u8]) -> String {
     });
     let semicolon = layout.delimiter != Delimiter::Byte(b';') && line.contains(&b';');
     let hint = if semicolon || (decimal_comma && layout.delimiter == Delimiter::Byte(b',')) {
-        " (use --delimiter \";\"?)"
+        " (use `delimiter` \";\"?)"
     } else if decimal_comma {
         " (write a decimal point, not a comma)"
     } else if layout.header.is_none() {
-        " (use --columns or --header?)"
+        " (use `columns` or `header`?)"
     } else {
-        " (use --columns?)"
+        " (use `columns`?)"
     };
     format!("\"{text}\" is not a number in column {column}{hint}")
 }
@@ -210,7 +210,7 @@ pub fn too_few(layout: &Layout, fields: usize, line: &[u8]) -> String {
 #[cold]
 pub fn too_many(layout: &Layout, line: &[u8]) -> String {
     let remedy = match layout.delimiter {
-        Delimiter::Blanks => "use --format grouped or --delimiter?",
+        Delimiter::Blanks => "use `format` grouped or `delimiter`?",
         _ => "quote an id that contains the delimiter",
     };
     let text = shorten(line);

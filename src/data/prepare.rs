@@ -77,12 +77,12 @@ impl DataOptions {
     /// # Errors
     /// A fraction outside of (0, 1), both kinds of test set, a threshold that is not finite.
     pub fn check(&self) -> Result<()> {
-        check_fraction("--holdout", self.holdout)?;
+        check_fraction("`holdout`", self.holdout)?;
         if self.holdout.is_some() && self.test.is_some() {
-            return Err(Error::settings("--test and --holdout exclude each other; use one"));
+            return Err(Error::settings("`test` and `holdout` exclude each other; use one"));
         }
         if !self.threshold.is_finite() {
-            let message = format!("--threshold {}: must be a finite number", self.threshold);
+            let message = format!("`threshold` {}: must be a finite number", self.threshold);
             return Err(Error::settings(message));
         }
         Ok(())

@@ -156,10 +156,10 @@ pub(super) fn filter(
         if ratings.is_empty() {
             let mut filters = Vec::new();
             if least_user > 1 {
-                filters.push(format!("--min-user-ratings {least_user}"));
+                filters.push(format!("`min_user_ratings` {least_user}"));
             }
             if least_item > 1 {
-                filters.push(format!("--min-item-ratings {least_item}"));
+                filters.push(format!("`min_item_ratings` {least_item}"));
             }
             let filters = filters.join(" and ");
             return Err(Error::data(format!("no user has a rating after {filters}; lower it")));
@@ -185,7 +185,7 @@ pub(super) fn hold_out(ratings: &mut Ratings, fraction: f64, seed: u64) -> Resul
     if wanted == 0 || wanted == count {
         let part = if wanted == 0 { "test" } else { "training" };
         return Err(Error::data(format!(
-            "--holdout {fraction} of {count} ratings leaves none for the {part} part; change it"
+            "`holdout` {fraction} of {count} ratings leaves none for the {part} part; change it"
         )));
     }
     let mut chosen = Selection::new(count, wanted, seed);
@@ -215,7 +215,7 @@ pub(super) fn hold_out_per_user(
     let rows: Vec<bool> = ratings.users.iter().map(|&user| chosen[user as usize].next()).collect();
     if !rows.contains(&true) {
         return Err(Error::data(format!(
-            "--holdout {fraction} of each user's ratings leaves none for the test part, since each \
+            "`holdout` {fraction} of each user's ratings leaves none for the test part, since each \
              keeps one for training; raise it"
         )));
     }

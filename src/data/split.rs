@@ -58,20 +58,20 @@ impl SplitOptions {
             self.by_time.is_some(),
         ];
         if ways.into_iter().filter(|&way| way).count() > 1 {
-            let message = "--holdout, --folds, --leave-last and --by-time exclude each other";
+            let message = "`holdout`, `folds`, `leave_last` and `by_time` exclude each other";
             return Err(Error::settings(message));
         }
-        check_fraction("--holdout", self.holdout)?;
-        check_fraction("--by-time", self.by_time)?;
+        check_fraction("`holdout`", self.holdout)?;
+        check_fraction("`by_time`", self.by_time)?;
         if let Some(folds) = self.folds.filter(|folds| !(2..=MOST_FOLDS).contains(folds)) {
-            let message = format!("--folds {folds} is not a number from 2 to {MOST_FOLDS}");
+            let message = format!("`folds` {folds} is not a number from 2 to {MOST_FOLDS}");
             return Err(Error::settings(message));
         }
         if self.leave_last == Some(0) {
-            return Err(Error::settings("--leave-last must be at least 1"));
+            return Err(Error::settings("`leave_last` must be at least 1"));
         }
         if self.read.format == Format::Grouped {
-            let message = "split works on lines with one rating each, not on --format grouped";
+            let message = "split works on lines with one rating each, not on `format` grouped";
             return Err(Error::settings(message));
         }
         Ok(())
@@ -235,7 +235,7 @@ fn choose(table: &Table, options: &SplitOptions) -> Result<Vec<u8>> {
     let share = |fraction: f64| (fraction * count as f64).round() as usize;
     if let Some(folds) = options.folds {
         if count < folds as usize {
-            let message = format!("{count} ratings are too few for --folds {folds}");
+            let message = format!("{count} ratings are too few for `folds` {folds}");
             return Err(Error::data(message));
         }
         for (row, fold) in choice.iter_mut().enumerate() {
@@ -262,8 +262,8 @@ fn choose(table: &Table, options: &SplitOptions) -> Result<Vec<u8>> {
         let times = &table.ratings.timestamps;
         if times.is_empty() {
             return Err(Error::data(format!(
-                "--by-time needs timestamps, and there are none ({}); name their column with \
-                 --columns user,item,rating,timestamp",
+                "`by_time` needs timestamps, and there are none ({}); name their column with \
+                 `columns` user,item,rating,timestamp",
                 table.recognised.join("; ")
             )));
         }
@@ -317,7 +317,7 @@ fn count(choice: &[u8], parts: &mut [SplitPart]) -> Result<()> {
 /// Makes the folders of the parts, once it is known that no file is in the way.
 fn make_folders(parts: &[SplitPart], output: &Path, force: bool) -> Result<Vec<Folders>> {
     if output.is_file() {
-        return Err(Error::file(output, "is a file; name a directory for --output"));
+        return Err(Error::file(output, "is a file; name a directory for `output`"));
     }
     for path in parts.iter().flat_map(|part| [&part.train, &part.test]) {
         check_free(path, force)?;

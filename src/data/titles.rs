@@ -94,8 +94,8 @@ impl Titles {
                 None => "has no title".to_owned(),
             };
             let message = format!(
-                "{found}; it was read as {form}; its first line is \"{}\"; use --titles-delimiter \
-                 or --titles-columns if that is wrong",
+                "{found}; it was read as {form}; its first line is \"{}\"; use `titles_delimiter` \
+                 or `titles_columns` if that is wrong",
                 table.first_line()
             );
             return Err(Error::file(&table.name, message));
@@ -135,7 +135,7 @@ fn title_column(reading: &Reading, fields: usize) -> usize {
 fn follow(table: &TextTable, reading: &mut Reading, text: &str, fields: usize) -> Result<usize> {
     let usage = |what: &str| {
         Error::settings(format!(
-            "--titles-columns \"{text}\" {what}; give names or 1-based positions as id,title"
+            "`titles_columns` \"{text}\" {what}; give names or 1-based positions as id,title"
         ))
     };
     let names: Vec<&str> = text.split(',').map(str::trim).collect();
@@ -151,7 +151,7 @@ fn follow(table: &TextTable, reading: &mut Reading, text: &str, fields: usize) -
         reading.column(name, fields).ok_or_else(|| {
             let there = table.first(reading.delimiter).join(", ");
             let message = format!(
-                "--titles-columns: there is no column \"{name}\" (read as {}; there are {fields}: {})",
+                "`titles_columns`: there is no column \"{name}\" (read as {}; there are {fields}: {})",
                 reading.describe(),
                 super::layout::shorten(there.as_bytes())
             );
@@ -235,7 +235,7 @@ mod tests {
         assert!(error("key,label").contains("no column \"label\""));
         assert!(error("1,9").contains("no column \"9\""));
         let none = read(file, &TitlesOptions::default()).unwrap_err().to_string();
-        for part in ["any item of the model", "no#title#key", "--titles-delimiter"] {
+        for part in ["any item of the model", "no#title#key", "`titles_delimiter`"] {
             assert!(none.contains(part), "{none}");
         }
     }

@@ -88,7 +88,7 @@ pub fn no_level(predictive: &Predictive, rating: &str) -> Error {
     let levels = levels.join(", ");
     Error::data(format!(
         "{rating} is none of the levels that the model knows ({levels}); leave it out, or train \
-         with --likelihood gaussian"
+         with `likelihood` gaussian"
     ))
 }
 

@@ -203,7 +203,7 @@ pub fn ranking_metrics(
     }
     test.check(users, items, true)?;
     if options.at.is_empty() || options.at.contains(&0) {
-        return Err(Error::settings("--at: a list has at least 1 item"));
+        return Err(Error::settings("`at`: a list has at least 1 item"));
     }
     let field = Field::new(model, options.candidates.as_deref())?;
     let is_open = |user: u32, item: u32| {
@@ -231,7 +231,7 @@ pub fn ranking_metrics(
     if relevant.users.is_empty() {
         return Err(Error::data(
             "no user has a relevant item among the candidates: pairs seen in training, unknown ids \
-             and ratings below the threshold do not count; see --include-seen, --relevant-from",
+             and ratings below the threshold do not count; see `include_seen`, `relevant_from`",
         ));
     }
     let longest = options.at.iter().copied().max().unwrap_or_default();

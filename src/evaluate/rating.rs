@@ -110,8 +110,8 @@ pub fn score_metrics(
     let [squared, absolute, around_mean, around_guess] = own;
     if !squared.is_finite() {
         return Err(Error::data(
-            "predictions overflow in the unit of the ratings; train with smaller --learning-rate \
-             or larger --reg",
+            "predictions overflow in the unit of the ratings; train with smaller `learning_rate` \
+             or larger `reg`",
         ));
     }
     let mut metrics = RatingMetrics {
@@ -174,7 +174,7 @@ fn check_values(model: &Model, ratings: &Ratings) -> Result<()> {
     match wrong {
         None => Ok(()),
         Some(rating) if labels => Err(Error::data(format!(
-            "rating {rating} is neither 0 nor 1, which a model with --loss logistic predicts"
+            "rating {rating} is neither 0 nor 1, which a model with `loss` logistic predicts"
         ))),
         Some(rating) => {
             let transform = model.objective.transform.describe();

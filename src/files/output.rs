@@ -81,7 +81,7 @@ pub fn check_free(path: &Path, force: bool) -> Result<()> {
         return Err(Error::file(path, "is a directory; name a file"));
     }
     match !force && path.symlink_metadata().is_ok() {
-        true => Err(Error::file(path, "exists already; use --force to replace it")),
+        true => Err(Error::file(path, "exists already; use `force` to replace it")),
         false => Ok(()),
     }
 }

@@ -186,7 +186,7 @@ fn may_replace(shown: &Path, path: &Path, overwrite: bool, kind: &Kind) -> Resul
         return Err(Error::file(shown, message));
     }
     if !names.is_empty() && !overwrite {
-        let message = format!("already holds {what}; choose another directory or add --force");
+        let message = format!("already holds {what}; choose another directory or add `force`");
         return Err(Error::file(shown, message));
     }
     Ok(())

@@ -60,7 +60,7 @@ impl DeviceChoice {
         match adapters().iter().find(|adapter| !adapter.is_hardware()) {
             Some(adapter) => {
                 let name = adapter.name.split_whitespace().next().unwrap_or_default();
-                format!("no hardware GPU; --adapter {name} would take the software one")
+                format!("no hardware GPU; `adapter` {name} would take the software one")
             }
             None => "no Vulkan, Metal or Direct3D 12 adapter".to_owned(),
         }

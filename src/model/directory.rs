@@ -196,7 +196,7 @@ impl Model {
     pub fn open_samples(&self, dir: impl AsRef<Path>) -> Result<Samples> {
         if !self.is_bayesian() {
             let message = format!(
-                "was trained by {} and holds no samples of the posterior; train with --solver bayes",
+                "was trained by {} and holds no samples of the posterior; train with `solver` bayes",
                 self.objective.solver.name()
             );
             return Err(Error::file(dir, message));

@@ -69,7 +69,7 @@ impl Samples {
         };
         if halves.iter().flatten().any(|x| !x.is_finite()) {
             let message =
-                "samples not saved: a factor is beyond 16 bits; give --sample-precision f32";
+                "samples not saved: a factor is beyond 16 bits; give `sample_precision` f32";
             return Err(Error::data(message));
         }
         let each = |of: fn(&Sample) -> f64| self.samples.iter().map(of).collect::<Vec<_>>();

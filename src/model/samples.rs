@@ -60,7 +60,7 @@ impl SamplePrecision {
             None => Ok(()),
             Some(at) => Err(Error::data(format!(
                 "a sample of the factors of {} \"{}\" is {:e}, beyond 16 bits; give \
-                 --sample-precision f32",
+                 `sample_precision` f32",
                 of.0.name(),
                 of.1.name((at / k) as u32),
                 factors[at]

@@ -69,7 +69,7 @@ impl Model {
         mut each: impl FnMut(&str, (&str, &str), u64) -> Result<()>,
     ) -> Result<()> {
         if options.format == Format::Grouped {
-            return Err(Error::settings("--format grouped is for ratings, not for pairs"));
+            return Err(Error::settings("`format` grouped is for ratings, not for pairs"));
         }
         let mut source = Source::open(pairs, progress)?;
         let name = source.name.clone();
@@ -203,7 +203,7 @@ fn read_pairs(
     each: impl FnMut(&str, &str, u64) -> Result<()>,
 ) -> Result<()> {
     let [Some(user), Some(item), ..] = layout.columns else {
-        return Err(Error::file(name, "has no columns of users and items; use --columns"));
+        return Err(Error::file(name, "has no columns of users and items; use `columns`"));
     };
     let header = layout.header.is_some();
     let mut finder = Finder { name, layout, user, item, header, each };

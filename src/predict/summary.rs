@@ -22,7 +22,7 @@ impl Ask {
     pub fn check(&self) -> Result<()> {
         match self.interval {
             Some(p) if !(p > 0.0 && p < 1.0) => {
-                let message = format!("--interval {p}: must lie between 0 and 1, as 0.9 does");
+                let message = format!("`interval` {p}: must lie between 0 and 1, as 0.9 does");
                 Err(Error::settings(message))
             }
             _ => Ok(()),

@@ -60,7 +60,7 @@ pub fn draw_in(
 ) -> Result<FoldedIn> {
     if !model.is_bayesian() {
         return Err(Error::data(format!(
-            "only a model of --solver bayes has rows that are drawn; those of {} are solved",
+            "only a model of `solver` bayes has rows that are drawn; those of {} are solved",
             model.objective.solver.name()
         )));
     }

@@ -53,7 +53,7 @@ impl<'a> Explainer<'a> {
         let objective = &model.objective;
         if !matches!(objective.solver, Solver::Als | Solver::Ials) {
             return Err(Error::data(format!(
-                "--explain needs a model of --solver als or ials, whose rows are sums over \
+                "`explain` needs a model of `solver` als or ials, whose rows are sums over \
                  ratings; this one is of {}",
                 objective.solver.name()
             )));
@@ -142,7 +142,7 @@ impl<'a> Explainer<'a> {
             let id = self.model.users.name(user);
             return Err(Error::data(format!(
                 "the training ratings of user \"{id}\" do not determine his row (the model has reg \
-                 {}), so nothing can be explained; train with a larger --reg",
+                 {}), so nothing can be explained; train with a larger `reg`",
                 objective.reg
             )));
         }

@@ -88,8 +88,8 @@ pub fn fold_in(
 ) -> Result<FoldedIn> {
     if model.objective.is_bayesian() {
         return Err(Error::data(
-            "rows of a model of --solver bayes are drawn, not solved (recommend::draw_in), and its \
-             scores are averages over samples, which are not explained; use --solver als",
+            "rows of a model of `solver` bayes are drawn, not solved (recommend::draw_in), and its \
+             scores are averages over samples, which are not explained; use `solver` als",
         ));
     }
     let objective = &model.objective;
@@ -108,7 +108,7 @@ pub fn fold_in(
         let id = ids.name(row as u32);
         return Err(Error::data(format!(
             "the ratings of {} \"{id}\" do not determine its factors (the model has reg {}); train \
-             with a larger --reg",
+             with a larger `reg`",
             side.name(),
             objective.reg
         )));

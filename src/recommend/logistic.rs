@@ -106,7 +106,7 @@ pub(super) fn solve(
         let id = ids.name(row as u32);
         return Err(Error::data(format!(
             "the labels of {} \"{id}\" set no bounds to its factors (the model has reg {}); train \
-             with a larger --reg",
+             with a larger `reg`",
             side.name(),
             objective.reg
         )));

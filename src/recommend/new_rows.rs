@@ -120,7 +120,7 @@ impl NewRows {
         let no_values = || {
             Error::data(
                 "the model holds no values of its training ratings (an earlier version trained \
-                 it), so no row can be solved again; train it again, or leave out --update",
+                 it), so no row can be solved again; train it again, or leave out `update`",
             )
         };
         if side == Side::User {

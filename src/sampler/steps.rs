@@ -11,7 +11,7 @@ use std::ops::ControlFlow;
 
 /// What helps where the numbers leave what 32 bits can hold.
 const UNSCALED: &str = "ratings so large, so small or so far apart do not fit 32 bits: scale them \
-                        (--transform zscore), or look for some far outside of the others";
+                        (`transform` zscore), or look for some far outside of the others";
 
 /// What a chain has beside its factors.
 #[derive(Clone, Debug, PartialEq)]

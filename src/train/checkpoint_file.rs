@@ -70,8 +70,8 @@ impl Checkpoint {
     /// a place that cannot be written.
     pub fn check_output(dir: &Path, overwrite: bool) -> Result<()> {
         if !overwrite && dir.join(RECORD).exists() {
-            let message = "is the checkpoint of an earlier run; add --resume to go on from it, or \
-                           --force to begin anew";
+            let message = "is the checkpoint of an earlier run; add `resume` to go on from it, or \
+                           `force` to begin anew";
             return Err(Error::file(dir, message));
         }
         whole::check(dir, true, &KIND)
@@ -143,29 +143,29 @@ impl Checkpoint {
         let text = fs::read(&path).map_err(|e| match e.kind() {
             ErrorKind::NotFound => Error::file(
                 dir,
-                "there is no checkpoint to resume; train with --checkpoint-every N first",
+                "there is no checkpoint to resume; train with `checkpoint_every` N first",
             ),
             _ => Error::io(&path, e),
         })?;
         let record: Record = serde_json::from_slice(&text).map_err(|e| {
-            Error::file(&path, format!("is not a checkpoint ({e}); train without --resume"))
+            Error::file(&path, format!("is not a checkpoint ({e}); train without `resume`"))
         })?;
         let Settings { epochs, patience, samples, keep, .. } = *settings;
         let bayes = settings.solver == Solver::Bayes;
         let same = Settings { epochs, patience, samples, keep, ..record.settings.clone() };
         if same != *settings {
-            let may = if bayes { "--samples and --keep" } else { "--epochs" };
+            let may = if bayes { "`samples` and `keep`" } else { "`epochs`" };
             let message = format!(
-                "was written with other settings; give the same ones (only {may} and --patience \
-                 may change), or train without --resume"
+                "was written with other settings; give the same ones (only {may} and `patience` \
+                 may change), or train without `resume`"
             );
             return Err(Error::file(&path, message));
         }
         if patience.is_some() && record.settings.patience.is_none() && !bayes {
             return Err(Error::file(
                 &path,
-                "was written without --patience, so its best epoch was not kept; leave out \
-                 --patience, or train without --resume",
+                "was written without `patience`, so its best epoch was not kept; leave out \
+                 `patience`, or train without `resume`",
             ));
         }
         if record.history.len() > epochs {
@@ -173,14 +173,14 @@ impl Checkpoint {
                 &path,
                 match bayes {
                     true => format!(
-                        "has {} sweeps already, more than --burn-in {} and --samples {samples}; ask \
-                         for more samples, or train without --resume",
+                        "has {} sweeps already, more than `burn_in` {} and `samples` {samples}; ask \
+                         for more samples, or train without `resume`",
                         record.history.len(),
                         settings.burn_in
                     ),
                     false => format!(
-                        "has {} epochs already, more than --epochs {epochs}; ask for more epochs, \
-                         or train without --resume",
+                        "has {} epochs already, more than `epochs` {epochs}; ask for more epochs, \
+                         or train without `resume`",
                         record.history.len()
                     ),
                 },
@@ -190,7 +190,7 @@ impl Checkpoint {
             return Err(Error::file(
                 &path,
                 format!(
-                    "was written for other ratings ({}; now {fingerprint}); train without --resume",
+                    "was written for other ratings ({}; now {fingerprint}); train without `resume`",
                     record.ratings
                 ),
             ));
@@ -234,8 +234,8 @@ impl Checkpoint {
             && !sampler.thin(settings, sweeps)
         {
             let message = format!(
-                "kept {} samples so far, fewer than --samples {samples} with --keep {keep} keeps \
-                 until here; lower --keep, raise --samples, or train without --resume",
+                "kept {} samples so far, fewer than `samples` {samples} with `keep` {keep} keeps \
+                 until here; lower `keep`, raise `samples`, or train without `resume`",
                 sampler.samples.samples.len()
             );
             return Err(Error::file(&path, message));

@@ -14,7 +14,7 @@ use std::time::Instant;
 
 /// What helps where a draw becomes non-finite.
 pub(super) const REMEDY: &str = "its draw is not finite in 32 bits: look for ratings far outside of \
-                                 the others, or lower --factors";
+                                 the others, or lower `factors`";
 
 /// How many pairs' predictions are watched.
 const WATCHED: usize = 8;

@@ -12,8 +12,8 @@ use rand_chacha::ChaCha8Rng;
 use std::time::Instant;
 
 /// What helps where factors overflow.
-pub(super) const REMEDY: &str = "lower --learning-rate (and --reg or --init-scale, if they are \
-                                 large), or bring the ratings to a smaller scale (--transform \
+pub(super) const REMEDY: &str = "lower `learning_rate` (and `reg` or `init_scale`, if they are \
+                                 large), or bring the ratings to a smaller scale (`transform` \
                                  zscore or log1p)";
 
 /// Lays the ratings out in batches and uploads them, to begin at `start`.

@@ -12,7 +12,7 @@ use std::time::Instant;
 
 /// What helps where a row's equations have no solution.
 pub(super) const REMEDY: &str =
-    "its equations have no unique solution in 32 bits: raise --reg (above 0) or lower --factors";
+    "its equations have no unique solution in 32 bits: raise `reg` (above 0) or lower `factors`";
 
 /// How many items of a list count in the held-out figures of each epoch.
 pub const HELD_OUT_AT: usize = 20;

@@ -18,16 +18,16 @@ pub fn global_mean(ratings: &Ratings, settings: &Settings) -> Result<f32> {
     if settings.loss == Loss::Logistic {
         if let Some((_, _, r)) = ratings.iter().find(|&(_, _, r)| r != 0.0 && r != 1.0) {
             return Err(Error::data(format!(
-                "--loss logistic takes ratings that are 0 or 1, and there is a {r}; use \
-                 --transform binary --threshold X, or --loss squared"
+                "`loss` logistic takes ratings that are 0 or 1, and there is a {r}; use \
+                 `transform` binary `threshold` X, or `loss` squared"
             )));
         }
         let mean = ratings.mean();
         if mean == 0.0 || mean == 1.0 {
             return Err(Error::data(format!(
-                "all training labels are {mean}: --loss logistic has nothing to tell apart; after \
-                 --transform binary move --threshold into the ratings' range; data that hold only \
-                 what users liked need --solver ials"
+                "all training labels are {mean}: `loss` logistic has nothing to tell apart; after \
+                 `transform` binary move `threshold` into the ratings' range; data that hold only \
+                 what users liked need `solver` ials"
             )));
         }
         return Ok(if settings.mean { (mean / (1.0 - mean)).ln() as f32 } else { 0.0 });

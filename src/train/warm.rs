@@ -36,13 +36,13 @@ pub fn warm_start(
     let k = model.factors.factors;
     if settings.loss == Loss::Logistic {
         return Err(Error::settings(
-            "--from folds new ids in by least squares, which --loss logistic is not; train anew, or \
+            "`from` folds new ids in by least squares, which `loss` logistic is not; train anew, or \
              add them with wgmf fold-in",
         ));
     }
     if k != settings.factors {
         return Err(Error::settings(format!(
-            "--from: that model has {k} factors, the settings ask for {}; give --factors {k}",
+            "`from`: that model has {k} factors, the settings ask for {}; give `factors` {k}",
             settings.factors
         )));
     }
@@ -50,7 +50,7 @@ pub fn warm_start(
         || model.objective.is_implicit() != (settings.solver == Solver::Ials)
     {
         return Err(Error::settings(format!(
-            "--from: that model was trained by {} and another objective than {} has; start from one \
+            "`from`: that model was trained by {} and another objective than {} has; start from one \
              of the same kind",
             model.objective.solver.name(),
             settings.solver.name()
@@ -59,7 +59,7 @@ pub fn warm_start(
     let (theirs, likelihood) = (model.objective.likelihood.name(), settings.likelihood.name());
     if theirs != likelihood {
         return Err(Error::settings(format!(
-            "--from: that model has --likelihood {theirs}, here it is {likelihood}, and their factors \
+            "`from`: that model has `likelihood` {theirs}, here it is {likelihood}, and their factors \
              are in other units; start from one of the same likelihood"
         )));
     }
@@ -77,7 +77,7 @@ pub fn warm_start(
     let known = Known { users: count(&new_users), items: count(&new_items) };
     if known.users == 0 && known.items == 0 {
         return Err(Error::data(
-            "--from: the model knows none of these users and items; are the ids of the same kind?",
+            "`from`: the model knows none of these users and items; are the ids of the same kind?",
         ));
     }
     if !settings.bias {

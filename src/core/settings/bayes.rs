@@ -16,38 +16,38 @@ impl Options {
     pub(super) fn of_bayes(&self) -> [(&'static str, bool); 7] {
         [
             ("samples", self.samples.is_some()),
-            ("burn-in", self.burn_in.is_some()),
+            ("burn_in", self.burn_in.is_some()),
             ("keep", self.keep.is_some()),
             ("chains", self.chains.is_some()),
             ("likelihood", self.likelihood.is_some()),
             ("clip", self.clip),
-            ("sample-precision", self.sample_precision.is_some()),
+            ("sample_precision", self.sample_precision.is_some()),
         ]
     }
 
     /// Whether the sampler's flags go together.
     pub(super) fn check_bayes(&self) -> Result<()> {
-        let wrong = |flag: &str, why: &str| Err(Error::settings(format!("--{flag} {why}")));
+        let wrong = |flag: &str, why: &str| Err(Error::settings(format!("`{flag}` {why}")));
         for (flag, given) in [
             ("reg", self.reg.is_some()),
-            ("reg-bias", self.reg_bias.is_some()),
-            ("reg-exponent", self.reg_exponent.is_some()),
+            ("reg_bias", self.reg_bias.is_some()),
+            ("reg_exponent", self.reg_exponent.is_some()),
         ] {
             if given {
                 return wrong(
                     flag,
-                    "has no effect with --solver bayes, which draws it from the data",
+                    "has no effect with `solver` bayes, which draws it from the data",
                 );
             }
         }
         if self.epochs.is_some() {
             return wrong(
                 "epochs",
-                "has no effect with --solver bayes; use --samples and --burn-in",
+                "has no effect with `solver` bayes; use `samples` and `burn_in`",
             );
         }
         if self.nonnegative {
-            return wrong("nonnegative", "belongs to --solver als or ials");
+            return wrong("nonnegative", "belongs to `solver` als or ials");
         }
         if self.clip && self.likelihood.is_some_and(|of| of != Likelihood::Gaussian) {
             return wrong("clip", "has no effect where ratings are levels; leave it out");
@@ -56,7 +56,7 @@ impl Options {
         if let Some(keep) = self.keep {
             let most = samples.saturating_mul(chains);
             if keep > most {
-                let why = format!("{keep}: there are only {most} samples to keep; raise --samples");
+                let why = format!("{keep}: there are only {most} samples to keep; raise `samples`");
                 return wrong("keep", &why);
             }
             if keep < chains {

@@ -8,33 +8,33 @@ impl Options {
     /// Checks what can be checked without data, naming the flag.
     pub fn check(&self) -> Result<()> {
         let within = |flag: &str, value: Option<f64>, ok: fn(f64) -> bool, what: &str| match value {
-            Some(x) if !ok(x) => Err(Error::settings(format!("--{flag} {x}: must be {what}"))),
+            Some(x) if !ok(x) => Err(Error::settings(format!("`{flag}` {x}: must be {what}"))),
             _ => Ok(()),
         };
         let positive = |x: f64| x.is_finite() && x > 0.0;
         let not_negative = |x: f64| x.is_finite() && x >= 0.0;
         let what = "a finite number above 0";
-        within("learning-rate", self.learning_rate, positive, what)?;
-        within("learning-rate-bias", self.learning_rate_bias, positive, what)?;
+        within("learning_rate", self.learning_rate, positive, what)?;
+        within("learning_rate_bias", self.learning_rate_bias, positive, what)?;
         within(
-            "learning-rate-decay",
+            "learning_rate_decay",
             self.learning_rate_decay,
             |x| x > 0.0 && x <= 1.0,
             "above 0 and at most 1",
         )?;
         within("momentum", self.momentum, |x| (0.0..1.0).contains(&x), "at least 0 and below 1")?;
         within("reg", self.reg, not_negative, "a finite number, 0 or more")?;
-        within("reg-bias", self.reg_bias, not_negative, "a finite number, 0 or more")?;
-        within("reg-exponent", self.reg_exponent, |x| (0.0..=4.0).contains(&x), "0 to 4")?;
-        within("init-scale", self.init_scale, not_negative, "a finite number, 0 or more")?;
-        within("unobserved-weight", self.unobserved_weight, positive, what)?;
+        within("reg_bias", self.reg_bias, not_negative, "a finite number, 0 or more")?;
+        within("reg_exponent", self.reg_exponent, |x| (0.0..=4.0).contains(&x), "0 to 4")?;
+        within("init_scale", self.init_scale, not_negative, "a finite number, 0 or more")?;
+        within("unobserved_weight", self.unobserved_weight, positive, what)?;
         within("alpha", self.alpha, positive, what)?;
         if let Some(k) = self.factors.filter(|k| !(1..=1024).contains(k)) {
-            return Err(Error::settings(format!("--factors {k}: must be 1 to 1024")));
+            return Err(Error::settings(format!("`factors` {k}: must be 1 to 1024")));
         }
         for (flag, value) in [
             ("epochs", self.epochs),
-            ("batch-size", self.batch_size),
+            ("batch_size", self.batch_size),
             ("patience", self.patience),
             ("block", self.block),
             ("samples", self.samples),
@@ -42,54 +42,54 @@ impl Options {
             ("chains", self.chains),
         ] {
             if value == Some(0) {
-                return Err(Error::settings(format!("--{flag} 0: must be 1 or more")));
+                return Err(Error::settings(format!("`{flag}` 0: must be 1 or more")));
             }
         }
         if self.momentum.is_some_and(|m| m > 0.0) && self.solver != Some(Solver::Sgd) {
             return Err(Error::settings(
-                "--momentum belongs to --solver sgd; the others have no such setting",
+                "`momentum` belongs to `solver` sgd; the others have no such setting",
             ));
         }
         self.check_solver()?;
         if self.no_bias && self.reg_bias.is_some_and(|x| x > 0.0) {
-            return Err(Error::settings("--reg-bias has no effect with --no-bias; leave one out"));
+            return Err(Error::settings("`reg_bias` has no effect with `no_bias`; leave one out"));
         }
         Ok(())
     }
 
     /// Whether every flag belongs to the solver.
     fn check_solver(&self) -> Result<()> {
-        let wrong = |flag: &str, why: &str| Err(Error::settings(format!("--{flag} {why}")));
+        let wrong = |flag: &str, why: &str| Err(Error::settings(format!("`{flag}` {why}")));
         let Some(solver) = self.solver.filter(|solver| solver.optimizer().is_none()) else {
             let given = [
-                ("unobserved-weight", self.unobserved_weight.is_some(), "ials"),
+                ("unobserved_weight", self.unobserved_weight.is_some(), "ials"),
                 ("alpha", self.alpha.is_some(), "ials"),
                 ("block", self.block.is_some(), "als, ials or bayes"),
                 ("nonnegative", self.nonnegative, "als or ials"),
             ];
             let bayes = self.of_bayes().map(|(flag, given)| (flag, given, "bayes"));
             return match given.into_iter().chain(bayes).find(|(_, given, _)| *given) {
-                Some((flag, _, of)) => wrong(flag, &format!("belongs to --solver {of}")),
+                Some((flag, _, of)) => wrong(flag, &format!("belongs to `solver` {of}")),
                 None => Ok(()),
             };
         };
         if solver == Solver::Bayes {
             self.check_bayes()?;
         } else if let Some((flag, _)) = self.of_bayes().into_iter().find(|(_, given)| *given) {
-            return wrong(flag, "belongs to --solver bayes");
+            return wrong(flag, "belongs to `solver` bayes");
         }
         let name = solver.name();
         let gradient = [
-            ("batch-size", self.batch_size.is_some()),
-            ("learning-rate", self.learning_rate.is_some()),
-            ("learning-rate-bias", self.learning_rate_bias.is_some()),
-            ("learning-rate-decay", self.learning_rate_decay.is_some()),
+            ("batch_size", self.batch_size.is_some()),
+            ("learning_rate", self.learning_rate.is_some()),
+            ("learning_rate_bias", self.learning_rate_bias.is_some()),
+            ("learning_rate_decay", self.learning_rate_decay.is_some()),
             ("momentum", self.momentum.is_some()),
-            ("no-shuffle", self.no_shuffle),
+            ("no_shuffle", self.no_shuffle),
         ];
         if let Some((flag, _)) = gradient.into_iter().find(|(_, given)| *given) {
             let why = format!(
-                "has no effect with --solver {name}, which solves whole rows; leave it out, or \
+                "has no effect with `solver` {name}, which solves whole rows; leave it out, or \
                  use sgd, adagrad or adam"
             );
             return wrong(flag, &why);
@@ -99,25 +99,25 @@ impl Options {
             return wrong("loss", &why);
         }
         if self.init_scale == Some(0.0) {
-            return wrong("init-scale", "0: rows that start at zero stay there; give more");
+            return wrong("init_scale", "0: rows that start at zero stay there; give more");
         }
         let biased = solver != Solver::Ials && !self.nonnegative && !self.no_bias;
         if !biased && self.reg_bias.is_some_and(|x| x > 0.0) {
-            return wrong("reg-bias", "has no effect on a model without biases; leave it out");
+            return wrong("reg_bias", "has no effect on a model without biases; leave it out");
         }
         if solver != Solver::Ials {
             if self.unobserved_weight.is_some() {
-                return wrong("unobserved-weight", "belongs to --solver ials");
+                return wrong("unobserved_weight", "belongs to `solver` ials");
             }
             if self.alpha.is_some() {
-                return wrong("alpha", "belongs to --solver ials");
+                return wrong("alpha", "belongs to `solver` ials");
             }
         }
         if let (Some(block), Some(factors)) = (self.block, self.factors) {
             check_block(block, factors)?;
         }
         if self.nonnegative && self.block.is_some() {
-            let why = "solves one coordinate at a time; leave out --block";
+            let why = "solves one coordinate at a time; leave out `block`";
             return wrong("nonnegative", why);
         }
         Ok(())
@@ -129,6 +129,6 @@ pub(super) fn check_block(block: usize, factors: usize) -> Result<()> {
         return Ok(());
     }
     Err(Error::settings(format!(
-        "--block {block}: there are only {factors} factors to solve together"
+        "`block` {block}: there are only {factors} factors to solve together"
     )))
 }

@@ -103,30 +103,30 @@ impl SynthOptions {
     pub fn check(&self) -> Result<()> {
         let (users, items) = (u64::from(self.users), u64::from(self.items));
         if users == 0 || items == 0 {
-            return Err(Error::settings("--users and --items must be at least 1"));
+            return Err(Error::settings("`users` and `items` must be at least 1"));
         }
         if self.ratings < users {
             return Err(Error::settings(format!(
-                "--ratings {} are too few for {users} users with a rating each",
+                "`ratings` {} are too few for {users} users with a rating each",
                 self.ratings
             )));
         }
         if self.ratings > users * items {
             return Err(Error::settings(format!(
-                "--ratings {} are more than the {} pairs of a user and an item",
+                "`ratings` {} are more than the {} pairs of a user and an item",
                 self.ratings,
                 users * items
             )));
         }
         let within = |x: f64, most: f64| (0.0..=most).contains(&x);
         if !within(self.noise, 100.0) {
-            return Err(Error::settings("--noise must be a number from 0 to 100"));
+            return Err(Error::settings("`noise` must be a number from 0 to 100"));
         }
         if !within(self.zipf_users, 10.0) || !within(self.zipf_items, 10.0) {
-            return Err(Error::settings("--zipf-users and --zipf-items must be from 0 to 10"));
+            return Err(Error::settings("`zipf_users` and `zipf_items` must be from 0 to 10"));
         }
         if self.factors > 4096 {
-            let message = format!("--factors {}: must be at most 4096", self.factors);
+            let message = format!("`factors` {}: must be at most 4096", self.factors);
             return Err(Error::settings(message));
         }
         // Planted factors, biases and popularity are what a stream of any length keeps in memory.
@@ -134,7 +134,7 @@ impl SynthOptions {
         if bytes > MOST_BYTES {
             return Err(Error::settings(format!(
                 "planted factors of {users} users and {items} items need {:.0} GB of memory; take \
-                 fewer --users, --items or --factors",
+                 fewer `users`, `items` or `factors`",
                 bytes as f64 / 1e9
             )));
         }

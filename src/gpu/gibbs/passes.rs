@@ -90,8 +90,8 @@ impl Passes {
         let largest = largest.unwrap_or(shape);
         if !largest.fits() {
             return Err(Error::device(format!(
-                "{} factors are more than a GPU draws together; use --block 512 or less, or \
-                 --backend cpu",
+                "{} factors are more than a GPU draws together; use `block` 512 or less, or \
+                 `backend` cpu",
                 largest.coordinates
             )));
         }
@@ -99,7 +99,7 @@ impl Passes {
         if prior_bytes > limits.binding {
             return Err(Error::device(format!(
                 "the prior of {factors} factors needs {prior_bytes} bytes; a binding of this \
-                 device has {}; use fewer --factors or --backend cpu",
+                 device has {}; use fewer `factors` or `backend` cpu",
                 limits.binding
             )));
         }

@@ -62,7 +62,7 @@ pub async fn philox(device: &Device, sources: &Sources) -> Result<()> {
         let close = numbers.iter().zip([x, y, z, w]).all(|(got, want)| (got - want).abs() < CLOSE);
         if words != want || !close {
             return Err(Error::device(format!(
-                "{}: its random numbers are not those of the generator; use --backend cpu",
+                "{}: its random numbers are not those of the generator; use `backend` cpu",
                 device.adapter.name
             )));
         }

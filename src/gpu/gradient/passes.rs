@@ -64,8 +64,8 @@ impl Passes {
         let team = Team::new(like.factors);
         if batches.len() > MOST_BATCHES {
             return Err(Error::device(format!(
-                "{} batches are more than a GPU can be told of at once; raise --batch-size to {} \
-                 or more, or use --backend cpu",
+                "{} batches are more than a GPU can be told of at once; raise `batch_size` to {} \
+                 or more, or use `backend` cpu",
                 batches.len(),
                 batches.ratings().div_ceil(MOST_BATCHES)
             )));

@@ -383,7 +383,7 @@ fn too_large(batches: &Batches, limits: Limits) -> Error {
     let largest = (0..batches.len()).map(|b| batches.positions(b).len()).max().unwrap_or(0);
     Error::device(format!(
         "a batch of {largest} ratings does not fit the bindings of this device ({} bytes each); \
-         lower --batch-size or use --backend cpu",
+         lower `batch_size` or use `backend` cpu",
         limits.binding
     ))
 }

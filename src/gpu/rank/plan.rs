@@ -57,7 +57,7 @@ impl Plan {
         let list = LIST.min(limits.binding / 8);
         if columns == 0 || list == 0 {
             return Err(Error::device(format!(
-                "a row of {factors} factors does not fit a binding of {} bytes; use --backend cpu",
+                "a row of {factors} factors does not fit a binding of {} bytes; use `backend` cpu",
                 limits.binding
             )));
         }

@@ -71,8 +71,8 @@ impl Passes {
         let largest = largest.unwrap_or(full);
         if !largest.fits() {
             return Err(Error::device(format!(
-                "{} factors are more than a GPU solves together; use --block 512 or less, or \
-                 --backend cpu",
+                "{} factors are more than a GPU solves together; use `block` 512 or less, or \
+                 `backend` cpu",
                 largest.coordinates
             )));
         }
@@ -287,7 +287,7 @@ pub fn few_dispatches(walked: &[Walked; 2], blocks: &[Block]) -> Result<()> {
     if dispatches > MOST_DISPATCHES {
         return Err(Error::device(format!(
             "{} blocks a row make {dispatches} dispatches, more than a GPU can be told of at \
-             once; use a larger --block or --backend cpu",
+             once; use a larger `block` or `backend` cpu",
             blocks.len()
         )));
     }

@@ -145,7 +145,7 @@ impl Cut {
         if slots == 0 {
             return Err(Error::device(format!(
                 "the normal equations of {} factors need {} bytes; a binding of this device has \
-                 {}; use fewer --factors, a smaller --block or --backend cpu",
+                 {}; use fewer `factors`, a smaller `block` or `backend` cpu",
                 shape.coordinates,
                 shape.matrix_bytes(),
                 limits.binding

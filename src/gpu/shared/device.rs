@@ -157,7 +157,7 @@ impl Device {
     pub fn check(&self) -> Result<()> {
         match &*self.lost.lock().unwrap_or_else(|e| e.into_inner()) {
             Some(message) => Err(Error::device(format!(
-                "{}: {message}; try again, or use --backend cpu",
+                "{}: {message}; try again, or use `backend` cpu",
                 self.adapter.name
             ))),
             None => Ok(()),
@@ -176,7 +176,7 @@ impl Device {
         self.check()?;
         polled.map(|_| ()).map_err(|e| {
             Error::device(format!(
-                "{}: no answer ({e}); the device hangs or is lost; try --backend cpu",
+                "{}: no answer ({e}); the device hangs or is lost; try `backend` cpu",
                 self.adapter.name
             ))
         })
@@ -195,7 +195,7 @@ fn choose<'a>(adapters: &'a [wgpu::Adapter], choice: &Choice) -> Result<&'a wgpu
     if adapters.is_empty() {
         return Err(Error::device(
             "there is no Vulkan, Metal or Direct3D 12 adapter; install a driver (on Debian, \
-             mesa-vulkan-drivers has a software one) or use --backend cpu",
+             mesa-vulkan-drivers has a software one) or use `backend` cpu",
         ));
     }
     found.ok_or_else(|| {
@@ -203,10 +203,10 @@ fn choose<'a>(adapters: &'a [wgpu::Adapter], choice: &Choice) -> Result<&'a wgpu
         let names = names.join(", ");
         Error::device(match choice {
             Choice::Named(part) => {
-                format!("--adapter {part}: no adapter has that in its name; there is {names}")
+                format!("`adapter` {part}: no adapter has that in its name; there is {names}")
             }
             _ => format!(
-                "no hardware GPU, only {names}; name it with --adapter, or use --backend cpu"
+                "no hardware GPU, only {names}; name it with `adapter`, or use `backend` cpu"
             ),
         })
     })

@@ -172,7 +172,7 @@ fn check_limits(
     {
         return Err(wrong(format!(
             "needs {bytes} bytes of workgroup memory and {size} invocations; this device has {} \
-             and {}; use --backend cpu",
+             and {}; use `backend` cpu",
             limits.max_compute_workgroup_storage_size, limits.max_compute_invocations_per_workgroup
         )));
     }

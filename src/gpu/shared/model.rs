@@ -75,7 +75,7 @@ impl Biases {
         if rows * 8 > limits.binding {
             return Err(Error::device(format!(
                 "the biases of {rows} rows do not fit a binding of this device ({} bytes); use \
-                 --backend cpu",
+                 `backend` cpu",
                 limits.binding
             )));
         }

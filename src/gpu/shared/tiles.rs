@@ -70,7 +70,7 @@ impl Tiles {
         if fit == 0 {
             return Err(Error::device(format!(
                 "a row of {} factors does not fit a binding of this device ({} bytes); use fewer \
-                 --factors or --backend cpu",
+                 `factors` or `backend` cpu",
                 team.width * 4,
                 limits.binding
             )));
