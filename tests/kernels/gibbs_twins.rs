@@ -102,7 +102,7 @@ fn a_prior_larger_than_a_binding_is_refused() {
         Err(error) => error.to_string(),
     };
     assert!(said.contains("64 factors") && said.contains("4096"), "{said}");
-    assert!(said.contains("--factors") && said.contains("--backend cpu"), "{said}");
+    assert!(said.contains("`factors`") && said.contains("`backend` cpu"), "{said}");
 }
 
 /// What a backend has after two sweeps of both chains, the second chain first.
@@ -367,6 +367,6 @@ fn a_device_with_other_random_numbers_draws_nothing() {
             Ok(_) => panic!("{to} for {from} is not noticed"),
             Err(error) => error.to_string(),
         };
-        assert!(said.contains("random numbers") && said.contains("--backend cpu"), "{said}");
+        assert!(said.contains("random numbers") && said.contains("`backend` cpu"), "{said}");
     }
 }

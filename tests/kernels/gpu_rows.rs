@@ -552,11 +552,11 @@ fn problems_that_do_not_fit_are_refused() {
     };
     let said = refused(&tight(4096, 65_535), Case::skewed(64, 20, 30, 100));
     assert!(said.contains("64 factors") && said.contains("4096"), "{said}");
-    assert!(said.contains("--block") && said.contains("--backend cpu"), "{said}");
+    assert!(said.contains("`block`") && said.contains("`backend` cpu"), "{said}");
     // What fits in blocks is accepted.
     hold(&tight(4096, 65_535), vec![Case::skewed(64, 20, 30, 300).block(16)]);
     let said = refused(&common::gpu(), Case::skewed(1024, 3, 4, 10));
-    assert!(said.contains("--block") && said.contains("--backend cpu"), "{said}");
+    assert!(said.contains("`block`") && said.contains("`backend` cpu"), "{said}");
 }
 
 fn bits(of: &Factors) -> Vec<u32> {

@@ -173,14 +173,14 @@ fn refused(gpu: &Gpu, case: &Case) -> String {
 fn a_row_wider_than_a_binding_is_refused() {
     let said = refused(&tight(2048, 65_535), &Case::new(1024, 20, 30, 40));
     assert!(said.contains("1024 factors") && said.contains("2048 bytes"), "{said}");
-    assert!(said.contains("--factors") && said.contains("--backend cpu"), "{said}");
+    assert!(said.contains("`factors`") && said.contains("`backend` cpu"), "{said}");
 }
 
 #[test]
 fn a_batch_larger_than_a_binding_is_refused() {
     let said = refused(&tight(4096, 65_535), &Case::new(4, 20, 30, 5000));
     assert!(said.contains("5000 ratings") && said.contains("4096 bytes"), "{said}");
-    assert!(said.contains("--batch-size") && said.contains("--backend cpu"), "{said}");
+    assert!(said.contains("`batch_size`") && said.contains("`backend` cpu"), "{said}");
     // The same ratings fit in smaller batches.
     compare(&tight(4096, 65_535), &Case::new(4, 20, 30, 5000).batches_of(200)).unwrap();
 }
@@ -188,7 +188,7 @@ fn a_batch_larger_than_a_binding_is_refused() {
 #[test]
 fn biases_larger_than_a_binding_are_refused() {
     let said = refused(&tight(4096, 65_535), &Case::new(4, 2000, 30, 100));
-    assert!(said.contains("2032 rows") && said.contains("--backend cpu"), "{said}");
+    assert!(said.contains("2032 rows") && said.contains("`backend` cpu"), "{said}");
 }
 
 #[test]
@@ -202,5 +202,5 @@ fn a_device_goes_on_after_a_refusal() {
 fn too_few_workgroups_are_an_error_and_no_panic() {
     let gpu = tight(1 << 27, 32);
     let said = compare(&gpu, &Case::new(4, 20, 30, 50)).unwrap_err();
-    assert!(said.contains("--backend cpu"), "{said}");
+    assert!(said.contains("`backend` cpu"), "{said}");
 }

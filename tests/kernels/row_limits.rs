@@ -111,7 +111,7 @@ fn equations_larger_than_a_binding_are_refused() {
         Err(error) => error.to_string(),
     };
     assert!(said.contains("512 factors") && said.contains("4096"), "{said}");
-    assert!(said.contains("--factors") && said.contains("--backend cpu"), "{said}");
+    assert!(said.contains("`factors`") && said.contains("`backend` cpu"), "{said}");
     // The device goes on.
     compare(&gpu, &RowCase::new(7, 20, 30, 200)).unwrap();
 }

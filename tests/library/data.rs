@@ -205,7 +205,7 @@ fn complaints_say_where_what_and_what_next() {
     let cases: Vec<(Vec<u8>, &str)> = vec![
         (
             format!("{h}1,2,3\n1,3,\"4,5\"\n").into(),
-            "plays.csv:3: \"4,5\" is not a number in column rating (use --delimiter \";\"?)",
+            "plays.csv:3: \"4,5\" is not a number in column rating (use `delimiter` \";\"?)",
         ),
         (
             "user;item;rating\n1;2;3\n1;3;4,5\n".into(),
@@ -231,7 +231,7 @@ fn complaints_say_where_what_and_what_next() {
         ),
         (
             "0 1 2\n1 2 3 4 5\n".into(),
-            "plays.csv:2: more than the 3 fields of the first line (use --format grouped",
+            "plays.csv:2: more than the 3 fields of the first line (use `format` grouped",
         ),
         (
             b"user,item,rating\n1,\xff\xfe,3\n".to_vec(),
@@ -247,11 +247,11 @@ fn complaints_say_where_what_and_what_next() {
         (h.into(), "plays.csv: holds no ratings (only a header)"),
         (
             "abc\ndef\n".into(),
-            "plays.csv:1: cannot tell what separates the fields of \"abc\"; use --delimiter",
+            "plays.csv:1: cannot tell what separates the fields of \"abc\"; use `delimiter`",
         ),
         (
             "a,userId,b,c,rating\n1,2,3,4,5\n".into(),
-            "plays.csv:1: cannot tell which column is the item (there are a, userId, b, c, rating); use --columns",
+            "plays.csv:1: cannot tell which column is the item (there are a, userId, b, c, rating); use `columns`",
         ),
         (
             {
@@ -281,10 +281,10 @@ fn complaints_say_where_what_and_what_next() {
     let cut = complaint(&quoted[..quoted.len() / 2], &default);
     assert_eq!(cut, "plays.csv: the gzip data ends too early; is the file complete?");
     let settings = [
-        ("user", "--columns \"user\" does not name two to four columns"),
-        ("0,1", "--columns \"0,1\" has position 0"),
-        ("1,1", "--columns \"1,1\" names a column twice"),
-        ("1,9", "plays.csv:1: has 3 fields; --columns asks for column 9"),
+        ("user", "`columns` \"user\" does not name two to four columns"),
+        ("0,1", "`columns` \"0,1\" has position 0"),
+        ("1,1", "`columns` \"1,1\" names a column twice"),
+        ("1,9", "plays.csv:1: has 3 fields; `columns` asks for column 9"),
         ("user,thing", "plays.csv:1: no column is called \"thing\" (there are user, item, rating)"),
     ];
     for (columns, want) in settings {
@@ -414,7 +414,7 @@ fn filters_repeat_until_they_hold() {
     );
     assert_eq!((data.facts.dropped_by_filters, data.users.len(), data.items.len()), (2, 2, 2));
     let error = prepared(text, |o| o.min_item_ratings = 50).unwrap_err().to_string();
-    assert_eq!(error, "no user has a rating after --min-item-ratings 50; lower it");
+    assert_eq!(error, "no user has a rating after `min_item_ratings` 50; lower it");
 }
 
 #[test]
@@ -443,7 +443,7 @@ fn holdout_is_exact_seeded_and_leaves_no_empty_rows() {
     let all: std::collections::HashSet<_> =
         triples(&whole.users, &whole.items, &whole.train).into_iter().collect();
     assert!(parts.iter().all(|triple| all.contains(triple)));
-    for (fraction, message) in [(1.5, "--holdout 1.5 is not a fraction"), (1e-9, "leaves none for")]
+    for (fraction, message) in [(1.5, "`holdout` 1.5 is not a fraction"), (1e-9, "leaves none for")]
     {
         let error = prepared(&text, |o| o.holdout = Some(fraction)).unwrap_err().to_string();
         assert!(error.contains(message), "{error}");

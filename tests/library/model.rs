@@ -104,7 +104,7 @@ fn an_existing_model_is_replaced_only_when_told() {
     for refused in [check_output(&dir, false), new.save(&dir, &seen(&new), false)] {
         let message = refused.unwrap_err().to_string();
         assert!(message.contains("already holds a wgmf model"), "{message}");
-        assert!(message.contains("--force"), "{message}");
+        assert!(message.contains("`force`"), "{message}");
     }
     assert_eq!(Model::open(&dir).unwrap().factors, old.factors);
     check_output(&dir, true).unwrap();

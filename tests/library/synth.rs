@@ -106,11 +106,11 @@ fn the_sample_is_what_its_command_writes() {
 #[test]
 fn bad_sizes_and_full_places_are_refused() {
     let cases: [(SynthOptions, &str); 5] = [
-        (SynthOptions { users: 0, ..small() }, "--users and --items must be at least 1"),
-        (SynthOptions { ratings: 5, ..small() }, "--ratings 5 are too few for 900 users"),
-        (SynthOptions { ratings: 360_001, ..small() }, "--ratings 360001 are more than the 360000"),
-        (SynthOptions { noise: f64::NAN, ..small() }, "--noise must be a number"),
-        (SynthOptions { zipf_items: -1.0, ..small() }, "--zipf-items must be from 0"),
+        (SynthOptions { users: 0, ..small() }, "`users` and `items` must be at least 1"),
+        (SynthOptions { ratings: 5, ..small() }, "`ratings` 5 are too few for 900 users"),
+        (SynthOptions { ratings: 360_001, ..small() }, "`ratings` 360001 are more than the 360000"),
+        (SynthOptions { noise: f64::NAN, ..small() }, "`noise` must be a number"),
+        (SynthOptions { zipf_items: -1.0, ..small() }, "`zipf_items` must be from 0"),
     ];
     for (options, want) in cases {
         let error = planted(&options).unwrap_err().to_string();
@@ -120,7 +120,7 @@ fn bad_sizes_and_full_places_are_refused() {
     let path = dir.path().join("set.csv.zst");
     synth(&small(), &path, false, &()).unwrap();
     let error = synth(&small(), &path, false, &()).unwrap_err().to_string();
-    assert!(error.contains("exists already; use --force"), "{error}");
+    assert!(error.contains("exists already; use `force`"), "{error}");
     let table = read(&[path], &ReadOptions::default(), &()).unwrap();
     assert_eq!(table.ratings.len(), 150_000);
     assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);

@@ -131,7 +131,7 @@ fn a_model_of_samples_is_not_saved_without_them_nor_another_with_them() {
     let mut large = outcome.samples.clone().unwrap();
     large.samples[0].factors[Side::Item].factors[4] = 70_000.0;
     let message = bayes.save_with(&dir, &seen, Some(&large), false).unwrap_err().to_string();
-    assert!(message.contains("--sample-precision f32"), "{message}");
+    assert!(message.contains("`sample_precision` f32"), "{message}");
     let names = (&data.users, &data.items);
     let message = large.samples[0].check_precision(large.precision, names).unwrap_err();
     assert!(message.to_string().contains("item \"i1\" is 7e4, beyond 16 bits"), "{message}");
@@ -374,9 +374,9 @@ fn a_resumed_run_may_draw_more_samples_where_thinning_allows() {
     assert_eq!(outcome.held_out, whole.held_out);
     for (options, says) in [
         (Options { samples: Some(10), keep: Some(10), ..first.clone() }, "20 sweeps already"),
-        (Options { samples: Some(30), keep: Some(40), ..first.clone() }, "lower --keep"),
-        (Options { samples: Some(16), ..first.clone() }, "lower --keep, raise --samples"),
-        (Options { burn_in: Some(6), ..first.clone() }, "only --samples and --keep and"),
+        (Options { samples: Some(30), keep: Some(40), ..first.clone() }, "lower `keep`"),
+        (Options { samples: Some(16), ..first.clone() }, "lower `keep`, raise `samples`"),
+        (Options { burn_in: Some(6), ..first.clone() }, "only `samples` and `keep` and"),
         (Options { chains: Some(1), ..first.clone() }, "other settings"),
         (Options { seed: 12, ..first.clone() }, "other settings"),
     ] {

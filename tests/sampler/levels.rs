@@ -477,7 +477,7 @@ fn what_are_no_levels_ends_the_run() {
         run(&Cpu::new(), planted, &settings).unwrap_err().to_string()
     };
     let text = error(&planted, Likelihood::Probit);
-    assert!(text.contains("--likelihood probit") && text.contains("just 2 levels"), "{text}");
+    assert!(text.contains("`likelihood` probit") && text.contains("just 2 levels"), "{text}");
     let with = |change: &dyn Fn(&mut Planted)| {
         let mut changed = self::planted(6);
         change(&mut changed);
@@ -499,5 +499,5 @@ fn what_are_no_levels_ends_the_run() {
     let text = refused(Options { solver: Some(Solver::Als), ..options(Likelihood::Ordinal) });
     assert!(text.contains("bayes"), "{text}");
     let bayes = Options { solver: Some(Solver::Bayes), ..options(Likelihood::Ordinal) };
-    assert!(refused(Options { clip: true, ..bayes }).contains("--clip"));
+    assert!(refused(Options { clip: true, ..bayes }).contains("`clip`"));
 }

@@ -230,7 +230,7 @@ fn summaries_are_in_the_unit_of_the_ratings() {
     assert_relative_eq!(unknown.deviation, mixture.deviation(), max_relative = 1e-12);
     assert!(unknown.deviation > 2.0 * said.deviation);
     let error = predictive.summaries(&[0], &[0], &Ask { interval: Some(1.2), credible: false });
-    assert!(error.unwrap_err().to_string().contains("--interval 1.2: must lie between 0 and 1"));
+    assert!(error.unwrap_err().to_string().contains("`interval` 1.2: must lie between 0 and 1"));
 }
 
 #[test]
