@@ -3,7 +3,7 @@
 use super::Cpu;
 use crate::Result;
 use crate::backend::{Conditional, GibbsPasses, GibbsProblem, Moments, RowTerms};
-use crate::core::{Factors, Ratings, RowRatings, Side, SideFactors, UNKNOWN};
+use crate::core::{Factors, Ratings, RowRatings, Side, UNKNOWN};
 use crate::cpu::kernels::draw::Draw;
 use crate::cpu::kernels::gram::dot;
 use crate::cpu::kernels::latent::Latents;
@@ -189,14 +189,9 @@ impl GibbsPasses for CpuGibbs {
 
     fn factors(&mut self, chain: usize) -> Result<Factors> {
         let [users, items] = &self.chains[chain];
-        let (user_factors, user_bias) = users.unpadded(self.factors);
-        let (item_factors, item_bias) = items.unpadded(self.factors);
         Ok(Factors {
             factors: self.factors,
-            sides: [
-                SideFactors { factors: user_factors, bias: user_bias },
-                SideFactors { factors: item_factors, bias: item_bias },
-            ],
+            sides: [users.unpadded(self.factors), items.unpadded(self.factors)],
             global_mean: self.mean,
         })
     }

@@ -1,7 +1,7 @@
 //! Numbers in lines of sixteen, aligned to cache lines, and the layouts that are made of them.
 
 use super::table::Table;
-use crate::core::{Factors, Side};
+use crate::core::{Factors, Side, SideFactors};
 use bytemuck::{Pod, Zeroable};
 use pulp::{Arch, Simd, WithSimd};
 
@@ -136,13 +136,13 @@ impl Matrix {
         Table { factors: numbers(&self.lines), bias: &self.bias, stride: self.strips * LANES }
     }
 
-    /// The rows without padding and without the last: (rows, factors), (rows).
-    pub fn unpadded(&self, factors: usize) -> (Vec<f32>, Vec<f32>) {
+    /// The rows without padding and without the last.
+    pub fn unpadded(&self, factors: usize) -> SideFactors {
         let rows = self.rows();
         let mut matrix = Vec::with_capacity(rows * factors);
         for row in self.lines.chunks_exact(self.strips).take(rows) {
             matrix.extend_from_slice(&numbers(row)[..factors]);
         }
-        (matrix, self.bias[..rows].to_vec())
+        SideFactors { factors: matrix, bias: self.bias[..rows].to_vec() }
     }
 }

@@ -6,7 +6,7 @@ use super::order::{HotRow, RowOrder, is_hot};
 use super::row::{Inputs, Scratch};
 use crate::Result;
 use crate::backend::{ObjectiveSums, RowPasses, RowProblem, nothing_kept};
-use crate::core::{Factors, Loss, Side, SideFactors};
+use crate::core::{Factors, Loss, Side};
 use crate::cpu::Cpu;
 use crate::cpu::kernels::error;
 use crate::cpu::kernels::lines::{Line, LineTask, Matrix, dispatch};
@@ -122,22 +122,14 @@ impl RowPasses for CpuRows {
     }
 
     fn kept(&mut self) -> Result<Factors> {
-        match &self.kept {
-            Some(kept) => Ok(kept.clone()),
-            None => Err(nothing_kept()),
-        }
+        self.kept.clone().ok_or_else(nothing_kept)
     }
 
     fn factors(&mut self) -> Result<Factors> {
         let start = &self.problem.start;
-        let (user_factors, user_bias) = self.users.unpadded(start.factors);
-        let (item_factors, item_bias) = self.items.unpadded(start.factors);
         Ok(Factors {
             factors: start.factors,
-            sides: [
-                SideFactors { factors: user_factors, bias: user_bias },
-                SideFactors { factors: item_factors, bias: item_bias },
-            ],
+            sides: [self.users.unpadded(start.factors), self.items.unpadded(start.factors)],
             global_mean: start.global_mean,
         })
     }
@@ -331,7 +323,7 @@ impl LineTask for JoinTask<'_> {
     #[inline(always)]
     fn run<S: Simd, const V: usize>(self, simd: S) {
         let JoinTask { inputs, row, parts, x, bias, scratch } = self;
-        inputs.joined::<S, V>(simd, row, parts, scratch, x, bias)
+        inputs.joined::<S, V>(simd, row, parts, scratch, x, bias);
     }
 }
 
