@@ -212,14 +212,9 @@ impl GibbsPasses for CpuGibbs {
 
     fn factors(&mut self, chain: usize) -> Result<Factors> {
         let [users, items] = &self.chains[chain];
-        let (user_factors, user_bias) = users.unpadded(self.factors);
-        let (item_factors, item_bias) = items.unpadded(self.factors);
         Ok(Factors {
             factors: self.factors,
-            sides: [
-                SideFactors { factors: user_factors, bias: user_bias },
-                SideFactors { factors: item_factors, bias: item_bias },
-            ],
+            sides: [users.unpadded(self.factors), items.unpadded(self.factors)],
             global_mean: self.mean,
         })
     }

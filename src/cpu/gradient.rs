@@ -6,7 +6,7 @@ use crate::Result;
 use crate::backend::{
     EpochSums, GradientPasses, GradientProblem, Probe, State, Terms, Visit, nothing_kept,
 };
-use crate::core::{Batches, Factors, Side, SideFactors, SideIndex};
+use crate::core::{Batches, Factors, Side, SideIndex};
 use crate::cpu::kernels::gradient::gradient;
 use crate::cpu::kernels::residual::residual;
 use crate::cpu::kernels::step::{Update, step};
@@ -415,10 +415,7 @@ impl GradientPasses for CpuGradient {
     }
 
     fn kept(&mut self) -> Result<Factors> {
-        match &self.kept {
-            Some(kept) => Ok(kept.clone()),
-            None => Err(nothing_kept()),
-        }
+        self.kept.clone().ok_or_else(nothing_kept)
     }
 
     fn factors(&mut self) -> Result<Factors> {
@@ -465,14 +462,9 @@ impl GradientPasses for CpuGradient {
 
 /// Joins both sides into the form that does not depend on the backend.
 fn logical(users: &Rows, items: &Rows, like: &Factors) -> Factors {
-    let (user_factors, user_bias) = users.unpadded(like.factors);
-    let (item_factors, item_bias) = items.unpadded(like.factors);
     Factors {
         factors: like.factors,
-        sides: [
-            SideFactors { factors: user_factors, bias: user_bias },
-            SideFactors { factors: item_factors, bias: item_bias },
-        ],
+        sides: [users.unpadded(like.factors), items.unpadded(like.factors)],
         global_mean: like.global_mean,
     }
 }

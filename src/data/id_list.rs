@@ -24,9 +24,8 @@ impl IdList {
             let id = id.as_ref();
             match known.get(id).or_else(|| known.get(id.trim())) {
                 Some(row) if taken.insert(row) => list.rows.push(row),
-                Some(_) => {}
                 None if missed.insert(id.to_owned()) => list.unknown.push(id.to_owned()),
-                None => {}
+                Some(_) | None => {}
             }
         }
         list

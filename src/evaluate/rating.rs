@@ -97,7 +97,7 @@ pub fn score_metrics(
     };
 
     let is_unknown =
-        |i: usize| [ratings.users[i], ratings.items[i]].contains(&UNKNOWN) as u8 as f64;
+        |i: usize| f64::from(u8::from([ratings.users[i], ratings.items[i]].contains(&UNKNOWN)));
     let [truths, models, unknown] = sum(count, |i| [truth(i), in_model(i), is_unknown(i)]);
     let (mean, model_mean) = (truths / n, models / n);
     let guess = model.in_unit(f64::from(model.factors.global_mean));

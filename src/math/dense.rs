@@ -146,7 +146,7 @@ mod tests {
         let mut state = 1_u64;
         let mut next = || {
             state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
-            (state >> 40) as f64 / (1 << 24) as f64 - 0.5
+            (state >> 40) as f64 / f64::from(1 << 24) - 0.5
         };
         (0..width * width).map(|_| next()).collect()
     }

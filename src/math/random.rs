@@ -329,8 +329,8 @@ mod tests {
             let [a, b, ..] = stream.words(row, 0);
             // Small words, too, for the far tail.
             let a = a >> (row % 32);
-            let radius = (-2.0 * ((f64::from(a as f32 + 1.0)) / 2f64.powi(32)).ln()).sqrt();
-            let (sine, cosine) = (f64::from(b) / 2f64.powi(32) * std::f64::consts::TAU).sin_cos();
+            let radius = (-2.0 * ((f64::from(a as f32 + 1.0)) / 2_f64.powi(32)).ln()).sqrt();
+            let (sine, cosine) = (f64::from(b) / 2_f64.powi(32) * std::f64::consts::TAU).sin_cos();
             let [x, y] = box_muller(a, b);
             let bound = 4e-7 * radius.max(1e-3);
             assert!((f64::from(x) - radius * cosine).abs() < bound, "{a} {b}: {x}");

@@ -102,7 +102,7 @@ mod tests {
     impl Walk {
         fn unit(&mut self) -> f64 {
             self.0 = self.0.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
-            (self.0 >> 40) as f64 / (1 << 24) as f64
+            (self.0 >> 40) as f64 / f64::from(1 << 24)
         }
 
         fn chain(&mut self, n: usize, phi: f64, shift: f64) -> Vec<f64> {

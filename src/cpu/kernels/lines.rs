@@ -157,13 +157,13 @@ impl Matrix {
         Table { factors: numbers(&self.lines), bias: &self.bias, stride: self.strips * LANES }
     }
 
-    /// The rows without padding and without the last: (rows, factors), (rows).
-    pub fn unpadded(&self, factors: usize) -> (Vec<f32>, Vec<f32>) {
+    /// The rows without padding and without the last.
+    pub fn unpadded(&self, factors: usize) -> SideFactors {
         let rows = self.rows();
         let mut matrix = Vec::with_capacity(rows * factors);
         for row in self.lines.chunks_exact(self.strips).take(rows) {
             matrix.extend_from_slice(&numbers(row)[..factors]);
         }
-        (matrix, self.bias[..rows].to_vec())
+        SideFactors { factors: matrix, bias: self.bias[..rows].to_vec() }
     }
 }

@@ -1,6 +1,6 @@
 //! One side's parameters and moments in the CPU backend's layout.
 
-use crate::core::{Factors, Side};
+use crate::core::{Factors, Side, SideFactors};
 
 /// Rows are padded with zeros to a multiple of this, so that loops have no ragged end.
 pub const PAD: usize = 8;
@@ -32,14 +32,14 @@ impl Rows {
         Self { factors: padded, bias, stride }
     }
 
-    /// The rows without padding and without the last: (rows, factors), (rows).
-    pub fn unpadded(&self, factors: usize) -> (Vec<f32>, Vec<f32>) {
+    /// The rows without padding and without the last.
+    pub fn unpadded(&self, factors: usize) -> SideFactors {
         let rows = self.bias.len() - 1;
         let mut matrix = Vec::with_capacity(rows * factors);
         for row in self.factors.chunks_exact(self.stride).take(rows) {
             matrix.extend_from_slice(&row[..factors]);
         }
-        (matrix, self.bias[..rows].to_vec())
+        SideFactors { factors: matrix, bias: self.bias[..rows].to_vec() }
     }
 
     /// A row: (stride).
@@ -86,7 +86,7 @@ pub struct RowsMut<'a> {
     stride: usize,
 }
 
-impl<'a> RowsMut<'a> {
+impl RowsMut<'_> {
     /// Splits before `row`, which counts from the start of the whole matrix.
     pub fn split_at(self, row: usize) -> (Self, Self) {
         let at = row - self.first;

@@ -174,22 +174,14 @@ impl RowPasses for CpuRows {
     }
 
     fn kept(&mut self) -> Result<Factors> {
-        match &self.kept {
-            Some(kept) => Ok(kept.clone()),
-            None => Err(nothing_kept()),
-        }
+        self.kept.clone().ok_or_else(nothing_kept)
     }
 
     fn factors(&mut self) -> Result<Factors> {
         let start = &self.problem.start;
-        let (user_factors, user_bias) = self.users.unpadded(start.factors);
-        let (item_factors, item_bias) = self.items.unpadded(start.factors);
         Ok(Factors {
             factors: start.factors,
-            sides: [
-                SideFactors { factors: user_factors, bias: user_bias },
-                SideFactors { factors: item_factors, bias: item_bias },
-            ],
+            sides: [self.users.unpadded(start.factors), self.items.unpadded(start.factors)],
             global_mean: start.global_mean,
         })
     }
@@ -393,7 +385,7 @@ impl LineTask for JoinTask<'_> {
     #[inline(always)]
     fn run<S: Simd, const V: usize>(self, simd: S) {
         let JoinTask { inputs, row, parts, x, bias, scratch } = self;
-        inputs.joined::<S, V>(simd, row, parts, scratch, x, bias)
+        inputs.joined::<S, V>(simd, row, parts, scratch, x, bias);
     }
 }
 

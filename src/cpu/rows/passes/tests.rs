@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::backend::{Backend, RowTerms};
-use crate::core::{Ratings, RowRatings, UNKNOWN};
+use crate::core::{Ratings, RowRatings, SideFactors, UNKNOWN};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
