@@ -25,8 +25,8 @@ pub use gradient::{
     BETA1, BETA2, EPSILON, EpochSums, GradientPasses, GradientProblem, Probe, State, Terms, Visit,
 };
 pub use rank::{Candidates, Counted, Interval, Ranked, Ranker, WITHIN};
-pub(crate) use rows::{check_gram, check_rows};
 pub use rows::{ObjectiveBlocks, ObjectiveSums, RowPasses, RowProblem, RowTerms};
+pub(crate) use rows::{check_gram, check_rows};
 
 /// A device that can run the passes of every solver. What it hands out owns what it needs, the
 /// device included, and may outlive it, move to another thread, and (a [`Ranker`]) serve several

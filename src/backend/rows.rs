@@ -1,7 +1,7 @@
 //! The passes of the row solvers.
 
-use crate::{Error, Result};
 use crate::core::{Factors, Ratings, RowRatings, Settings, Side, SideFactors};
+use crate::{Error, Result};
 use std::ops::{ControlFlow, Range};
 
 /// What the row solvers' passes work on.

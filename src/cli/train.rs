@@ -127,6 +127,7 @@ pub fn run(mut args: Args) -> Result<()> {
             false => None,
         },
         checkpoint_every: args.checkpoint_every,
+        clock: wgmf::train::seconds,
     };
     let mut epochs = Epochs::new(args.progress, &settings, &prepared);
     let outcome = train(&*backend, input, &settings, &mut |event| {

@@ -1,7 +1,7 @@
 //! The items that may be recommended, and by what they are scored.
 
-use super::posterior::{Criterion, SampleScores};
 use super::exact::Ranks;
+use super::posterior::{Criterion, SampleScores};
 use super::{ExactRanker, Scored};
 use crate::backend::{Backend, Candidates};
 use crate::core::{Factors, Held, Side};
@@ -41,10 +41,7 @@ impl<'m> Catalogue<'m> {
     }
 
     /// The items that `keep` accepts, by the model's factors.
-    pub fn filtered(
-        model: impl Into<Held<'m, Model>>,
-        keep: impl FnMut(u32) -> bool,
-    ) -> Self {
+    pub fn filtered(model: impl Into<Held<'m, Model>>, keep: impl FnMut(u32) -> bool) -> Self {
         let model = model.into();
         let f = &model.factors;
         let (items, len) = kept(f.items(), keep);
@@ -254,19 +251,10 @@ impl<'a> CatalogueRanker<'a> {
     ///
     /// # Errors
     /// As there.
-    pub fn top(
-        &self,
-        users: &[u32],
-        excluded: &[&[u32]],
-        n: usize,
-    ) -> Result<Vec<Vec<Scored>>> {
+    pub fn top(&self, users: &[u32], excluded: &[&[u32]], n: usize) -> Result<Vec<Vec<Scored>>> {
         match self {
-            Self::Products(ranker) => {
-                ranker.top(&ranker.source().queries(users), excluded, n)
-            }
-            Self::Sampled(catalogue) => {
-                Ok(catalogue.sampled()?.top(catalogue, users, excluded, n))
-            }
+            Self::Products(ranker) => ranker.top(&ranker.source().queries(users), excluded, n),
+            Self::Sampled(catalogue) => Ok(catalogue.sampled()?.top(catalogue, users, excluded, n)),
         }
     }
 

@@ -62,12 +62,7 @@ impl<C: Ranks + Sync> ExactRanker<C> {
     ///
     /// # Errors
     /// Queries that are no whole rows or not finite; a lost device.
-    pub fn top(
-        &self,
-        queries: &[f32],
-        excluded: &[&[u32]],
-        n: usize,
-    ) -> Result<Vec<Vec<Scored>>> {
+    pub fn top(&self, queries: &[f32], excluded: &[&[u32]], n: usize) -> Result<Vec<Vec<Scored>>> {
         let scorer = &self.scorer;
         let bounds = scorer.bounds(queries, excluded)?;
         let n = n.min(self.scorer.candidates().bias.len());

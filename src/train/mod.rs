@@ -12,6 +12,6 @@ mod warm;
 pub use checkpoint::{Checkpoint, checkpoint_path, fingerprint};
 pub(crate) use gradient::{begin, visits};
 pub use rows::HELD_OUT_AT;
-pub use run::{Event, Input, Outcome, Stop, best_epoch, train};
+pub use run::{Clock, Event, Input, Outcome, Stop, best_epoch, seconds, train};
 pub use start::{global_mean, random};
 pub use warm::{Known, warm_start};

@@ -38,9 +38,7 @@ fn gram_parts(arch: Arch, side: &Matrix, among: &Range<usize>) -> Vec<Vec<f64>> 
     let rows = side.rows();
     let part = rows.div_ceil(PARTS).next_multiple_of(ROWS).max(ROWS);
     let parts: Vec<usize> = (0..rows).step_by(part).filter(|first| among.contains(first)).collect();
-    let sum = |first: usize| {
-        arch.dispatch(GramTask { side, rows: first..rows.min(first + part) })
-    };
+    let sum = |first: usize| arch.dispatch(GramTask { side, rows: first..rows.min(first + part) });
     parts.into_par_iter().map(sum).collect()
 }
 

@@ -151,8 +151,7 @@ impl RowPasses for Sweep {
         let error = squared_errors(self.cpu.arch, &ratings.users, users, items, mean, among);
         let mut unobserved = 0.0;
         if terms.unobserved_weight != 0.0 {
-            let (user_gram, item_gram) =
-                (self.whole_gram(Side::User), self.whole_gram(Side::Item));
+            let (user_gram, item_gram) = (self.whole_gram(Side::User), self.whole_gram(Side::Item));
             let sum: f64 = user_gram.iter().zip(&item_gram).map(|(u, i)| u * i).sum();
             unobserved = f64::from(terms.unobserved_weight) * sum;
         }

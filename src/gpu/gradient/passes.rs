@@ -7,9 +7,7 @@
 use super::bind::BatchCommands;
 use super::plan::Plan;
 use super::store::{ArrayBuffers, ChunkBuffers, Kernels, Visits, fits};
-use crate::backend::{
-    EpochSums, GradientProblem, State, Terms, Visit, nothing_kept,
-};
+use crate::backend::{EpochSums, GradientProblem, State, Terms, Visit, nothing_kept};
 use crate::core::{Batches, Factors, Ratings, Side};
 use crate::gpu::shared::device::{Device, limits};
 use crate::gpu::shared::held_out::{Predictor, Test};

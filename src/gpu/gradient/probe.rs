@@ -22,7 +22,8 @@ impl Passes {
         let placed: Vec<f32> = self.device.read(&self.residuals, 0, plan.ratings).await?;
         let residuals = self.places(batch).iter().map(|&place| placed[place]).collect();
         let slots = &self.plan.lead_slots;
-        let (lead, lead_bias) = self.gradient_sums(&plan.lead, &chunk.lead, &self.lead, slots).await?;
+        let (lead, lead_bias) =
+            self.gradient_sums(&plan.lead, &chunk.lead, &self.lead, slots).await?;
         let slots = &self.plan.follow_slots;
         let (follow, follow_bias) =
             self.gradient_sums(&plan.follow, &chunk.follow, &self.follow, slots).await?;
@@ -57,7 +58,8 @@ impl Passes {
             let gradients: Vec<f32> =
                 self.device.read(&side.gradients[step.own_tile], 0, count * padded).await?;
             let of_tile = count.min(arrays.sums_len - step.sums_start);
-            let pairs: Vec<[f32; 2]> = self.device.read(&arrays.sums, step.sums_start, of_tile).await?;
+            let pairs: Vec<[f32; 2]> =
+                self.device.read(&arrays.sums, step.sums_start, of_tile).await?;
             for row in touched {
                 let mut sum = vec![0.0; self.like.factors];
                 let mut bias_sum = 0.0;

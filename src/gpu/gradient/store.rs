@@ -39,7 +39,12 @@ pub(in crate::gpu) struct Visits {
 }
 
 impl Kernels {
-    pub async fn new(device: &Device, sources: &Sources, team: Team, terms: &Terms) -> Result<Self> {
+    pub async fn new(
+        device: &Device,
+        sources: &Sources,
+        team: Team,
+        terms: &Terms,
+    ) -> Result<Self> {
         let logistic = f64::from(u8::from(terms.loss == Loss::Logistic));
         let width = ("WIDTH", team.width as f64);
         let lanes = ("LANES", team.lanes as f64);

@@ -62,11 +62,7 @@ struct Whole {
 
 impl Passes {
     /// Cuts, uploads and binds a problem.
-    pub async fn new(
-        device: &Arc<Device>,
-        sources: &Sources,
-        problem: RowProblem,
-    ) -> Result<Self> {
+    pub async fn new(device: &Arc<Device>, sources: &Sources, problem: RowProblem) -> Result<Self> {
         let RowProblem { ratings, test, start, terms } = problem;
         let limits = limits(device);
         let blocks = blocks(start.factors, terms.block, terms.bias);

@@ -68,12 +68,7 @@ impl Walked {
     ///
     /// # Errors
     /// If the device is lost.
-    pub async fn part(
-        &self,
-        device: &Device,
-        tiles: &Tiles,
-        among: &Range<usize>,
-    ) -> Result<Self> {
+    pub async fn part(&self, device: &Device, tiles: &Tiles, among: &Range<usize>) -> Result<Self> {
         let mut plan = Plan {
             batches: vec![],
             rows: vec![RowArrays::default(); self.plan.rows.len()],
@@ -97,9 +92,8 @@ impl Walked {
             }
             // Both ascend by slot.
             let solved = &to.solves[starts.1..];
-            let is_solved = |join: &&Join| {
-                solved.binary_search_by_key(&join.slot, |solve| solve.slot).is_ok()
-            };
+            let is_solved =
+                |join: &&Join| solved.binary_search_by_key(&join.slot, |solve| solve.slot).is_ok();
             to.joins.extend(from.joins[batch.joins.clone()].iter().filter(is_solved));
             let mut walks = Vec::new();
             for walk in &batch.walks {

@@ -174,7 +174,10 @@ impl Model {
             factors.extend(values.chunks_exact(padded).flat_map(|row| &row[..k]));
         }
         let first = self.bias(side, 0) as usize + rows.start;
-        Ok(SideFactors { factors, bias: device.read(&self.biases.values, first, rows.len()).await? })
+        Ok(SideFactors {
+            factors,
+            bias: device.read(&self.biases.values, first, rows.len()).await?,
+        })
     }
 
     /// Puts other rows in the place of a range of a side's.
