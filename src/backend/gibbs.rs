@@ -105,6 +105,21 @@ impl MomentBlocks {
     }
 }
 
+/// All rows in one block.
+impl From<Moments> for MomentBlocks {
+    fn from(moments: Moments) -> Self {
+        let Moments { rows, sum, products, popular } = moments;
+        let k = sum.len().saturating_sub(1);
+        let of_rows = products.chunks_exact(k + 1).take(k);
+        Self {
+            rows,
+            factors: k,
+            grams: vec![of_rows.flat_map(|row| &row[..k]).copied().collect()],
+            sums: vec![[&sum[..], &products[k * (k + 1)..], &popular[..]].concat()],
+        }
+    }
+}
+
 /// The sampler's passes over a problem that lies on a device. Each concerns one chain. Ranges of rows:
 /// see [`crate::backend`].
 pub trait GibbsPasses: Send {

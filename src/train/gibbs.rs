@@ -10,7 +10,6 @@ use crate::predict::{expected_level, log_level_probability};
 use crate::sampler::{Chain, Sampler, SamplerState, Thresholds, Traces, summarize};
 use crate::{Error, Result};
 use rayon::prelude::*;
-use std::time::Instant;
 
 /// What helps where a draw becomes non-finite.
 pub(super) const REMEDY: &str = "its draw is not finite in 32 bits: look for ratings far outside of \
@@ -37,7 +36,7 @@ pub(super) fn ready<'a>(
         mean = levels.mean(train, settings);
     }
     let (users, items) = (input.users.len(), input.items.len());
-    let clock = Instant::now();
+    let began = (input.clock)();
     let ratings = RowRatings::new(train, &[], users, items);
     // Of levels that of the latent values' noise.
     let spread = if levels.is_some() { 1.0 } else { input.ratings.spread() };
@@ -82,7 +81,7 @@ pub(super) fn ready<'a>(
             })
             .collect()),
     };
-    let layout_seconds = clock.elapsed().as_secs_f64();
+    let layout_seconds = (input.clock)() - began;
     let SamplerState { chains, sums, probabilities, traces, samples } = state;
     let (starts, chains): (Vec<Factors>, Vec<Chain>) = chains.into_iter().unzip();
     let mut test = held_out.clone();
@@ -90,7 +89,7 @@ pub(super) fn ready<'a>(
     test.items.extend_from_slice(&watched.items);
     test.values.extend_from_slice(&watched.values);
     test.timestamps.clear();
-    let clock = Instant::now();
+    let began = (input.clock)();
     let passes = backend.gibbs_passes(GibbsProblem {
         ratings,
         test,
@@ -100,7 +99,7 @@ pub(super) fn ready<'a>(
         block: settings.block,
         latent: sampler.thresholds.is_some(),
     })?;
-    let upload_seconds = clock.elapsed().as_secs_f64();
+    let upload_seconds = (input.clock)() - began;
     let values = || input.ratings.values.iter().map(|&value| f64::from(value));
     let work = GibbsWork {
         passes,

@@ -9,7 +9,6 @@ use crate::model::EpochRecord;
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
-use std::time::Instant;
 
 /// What helps where factors overflow.
 pub(super) const REMEDY: &str = "lower `learning_rate` (and `reg` or `init_scale`, if they are \
@@ -32,16 +31,16 @@ pub(super) fn ready<'a>(
         Start::Given(init) => begin(Factors { global_mean: mean, ..init }, &terms),
         Start::Resumed(state, _) => state,
     };
-    let clock = Instant::now();
+    let began = (input.clock)();
     let shuffle = settings.shuffle.then_some(settings.seed);
     let batches = Batches::new(input.ratings, users, items, settings.batch_size, shuffle);
-    let layout_seconds = clock.elapsed().as_secs_f64();
+    let layout_seconds = (input.clock)() - began;
     let (ratings, batch_count) = (batches.ratings(), batches.len());
     let test = input.test.cloned().unwrap_or_default();
     let test_ratings = test.len();
-    let clock = Instant::now();
+    let began = (input.clock)();
     let passes = backend.gradient_passes(GradientProblem { batches, test, start, terms })?;
-    let upload_seconds = clock.elapsed().as_secs_f64();
+    let upload_seconds = (input.clock)() - began;
     let work =
         GradientWork { passes, settings, optimizer, ratings, batches: batch_count, test_ratings };
     Ok(Ready { work: Box::new(work), layout_seconds, upload_seconds })

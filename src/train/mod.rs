@@ -17,6 +17,6 @@ pub use checkpoint::Checkpoint;
 pub use checkpoint_file::{checkpoint_path, fingerprint};
 pub use finish::Finished;
 pub use rows::HELD_OUT_AT;
-pub use run::{Event, Input, Outcome, Stop, best_epoch, train};
+pub use run::{Clock, Event, Input, Outcome, Stop, best_epoch, seconds, train};
 pub use start::{global_mean, random};
 pub use warm::{Known, warm_start};

@@ -8,7 +8,6 @@ use crate::core::{Factors, Ratings, Settings, Solver, UNKNOWN, row_ratings, turn
 use crate::evaluate::held_out_ranking;
 use crate::model::{EpochRecord, Seen};
 use crate::{Error, Result};
-use std::time::Instant;
 
 /// What helps where a row's equations have no solution.
 pub(super) const REMEDY: &str =
@@ -31,7 +30,7 @@ pub(super) fn ready<'a>(
         Start::Given(init) => Factors { global_mean: mean, ..init },
         Start::Resumed(state, _) => state.factors,
     };
-    let clock = Instant::now();
+    let began = (input.clock)();
     let ratings = row_ratings(input.ratings, settings, (input.users, input.items))?;
     let test = input.test.filter(|test| !test.is_empty());
     let implicit = settings.solver == Solver::Ials;
@@ -50,14 +49,14 @@ pub(super) fn ready<'a>(
             ));
         }
     }
-    let layout_seconds = clock.elapsed().as_secs_f64();
+    let layout_seconds = (input.clock)() - began;
     let test = test.filter(|_| !implicit).cloned().unwrap_or_default();
     let test_ratings = test.len();
-    let clock = Instant::now();
+    let began = (input.clock)();
     let terms = RowTerms::new(settings);
     let count = input.ratings.len();
     let passes = backend.row_passes(RowProblem { ratings, test, start, terms })?;
-    let upload_seconds = clock.elapsed().as_secs_f64();
+    let upload_seconds = (input.clock)() - began;
     let work = RowWork {
         passes,
         backend,

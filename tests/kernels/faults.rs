@@ -388,14 +388,14 @@ enum Off {
 /// The CPU backend with one number off: what the comparison looks at, it looks at whole.
 struct Distorted(Cpu, Off);
 
-struct DistortedPasses<'a>(Box<dyn GradientPasses + 'a>, Off);
+struct DistortedPasses(Box<dyn GradientPasses>, Off);
 
 impl Backend for Distorted {
     fn device(&self) -> Device {
         self.0.device()
     }
 
-    fn gradient_passes(&self, problem: GradientProblem) -> Result<Box<dyn GradientPasses + '_>> {
+    fn gradient_passes(&self, problem: GradientProblem) -> Result<Box<dyn GradientPasses>> {
         Ok(Box::new(DistortedPasses(self.0.gradient_passes(problem)?, self.1)))
     }
 
@@ -407,20 +407,20 @@ impl Backend for Distorted {
         self.0.operations_per_second()
     }
 
-    fn row_passes(&self, problem: RowProblem) -> Result<Box<dyn RowPasses + '_>> {
+    fn row_passes(&self, problem: RowProblem) -> Result<Box<dyn RowPasses>> {
         self.0.row_passes(problem)
     }
 
-    fn gibbs_passes(&self, problem: GibbsProblem) -> Result<Box<dyn GibbsPasses + '_>> {
+    fn gibbs_passes(&self, problem: GibbsProblem) -> Result<Box<dyn GibbsPasses>> {
         self.0.gibbs_passes(problem)
     }
 
-    fn ranker(&self, candidates: Candidates) -> Result<Box<dyn Ranker + '_>> {
+    fn ranker(&self, candidates: Candidates) -> Result<Box<dyn Ranker>> {
         self.0.ranker(candidates)
     }
 }
 
-impl DistortedPasses<'_> {
+impl DistortedPasses {
     fn last(&self, off: Off, numbers: &mut [f32]) {
         if let (true, Some(last)) = (self.1 == off, numbers.last_mut()) {
             *last += 0.01 * last.abs().max(0.1);
@@ -439,7 +439,7 @@ impl DistortedPasses<'_> {
     }
 }
 
-impl GradientPasses for DistortedPasses<'_> {
+impl GradientPasses for DistortedPasses {
     fn epoch(
         &mut self,
         visits: &[Visit],

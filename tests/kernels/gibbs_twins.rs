@@ -7,7 +7,7 @@ use crate::oracle;
 use common::gpu_with;
 use oracle::gibbs_case::{GibbsCase, compare, on};
 use std::ops::ControlFlow;
-use wgmf::backend::{Backend, Moments};
+use wgmf::backend::{ALL, Backend, Moments};
 use wgmf::core::{Factors, Side};
 use wgmf::cpu::Cpu;
 use wgmf::gpu::Sources;
@@ -94,6 +94,66 @@ fn small_devices_draw_the_same() {
     }
 }
 
+// Ranges that two devices draw, and what they sum, are handed to one another.
+#[test]
+fn ranges_of_rows_are_drawn_as_all_rows_are() {
+    let gpus = [None, Some((4096, 65_535))].map(|tight| gpu_with(tight, Sources::default()));
+    let [gpu, small] = &gpus;
+    let cases = || {
+        vec![
+            plain(8),
+            GibbsCase::new(16, 150, 200, 900).block(5),
+            GibbsCase::new(9, 300, 200, 40).no_bias(),
+            GibbsCase::long_items(2500, 3, 16).unweighted(),
+            GibbsCase::new(16, 150, 200, 900).levels(&STARS),
+            GibbsCase::new(5, 5000, 900, 9000),
+        ]
+    };
+    for backend in [&Cpu::new() as &dyn Backend, gpu, small] {
+        for case in cases() {
+            shared_out(backend, &case);
+        }
+    }
+}
+
+fn shared_out(backend: &dyn Backend, case: &GibbsCase) {
+    let mut one = backend.gibbs_passes(case.problem()).unwrap();
+    let mut two = [0, 1].map(|_| backend.gibbs_passes(case.problem()).unwrap());
+    for (sweep, chain) in [(1, 0), (1, 1), (2, 1), (2, 0)] {
+        for side in [Side::User, Side::Item] {
+            let given = case.given(side);
+            let conditional = case.conditional(&given, (chain, sweep), side);
+            let n = [case.users, case.items][side.index()];
+            let cuts = [0..n / 3, n / 3..n - n / 5, n - n / 5..usize::MAX];
+            one.draw(chain, side, ALL, &conditional, &mut on).unwrap();
+            let before = two[1].rows(chain, side, cuts[0].clone()).unwrap();
+            let mut done = 0;
+            for (j, rows) in cuts.iter().enumerate() {
+                done += two[j % 2].draw(chain, side, rows.clone(), &conditional, &mut on).unwrap();
+            }
+            assert_eq!(done, case.ratings.len());
+            assert_eq!(two[1].rows(chain, side, cuts[0].clone()).unwrap(), before);
+            for (j, rows) in cuts.iter().enumerate() {
+                let values = two[j % 2].rows(chain, side, rows.clone()).unwrap();
+                two[1 - j % 2].put_rows(chain, side, rows.clone(), &values).unwrap();
+            }
+            let want = one.factors(chain).unwrap();
+            two.iter_mut().for_each(|passes| assert!(passes.factors(chain).unwrap() == want));
+            let [first, second] = &mut two;
+            let mut moments = first.moments(chain, side, 0..n / 2).unwrap();
+            moments.append(second.moments(chain, side, n / 2..usize::MAX).unwrap());
+            assert!(moments.join() == one.moments(chain, side, ALL).unwrap().join());
+            let mut errors = first.squared_errors(chain, 0..7).unwrap();
+            errors.extend(second.squared_errors(chain, 7..usize::MAX).unwrap());
+            assert!(errors == one.squared_errors(chain, ALL).unwrap());
+            let held_out = one.test_predictions(chain).unwrap();
+            assert_eq!(second.test_predictions(chain).unwrap(), held_out);
+        }
+    }
+    let other = one.rows(0, Side::User, 0..2).unwrap();
+    assert!(one.put_rows(0, Side::User, 0..3, &other).is_err());
+}
+
 #[test]
 fn a_prior_larger_than_a_binding_is_refused() {
     let gpu = gpu_with(Some((4096, 65_535)), Sources::default());
@@ -114,14 +174,15 @@ fn two_sweeps(backend: &dyn Backend, case: &GibbsCase) -> (Vec<Factors>, Vec<Mom
             for side in sides {
                 let given = case.given(side);
                 let conditional = case.conditional(&given, (chain, sweep), side);
-                passes.draw(chain, side, &conditional, &mut on).unwrap();
+                passes.draw(chain, side, ALL, &conditional, &mut on).unwrap();
             }
         }
     }
     let chains = 0..case.chains;
     let moments = chains.clone().flat_map(|chain| sides.map(|side| (chain, side)));
-    let moments = moments.map(|(chain, side)| passes.moments(chain, side).unwrap()).collect();
-    let errors = passes.squared_errors(0).unwrap();
+    let moments =
+        moments.map(|(chain, side)| passes.moments(chain, side, ALL).unwrap().join()).collect();
+    let errors = passes.squared_errors(0, ALL).unwrap();
     (chains.map(|chain| passes.factors(chain).unwrap()).collect(), moments, errors)
 }
 
@@ -154,9 +215,10 @@ fn moments_of_many_rows_keep_their_digits() {
     for passes in [&mut got, &mut want] {
         let given = case.given(Side::User);
         let conditional = case.conditional(&given, (0, 1), Side::User);
-        passes.draw(0, Side::User, &conditional, &mut on).unwrap();
+        passes.draw(0, Side::User, ALL, &conditional, &mut on).unwrap();
     }
-    let (got, want) = (got.moments(0, Side::User).unwrap(), want.moments(0, Side::User).unwrap());
+    let (got, want) =
+        [got, want].map(|mut of| of.moments(0, Side::User, ALL).unwrap().join()).into();
     let diagonal = |j: usize| want.products[j * 8 + j].sqrt();
     let squares = case.problem().popularity[0].iter().map(|&x| f64::from(x).powi(2)).sum::<f64>();
     for i in 0..8 {
@@ -179,7 +241,7 @@ fn a_draw_that_is_broken_off_says_how_far_it_came() {
     let given = case.given(Side::User);
     let conditional = case.conditional(&given, (0, 1), Side::User);
     let (mut last, mut calls) = (0, 0);
-    let done = passes.draw(0, Side::User, &conditional, &mut |done| {
+    let done = passes.draw(0, Side::User, ALL, &conditional, &mut |done| {
         assert!(done >= last && done <= case.ratings.len());
         (last, calls) = (done, calls + 1);
         ControlFlow::Break(())
@@ -203,17 +265,17 @@ fn averages(backend: &dyn Backend, seed: u64, thresholds: &[f32]) -> Vec<(f64, f
         for side in [Side::User, Side::Item] {
             let given = fixed.given(side);
             let conditional = case.conditional(&given, (0, sweep), side);
-            passes.draw(0, side, &conditional, &mut on).unwrap();
+            passes.draw(0, side, ALL, &conditional, &mut on).unwrap();
         }
         if sweep < 10 {
             continue;
         }
         let mut figures = passes.training_predictions(0).unwrap();
         figures.extend(passes.test_predictions(0).unwrap());
-        let moments = passes.moments(0, Side::Item).unwrap();
+        let moments = passes.moments(0, Side::Item, ALL).unwrap().join();
         // Of levels errors have no meaning.
         figures.push(match thresholds {
-            [] => passes.squared_errors(0).unwrap().iter().sum::<f64>() as f32,
+            [] => passes.squared_errors(0, ALL).unwrap().iter().sum::<f64>() as f32,
             _ => moments.products[1] as f32,
         });
         figures.push(moments.products[0] as f32);

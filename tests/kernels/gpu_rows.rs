@@ -4,7 +4,7 @@ use crate::common;
 
 use common::largest_gap;
 use std::ops::ControlFlow;
-use wgmf::backend::{Backend, ObjectiveSums, RowProblem, RowTerms};
+use wgmf::backend::{ALL, Backend, ObjectiveSums, RowProblem, RowTerms};
 use wgmf::core::{Factors, Ratings, RowRatings, Side, SideFactors, SideRatings, UNKNOWN};
 use wgmf::gpu::{Gpu, Sources, TightLimits};
 
@@ -357,7 +357,7 @@ fn compare(backend: &dyn Backend, case: &Case) -> Result<f64, String> {
     for side in [Side::User, Side::Item, Side::User] {
         let mut plain = Plain::new(&passes.factors().unwrap());
         plain.solve(ratings.side(side), side, &case.terms);
-        let done = passes.solve(side, &mut all).unwrap();
+        let done = passes.solve(side, ALL, &mut all).unwrap();
         assert_eq!(done, case.pairs.len(), "{}", case.name);
         let got = passes.factors().unwrap();
         let own = place(side);
@@ -378,7 +378,8 @@ fn compare(backend: &dyn Backend, case: &Case) -> Result<f64, String> {
         let before = Plain::new(&got);
         assert_eq!(before.rows[1 - own], plain.rows[1 - own], "{}", case.name);
         assert_eq!(before.bias[1 - own], plain.bias[1 - own], "{}", case.name);
-        let (got, want) = (passes.objective().unwrap(), before.objective(&ratings, &case.terms));
+        let (got, want) =
+            (passes.objective([ALL, ALL]).unwrap().join(), before.objective(&ratings, &case.terms));
         for (what, got, want) in [
             ("error", got.error, want.error),
             ("unobserved part", got.unobserved, want.unobserved),
@@ -575,9 +576,10 @@ fn repeats_give_the_same_bits() {
         let swept = || {
             let mut passes = gpu.row_passes(case.problem()).unwrap();
             for side in [Side::User, Side::Item, Side::User] {
-                passes.solve(side, &mut all).unwrap();
+                passes.solve(side, ALL, &mut all).unwrap();
             }
-            let ObjectiveSums { error, unobserved, regularization } = passes.objective().unwrap();
+            let ObjectiveSums { error, unobserved, regularization } =
+                passes.objective([ALL, ALL]).unwrap().join();
             let sums = [error, unobserved, regularization].map(f64::to_bits);
             (bits(&passes.factors().unwrap()), sums)
         };
@@ -595,7 +597,7 @@ fn a_block_of_all_factors_is_exact() {
     let exact = Case::skewed(12, 30, 40, 500);
     let swept = |case: &Case| {
         let mut passes = gpu.row_passes(case.problem()).unwrap();
-        passes.solve(Side::User, &mut all).unwrap();
+        passes.solve(Side::User, ALL, &mut all).unwrap();
         passes.factors().unwrap()
     };
     assert_eq!(bits(&swept(&exact)), bits(&swept(&exact.clone().block(12))));
@@ -603,7 +605,7 @@ fn a_block_of_all_factors_is_exact() {
     let halves = exact.clone().block(6);
     let mut passes = gpu.row_passes(halves.problem()).unwrap();
     for _ in 0..400 {
-        passes.solve(Side::User, &mut all).unwrap();
+        passes.solve(Side::User, ALL, &mut all).unwrap();
     }
     let want: Vec<f64> = swept(&exact)[Side::User].factors.iter().map(|&x| f64::from(x)).collect();
     let gap = largest_gap(&passes.factors().unwrap()[Side::User].factors, &want);
@@ -617,10 +619,10 @@ fn keep_remembers() {
     let mut passes = gpu.row_passes(case.problem()).unwrap();
     assert!(passes.kept().is_err());
     assert_eq!(passes.factors().unwrap(), case.start());
-    passes.solve(Side::User, &mut all).unwrap();
+    passes.solve(Side::User, ALL, &mut all).unwrap();
     passes.keep().unwrap();
     let kept = passes.factors().unwrap();
-    passes.solve(Side::Item, &mut all).unwrap();
+    passes.solve(Side::Item, ALL, &mut all).unwrap();
     assert_eq!(passes.kept().unwrap(), kept);
     assert_ne!(passes.factors().unwrap(), kept);
 }
@@ -638,7 +640,7 @@ fn a_watcher_breaks_off() {
         seen.push(done);
         ControlFlow::Break(())
     };
-    let done = passes.solve(Side::User, &mut watch).unwrap();
+    let done = passes.solve(Side::User, ALL, &mut watch).unwrap();
     assert_eq!(seen, [done]);
     assert!(done > 0 && done < 6_000_000, "{done}");
     let got = passes.factors().unwrap();
@@ -646,7 +648,7 @@ fn a_watcher_breaks_off() {
     let moved = rows.filter(|(got, start)| got != start).count();
     assert!(moved > 0 && moved < 4000, "{moved} rows moved");
     // What was broken off can be done whole.
-    assert_eq!(passes.solve(Side::User, &mut all).unwrap(), 6_000_000);
+    assert_eq!(passes.solve(Side::User, ALL, &mut all).unwrap(), 6_000_000);
     let got = passes.factors().unwrap();
     let rows = got[Side::User].factors.chunks(4).zip(start[Side::User].factors.chunks(4));
     assert!(rows.filter(|(got, start)| got == start).count() == 0);
@@ -661,7 +663,7 @@ fn singular_rows_become_non_finite() {
         let mut case = Case::of_pairs(k, 10, 30, pairs).no_bias();
         case.terms.reg = 0.0;
         let mut passes = gpu.row_passes(case.problem()).unwrap();
-        passes.solve(Side::User, &mut all).unwrap();
+        passes.solve(Side::User, ALL, &mut all).unwrap();
         let rows = passes.factors().unwrap();
         let lost = |row: &[f32]| row.iter().any(|x| !x.is_finite());
         assert!(
@@ -669,6 +671,6 @@ fn singular_rows_become_non_finite() {
             "{k}: {:?}",
             &rows[Side::User].factors[..k]
         );
-        assert!(!passes.objective().unwrap().total().is_finite());
+        assert!(!passes.objective([ALL, ALL]).unwrap().join().total().is_finite());
     }
 }

@@ -7,7 +7,7 @@ use crate::oracle;
 use common::gpu_with;
 use oracle::gibbs_case::{GibbsCase, on};
 use oracle::latents::truncated;
-use wgmf::backend::{Backend, Conditional, GibbsProblem};
+use wgmf::backend::{ALL, Backend, Conditional, GibbsProblem};
 use wgmf::core::{Factors, Ratings, RowPrior, RowRatings, Side, SideFactors};
 use wgmf::cpu::Cpu;
 use wgmf::gpu::Sources;
@@ -85,7 +85,7 @@ impl Single {
             latents,
         };
         let mut passes = backend.gibbs_passes(problem).unwrap();
-        passes.draw(0, Side::User, &conditional, &mut on).unwrap();
+        passes.draw(0, Side::User, ALL, &conditional, &mut on).unwrap();
         passes.factors(0).unwrap()[Side::User].factors.clone()
     }
 
@@ -171,7 +171,7 @@ fn a_prediction_that_is_not_finite_is_not_repaired() {
             let mut passes = backend.gibbs_passes(problem).unwrap();
             let given = case.given(Side::User);
             let conditional = case.conditional(&given, (0, 1), Side::User);
-            passes.draw(0, Side::User, &conditional, &mut on).unwrap();
+            passes.draw(0, Side::User, ALL, &conditional, &mut on).unwrap();
             let drawn = passes.factors(0).unwrap()[Side::User].factors.clone();
             let name = backend.device().name;
             for (row, x) in drawn.chunks(6).enumerate() {

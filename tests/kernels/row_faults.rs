@@ -5,13 +5,13 @@ use crate::common;
 use crate::oracle;
 
 use oracle::row_case::{RowCase, compare};
-use std::ops::ControlFlow;
+use std::ops::{ControlFlow, Range};
 use wgmf::Result;
 use wgmf::backend::{
-    Backend, Candidates, Device, GibbsPasses, GibbsProblem, GradientPasses, GradientProblem,
-    ObjectiveSums, Ranker, RowPasses, RowProblem,
+    ALL, Backend, Candidates, Device, GibbsPasses, GibbsProblem, GradientPasses, GradientProblem,
+    ObjectiveBlocks, Ranker, RowPasses, RowProblem,
 };
-use wgmf::core::{Factors, Side};
+use wgmf::core::{Factors, Side, SideFactors};
 use wgmf::cpu::Cpu;
 use wgmf::gpu::{Gpu, Sources, TightLimits};
 
@@ -477,14 +477,14 @@ enum Off {
 /// The CPU backend with one thing wrong: what the comparison looks at, it looks at whole.
 struct Distorted(Cpu, Off);
 
-struct DistortedPasses<'a>(Box<dyn RowPasses + 'a>, Off, usize);
+struct DistortedPasses(Box<dyn RowPasses>, Off, usize);
 
 impl Backend for Distorted {
     fn device(&self) -> Device {
         self.0.device()
     }
 
-    fn gradient_passes(&self, problem: GradientProblem) -> Result<Box<dyn GradientPasses + '_>> {
+    fn gradient_passes(&self, problem: GradientProblem) -> Result<Box<dyn GradientPasses>> {
         self.0.gradient_passes(problem)
     }
 
@@ -496,7 +496,7 @@ impl Backend for Distorted {
         self.0.operations_per_second()
     }
 
-    fn row_passes(&self, mut problem: RowProblem) -> Result<Box<dyn RowPasses + '_>> {
+    fn row_passes(&self, mut problem: RowProblem) -> Result<Box<dyn RowPasses>> {
         let terms = &mut problem.terms;
         let ratings = &mut problem.ratings;
         let count = ratings.users.values.len();
@@ -518,16 +518,16 @@ impl Backend for Distorted {
         Ok(Box::new(DistortedPasses(self.0.row_passes(problem)?, self.1, count)))
     }
 
-    fn gibbs_passes(&self, problem: GibbsProblem) -> Result<Box<dyn GibbsPasses + '_>> {
+    fn gibbs_passes(&self, problem: GibbsProblem) -> Result<Box<dyn GibbsPasses>> {
         self.0.gibbs_passes(problem)
     }
 
-    fn ranker(&self, candidates: Candidates) -> Result<Box<dyn Ranker + '_>> {
+    fn ranker(&self, candidates: Candidates) -> Result<Box<dyn Ranker>> {
         self.0.ranker(candidates)
     }
 }
 
-impl DistortedPasses<'_> {
+impl DistortedPasses {
     fn last(&self, off: Off, numbers: &mut [f32]) {
         if let (true, Some(last)) = (self.1 == off, numbers.last_mut()) {
             *last += 0.01 * last.abs().max(0.1);
@@ -539,26 +539,44 @@ impl DistortedPasses<'_> {
     }
 }
 
-impl RowPasses for DistortedPasses<'_> {
+impl RowPasses for DistortedPasses {
     fn solve(
         &mut self,
         side: Side,
+        rows: Range<usize>,
         watch: &mut dyn FnMut(usize) -> ControlFlow<()>,
     ) -> Result<usize> {
         if self.1 == Off::Idle && side == Side::Item {
             return Ok(self.2);
         }
         if self.1 == Off::OtherSide {
-            self.0.solve(side.partner(), &mut |_| ControlFlow::Continue(()))?;
+            self.0.solve(side.partner(), ALL, &mut |_| ControlFlow::Continue(()))?;
         }
-        Ok(self.0.solve(side, watch)? - usize::from(self.1 == Off::Done))
+        Ok(self.0.solve(side, rows, watch)? - usize::from(self.1 == Off::Done))
     }
 
-    fn objective(&mut self) -> Result<ObjectiveSums> {
-        let mut objective = self.0.objective()?;
-        objective.error *= self.times(Off::Error);
+    fn rows(&mut self, side: Side, rows: Range<usize>) -> Result<SideFactors> {
+        self.0.rows(side, rows)
+    }
+
+    fn put_rows(&mut self, side: Side, rows: Range<usize>, values: &SideFactors) -> Result<()> {
+        self.0.put_rows(side, rows, values)
+    }
+
+    fn gram(&mut self, side: Side, rows: Range<usize>) -> Result<Vec<Vec<f64>>> {
+        self.0.gram(side, rows)
+    }
+
+    fn set_gram(&mut self, side: Side, gram: &[f64]) -> Result<()> {
+        self.0.set_gram(side, gram)
+    }
+
+    fn objective(&mut self, rows: [Range<usize>; 2]) -> Result<ObjectiveBlocks> {
+        let mut objective = self.0.objective(rows)?;
+        objective.error.iter_mut().for_each(|sum| *sum *= self.times(Off::Error));
         objective.unobserved *= self.times(Off::Unobserved);
-        objective.regularization *= self.times(Off::Regularization);
+        let sums = objective.regularization.iter_mut().flatten();
+        sums.for_each(|sum| *sum *= self.times(Off::Regularization));
         Ok(objective)
     }
 

@@ -6,7 +6,7 @@ use crate::oracle;
 
 use oracle::row_case::{RowCase, compare};
 use std::ops::ControlFlow;
-use wgmf::backend::{Backend, ObjectiveSums};
+use wgmf::backend::{ALL, Backend, ObjectiveSums};
 use wgmf::core::{Factors, Side};
 use wgmf::gpu::{Gpu, Sources, TightLimits};
 
@@ -20,9 +20,9 @@ fn tight(binding_bytes: u64, workgroups: u32) -> Gpu {
 fn solved(backend: &dyn Backend, case: &RowCase) -> (Factors, ObjectiveSums) {
     let mut passes = backend.row_passes(case.problem()).unwrap();
     for side in [Side::User, Side::Item, Side::User, Side::Item] {
-        passes.solve(side, &mut |_| ControlFlow::Continue(())).unwrap();
+        passes.solve(side, ALL, &mut |_| ControlFlow::Continue(())).unwrap();
     }
-    (passes.factors().unwrap(), passes.objective().unwrap())
+    (passes.factors().unwrap(), passes.objective([ALL, ALL]).unwrap().join())
 }
 
 /// Holds a small device against the oracle, and against a device of full size.

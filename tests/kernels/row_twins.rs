@@ -8,9 +8,10 @@ use oracle::case::Draw;
 use oracle::row_case::{RowCase, TOLERANCE, compare};
 use oracle::{Model, rows::Rowwise};
 use std::ops::ControlFlow;
-use wgmf::backend::{Backend, RowPasses};
+use wgmf::backend::{ALL, Backend, RowPasses, join_blocks};
 use wgmf::core::{Factors, Side};
 use wgmf::cpu::Cpu;
+use wgmf::gpu::Sources;
 
 /// Holds a backend against the oracle on every case, and names all cases that fail.
 fn hold(backend: &dyn Backend, cases: Vec<RowCase>) {
@@ -69,6 +70,7 @@ on_both! {
     what_is_kept_comes_back: keeps;
     cholesky_makes_a_singular_row_non_finite: singular_rows;
     a_single_overflow_is_reported: overflow;
+    ranges_of_rows_are_solved_as_all_rows_are: |b: &dyn Backend| shared_out(b, shared_cases());
 }
 
 /// Numbers of factors at, below and above a vec4, a tile, a workgroup.
@@ -314,7 +316,7 @@ fn random_problems() -> Vec<RowCase> {
 }
 
 fn solve(passes: &mut dyn RowPasses, side: Side) {
-    passes.solve(side, &mut |_| ControlFlow::Continue(())).unwrap();
+    passes.solve(side, ALL, &mut |_| ControlFlow::Continue(())).unwrap();
 }
 
 /// Problems of every kind of solve.
@@ -341,12 +343,12 @@ fn kinds() -> Vec<RowCase> {
 fn never_rises(backend: &dyn Backend) {
     for case in kinds() {
         let mut passes = backend.row_passes(case.problem()).unwrap();
-        let first = passes.objective().unwrap().total();
+        let first = passes.objective([ALL, ALL]).unwrap().join().total();
         let mut last = first;
         for sweep in 0..15 {
             for side in [Side::User, Side::Item] {
                 solve(&mut *passes, side);
-                let now = passes.objective().unwrap().total();
+                let now = passes.objective([ALL, ALL]).unwrap().join().total();
                 // NaN is a rise.
                 assert!(now <= last * (1.0 + 1e-6), "{}, {sweep}: {last} to {now}", case.name);
                 last = now;
@@ -413,7 +415,7 @@ fn sweeps(backend: &dyn Backend) {
                 solve(&mut *passes, side);
             }
         }
-        let (got, want) = (passes.objective().unwrap(), exact.objective(&oracle));
+        let (got, want) = (passes.objective([ALL, ALL]).unwrap().join(), exact.objective(&oracle));
         let far = gap(got.total(), want.total(), 1.0);
         assert!(far < TOLERANCE, "{}: objective off by {far:.1e}", case.name);
         if case.terms.nonnegative {
@@ -430,6 +432,76 @@ fn sweeps(backend: &dyn Backend) {
     }
 }
 
+#[test]
+fn ranges_of_rows_in_many_tiles_are_solved_as_all_rows_are() {
+    let case = RowCase::new(16, 300, 260, 3000);
+    let cases = vec![
+        case.clone(),
+        case.clone().weak(),
+        case.clone().block(5),
+        case.implicit(0.1),
+        RowCase::hot(16, 200, 150, 2500),
+        RowCase::new(16, 300, 260, 90).implicit(0.2).weighted(),
+    ];
+    shared_out(&common::gpu_with(Some((8192, 65_535)), Sources::default()), cases);
+}
+
+/// Kinds of solves, rows that are refined, rows without ratings, several blocks.
+fn shared_cases() -> Vec<RowCase> {
+    let mut cases = kinds();
+    cases.push(RowCase::new(9, 40, 30, 400).weak());
+    cases.push(RowCase::new(6, 300, 200, 90));
+    cases.push(RowCase::new(5, 9000, 700, 12_000).implicit(0.1));
+    cases
+}
+
+/// A side that two passes solve in ranges, handing each other their rows, and sums that are joined of
+/// what each gives have the bits of one that does all.
+fn shared_out(backend: &dyn Backend, cases: Vec<RowCase>) {
+    for case in cases {
+        let mut one = backend.row_passes(case.problem()).unwrap();
+        let mut two = [0, 1].map(|_| backend.row_passes(case.problem()).unwrap());
+        let counts = [case.users, case.items];
+        for side in [Side::User, Side::Item, Side::User, Side::Item] {
+            let (n, partners) = (counts[side.index()], counts[side.partner().index()]);
+            let cuts = [0..n / 3, n / 3..n - n / 5, n - n / 5..usize::MAX];
+            solve(&mut *one, side);
+            let [first, second] = &mut two;
+            let mut blocks = first.gram(side.partner(), 0..partners / 2).unwrap();
+            blocks.extend(second.gram(side.partner(), partners / 2..usize::MAX).unwrap());
+            assert_eq!(blocks.is_empty(), case.terms.unobserved_weight == 0.0);
+            let gram = join_blocks(blocks);
+            if !gram.is_empty() {
+                two.iter_mut().for_each(|of| of.set_gram(side.partner(), &gram).unwrap());
+                assert!(two[0].set_gram(side, &gram[1..]).is_err());
+            }
+            let before = two[1].rows(side, cuts[0].clone()).unwrap();
+            let mut done = 0;
+            for (j, rows) in cuts.iter().enumerate() {
+                let part = two[j % 2].solve(side, rows.clone(), &mut |_| ControlFlow::Continue(()));
+                done += part.unwrap();
+            }
+            assert_eq!(done, case.ratings.len(), "{}", case.name);
+            assert_eq!(two[1].rows(side, cuts[0].clone()).unwrap(), before, "{}", case.name);
+            for (j, rows) in cuts.iter().enumerate() {
+                let values = two[j % 2].rows(side, rows.clone()).unwrap();
+                two[1 - j % 2].put_rows(side, rows.clone(), &values).unwrap();
+                assert!(two[0].put_rows(side, 0..values.rows() + 1, &values).is_err());
+            }
+            let want = one.factors().unwrap();
+            two.iter_mut().for_each(|of| assert!(of.factors().unwrap() == want, "{}", case.name));
+            let [first, second] = &mut two;
+            let mut objective = first.objective([0..n / 2, 0..partners / 3]).unwrap();
+            let rest = [n / 2..usize::MAX, partners / 3..usize::MAX];
+            objective.append(second.objective(rest).unwrap());
+            let whole = one.objective([ALL, ALL]).unwrap();
+            assert_eq!(objective, whole, "{}", case.name);
+            assert_eq!(objective.join(), whole.join());
+            assert!(whole.join().total() > 0.0);
+        }
+    }
+}
+
 /// A solve that is broken off has solved some rows whole, others not at all.
 fn broken_off(backend: &dyn Backend) {
     // On the CPU the watcher is asked after the hot rows. A GPU is asked after seconds of work: here
@@ -438,7 +510,7 @@ fn broken_off(backend: &dyn Backend) {
     let (all, start) = (case.ratings.len(), case.start());
     let mut whole = backend.row_passes(case.problem()).unwrap();
     let (mut calls, mut last) = (0, 0);
-    let done = whole.solve(Side::User, &mut |ratings| {
+    let done = whole.solve(Side::User, ALL, &mut |ratings| {
         assert!(ratings >= last && ratings <= all, "{last} to {ratings}");
         (calls, last) = (calls + 1, ratings);
         ControlFlow::Continue(())
@@ -448,7 +520,7 @@ fn broken_off(backend: &dyn Backend) {
     assert!(calls > usize::from(cut), "watched {calls} times");
     let solved = whole.factors().unwrap();
     let mut passes = backend.row_passes(case.problem()).unwrap();
-    let done = passes.solve(Side::User, &mut |_| ControlFlow::Break(())).unwrap();
+    let done = passes.solve(Side::User, ALL, &mut |_| ControlFlow::Break(())).unwrap();
     assert!(!cut || done < all, "{done} ratings done");
     let got = passes.factors().unwrap();
     assert_eq!(got[Side::Item].factors, start[Side::Item].factors);
@@ -519,7 +591,10 @@ fn singular_rows(backend: &dyn Backend) {
         solve(&mut *passes, Side::User);
         let finite = is_finite(&passes.factors().unwrap(), Side::User);
         assert!(!finite[zero], "{what}: a row without a solution is finite");
-        assert!(!passes.objective().unwrap().total().is_finite(), "{what}: the objective");
+        assert!(
+            !passes.objective([ALL, ALL]).unwrap().join().total().is_finite(),
+            "{what}: the objective"
+        );
         if what != "implicit" {
             assert!(finite.iter().filter(|&&f| !f).count() <= 3, "{what}: {finite:?}");
         }
@@ -534,7 +609,7 @@ fn overflow(backend: &dyn Backend) {
         let mut problem = case.problem();
         problem.start[Side::User].factors[row * 3 + 1] = value;
         let mut passes = backend.row_passes(problem).unwrap();
-        let objective = passes.objective().unwrap();
+        let objective = passes.objective([ALL, ALL]).unwrap().join();
         assert!(!objective.error.is_finite(), "{what}: error {}", objective.error);
         let regularization = objective.regularization;
         assert!(!regularization.is_finite(), "{what}: regularization {regularization}");

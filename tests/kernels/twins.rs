@@ -281,6 +281,7 @@ fn epochs_match_the_oracle(backend: &dyn Backend) {
             init: Some(start.clone()),
             resume: None,
             checkpoint_every: None,
+            clock: wgmf::train::seconds,
         };
         let outcome =
             train(backend, input, &settings, &mut |_| Ok(ControlFlow::Continue(()))).unwrap();

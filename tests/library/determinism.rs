@@ -95,6 +95,7 @@ fn run(backend: &dyn Backend, data: &Data, settings: &Settings) -> Outcome {
         init: None,
         resume: None,
         checkpoint_every: None,
+        clock: wgmf::train::seconds,
     };
     train(backend, input, settings, &mut |_| Ok(ControlFlow::Continue(()))).unwrap()
 }
@@ -186,6 +187,7 @@ fn with_checkpoint(
         init: None,
         resume,
         checkpoint_every: Some(3),
+        clock: wgmf::train::seconds,
     };
     let outcome = train(backend, input, settings, &mut |event| {
         if let Event::Checkpoint(checkpoint) = event {
@@ -272,6 +274,7 @@ fn resumes_after_the_best(backend: &dyn Backend) {
             init: None,
             resume,
             checkpoint_every: Some(1),
+            clock: wgmf::train::seconds,
         };
         let outcome = train(backend, input, &settings, &mut |event| match event {
             Event::Checkpoint(checkpoint) if Some(checkpoint.history.len()) == stop_at => {

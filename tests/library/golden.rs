@@ -57,6 +57,7 @@ impl Golden {
             init,
             resume: None,
             checkpoint_every: None,
+            clock: wgmf::train::seconds,
         };
         train(backend, input, settings, &mut |_| Ok(ControlFlow::Continue(()))).unwrap()
     }

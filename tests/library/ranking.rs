@@ -72,12 +72,12 @@ impl Problem {
     }
 
     fn top(&self, backend: &dyn Backend, n: usize) -> Vec<Vec<Scored>> {
-        let mut ranker = ExactRanker::new(backend, self.candidates()).unwrap();
+        let ranker = ExactRanker::new(backend, self.candidates()).unwrap();
         ranker.top(&self.queries, &self.excluded(), n).unwrap()
     }
 
     fn ranks(&self, backend: &dyn Backend, relevant: &[Vec<u32>]) -> Vec<Vec<[u64; 2]>> {
-        let mut ranker = ExactRanker::new(backend, self.candidates()).unwrap();
+        let ranker = ExactRanker::new(backend, self.candidates()).unwrap();
         let relevant: Vec<_> = relevant.iter().map(Vec::as_slice).collect();
         ranker.ranks(&self.queries, &self.excluded(), &relevant).unwrap()
     }
@@ -187,7 +187,7 @@ fn whoever_has_seen_everything_gets_nothing() {
     assert_eq!(problem.top(&Cpu::new(), 3)[2][0].row, 0);
     // No sets at all: nothing is excluded.
     let cpu = Cpu::new();
-    let mut ranker = ExactRanker::new(&cpu, problem.candidates()).unwrap();
+    let ranker = ExactRanker::new(&cpu, problem.candidates()).unwrap();
     let all = ranker.top(&problem.queries, &[], 1000).unwrap();
     assert!(all.iter().all(|list| list.len() == 120));
 }
@@ -213,7 +213,7 @@ fn threads_change_nothing() {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
         pool.install(|| {
             let cpu = Cpu::new();
-            let mut ranker = cpu.ranker(problem.candidates()).unwrap();
+            let ranker = cpu.ranker(problem.candidates()).unwrap();
             let lists = ranker.top(queries, &problem.excluded(), 30).unwrap();
             let bits: Vec<Vec<(u32, u32)>> = lists
                 .iter()
@@ -244,7 +244,7 @@ fn what_cannot_be_ranked_is_an_error() {
     bias[8] = f32::INFINITY;
     let infinite = Candidates { bias: &bias, ..problem.candidates() };
     assert!(error(infinite).contains("bias of candidate 8"), "{}", error(infinite));
-    let mut ranker = ExactRanker::new(&cpu, problem.candidates()).unwrap();
+    let ranker = ExactRanker::new(&cpu, problem.candidates()).unwrap();
     let queries = &problem.queries;
     for (error, expected) in [
         (ranker.top(&queries[1..], &[], 3).err(), "11 numbers are no queries of 4 factors"),
@@ -281,7 +281,7 @@ fn whole(seed: u64, factors: usize, candidates: usize, queries: usize) -> Proble
 /// is of whole numbers.
 fn objections(backend: &dyn Backend, problem: &Problem) -> Vec<String> {
     let mut objections = Vec::new();
-    let mut ranker = backend.ranker(problem.candidates()).unwrap();
+    let ranker = backend.ranker(problem.candidates()).unwrap();
     let excluded = problem.excluded();
     let sorted: Vec<_> = (0..excluded.len()).map(|query| problem.sorted(query)).collect();
     for n in [1, 20, 300, 1500] {

@@ -8,9 +8,11 @@ use approx::assert_relative_eq;
 use common::objective;
 use fixture::{model, seen};
 use place::{Place, stderr, stdout};
-use std::cell::Cell;
 use std::io::{BufRead, BufReader, Read};
 use std::process::Stdio;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, Barrier};
+use std::thread;
 use wgmf::Result;
 use wgmf::backend::{
     Backend, Candidates, Counted, Device, GibbsPasses, GibbsProblem, GradientPasses,
@@ -20,7 +22,10 @@ use wgmf::core::{Side, Solver};
 use wgmf::cpu::Cpu;
 use wgmf::data::Titles;
 use wgmf::model::{Model, Seen};
-use wgmf::recommend::{Catalogue, Explainer, Recommender, fold_in, recommend};
+use wgmf::recommend::{
+    Catalogue, Explainer, Metric, Neighbours, Recommendation, Recommender, Similar, fold_in,
+    recommend, similar,
+};
 
 /// Items of a user by a sort of all scores, with the scores.
 fn sorted(model: &Model, user: u32, left_out: &[u32], n: usize) -> Vec<(u32, f64)> {
@@ -59,10 +64,9 @@ fn lists_are_those_of_a_full_sort() {
             }
             // A part of the items: the others are as if there were none.
             let catalogue = Catalogue::filtered(&model, |item| item % 3 != 1);
-            let cpu = Cpu::new();
-            let mut recommender =
-                Recommender::new(&cpu, &model, &catalogue, Some(&record)).unwrap();
-            let check = |user, list: &[wgmf::recommend::Recommendation]| {
+            let recommender = Recommender::new(&Cpu::new(), &catalogue).unwrap();
+            let recommender = recommender.leaving_out(&record).unwrap();
+            let check = |user, list: &[Recommendation]| {
                 let mut out = record.items_of(user).to_vec();
                 out.extend((0..items as u32).filter(|item| item % 3 == 1));
                 let want = sorted(&model, user, &out, n);
@@ -76,59 +80,73 @@ fn lists_are_those_of_a_full_sort() {
     let small = model(4, 3, 2);
     assert!(recommend(&Cpu::new(), &small, None, &[4], 2).is_err());
     let none = Catalogue::filtered(&small, |_| false);
-    assert!(Recommender::new(&Cpu::new(), &small, &none, None).is_err());
+    assert!(Recommender::new(&Cpu::new(), none).is_err());
     let other = Seen::new(&seen(&small), 4, 4).unwrap();
     assert!(recommend(&Cpu::new(), &small, Some(&other), &[0], 2).is_err());
 }
 
-/// The CPU backend, which notes how much it is asked for at once.
+/// A backend that notes how often items are uploaded, and how much it is asked for at once.
 struct Noting {
-    cpu: Cpu,
-    calls: Cell<usize>,
-    most: Cell<usize>,
+    backend: Box<dyn Backend>,
+    notes: Arc<Notes>,
 }
 
-struct NotingRanker<'a> {
-    inner: Box<dyn Ranker + 'a>,
-    of: &'a Noting,
+#[derive(Default)]
+struct Notes {
+    rankers: AtomicUsize,
+    calls: AtomicUsize,
+    most: AtomicUsize,
+}
+
+struct NotingRanker {
+    inner: Box<dyn Ranker>,
+    notes: Arc<Notes>,
     factors: usize,
+}
+
+impl Noting {
+    fn new(backend: impl Backend + 'static) -> Self {
+        Self { backend: Box::new(backend), notes: Arc::default() }
+    }
 }
 
 impl Backend for Noting {
     fn device(&self) -> Device {
-        self.cpu.device()
+        self.backend.device()
     }
     fn copy_bytes_per_second(&self) -> Result<f64> {
-        self.cpu.copy_bytes_per_second()
+        self.backend.copy_bytes_per_second()
     }
     fn operations_per_second(&self) -> Result<f64> {
-        self.cpu.operations_per_second()
+        self.backend.operations_per_second()
     }
-    fn gradient_passes(&self, problem: GradientProblem) -> Result<Box<dyn GradientPasses + '_>> {
-        self.cpu.gradient_passes(problem)
+    fn gradient_passes(&self, problem: GradientProblem) -> Result<Box<dyn GradientPasses>> {
+        self.backend.gradient_passes(problem)
     }
-    fn row_passes(&self, problem: RowProblem) -> Result<Box<dyn RowPasses + '_>> {
-        self.cpu.row_passes(problem)
+    fn row_passes(&self, problem: RowProblem) -> Result<Box<dyn RowPasses>> {
+        self.backend.row_passes(problem)
     }
-    fn gibbs_passes(&self, problem: GibbsProblem) -> Result<Box<dyn GibbsPasses + '_>> {
-        self.cpu.gibbs_passes(problem)
+    fn gibbs_passes(&self, problem: GibbsProblem) -> Result<Box<dyn GibbsPasses>> {
+        self.backend.gibbs_passes(problem)
     }
 
-    fn ranker(&self, candidates: Candidates) -> Result<Box<dyn Ranker + '_>> {
+    fn ranker(&self, candidates: Candidates) -> Result<Box<dyn Ranker>> {
         let factors = candidates.factors;
-        Ok(Box::new(NotingRanker { inner: self.cpu.ranker(candidates)?, of: self, factors }))
+        self.notes.rankers.fetch_add(1, Relaxed);
+        let (inner, notes) = (self.backend.ranker(candidates)?, self.notes.clone());
+        Ok(Box::new(NotingRanker { inner, notes, factors }))
     }
 }
 
-impl Ranker for NotingRanker<'_> {
-    fn top(&mut self, queries: &[f32], excluded: &[&[u32]], n: usize) -> Result<Vec<Vec<Ranked>>> {
+impl Ranker for NotingRanker {
+    fn top(&self, queries: &[f32], excluded: &[&[u32]], n: usize) -> Result<Vec<Vec<Ranked>>> {
         let count = queries.len() / self.factors;
-        self.of.calls.set(self.of.calls.get() + 1);
-        self.of.most.set(self.of.most.get().max(count * n * size_of::<Ranked>()));
+        self.notes.calls.fetch_add(1, Relaxed);
+        self.notes.most.fetch_max(count * n * size_of::<Ranked>(), Relaxed);
         self.inner.top(queries, excluded, n)
     }
     fn count(
-        &mut self,
+        &self,
         queries: &[f32],
         excluded: &[&[u32]],
         intervals: &[Interval],
@@ -141,9 +159,9 @@ impl Ranker for NotingRanker<'_> {
 fn memory_is_bounded_however_many_users_there_are() {
     let (users, items) = (3000, 1500);
     let model = model(users, items, 3);
-    let backend = Noting { cpu: Cpu::new(), calls: Cell::new(0), most: Cell::new(0) };
+    let backend = Noting::new(Cpu::new());
     let catalogue = Catalogue::all(&model);
-    let mut recommender = Recommender::new(&backend, &model, &catalogue, None).unwrap();
+    let recommender = Recommender::new(&backend, &catalogue).unwrap();
     let at_once = recommender.users_at_once(items);
     assert!(at_once > 1 && at_once < users / 2, "{at_once}");
     let mut next = 0;
@@ -154,8 +172,8 @@ fn memory_is_bounded_however_many_users_there_are() {
     });
     all.unwrap();
     assert_eq!(next as usize, users);
-    assert_eq!(backend.calls.get(), users.div_ceil(at_once));
-    assert!(backend.most.get() < 64 << 20, "{}", backend.most.get());
+    assert_eq!(backend.notes.calls.load(Relaxed), users.div_ceil(at_once));
+    assert!(backend.notes.most.load(Relaxed) < 64 << 20, "{}", backend.notes.most.load(Relaxed));
     // Short lists go in larger parts, and an explanation counts too.
     assert_eq!(recommender.users_at_once(1), 8192);
     let record = Seen::new(&seen(&model), users, items).unwrap();
@@ -164,6 +182,95 @@ fn memory_is_bounded_however_many_users_there_are() {
     assert!(recommender.users_at_once(100) < 200);
     // A catalogue of any size leaves one user.
     assert_eq!(recommender.users_at_once(usize::MAX), recommender.users_at_once(items));
+}
+
+/// What several threads get at once, each in its own order, from one recommender and one finder of
+/// neighbours that own all they need: what one thread gets, and the items are uploaded once.
+fn serves(backend: impl Backend + 'static) {
+    const THREADS: usize = 4;
+    let (users, items, n) = (60, 700, 9);
+    let model = Arc::new(model(users, items, 12));
+    let record = Seen::new(&seen(&model), users, items).unwrap();
+    let everyone: Vec<u32> = (0..users as u32).collect();
+    let want = recommend(&backend, &model, Some(&record), &everyone, n).unwrap();
+    let metric = Metric::Cosine;
+    let alike = similar(&backend, &model, Side::User, &everyone, metric, n).unwrap();
+    let backend = Noting::new(backend);
+    let notes = backend.notes.clone();
+    let recommender: Recommender<'static> =
+        Recommender::new(&backend, Catalogue::all(model.clone())).unwrap();
+    let recommender = Arc::new(recommender.leaving_out(record).unwrap());
+    let neighbours: Arc<Neighbours<'static>> =
+        Arc::new(Neighbours::new(&backend, model, Side::User, metric).unwrap());
+    // What serves needs no more.
+    drop(backend);
+    let start = Arc::new(Barrier::new(THREADS));
+    let serve = |thread: usize| {
+        let (recommender, neighbours) = (recommender.clone(), neighbours.clone());
+        let (start, everyone) = (start.clone(), everyone.clone());
+        let (want, alike) = (want.clone(), alike.clone());
+        thread::spawn(move || {
+            start.wait();
+            for turn in 0..6 {
+                let mut asked = everyone.clone();
+                asked.rotate_left((thread * 17 + turn * 5) % users);
+                for asked in asked.chunks(7 + 11 * thread) {
+                    let check = |user: u32, list: &[Recommendation]| {
+                        assert_eq!(list, want[user as usize], "user {user}");
+                        Ok(())
+                    };
+                    recommender.each(asked.iter().copied(), n, check).unwrap();
+                    let check = |user: u32, list: &[Similar]| {
+                        assert_eq!(list, alike[user as usize], "user {user}");
+                        Ok(())
+                    };
+                    neighbours.each(asked.iter().copied(), n, check).unwrap();
+                }
+            }
+        })
+    };
+    let threads: Vec<_> = (0..THREADS).map(serve).collect();
+    threads.into_iter().for_each(|thread| thread.join().unwrap());
+    assert_eq!(notes.rankers.load(Relaxed), 2, "uploads");
+    assert!(notes.calls.load(Relaxed) > 100);
+}
+
+#[test]
+fn threads_share_a_recommender_on_the_cpu() {
+    serves(Cpu::new());
+}
+
+#[test]
+fn threads_share_a_recommender_on_a_gpu() {
+    serves(common::gpu());
+}
+
+#[test]
+fn explanations_are_served_by_what_owns_them() {
+    let mut model = model(12, 40, 5);
+    model.objective = objective("als", &serde_json::json!({"reg": 0.05}));
+    let model = Arc::new(model);
+    let record = Arc::new(Seen::new(&seen(&model), 12, 40).unwrap());
+    let explainer = Explainer::new(model.clone()).unwrap();
+    let catalogue = Catalogue::filtered(model.clone(), |item| item % 4 > 0);
+    let recommender = Recommender::new(&Cpu::new(), catalogue).unwrap();
+    let recommender = recommender.leaving_out(record.clone()).unwrap();
+    let served = recommender.explained(explainer, record.clone()).unwrap();
+    let served: Box<dyn FnOnce() -> usize + Send> = Box::new(move || {
+        let mut parts = 0;
+        let all = served.each(0..12, 5, |_, list| {
+            parts += list
+                .iter()
+                .map(|best| best.explanation.as_ref().unwrap().parts.len())
+                .sum::<usize>();
+            Ok(())
+        });
+        all.unwrap();
+        parts
+    });
+    let parts = thread::spawn(served).join().unwrap();
+    let own: usize = (0..12).map(|user| 5 * record.items_of(user).len()).sum();
+    assert_eq!(parts, own);
 }
 
 #[test]
@@ -190,9 +297,9 @@ fn parts_add_up_to_the_score() {
         let record = Seen::new(&ratings, users, items).unwrap();
         let explainer = Explainer::new(&model).unwrap();
         let catalogue = Catalogue::all(&model);
-        let cpu = Cpu::new();
-        let recommender = Recommender::new(&cpu, &model, &catalogue, Some(&record)).unwrap();
-        let mut recommender = recommender.explained(&explainer, &record).unwrap();
+        let recommender = Recommender::new(&Cpu::new(), &catalogue).unwrap();
+        let recommender = recommender.leaving_out(&record).unwrap();
+        let recommender = recommender.explained(&explainer, &record).unwrap();
         // The user's row is that of a fold-in.
         let folded = fold_in(&Cpu::new(), &model, Side::User, &model.users, &ratings).unwrap();
         let mut negative = false;

@@ -92,7 +92,10 @@ fn lists(
 ) -> Vec<Vec<Recommendation>> {
     let catalogue = Catalogue::by_samples(predictive, criterion, keep).unwrap();
     let mut lists = Vec::new();
-    let mut recommender = Recommender::new(backend, predictive.model(), &catalogue, seen).unwrap();
+    let mut recommender = Recommender::new(backend, &catalogue).unwrap();
+    if let Some(seen) = seen {
+        recommender = recommender.leaving_out(seen).unwrap();
+    }
     recommender
         .each(users.iter().copied(), n, |_, list| {
             lists.push(list.to_vec());
@@ -268,7 +271,7 @@ fn likeness_is_the_mean_over_samples_whatever_their_turn() {
     let of = |samples: &Samples, metric: Metric, backend: &dyn Backend| {
         let predictive = Predictive::new(&model, samples).unwrap();
         let mut lists = Vec::new();
-        let found = Neighbours::by_samples(backend, &predictive, Side::Item, metric);
+        let found = Neighbours::by_samples(backend, &predictive, Side::Item, metric).unwrap();
         found
             .each(all.iter().copied(), 6, |_, list| {
                 lists.push(list.to_vec());
@@ -356,7 +359,7 @@ fn the_command_lists_by_every_criterion() {
     let alike = place.ok("similar model --items i15 -n 2 --backend cpu");
     let predictive = Predictive::new(&model, &samples).unwrap();
     let cpu = Cpu::new();
-    let found = Neighbours::by_samples(&cpu, &predictive, Side::Item, Metric::Cosine);
+    let found = Neighbours::by_samples(&cpu, &predictive, Side::Item, Metric::Cosine).unwrap();
     found
         .each([15], 1, |_, list| {
             assert!(alike.contains(&format!("{:?}", list[0].score as f32)), "{alike}");

@@ -6,7 +6,7 @@ use crate::oracle;
 use oracle::gibbs::{Slip, Textbook, inverse};
 use oracle::gibbs_case::{GibbsCase, compare, on};
 use oracle::gibbs_faults::{Fault, Faulty};
-use wgmf::backend::{Backend, GibbsProblem};
+use wgmf::backend::{ALL, Backend, GibbsProblem};
 use wgmf::core::{Factors, Ratings, RowRatings, Side};
 use wgmf::cpu::Cpu;
 
@@ -167,7 +167,7 @@ fn many_draws_have_the_moments_of_their_distribution() {
         let mut passes = cpu.gibbs_passes(GibbsProblem { ratings, ..problem }).unwrap();
         for sweep in 1..=sweeps {
             let conditional = case.conditional(&given, (0, sweep), Side::User);
-            passes.draw(0, Side::User, &conditional, &mut on).unwrap();
+            passes.draw(0, Side::User, ALL, &conditional, &mut on).unwrap();
         }
         let drawn = rows(&passes.factors(0).unwrap());
         let z = largest_z(&drawn, &a, &right);

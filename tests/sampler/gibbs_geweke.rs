@@ -93,12 +93,7 @@ impl Setting {
         Self { design, sampler, popularity, block, wrong }
     }
 
-    fn passes<'a>(
-        &self,
-        cpu: &'a Cpu,
-        start: Factors,
-        values: &[f32],
-    ) -> Box<dyn GibbsPasses + 'a> {
+    fn passes(&self, cpu: &Cpu, start: Factors, values: &[f32]) -> Box<dyn GibbsPasses> {
         let problem = GibbsProblem {
             ratings: ratings_of(values.to_vec()),
             test: Ratings::default(),

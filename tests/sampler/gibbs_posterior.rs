@@ -294,19 +294,19 @@ impl Backend for Planted {
         self.0.operations_per_second()
     }
 
-    fn gradient_passes(&self, problem: GradientProblem) -> Result<Box<dyn GradientPasses + '_>> {
+    fn gradient_passes(&self, problem: GradientProblem) -> Result<Box<dyn GradientPasses>> {
         self.0.gradient_passes(problem)
     }
 
-    fn row_passes(&self, problem: RowProblem) -> Result<Box<dyn RowPasses + '_>> {
+    fn row_passes(&self, problem: RowProblem) -> Result<Box<dyn RowPasses>> {
         self.0.row_passes(problem)
     }
 
-    fn gibbs_passes(&self, problem: GibbsProblem) -> Result<Box<dyn GibbsPasses + '_>> {
+    fn gibbs_passes(&self, problem: GibbsProblem) -> Result<Box<dyn GibbsPasses>> {
         Ok(Box::new(Faulty { passes: self.0.gibbs_passes(problem)?, fault: self.1 }))
     }
 
-    fn ranker(&self, candidates: Candidates) -> Result<Box<dyn Ranker + '_>> {
+    fn ranker(&self, candidates: Candidates) -> Result<Box<dyn Ranker>> {
         self.0.ranker(candidates)
     }
 }

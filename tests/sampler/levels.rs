@@ -7,7 +7,7 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};
 use std::ops::ControlFlow;
-use wgmf::backend::{Backend, Conditional, GibbsProblem};
+use wgmf::backend::{ALL, Backend, Conditional, GibbsProblem};
 use wgmf::core::{
     Factors, Ids, Likelihood, Options, Ratings, RowPrior, RowRatings, Settings, Side, SideFactors,
     Solver, UNKNOWN,
@@ -20,7 +20,7 @@ use wgmf::predict::{level_probabilities, log_level_probability};
 use wgmf::train::{Input, Outcome, train};
 
 /// The CPU and a GPU.
-fn backends() -> [Box<dyn Backend + Sync>; 2] {
+fn backends() -> [Box<dyn Backend>; 2] {
     [Box::new(Cpu::new()), Box::new(common::gpu())]
 }
 
@@ -86,7 +86,7 @@ fn check_against_the_grid(backend: &dyn Backend, levels: [usize; 2], thresholds:
                 rows: Stream::new(5, 0, sweep, rows),
                 latents: Stream::new(5, 0, sweep, latents),
             };
-            passes.draw(0, side, &conditional, &mut |_| ControlFlow::Continue(())).unwrap();
+            passes.draw(0, side, ALL, &conditional, &mut |_| ControlFlow::Continue(())).unwrap();
         }
     }
     let Factors { sides: [SideFactors { factors: p, .. }, SideFactors { factors: q, .. }], .. } =
@@ -233,7 +233,9 @@ fn check_every_path(backend: &dyn Backend) {
                 rows: Stream::new(8, 0, 1, Purpose::Users),
                 latents,
             };
-            passes.draw(0, Side::User, &conditional, &mut |_| ControlFlow::Continue(())).unwrap();
+            passes
+                .draw(0, Side::User, ALL, &conditional, &mut |_| ControlFlow::Continue(()))
+                .unwrap();
             passes.factors(0).unwrap()
         };
         let (got, want) = (drawn(&ratings, true), drawn(&imputed, false));

@@ -170,6 +170,7 @@ impl Args {
                 false => None,
             },
             checkpoint_every: self.checkpoint_every,
+            clock: wgmf::train::seconds,
         };
         let mut epochs = Epochs::new(self.progress, settings, prepared);
         let outcome = train(backend, input, settings, &mut |event| {

@@ -9,9 +9,7 @@ use super::moments::{MomentKernels, SideMoments};
 use super::philox::philox;
 use super::predict::Pairs;
 use super::prior::{prior, prior_len};
-use crate::backend::{
-    Conditional, GibbsProblem, MomentBlocks, Moments, RowTerms, check_rows, within,
-};
+use crate::backend::{Conditional, GibbsProblem, MomentBlocks, RowTerms, check_rows, within};
 use crate::core::{Factors, Side, SideFactors, SideRatings};
 use crate::gpu::rows::bind::{Binder, Commands, Latents, Noise};
 use crate::gpu::rows::passes::{few_dispatches, run};
@@ -344,17 +342,12 @@ impl Passes {
         rows: Range<usize>,
     ) -> Result<MomentBlocks> {
         self.turn(chain);
-        let (count, k) = (self.count(side), self.model.like.factors);
-        let mut blocks = MomentBlocks { rows: count, factors: k, ..MomentBlocks::default() };
-        if rows.contains(&0) {
-            let moments = &self.moments[side.index()];
-            let Moments { sum, products, popular, .. } =
-                moments.read(&self.device, &self.moment_kernels).await?;
-            let of_rows = products.chunks_exact(k + 1).take(k);
-            blocks.grams.push(of_rows.flat_map(|row| &row[..k]).copied().collect());
-            blocks.sums.push([&sum[..], &products[k * (k + 1)..], &popular[..]].concat());
+        if !rows.contains(&0) {
+            let (rows, factors) = (self.count(side), self.model.like.factors);
+            return Ok(MomentBlocks { rows, factors, ..MomentBlocks::default() });
         }
-        Ok(blocks)
+        let moments = &self.moments[side.index()];
+        Ok(moments.read(&self.device, &self.moment_kernels).await?.into())
     }
 
     pub async fn squared_errors(&mut self, chain: usize, users: Range<usize>) -> Result<Vec<f64>> {

@@ -5,9 +5,9 @@
 
 use super::latents::truncated;
 use super::{Model, Rows, inner};
-use std::ops::ControlFlow;
+use std::ops::{ControlFlow, Range};
 use wgmf::Result;
-use wgmf::backend::{Conditional, GibbsPasses, GibbsProblem, Moments};
+use wgmf::backend::{Conditional, GibbsPasses, GibbsProblem, MomentBlocks, Moments};
 use wgmf::core::{Factors, Ratings, Side, SideFactors, UNKNOWN};
 use wgmf::math::random::{OPEN, Stream};
 
@@ -276,6 +276,7 @@ impl GibbsPasses for Textbook {
         &mut self,
         chain: usize,
         side: Side,
+        _: Range<usize>,
         conditional: &Conditional,
         _: &mut dyn FnMut(usize) -> ControlFlow<()>,
     ) -> Result<usize> {
@@ -297,7 +298,35 @@ impl GibbsPasses for Textbook {
         Ok(self.ratings.len())
     }
 
-    fn moments(&mut self, chain: usize, side: Side) -> Result<Moments> {
+    fn rows(&mut self, chain: usize, side: Side, rows: Range<usize>) -> Result<SideFactors> {
+        let factors = self.factors(chain)?;
+        let (x, b) = factors.side(side);
+        let rows = rows.start..rows.end.min(b.len());
+        let k = self.factors;
+        Ok(SideFactors {
+            factors: x[rows.start * k..rows.end * k].to_vec(),
+            bias: b[rows].to_vec(),
+        })
+    }
+
+    fn put_rows(
+        &mut self,
+        chain: usize,
+        side: Side,
+        rows: Range<usize>,
+        values: &SideFactors,
+    ) -> Result<()> {
+        let mut factors = self.factors(chain)?;
+        let k = self.factors;
+        let own = &mut factors[side];
+        let rows = rows.start..rows.end.min(own.bias.len());
+        own.factors[rows.start * k..rows.end * k].copy_from_slice(&values.factors);
+        own.bias[rows].copy_from_slice(&values.bias);
+        self.set(chain, &factors);
+        Ok(())
+    }
+
+    fn moments(&mut self, chain: usize, side: Side, _: Range<usize>) -> Result<MomentBlocks> {
         let wide = self.factors + 1;
         let own = match side {
             Side::User => &self.chains[chain].users,
@@ -321,10 +350,10 @@ impl GibbsPasses for Textbook {
                 }
             }
         }
-        Ok(moments)
+        Ok(moments.into())
     }
 
-    fn squared_errors(&mut self, chain: usize) -> Result<Vec<f64>> {
+    fn squared_errors(&mut self, chain: usize, _: Range<usize>) -> Result<Vec<f64>> {
         let mut errors = vec![0.0; self.popularity[0].len() - 1];
         for &(user, item, value) in &self.ratings {
             errors[user] += (value - self.predict(chain, user, item)).powi(2);

@@ -5,7 +5,7 @@ use crate::common::{gap, largest_gap};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use std::ops::ControlFlow;
-use wgmf::backend::{Conditional, GibbsPasses, GibbsProblem};
+use wgmf::backend::{ALL, Conditional, GibbsPasses, GibbsProblem};
 use wgmf::core::{Factors, Ratings, RowPrior, RowRatings, Side, SideFactors, UNKNOWN};
 use wgmf::math::random::{Purpose, Stream};
 
@@ -233,8 +233,8 @@ pub fn compare(case: &GibbsCase, passes: &mut dyn GibbsPasses, slip: Option<Slip
             // Of levels they have no meaning.
             if case.thresholds.is_empty() {
                 let (got, want) = (
-                    passes.squared_errors(chain).unwrap(),
-                    GibbsPasses::squared_errors(&mut textbook, chain).unwrap(),
+                    passes.squared_errors(chain, ALL).unwrap(),
+                    GibbsPasses::squared_errors(&mut textbook, chain, ALL).unwrap(),
                 );
                 let got: Vec<f32> = got.iter().map(|&x| x as f32).collect();
                 gaps.errors = gaps.errors.max(largest_gap(&got, &want));
@@ -262,9 +262,9 @@ fn step(
 ) {
     let given = case.given(side);
     let conditional = case.conditional(&given, (chain, sweep), side);
-    let done = passes.draw(chain, side, &conditional, &mut on).unwrap();
+    let done = passes.draw(chain, side, ALL, &conditional, &mut on).unwrap();
     assert_eq!(done, case.ratings.len());
-    textbook.draw(chain, side, &conditional, &mut on).unwrap();
+    textbook.draw(chain, side, ALL, &conditional, &mut on).unwrap();
     let drawn = passes.factors(chain).unwrap();
     let (got, want) = match side {
         Side::User => {
@@ -287,8 +287,10 @@ fn step(
         }
     }
     textbook.set(chain, &drawn);
-    let (got, want) =
-        (passes.moments(chain, side).unwrap(), textbook.moments(chain, side).unwrap());
+    let (got, want) = (
+        passes.moments(chain, side, ALL).unwrap().join(),
+        textbook.moments(chain, side, ALL).unwrap().join(),
+    );
     assert_eq!(got.rows, want.rows);
     for (got, want) in
         [(got.sum, want.sum), (got.products, want.products), (got.popular, want.popular)]

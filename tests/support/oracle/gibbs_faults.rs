@@ -1,9 +1,9 @@
 //! A backend's passes of the Gibbs sampler with a fault planted into them.
 
-use std::ops::ControlFlow;
+use std::ops::{ControlFlow, Range};
 use wgmf::Result;
-use wgmf::backend::{Conditional, GibbsPasses, Moments};
-use wgmf::core::{Factors, RowPrior, Side};
+use wgmf::backend::{Conditional, GibbsPasses, MomentBlocks};
+use wgmf::core::{Factors, RowPrior, Side, SideFactors};
 
 /// What goes wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,8 +35,8 @@ pub enum Fault {
 }
 
 /// Passes with a fault.
-pub struct Faulty<'a> {
-    pub passes: Box<dyn GibbsPasses + 'a>,
+pub struct Faulty {
+    pub passes: Box<dyn GibbsPasses>,
     pub fault: Fault,
 }
 
@@ -58,11 +58,12 @@ fn distorted(prior: &RowPrior, fault: Fault) -> RowPrior {
     prior
 }
 
-impl GibbsPasses for Faulty<'_> {
+impl GibbsPasses for Faulty {
     fn draw(
         &mut self,
         chain: usize,
         side: Side,
+        rows: Range<usize>,
         conditional: &Conditional,
         watch: &mut dyn FnMut(usize) -> ControlFlow<()>,
     ) -> Result<usize> {
@@ -76,11 +77,25 @@ impl GibbsPasses for Faulty<'_> {
             (Fault::SameNumbers, _) => conditional.rows.sweep = 1,
             _ => {}
         }
-        self.passes.draw(chain, side, &conditional, watch)
+        self.passes.draw(chain, side, rows, &conditional, watch)
     }
 
-    fn moments(&mut self, chain: usize, side: Side) -> Result<Moments> {
-        let mut moments = self.passes.moments(chain, side)?;
+    fn rows(&mut self, chain: usize, side: Side, rows: Range<usize>) -> Result<SideFactors> {
+        self.passes.rows(chain, side, rows)
+    }
+
+    fn put_rows(
+        &mut self,
+        chain: usize,
+        side: Side,
+        rows: Range<usize>,
+        values: &SideFactors,
+    ) -> Result<()> {
+        self.passes.put_rows(chain, side, rows, values)
+    }
+
+    fn moments(&mut self, chain: usize, side: Side, rows: Range<usize>) -> Result<MomentBlocks> {
+        let mut moments = self.passes.moments(chain, side, rows)?.join();
         match self.fault {
             Fault::RowLost => {
                 let factors = self.passes.factors(chain)?;
@@ -99,11 +114,11 @@ impl GibbsPasses for Faulty<'_> {
             Fault::NoPopular => moments.popular.fill(0.0),
             _ => {}
         }
-        Ok(moments)
+        Ok(moments.into())
     }
 
-    fn squared_errors(&mut self, chain: usize) -> Result<Vec<f64>> {
-        let mut errors = self.passes.squared_errors(chain)?;
+    fn squared_errors(&mut self, chain: usize, users: Range<usize>) -> Result<Vec<f64>> {
+        let mut errors = self.passes.squared_errors(chain, users)?;
         if self.fault == Fault::HalfErrors {
             errors.iter_mut().for_each(|error| *error /= 2.0);
         }

@@ -101,7 +101,7 @@ pub fn compare(backend: &dyn Backend, case: &RankCase) -> Result<(), String> {
 
 fn compare_all(backend: &dyn Backend, case: &RankCase) -> Result<(), String> {
     let candidates = Candidates { factors: case.factors, rows: &case.rows, bias: &case.bias };
-    let mut ranker = backend.ranker(candidates).map_err(|e| e.to_string())?;
+    let ranker = backend.ranker(candidates).map_err(|e| e.to_string())?;
     let excluded: Vec<&[u32]> = case.excluded.iter().map(Vec::as_slice).collect();
     let queries = excluded.len();
     for &n in &case.lengths {

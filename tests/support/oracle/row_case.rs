@@ -5,7 +5,7 @@ use super::rows::{Parts, Rowwise};
 use super::{Model, Rows, loss_sum, triples};
 use crate::common::{gap, largest_gap, largest_gap_over};
 use std::ops::ControlFlow;
-use wgmf::backend::{Backend, ObjectiveSums, RowProblem, RowTerms};
+use wgmf::backend::{ALL, Backend, ObjectiveSums, RowProblem, RowTerms};
 use wgmf::core::{Factors, Loss, Ratings, RowRatings, Side, SideFactors, UNKNOWN};
 
 /// How far a kernel's f32 may be from the oracle's f64, relative to the root mean square of its
@@ -240,7 +240,7 @@ fn compare_all(backend: &dyn Backend, case: &RowCase) -> Result<f64, String> {
     if before != case.start() {
         return Err("the parameters are not those of the start".to_owned());
     }
-    let got = passes.objective().map_err(said)?;
+    let got = passes.objective([ALL, ALL]).map_err(said)?.join();
     check.objective(&got, &oracle.objective(&Model::from(&before)), case, "at the start")?;
     let got = passes.test_loss().map_err(said)?;
     let want = loss_sum(&Model::from(&before), Loss::Squared, &test);
@@ -249,14 +249,14 @@ fn compare_all(backend: &dyn Backend, case: &RowCase) -> Result<f64, String> {
         for side in [Side::User, Side::Item] {
             let when = format!("{} side of sweep {sweep}", side.name());
             let at = |what: String| format!("{when}: {what}");
-            let done = passes.solve(side, &mut |_| ControlFlow::Continue(()));
+            let done = passes.solve(side, ALL, &mut |_| ControlFlow::Continue(()));
             let done = done.map_err(said)?;
             if done != case.ratings.len() {
                 return Err(at(format!("{done} ratings done")));
             }
             let after = passes.factors().map_err(said)?;
             check.solved(case, &oracle, side, &before, &after).map_err(at)?;
-            let got = passes.objective().map_err(said)?;
+            let got = passes.objective([ALL, ALL]).map_err(said)?.join();
             check.objective(&got, &oracle.objective(&Model::from(&after)), case, &when)?;
             before = after;
         }

@@ -1,7 +1,7 @@
 //! The row solvers against a textbook in f64.
 
 use super::*;
-use crate::backend::{Backend, RowTerms};
+use crate::backend::{ALL, Backend, ObjectiveSums, RowTerms};
 use crate::core::{Ratings, RowRatings, SideFactors, UNKNOWN};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -181,7 +181,7 @@ fn rows_match_the_textbook_at_ragged_sizes() {
         {
             let problem = problem(&lengths, 611, k, terms, weighted);
             let mut passes = CpuRows::new(Cpu::new(), copy(&problem));
-            let done = passes.solve(Side::User, &mut go).unwrap();
+            let done = passes.solve(Side::User, ALL, &mut go).unwrap();
             assert_eq!(done, lengths.iter().sum::<usize>());
             let factors = passes.factors().unwrap();
             for (row, &n) in lengths.iter().enumerate() {
@@ -210,7 +210,7 @@ fn blocks_match_the_textbook() {
             let terms = RowTerms { block, ..terms };
             let problem = problem(lengths, 611, k, terms, weighted);
             let mut passes = CpuRows::new(Cpu::new(), copy(&problem));
-            passes.solve(Side::User, &mut go).unwrap();
+            passes.solve(Side::User, ALL, &mut go).unwrap();
             let factors = passes.factors().unwrap();
             for row in 1..lengths.len() {
                 let (a, right) = equations(&problem, Side::User, &problem.start, row);
@@ -247,8 +247,8 @@ fn the_objective_matches_the_textbook_and_never_rises() {
             let mut first = 0.0;
             for sweep in 0..12 {
                 for side in [Side::User, Side::Item] {
-                    passes.solve(side, &mut go).unwrap();
-                    let got = passes.objective().unwrap();
+                    passes.solve(side, ALL, &mut go).unwrap();
+                    let got = passes.objective([ALL, ALL]).unwrap().join();
                     let want = textbook(&problem, &passes.factors().unwrap());
                     for (got, want) in [
                         (got.error, want.error),
@@ -315,7 +315,7 @@ fn nonnegative_rows_meet_the_conditions_of_the_least() {
             let problem = problem(&lengths, 97, k, terms, true);
             let mut passes = CpuRows::new(Cpu::new(), copy(&problem));
             for _ in 0..40 {
-                passes.solve(Side::User, &mut go).unwrap();
+                passes.solve(Side::User, ALL, &mut go).unwrap();
             }
             let factors = passes.factors().unwrap();
             let mut at_zero = 0;
@@ -348,16 +348,16 @@ fn hot_rows_and_threads_change_no_bit() {
             results.push(pool.install(|| {
                 let mut passes = CpuRows::new(Cpu::new(), copy(&problem));
                 for side in [Side::User, Side::Item, Side::User] {
-                    passes.solve(side, &mut go).unwrap();
+                    passes.solve(side, ALL, &mut go).unwrap();
                 }
-                (passes.factors().unwrap(), passes.objective().unwrap())
+                (passes.factors().unwrap(), passes.objective([ALL, ALL]).unwrap().join())
             }));
         }
         for result in &results {
             assert!(result == &results[0], "{terms:?}");
         }
         let mut passes = CpuRows::new(Cpu::new(), copy(&problem));
-        passes.solve(Side::User, &mut go).unwrap();
+        passes.solve(Side::User, ALL, &mut go).unwrap();
         if terms.block < k {
             continue;
         }
@@ -381,7 +381,7 @@ fn singular_rows_are_not_finite() {
             problem.start[Side::Item].factors.fill(0.0);
         }
         let mut passes = CpuRows::new(Cpu::new(), problem);
-        passes.solve(Side::User, &mut go).unwrap();
+        passes.solve(Side::User, ALL, &mut go).unwrap();
         let factors = passes.factors().unwrap();
         if unknowns > 1 {
             assert!(factors.user(0).iter().any(|x| !x.is_finite()), "k {k}: {:?}", factors.user(0));
@@ -405,7 +405,7 @@ fn a_watcher_stops_a_sweep_and_held_out_errors_are_summed() {
     assert!(passes.kept().is_err());
     passes.keep().unwrap();
     let mut seen = Vec::new();
-    let done = passes.solve(Side::User, &mut |done| {
+    let done = passes.solve(Side::User, ALL, &mut |done| {
         seen.push(done);
         ControlFlow::Break(())
     });
@@ -431,9 +431,9 @@ fn the_width_of_vectors_changes_no_bit() {
             let problem = problem(&[1, k, 400, 17_000], 211, k, terms, weighted);
             let run = |arch: pulp::Arch| {
                 let mut passes = CpuRows::new(Cpu { arch }, copy(&problem));
-                passes.solve(Side::User, &mut go).unwrap();
-                passes.solve(Side::Item, &mut go).unwrap();
-                (passes.factors().unwrap(), passes.objective().unwrap())
+                passes.solve(Side::User, ALL, &mut go).unwrap();
+                passes.solve(Side::Item, ALL, &mut go).unwrap();
+                (passes.factors().unwrap(), passes.objective([ALL, ALL]).unwrap().join())
             };
             let (widest, narrow) = (run(pulp::Arch::new()), run(pulp::Arch::V3(narrow)));
             assert!(widest == narrow, "k {k}, {terms:?}");
