@@ -245,6 +245,10 @@ fn every_squared_objective_is_at_its_minimum() {
                 let model = model(solver, Loss::Squared, k, settings.clone());
                 let ratings = ratings(side, 9, value);
                 for backend in &backends {
+                    // A GPU compiles its kernels anew for each number of factors: sides take turns.
+                    if backend.device().backend == "gpu" && (side == Side::User) != (k == 6) {
+                        continue;
+                    }
                     let folded = fold_in(&**backend, &model, side, &new_ids(9), &ratings).unwrap();
                     for (at, want) in Row::all(&model, side, 9, &ratings).iter().enumerate() {
                         let gap = largest_gap(&row(&folded, k, at), &want.minimum());

@@ -44,7 +44,7 @@ fn long() -> RowCase {
 
 /// L lies in the matrices' place, and workgroups share a matrix.
 fn wide() -> RowCase {
-    RowCase::new(100, 9, 7, 60).sweeps(1)
+    RowCase::new(80, 9, 7, 60).sweeps(1)
 }
 
 fn implicit() -> RowCase {
