@@ -1,6 +1,8 @@
 #!/usr/bin/env bash
-# Runs every test. Installs what tests need and the machine lacks: a Vulkan adapter (Mesa's software
-# one) and, where Python is present, the packages whose readers check the exports.
+# Runs every test, or with `quick` as its first argument those that together take less than a minute
+# once they are built; further arguments go to cargo test (`./test.sh --test kernels -- gram`). Installs
+# what tests need and the machine lacks: a Vulkan adapter (Mesa's software one) and, where Python is
+# present, the packages whose readers check the exports. Says at the end what was skipped.
 set -euo pipefail
 cd "$(dirname "$0")"
 
@@ -9,7 +11,9 @@ as_root() { if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi; }
 # Without it Mesa complains on standard error at every device.
 export XDG_RUNTIME_DIR="${XDG_RUNTIME_DIR:-/tmp}"
 
-cargo build --release
+# How tests are built: see there.
+built=(--release --config tests/checked.toml)
+cargo build "${built[@]}"
 
 # GPU tests run on whatever adapter there is, and fail without one.
 if ./target/release/wgmf devices --json | grep -q '"adapters":\[\]'; then
@@ -23,6 +27,25 @@ if ./target/release/wgmf devices --json | grep -q '"adapters":\[\]'; then
     fi
 fi
 
+# What tests could not look at, which they say here: the output of one that passes is not shown.
+WGMF_SKIPPED="$(mktemp)"
+export WGMF_SKIPPED
+tell() {
+    sort -u "$WGMF_SKIPPED" >&2
+    rm -f "$WGMF_SKIPPED"
+}
+trap tell EXIT
+
+if [ "${1-}" = quick ]; then
+    shift
+    cargo test "${built[@]}" --lib --bins --test house "$@"
+    # Every comparison on the CPU; on a GPU, kernels that are soon compiled.
+    cargo test "${built[@]}" --test kernels "$@" -- \
+        twins::cpu:: twins::gpu::rank:: twins::gpu::gradient::step twins::gpu::latent::
+    cargo test "${built[@]}" --test cli "$@" -- devices:: predict:: split:: the_default_run
+    exit
+fi
+
 # Python reads the exports back, where there is a Python.
 if command -v python3 >/dev/null; then
     requirements=tests/readers/requirements.txt
@@ -30,7 +53,7 @@ if command -v python3 >/dev/null; then
         if python3 -m venv .venv && .venv/bin/pip install -q -r "$requirements"; then
             cp "$requirements" .venv/requirements.txt
         else
-            echo "no Python packages: the tests that read exports with Python will be skipped" >&2
+            echo "no Python packages could be installed" >&2
             rm -rf .venv
         fi
     fi
@@ -39,4 +62,4 @@ else
 fi
 
 # Every shader and every use of it, on two cores in a few minutes.
-cargo test --release "$@"
+cargo test "${built[@]}" "$@"

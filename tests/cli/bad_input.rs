@@ -2,8 +2,7 @@
 //!
 //! Every case runs the binary in a directory of its own and compares all files before and after.
 
-use crate::common;
-use crate::place;
+use crate::{common, place};
 
 use common::skipped;
 use place::{Place, stderr, stdout};

@@ -3,8 +3,9 @@
 //! The Python readers in `tests/readers` run with `.venv/bin/python`, or the interpreter that
 //! `WGMF_PYTHON` names, when it has the packages of `tests/readers/requirements.txt`.
 
-use crate::common;
-use crate::fixture;
+use crate::{common, fixture};
+use wgmf::core::Side;
+use wgmf::model::{Format, Model, export};
 
 use common::{python, root};
 use fixture::{model, saved, seen, stderr, wgmf};
@@ -12,8 +13,6 @@ use serde_json::json;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
-use wgmf::core::Side;
-use wgmf::model::{Format, Model, export};
 
 const FORMATS: [Format; 6] = [
     Format::Npy,

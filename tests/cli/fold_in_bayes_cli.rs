@@ -1,11 +1,11 @@
 //! `wgmf fold-in` and `wgmf recommend --new-users` with models of `--solver bayes`.
 
 use crate::place;
+use wgmf::core::Side;
+use wgmf::model::{Model, Samples};
 
 use place::{Place, stderr, stdout};
 use serde_json::json;
-use wgmf::core::Side;
-use wgmf::model::{Model, Samples};
 
 const NEW: &str = "user,item,rating\n\
     gus,x,5\ngus,y,1\nhal,w,2\nhal,nowhere,3\nivy,nowhere,4\nann,w,1\n";

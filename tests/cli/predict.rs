@@ -1,6 +1,8 @@
 //! `wgmf predict` and `wgmf info`.
 
 use crate::fixture;
+use wgmf::core::UNKNOWN;
+use wgmf::model::Model;
 
 use approx::assert_relative_eq;
 use fixture::{NASTY, model, saved, seen, stderr, stdout, wgmf};
@@ -8,8 +10,6 @@ use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use wgmf::core::UNKNOWN;
-use wgmf::model::Model;
 
 /// A saved model, and files beside it.
 struct Home {

@@ -1,6 +1,9 @@
 //! `wgmf predict` and `wgmf evaluate` of Bayesian models.
 
 use crate::fixture;
+use wgmf::core::UNKNOWN;
+use wgmf::model::Samples;
+use wgmf::predict::{Ask, Predictive};
 
 use approx::assert_relative_eq;
 use fixture::bayes::{bayes, save};
@@ -8,9 +11,6 @@ use fixture::{stderr, stdout, wgmf};
 use serde_json::Value;
 use std::fs;
 use std::path::Path;
-use wgmf::core::UNKNOWN;
-use wgmf::model::Samples;
-use wgmf::predict::{Ask, Predictive};
 
 fn table(text: &str) -> (Vec<String>, Vec<csv::StringRecord>) {
     let mut table = csv::Reader::from_reader(text.as_bytes());

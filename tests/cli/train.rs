@@ -1,7 +1,8 @@
 //! The train command through the binary: what it writes, prints and promises.
 
-use crate::common;
-use crate::place;
+use crate::{common, place};
+use wgmf::core::Side;
+use wgmf::model::Model;
 
 use common::{largest_gap, read_npy, shared};
 use place::{Place, stderr, stdout};
@@ -10,8 +11,6 @@ use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::Duration;
-use wgmf::core::Side;
-use wgmf::model::Model;
 
 const SOLVERS: [&str; 3] = ["sgd", "adagrad", "adam"];
 const MODEL_FILES: [&str; 5] =

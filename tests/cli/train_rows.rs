@@ -1,10 +1,10 @@
 //! The row solvers (als, ials) through the binary: what they print, write and promise.
 
 use crate::place;
+use wgmf::core::Side;
 
 use place::{Place, stderr};
 use serde_json::Value;
-use wgmf::core::Side;
 
 fn number(value: &Value, key: &str) -> f64 {
     value[key].as_f64().unwrap_or_else(|| panic!("no number {key} in {value}"))

@@ -1,15 +1,14 @@
 //! Gradients against finite differences of the objective they claim to be gradients of.
 
-use crate::common;
-use crate::oracle;
+use crate::{common, oracle};
+use wgmf::backend::{Backend, Visit};
+use wgmf::core::Side;
+use wgmf::cpu::Cpu;
 
 use common::gap;
 use oracle::case::Case;
 use oracle::{Model, Weights, batch_objective, batches, gradient};
 use std::ops::ControlFlow;
-use wgmf::backend::{Backend, Visit};
-use wgmf::core::Side;
-use wgmf::cpu::Cpu;
 
 /// Half the distance of two evaluations: in f64 the error of a central difference is about 1e-10.
 const STEP: f64 = 1e-5;

@@ -1,14 +1,15 @@
 //! Devices far smaller than any: problems are cut to tiles, chunks and dispatches, and the results
 //! stay; what cannot be cut is refused with the reason.
 
-use crate::common;
-use crate::oracle;
-
-use oracle::case::{Case, compare};
-use std::ops::ControlFlow;
+use crate::faults::planted;
+use crate::{common, oracle};
 use wgmf::backend::{Backend, State, Visit};
 use wgmf::core::{Optimizer, Side};
 use wgmf::gpu::{Gpu, Sources, TightLimits};
+
+use common::gpu_with;
+use oracle::case::{Case, compare};
+use std::ops::ControlFlow;
 
 fn tight(binding_bytes: u64, workgroups: u32) -> Gpu {
     let limits = TightLimits { binding_bytes, workgroups };
@@ -125,39 +126,19 @@ fn everything_is_cut_at_once() {
 /// small one. So the small ones do cut.
 #[test]
 fn small_devices_cut() {
-    type Text = std::borrow::Cow<'static, str>;
-    type Pick = fn(&mut Sources) -> &mut Text;
-    let planted = |pick: Pick, from: &str, to: &str| {
-        let mut sources = Sources::default();
-        let text = pick(&mut sources);
-        assert_eq!(text.matches(from).count(), 1, "`{from}` stands there once");
-        *text = text.replace(from, to).into();
-        sources
-    };
-    let open = |limits, sources| Gpu::open_with(&common::adapter(), limits, sources).unwrap();
     let tiles = Case::new(16, 150, 100, 120);
     let rows = Case::new(1, 6000, 7000, 12_000);
     let chunks = Case::new(3, 90, 120, 3001).batches_of(50);
-    let faults: [(&str, u64, u32, &Case, Pick, &str, &str); 4] = [
-        ("user tiles", 2048, 65_535, &tiles, |s| &mut s.error, "params[Side::User].bias + ", ""),
-        ("dispatches", 1 << 27, 64, &rows, |s| &mut s.step, "params.first_row + ", ""),
-        (
-            "segments",
-            1 << 27,
-            64,
-            &rows,
-            |s| &mut s.residual,
-            "params.first_segment + group.x",
-            "group.x",
-        ),
-        ("chunks", 4096, 65_535, &chunks, |s| &mut s.reduce, "params.results + ", ""),
-    ];
-    for (what, binding_bytes, workgroups, case, pick, from, to) in faults {
-        let limits = Some(TightLimits { binding_bytes, workgroups });
-        compare(&open(None, planted(pick, from, to)), case)
+    for (what, binding_bytes, workgroups, case, kernel, texts) in [
+        ("user tiles", 2048, 65_535, &tiles, "error", ("params.user_bias + ", "")),
+        ("dispatches", 1 << 27, 64, &rows, "step", ("params.first_row + ", "")),
+        ("segments", 1 << 27, 64, &rows, "residual", ("params.first_segment + group.x", "group.x")),
+        ("chunks", 4096, 65_535, &chunks, "reduce", ("params.results + ", "")),
+    ] {
+        compare(&gpu_with(None, planted(kernel, texts, 1)), case)
             .unwrap_or_else(|found| panic!("{what}: noticed without a cut: {found}"));
-        let noticed = compare(&open(limits, planted(pick, from, to)), case);
-        assert!(noticed.is_err(), "{what}: not cut ({})", case.name);
+        let small = gpu_with(Some((binding_bytes, workgroups)), planted(kernel, texts, 1));
+        assert!(compare(&small, case).is_err(), "{what}: not cut ({})", case.name);
     }
 }
 

@@ -6,14 +6,11 @@ mod common;
 #[path = "../support/oracle/mod.rs"]
 mod oracle;
 
+mod conformance;
 mod faults;
-mod gibbs_twins;
-mod gpu_rows;
+mod gibbs_limits;
 mod gradients;
-mod latent_twins;
 mod limits;
-mod rank_twins;
-mod row_faults;
+mod rank_limits;
 mod row_limits;
-mod row_twins;
 mod twins;

@@ -1,14 +1,13 @@
 //! Devices far smaller than any solve rows to the same result; what cannot be cut is refused with
 //! the reason.
 
-use crate::common;
-use crate::oracle;
-
-use oracle::row_case::{RowCase, compare};
-use std::ops::ControlFlow;
+use crate::{common, oracle};
 use wgmf::backend::{ALL, Backend, ObjectiveSums};
 use wgmf::core::{Factors, Side};
 use wgmf::gpu::{Gpu, Sources, TightLimits};
+
+use oracle::row_case::{RowCase, compare};
+use std::ops::ControlFlow;
 
 fn tight(binding_bytes: u64, workgroups: u32) -> Gpu {
     let limits = TightLimits { binding_bytes, workgroups };
@@ -75,8 +74,9 @@ fn kinds(case: RowCase) -> Vec<RowCase> {
 #[test]
 fn gram_matches_the_oracle_at_many_tiles() {
     // A row of 16 factors has 64 bytes: 64 rows a binding; the equations of one row a kilobyte.
-    hold(4096, 65_535, kinds(RowCase::new(16, 150, 200, 900)));
-    hold(8192, 65_535, kinds(RowCase::new(9, 300, 131, 1500).turned()));
+    hold(4096, 65_535, kinds(RowCase::new(16, 150, 200, 900).sweeps(1)));
+    let turned = RowCase::new(9, 300, 131, 1500).turned().sweeps(1);
+    hold(8192, 65_535, vec![turned.clone(), turned.implicit(0.1).weighted()]);
 }
 
 #[test]
@@ -103,6 +103,18 @@ fn everything_is_cut_at_once() {
     hold(16_384, 64, kinds(RowCase::new(19, 260, 310, 4003).sweeps(1)));
 }
 
+/// Bindings of one matrix and 256 ratings; rows, segments and vec4s of a matrix in several dispatches.
+#[test]
+fn the_smallest_devices_give_the_same() {
+    let hot: Vec<_> = (0..3000).map(|n| (n % 2 * (n % 5), n * 7 % 90)).collect();
+    let hot = RowCase::of_pairs(12, 100, 90, hot).sweeps(1);
+    let case = RowCase::new(16, 110, 90, 1500).sweeps(1);
+    hold(2048, 65_535, vec![case.clone(), case.turned().implicit(0.1).weighted().block(5)]);
+    hold(4096, 65_535, vec![hot.clone(), hot.block(7)]);
+    hold(1 << 27, 64, vec![RowCase::new(3, 3000, 2000, 8000).sweeps(1).block(2)]);
+    hold(1 << 20, 64, vec![RowCase::new(130, 12, 10, 150).implicit(0.1).sweeps(1)]);
+}
+
 #[test]
 fn equations_larger_than_a_binding_are_refused() {
     let gpu = tight(4096, 65_535);
@@ -114,4 +126,58 @@ fn equations_larger_than_a_binding_are_refused() {
     assert!(said.contains("`factors`") && said.contains("`backend` cpu"), "{said}");
     // The device goes on.
     compare(&gpu, &RowCase::new(7, 20, 30, 200)).unwrap();
+    // What fits in blocks is accepted.
+    compare(&gpu, &RowCase::new(64, 20, 30, 300).block(16)).unwrap();
+    let said = match common::gpu().row_passes(RowCase::new(1024, 3, 4, 10).problem()) {
+        Ok(_) => panic!("accepted"),
+        Err(error) => error.to_string(),
+    };
+    assert!(said.contains("--block") && said.contains("--backend cpu"), "{said}");
+}
+
+/// Broken off, some rows are solved and the others are as they were.
+#[test]
+fn a_watcher_breaks_off() {
+    let gpu = common::gpu();
+    let pairs = (0..6_000_000_u32).map(|n| (n % 4000, n / 4000)).collect();
+    let case = RowCase::of_pairs(4, 4000, 1500, pairs);
+    let mut passes = gpu.row_passes(case.problem()).unwrap();
+    let start = case.start();
+    let mut seen = Vec::new();
+    let mut watch = |done: usize| {
+        seen.push(done);
+        ControlFlow::Break(())
+    };
+    let done = passes.solve(Side::User, ALL, &mut watch).unwrap();
+    assert_eq!(seen, [done]);
+    assert!(done > 0 && done < 6_000_000, "{done}");
+    let got = passes.factors().unwrap();
+    let rows = got[Side::User].factors.chunks(4).zip(start[Side::User].factors.chunks(4));
+    let moved = rows.filter(|(got, start)| got != start).count();
+    assert!(moved > 0 && moved < 4000, "{moved} rows moved");
+    // What was broken off can be done whole.
+    assert_eq!(
+        passes.solve(Side::User, ALL, &mut |_| ControlFlow::Continue(())).unwrap(),
+        6_000_000
+    );
+    let got = passes.factors().unwrap();
+    let rows = got[Side::User].factors.chunks(4).zip(start[Side::User].factors.chunks(4));
+    assert!(rows.filter(|(got, start)| got == start).count() == 0);
+}
+
+#[test]
+fn ranges_of_rows_in_many_tiles_are_solved_as_all_rows_are() {
+    let case = RowCase::new(16, 300, 260, 3000);
+    let cases = vec![
+        case.clone(),
+        case.clone().weak(),
+        case.clone().block(5),
+        case.implicit(0.1),
+        RowCase::hot(16, 200, 150, 2500),
+        RowCase::new(16, 300, 260, 90).implicit(0.2).weighted(),
+    ];
+    crate::conformance::rows::shared_out(
+        &common::gpu_with(Some((8192, 65_535)), Sources::default()),
+        cases,
+    );
 }

@@ -1,14 +1,14 @@
 //! Rating metrics against textbook computations of their own.
 
 use crate::fixture;
-
-use approx::assert_relative_eq;
-use fixture::{model, saved, stderr, stdout, wgmf};
-use rand::{RngExt, SeedableRng};
 use wgmf::core::{Ids, Loss, Objective, Ratings, Side, Solver, Step, Transform, UNKNOWN};
 use wgmf::evaluate::{auc, rating_metrics, unknown_ids};
 use wgmf::model::Model;
 use wgmf::predict::Unit;
+
+use approx::assert_relative_eq;
+use fixture::{model, saved, stderr, stdout, wgmf};
+use rand::{RngExt, SeedableRng};
 
 /// `count` ratings 1 to 5 of random pairs, now and then of an unknown user or item.
 fn ratings(model: &Model, count: usize) -> Ratings {

@@ -1,9 +1,15 @@
 //! Ranking metrics against two computations of their own: a sort in Rust, and NumPy where Python is
 //! there (as in `tests/cli/export.rs`).
 
-use crate::common;
-use crate::fixture;
-use crate::place;
+use crate::{common, fixture, place};
+use wgmf::backend::Backend;
+use wgmf::core::{Ratings, Side, UNKNOWN};
+use wgmf::cpu::Cpu;
+use wgmf::data::{ReadOptions, align, read};
+use wgmf::evaluate::{
+    RankBy, RankingMetrics, RankingOptions, Relevance, held_out_ranking, ranking_metrics,
+};
+use wgmf::model::{Model, Seen};
 
 use common::{gap, gpu, python, root, shared, skipped};
 use fixture::{model, seen};
@@ -13,14 +19,6 @@ use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use wgmf::backend::Backend;
-use wgmf::core::{Ratings, Side, UNKNOWN};
-use wgmf::cpu::Cpu;
-use wgmf::data::{ReadOptions, align, read};
-use wgmf::evaluate::{
-    RankBy, RankingMetrics, RankingOptions, Relevance, held_out_ranking, ranking_metrics,
-};
-use wgmf::model::{Model, Seen};
 
 /// A model, what it was trained on, and what it is held against.
 struct Case {

@@ -1,19 +1,18 @@
 //! New users and items: `recommend::fold_in` against textbook f64, and `wgmf fold-in`.
 
-use crate::common;
-use crate::place;
-
-use common::largest_gap;
-use common::objective;
-use place::{Place, stderr};
-use serde_json::{Value, json};
-use std::ops::ControlFlow;
+use crate::{common, place};
 use wgmf::backend::Backend;
 use wgmf::core::{Factors, Ids, Loss, Objective, Options, Ratings, Side, SideFactors, Solver};
 use wgmf::cpu::Cpu;
 use wgmf::model::{Model, Seen};
 use wgmf::recommend::fold_in;
 use wgmf::train::{Input, train};
+
+use common::largest_gap;
+use common::objective;
+use place::{Place, stderr};
+use serde_json::{Value, json};
+use std::ops::ControlFlow;
 
 /// Numbers from −1 to 1, the same every time.
 struct Draw(u64);
@@ -244,6 +243,10 @@ fn every_squared_objective_is_at_its_minimum() {
                 let model = model(solver, Loss::Squared, k, settings.clone());
                 let ratings = ratings(side, 9, value);
                 for backend in &backends {
+                    // A GPU compiles its kernels anew for each number of factors: sides take turns.
+                    if backend.device().backend == "gpu" && (side == Side::User) != (k == 6) {
+                        continue;
+                    }
                     let folded = fold_in(&**backend, &model, side, &new_ids(9), &ratings).unwrap();
                     for (at, want) in Row::all(&model, side, 9, &ratings).iter().enumerate() {
                         let gap = largest_gap(&row(&folded, k, at), &want.minimum());

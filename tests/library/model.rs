@@ -1,13 +1,13 @@
 //! The model directory: what goes in comes out, and damage is named.
 
 use crate::fixture;
+use wgmf::core::Side;
+use wgmf::model::{Model, Seen, check_output};
 
 use fixture::{NASTY, model, saved, seen};
 use safetensors::SafeTensors;
 use std::fs;
 use std::path::Path;
-use wgmf::core::Side;
-use wgmf::model::{Model, Seen, check_output};
 
 fn names(dir: &Path) -> Vec<String> {
     let mut names: Vec<_> =

@@ -1,14 +1,14 @@
 //! Exact lists and ranks against a sort of all candidates in f64.
 
 use crate::common;
+use wgmf::backend::{Backend, Candidates};
+use wgmf::cpu::Cpu;
+use wgmf::gpu::{Gpu, Sources, TightLimits};
+use wgmf::recommend::{ExactRanker, Scored};
 
 use common::{adapter, gpu};
 use rand::{RngExt, SeedableRng};
 use std::collections::HashSet;
-use wgmf::backend::{Backend, Candidates, Interval, WITHIN};
-use wgmf::cpu::Cpu;
-use wgmf::gpu::{Gpu, Sources, TightLimits};
-use wgmf::recommend::{ExactRanker, Scored};
 
 struct Problem {
     factors: usize,
@@ -265,136 +265,4 @@ fn tight_limits_change_no_list() {
         let gpu = Gpu::open_with(&adapter(), Some(limits), Sources::default()).unwrap();
         Problem::random(15, 17, 900, 70).check(&gpu, &[1, 20, 300]);
     }
-}
-
-/// Whole numbers, so that every score is exact in f32 and many are equal.
-fn whole(seed: u64, factors: usize, candidates: usize, queries: usize) -> Problem {
-    let mut problem = Problem::random(seed, factors, candidates, queries);
-    let round = |x: &mut f32| *x = (*x * 9.0).round();
-    problem.rows.iter_mut().for_each(round);
-    problem.queries.iter_mut().for_each(round);
-    problem.bias.iter_mut().for_each(round);
-    problem
-}
-
-/// What a backend's own lists and counts, which nothing mends, have that a sort has not. `problem`
-/// is of whole numbers.
-fn objections(backend: &dyn Backend, problem: &Problem) -> Vec<String> {
-    let mut objections = Vec::new();
-    let ranker = backend.ranker(problem.candidates()).unwrap();
-    let excluded = problem.excluded();
-    let sorted: Vec<_> = (0..excluded.len()).map(|query| problem.sorted(query)).collect();
-    for n in [1, 20, 300, 1500] {
-        let lists = ranker.top(&problem.queries, &excluded, n).unwrap();
-        for (query, (list, sorted)) in lists.iter().zip(&sorted).enumerate() {
-            let list: Vec<_> =
-                list.iter().map(|r| Scored { row: r.row, score: f64::from(r.score) }).collect();
-            if list[..] != sorted[..n.min(sorted.len())] {
-                objections.push(format!("query {query}, n {n}"));
-            }
-        }
-    }
-    let mut intervals = Vec::new();
-    for query in (0..excluded.len() as u32).rev() {
-        for j in 0..query % 4 {
-            let high = (query + j * 5) as f32 - 20.0;
-            intervals.push(Interval { query, high, low: high - (j * j) as f32 });
-        }
-    }
-    let counted = ranker.count(&problem.queries, &excluded, &intervals).unwrap();
-    for (interval, counted) in intervals.iter().zip(&counted) {
-        let sorted = &sorted[interval.query as usize];
-        let (high, low) = (f64::from(interval.high), f64::from(interval.low));
-        let above = sorted.iter().filter(|s| s.score > high).count();
-        let within = sorted.iter().filter(|s| (low..=high).contains(&s.score));
-        let mut rows: Vec<u32> = within.map(|s| s.row).collect();
-        rows.sort_unstable();
-        let named = &counted.rows[..rows.len().min(WITHIN)];
-        let right = (counted.above, counted.within) == (above as u32, rows.len() as u32)
-            && if rows.len() <= WITHIN {
-                named == rows
-            } else {
-                named.iter().all(|row| rows.contains(row))
-            };
-        if !right {
-            objections.push(format!("{interval:?}"));
-        }
-    }
-    objections
-}
-
-/// A device that needs several tiles of candidates and of queries.
-fn tiled(sources: Sources) -> Gpu {
-    let limits = TightLimits { binding_bytes: 16_384, workgroups: 40 };
-    Gpu::open_with(&adapter(), Some(limits), sources).unwrap()
-}
-
-#[test]
-fn backends_count_and_list_exactly_where_nothing_is_rounded() {
-    for problem in [whole(21, 6, 2500, 50), whole(22, 1, 70, 9), whole(23, 129, 400, 100)] {
-        let none = Vec::<String>::new();
-        assert_eq!(objections(&Cpu::new(), &problem), none);
-        assert_eq!(objections(&gpu(), &problem), none);
-        assert_eq!(objections(&tiled(Sources::default()), &problem), none);
-    }
-}
-
-#[test]
-fn faults_in_the_shaders_are_noticed() {
-    let problem = whole(21, 6, 2500, 50);
-    let mut unnoticed = Vec::new();
-    for (kernel, from, to) in [
-        ("score", "dot(q1, c2)", "dot(q1, c3)"),
-        ("score", "vec4(dot(q3, c0), dot(q3, c1)", "vec4(dot(q3, c1), dot(q3, c0)"),
-        ("score", "bias[candidate] + sums[j]", "sums[j] - bias[candidate]"),
-        ("score", "bias[candidate] + sums[j]", "bias[column] + sums[j]"),
-        ("score", "group.x / across * SIDE", "group.x / (across + 1u) * SIDE"),
-        ("score", "let inside = start + step < WIDTH", "let inside = start + step <= WIDTH"),
-        ("score", "queries[query * WIDTH + column]", "queries[query * WIDTH]"),
-        ("mask", "at < params.places", "at + 1u < params.places"),
-        ("mask", "scores[places[at]]", "scores[places[at] + 1u]"),
-        ("topk", "row < other_row", "row > other_row"),
-        ("topk", "params.first_row + column", "column"),
-        ("topk", "listed_before(sorted_scores[at]", "listed_before(found_scores[at]"),
-        ("topk", "if slot >= start && slot - start < SURVIVORS", "if slot < SURVIVORS"),
-        ("topk", "chunk > 0u; chunk -= 1u", "chunk > 1u; chunk -= 1u"),
-        ("topk", "before += counts[lane]", "before = counts[lane]"),
-        ("topk", "beats(ceiling.score, ceiling.row, score, row)", "score <= ceiling.score"),
-        ("topk", "if listed == n {", "if listed > 0u {"),
-        ("topk", "rank += 1u;", "rank = 1u;"),
-        ("topk", "let end = min(block + BLOCK, params.columns)", "let end = params.columns"),
-        ("topk", "length = lengths[query]", "length = 0u"),
-        ("count", "0u, 1u, score > interval.high", "0u, 1u, score >= interval.high"),
-        (
-            "count",
-            "1u, score <= interval.high && score >=",
-            "1u, score <= interval.high && score >",
-        ),
-        ("count", "var slot = earlier_within", "var slot = 0u"),
-        ("count", "slot += withins[lane]", "slot += 0u"),
-        ("count", "interval.query * params.columns", "interval.query"),
-        ("count", "var all_above = earlier_above", "var all_above = 0u"),
-        (
-            "count",
-            "named[group.x * WITHIN + slot] = params.first_row +",
-            "named[group.x * WITHIN + slot] =",
-        ),
-    ] {
-        let mut sources = Sources::default();
-        let source = match kernel {
-            "score" => &mut sources.score,
-            "mask" => &mut sources.mask,
-            "topk" => &mut sources.topk,
-            _ => &mut sources.count,
-        };
-        assert!(source.contains(from), "{kernel}.wgsl has no {from:?}");
-        *source = source.replace(from, to).into();
-        // Cut small, lists pass from tile to tile; whole, every lane of a workgroup has work.
-        let whole = Gpu::open_with(&adapter(), None, sources.clone()).unwrap();
-        let noticed = |gpu: &Gpu| !objections(gpu, &problem).is_empty();
-        if !noticed(&whole) && !noticed(&tiled(sources)) {
-            unnoticed.push(format!("{kernel}: {from} → {to}"));
-        }
-    }
-    assert!(unnoticed.is_empty(), "\n{}", unnoticed.join("\n"));
 }

@@ -1,18 +1,6 @@
 //! Lists for users: against a sort of all scores, and `wgmf recommend`.
 
-use crate::common;
-use crate::fixture;
-use crate::place;
-
-use approx::assert_relative_eq;
-use common::objective;
-use fixture::{model, seen};
-use place::{Place, stderr, stdout};
-use std::io::{BufRead, BufReader, Read};
-use std::process::Stdio;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
-use std::sync::{Arc, Barrier};
-use std::thread;
+use crate::{common, fixture, place};
 use wgmf::Result;
 use wgmf::backend::{
     Backend, Candidates, Counted, Device, GibbsPasses, GibbsProblem, GradientPasses,
@@ -26,6 +14,16 @@ use wgmf::recommend::{
     Catalogue, Explainer, Metric, Neighbours, Recommendation, Recommender, Similar, fold_in,
     recommend, similar,
 };
+
+use approx::assert_relative_eq;
+use common::objective;
+use fixture::{model, seen};
+use place::{Place, stderr, stdout};
+use std::io::{BufRead, BufReader, Read};
+use std::process::Stdio;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, Barrier};
+use std::thread;
 
 /// Items of a user by a sort of all scores, with the scores.
 fn sorted(model: &Model, user: u32, left_out: &[u32], n: usize) -> Vec<(u32, f64)> {

@@ -1,15 +1,6 @@
 //! Lists, ranks and likeness from samples of the posterior, against the same by hand.
 
-use crate::common;
-use crate::fixture;
-use crate::place;
-
-use approx::assert_relative_eq;
-use common::gpu;
-use fixture::bayes::{COUNT, ITEMS, K, USERS, bayes, save};
-use fixture::seen;
-use place::{Place, stderr};
-use serde_json::json;
+use crate::{common, fixture, place};
 use wgmf::backend::Backend;
 use wgmf::core::{Factors, Ratings, Side};
 use wgmf::cpu::Cpu;
@@ -19,6 +10,13 @@ use wgmf::predict::{Ask, Predictive, expected_level};
 use wgmf::recommend::{
     Catalogue, Criterion, Metric, Neighbours, Recommendation, Recommender, similar,
 };
+
+use approx::assert_relative_eq;
+use common::gpu;
+use fixture::bayes::{COUNT, ITEMS, K, USERS, bayes, save};
+use fixture::seen;
+use place::{Place, stderr};
+use serde_json::json;
 
 const CRITERIA: [Criterion; 6] = [
     Criterion::Mean,

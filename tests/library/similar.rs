@@ -1,14 +1,13 @@
 //! Similar items and users: against all cosines, and `wgmf similar`.
 
-use crate::fixture;
-use crate::place;
-
-use fixture::model;
-use place::{Place, stderr};
+use crate::{fixture, place};
 use wgmf::core::Side;
 use wgmf::cpu::Cpu;
 use wgmf::model::Model;
 use wgmf::recommend::{Metric, similar};
+
+use fixture::model;
+use place::{Place, stderr};
 
 fn score(metric: Metric, a: &[f32], b: &[f32]) -> f64 {
     let inner = |a: &[f32], b: &[f32]| -> f64 {

@@ -1,19 +1,18 @@
 //! What a run of the sampler leaves: samples, their means, averages, diagnostics; and that it goes
 //! on from a checkpoint, on any number of threads, to the same bits.
 
-use crate::oracle;
-use crate::place;
-
-use oracle::case::Draw;
-use place::Place;
-use std::ops::ControlFlow;
-use std::path::Path;
+use crate::{oracle, place};
 use wgmf::core::{
     Ids, Likelihood, Objective, Options, Ratings, SamplePrecision, Settings, Side, Solver, UNKNOWN,
 };
 use wgmf::cpu::Cpu;
 use wgmf::model::{EpochRecord, Model, Samples, Seen};
 use wgmf::train::{Checkpoint, Event, Input, Outcome, Stop, train};
+
+use oracle::case::Draw;
+use place::Place;
+use std::ops::ControlFlow;
+use std::path::Path;
 
 const USERS: usize = 60;
 const ITEMS: usize = 40;

@@ -1,13 +1,7 @@
 //! New rows of Bayesian models: `recommend::draw_in` against the distributions it draws from, by
 //! textbook and by numeric integration, and on both devices.
 
-use crate::common;
-use crate::fixture;
-use crate::oracle;
-
-use fixture::bayes::{COUNT, ITEMS, K, USERS, bayes};
-use oracle::case::Draw;
-use oracle::gibbs::{Textbook, backward, cholesky, forward, inverse};
+use crate::{common, fixture, oracle};
 use wgmf::backend::{Backend, Conditional, GibbsProblem};
 use wgmf::core::{Factors, Ids, Popularity, Ratings, RowPrior, RowRatings, Side};
 use wgmf::cpu::Cpu;
@@ -15,6 +9,10 @@ use wgmf::math::random::{Purpose, Stream};
 use wgmf::model::{Model, Sample, Samples};
 use wgmf::predict::log_level_probability;
 use wgmf::recommend::draw_in;
+
+use fixture::bayes::{COUNT, ITEMS, K, USERS, bayes};
+use oracle::case::Draw;
+use oracle::gibbs::{Textbook, backward, cholesky, forward, inverse};
 
 /// How many new rows there are, and the ratings of each.
 const NEW: [usize; 4] = [0, 1, 4, 15];

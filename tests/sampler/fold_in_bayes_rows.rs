@@ -1,12 +1,7 @@
 //! What new rows of Bayesian models are worth on a planted set, what joins a model, and what is
 //! refused.
 
-use crate::fixture;
-use crate::oracle;
-
-use fixture::bayes::{COUNT, ITEMS, bayes};
-use oracle::case::Draw;
-use std::ops::ControlFlow;
+use crate::{fixture, oracle};
 use wgmf::core::{
     Factors, Ids, Objective, Options, Ratings, SamplePrecision, Side, Solver, UNKNOWN,
 };
@@ -16,6 +11,10 @@ use wgmf::model::{Model, RunRecord, Samples, Seen};
 use wgmf::predict::Predictive;
 use wgmf::recommend::{draw_in, fold_in};
 use wgmf::train::{Event, Input, train};
+
+use fixture::bayes::{COUNT, ITEMS, bayes};
+use oracle::case::Draw;
+use std::ops::ControlFlow;
 
 /// Rows of either side of the planted set, and those that are new of them.
 const ROWS: usize = 150;

@@ -2,13 +2,13 @@
 //! exactly, given its random numbers, and many draws by their moments.
 
 use crate::oracle;
+use wgmf::backend::{ALL, Backend, GibbsProblem};
+use wgmf::core::{Factors, Ratings, RowRatings, Side};
+use wgmf::cpu::Cpu;
 
 use oracle::gibbs::{Slip, Textbook, inverse};
 use oracle::gibbs_case::{GibbsCase, compare, on};
 use oracle::gibbs_faults::{Fault, Faulty};
-use wgmf::backend::{ALL, Backend, GibbsProblem};
-use wgmf::core::{Factors, Ratings, RowRatings, Side};
-use wgmf::cpu::Cpu;
 
 /// Of 32-bit normal equations as well conditioned as the cases': some hundred roundings.
 const BOUND: f64 = 2e-4;

@@ -5,6 +5,11 @@
 //! independent and their standard errors known, however slowly a chain moves.
 
 use crate::oracle;
+use wgmf::Result;
+use wgmf::backend::{Backend, GibbsPasses, GibbsProblem};
+use wgmf::core::{Factors, Ratings, RowRatings, Side, SideFactors};
+use wgmf::cpu::Cpu;
+use wgmf::sampler::{Chain, Noise, NoisePrior, NormalWishart, Sampler};
 
 use oracle::bayes::{Design, World, drawn_part};
 use oracle::gibbs::{Slip, Textbook, cholesky};
@@ -13,11 +18,6 @@ use oracle::gibbs_faults::{Fault, Faulty};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
-use wgmf::Result;
-use wgmf::backend::{Backend, GibbsPasses, GibbsProblem};
-use wgmf::core::{Factors, Ratings, RowRatings, Side, SideFactors};
-use wgmf::cpu::Cpu;
-use wgmf::sampler::{Chain, Noise, NoisePrior, NormalWishart, Sampler};
 
 /// Draws from the model.
 const DRAWS: u64 = 60_000;

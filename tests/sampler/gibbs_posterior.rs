@@ -2,14 +2,6 @@
 //! importance sampling in f64, with all users' rows integrated out by hand.
 
 use crate::oracle;
-
-use oracle::bayes::{Design, World, drawn_part, gaussian};
-use oracle::gibbs::{cholesky, forward, inverse};
-use oracle::gibbs_faults::{Fault, Faulty};
-use rand::SeedableRng;
-use rand_chacha::ChaCha8Rng;
-use rayon::prelude::*;
-use std::ops::ControlFlow;
 use wgmf::Result;
 use wgmf::backend::{
     Backend, Candidates, Device, GibbsPasses, GibbsProblem, GradientPasses, GradientProblem,
@@ -19,6 +11,14 @@ use wgmf::core::{Ids, Options, Popularity, Ratings, Side, Solver};
 use wgmf::cpu::Cpu;
 use wgmf::model::Sample;
 use wgmf::train::{Input, train};
+
+use oracle::bayes::{Design, World, drawn_part, gaussian};
+use oracle::gibbs::{cholesky, forward, inverse};
+use oracle::gibbs_faults::{Fault, Faulty};
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
+use rayon::prelude::*;
+use std::ops::ControlFlow;
 
 const PAIRS: [(usize, usize); 5] = [(0, 0), (0, 1), (1, 0), (1, 2), (2, 1)];
 const VALUES: [f32; 5] = [4.0, 2.5, 3.5, 1.0, 3.0];

@@ -2,6 +2,11 @@
 //! a grid, and draws.
 
 use crate::fixture;
+use wgmf::core::{Ratings, Side, Step, Transform, UNKNOWN};
+use wgmf::evaluate::{PredictiveMetrics, predictive_metrics};
+use wgmf::math::gaussian;
+use wgmf::model::{Model, Samples};
+use wgmf::predict::{Ask, Mixture, Predictive, Summary};
 
 use approx::assert_relative_eq;
 use fixture::bayes::{COUNT, ITEMS, K, USERS, bayes};
@@ -10,11 +15,6 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};
 use serde_json::json;
-use wgmf::core::{Ratings, Side, Step, Transform, UNKNOWN};
-use wgmf::evaluate::{PredictiveMetrics, predictive_metrics};
-use wgmf::math::gaussian;
-use wgmf::model::{Model, Samples};
-use wgmf::predict::{Ask, Mixture, Predictive, Summary};
 
 /// Means and deviations of a pair, by the predictive distribution.
 fn parts(predictive: &Predictive, user: u32, item: u32, credible: bool) -> (Vec<f64>, Vec<f64>) {

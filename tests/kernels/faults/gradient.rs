@@ -1,11 +1,7 @@
-//! The comparison of the twins is shown to fail: faults are planted in the shaders' text, and each
-//! must be noticed.
+//! Faults of the gradient solvers' kernels.
 
-use crate::common;
+use super::{Fault, fault, faults, hold};
 use crate::oracle;
-
-use oracle::case::{Case, Draw, compare};
-use std::ops::ControlFlow;
 use wgmf::Result;
 use wgmf::backend::{
     Backend, Candidates, Device, EpochSums, GibbsPasses, GibbsProblem, GradientPasses,
@@ -13,34 +9,9 @@ use wgmf::backend::{
 };
 use wgmf::core::{Factors, Optimizer, Side};
 use wgmf::cpu::Cpu;
-use wgmf::gpu::{Gpu, Sources};
 
-/// A fault in a shader's text, and the case at which it must show.
-struct Fault {
-    kernel: &'static str,
-    what: &'static str,
-    /// Text of the shader, and what stands there instead.
-    from: &'static str,
-    to: &'static str,
-    /// How often the text stands there; all are replaced.
-    times: usize,
-    case: fn() -> Case,
-}
-
-/// Short names for the table.
-const fn fault(
-    kernel: &'static str,
-    what: &'static str,
-    (from, to): (&'static str, &'static str),
-    case: fn() -> Case,
-) -> Fault {
-    Fault { kernel, what, from, to, times: 1, case }
-}
-
-/// The same, of text that stands there several times.
-const fn faults(times: usize, fault: Fault) -> Fault {
-    Fault { times, ..fault }
-}
+use oracle::case::{Case, Draw, compare};
+use std::ops::ControlFlow;
 
 fn plain() -> Case {
     Case::new(6, 37, 23, 211)
@@ -114,7 +85,7 @@ fn many_pairs() -> Case {
 }
 
 #[rustfmt::skip]
-const FAULTS: &[Fault] = &[
+const FAULTS: &[Fault<Case>] = &[
     // residual.wgsl
     fault("residual", "the first rating beyond a segment counts",
         ("let present = vec4(at < length,", "let present = vec4(at <= length,"), plain),
@@ -281,84 +252,29 @@ const FAULTS: &[Fault] = &[
         (", final_entry)]", ", 0u)]"), plain)),
 ];
 
-fn open(sources: Sources) -> Gpu {
-    Gpu::open_with(&common::adapter(), None, sources)
-        .unwrap_or_else(|error| panic!("{error} (./test.sh installs it)"))
-}
-
-fn plant(fault: &Fault) -> Sources {
-    let mut sources = Sources::default();
-    let text = match fault.kernel {
-        "residual" => &mut sources.residual,
-        "gradient" => &mut sources.gradient,
-        "step" => &mut sources.step,
-        "error" => &mut sources.error,
-        "reduce" => &mut sources.reduce,
-        other => panic!("no kernel {other}"),
-    };
-    assert_eq!(
-        text.matches(fault.from).count(),
-        fault.times,
-        "{}.wgsl: `{}` (of the fault \"{}\") does not stand there so often; the shader changed, and \
-         the fault must follow",
-        fault.kernel,
-        fault.from,
-        fault.what
-    );
-    *text = text.replace(fault.from, fault.to).into();
-    sources
-}
-
-/// Whether the pipelines can be made: a fault that does not compile proves nothing.
-fn compiles(gpu: &Gpu, case: &Case) -> Result<(), String> {
-    gpu.gradient_passes(case.problem()).map(drop).map_err(|error| error.to_string())
-}
-
-fn hold(kernel: &str) {
-    let sound = open(Sources::default());
-    let mut failures = Vec::new();
-    let mut count = 0;
-    for fault in FAULTS.iter().filter(|fault| fault.kernel == kernel) {
-        count += 1;
-        let case = (fault.case)();
-        if let Err(what) = compare(&sound, &case) {
-            failures.push(format!("the sound kernels differ: {what}"));
-        }
-        let gpu = open(plant(fault));
-        if let Err(error) = compiles(&gpu, &case) {
-            failures.push(format!("{}: does not compile: {error}", fault.what));
-        } else if let Ok(gap) = compare(&gpu, &case) {
-            failures.push(format!("{}: unnoticed, gap {gap:.1e} ({})", fault.what, case.name));
-        }
-    }
-    assert!(count > 0, "no fault of {kernel}");
-    assert!(failures.is_empty(), "{kernel}.wgsl, {count} faults:\n{}", failures.join("\n"));
-    println!("{kernel}.wgsl: all {count} faults noticed");
-}
-
 #[test]
 fn faults_of_residual_are_noticed() {
-    hold("residual");
+    hold("residual", FAULTS);
 }
 
 #[test]
 fn faults_of_gradient_are_noticed() {
-    hold("gradient");
+    hold("gradient", FAULTS);
 }
 
 #[test]
 fn faults_of_step_are_noticed() {
-    hold("step");
+    hold("step", FAULTS);
 }
 
 #[test]
 fn faults_of_error_are_noticed() {
-    hold("error");
+    hold("error", FAULTS);
 }
 
 #[test]
 fn faults_of_reduce_are_noticed() {
-    hold("reduce");
+    hold("reduce", FAULTS);
 }
 
 /// Which number of a backend's results is off by a hundredth.
