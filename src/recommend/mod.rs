@@ -1,5 +1,19 @@
 //! What one does with a trained model: exact lists and exact ranks, similar rows, new users folded
 //! in, scores explained; the same on every device.
+//!
+//! # Lists, exactly
+//!
+//! The device scores in f32, tile by tile, and keeps a few more than the `n` best (`topk`); `recommend::
+//! exact` scores those again in f64 and sorts. The error of an f32 score has a bound, so it is known
+//! whether anything that was not returned could belong to the list; where it could, that user's items are
+//! all scored in f64. So lists, ranks and AUC are those of f64 arithmetic, the same on every device. Ties
+//! go by row.
+//!
+//! `catalogue.rs` says what a score is and what ranks by it. The mean over samples of a `bayes` model is a
+//! product of rows that stack those of all samples, so it goes the same way. Quantiles, Thompson sampling,
+//! `--clip` and levels are no products: `posterior.rs` scores every item under every sample in f64, on the
+//! processor. Likeness is the cosine of stacked rows: inner products within a sample know nothing of how
+//! samples are turned against each other.
 
 mod catalogue;
 mod draw_in;
