@@ -1,5 +1,6 @@
 //! Adapters: which there are, which one `auto` takes, and opening it.
 
+use super::profile::{self, Profile};
 use crate::{Error, Result};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -113,6 +114,8 @@ pub struct Device {
     pub device: wgpu::Device,
     pub queue: wgpu::Queue,
     pub limits: wgpu::Limits,
+    /// Where dispatches are timed, if they are.
+    pub profile: Option<Arc<Profile>>,
     lost: Arc<Mutex<Option<String>>>,
 }
 
@@ -128,7 +131,7 @@ impl Device {
         }
         let request = wgpu::DeviceDescriptor {
             label: Some("wgmf"),
-            required_features: wgpu::Features::empty(),
+            required_features: adapter.features() & profile::WANTED,
             required_limits: limits.clone(),
             memory_hints: wgpu::MemoryHints::Performance,
             ..Default::default()
@@ -147,7 +150,15 @@ impl Device {
             }
         });
         device.on_uncaptured_error(Arc::new(move |error: wgpu::Error| say(error.to_string())));
-        Ok(Self { adapter: info, device, queue, limits, lost })
+        Ok(Self { adapter: info, device, queue, limits, profile: None, lost })
+    }
+
+    /// Submits what an encoder recorded.
+    pub fn submit(&self, encoder: wgpu::CommandEncoder) -> wgpu::SubmissionIndex {
+        if let Some(profile) = &self.profile {
+            profile.submitted();
+        }
+        self.queue.submit([encoder.finish()])
     }
 
     /// An error if the device was lost or refused something.

@@ -1,8 +1,10 @@
 //! The shaders, and pipelines made of them.
 
 use super::device::Device;
+use super::profile::Profile;
 use crate::{Error, Result};
 use std::borrow::Cow;
+use std::sync::Arc;
 use wgpu::naga;
 
 macro_rules! sources {
@@ -62,6 +64,8 @@ pub struct Kernel {
     name: &'static str,
     pub pipeline: wgpu::ComputePipeline,
     layout: wgpu::BindGroupLayout,
+    /// Where its dispatches are timed.
+    profile: Option<(Arc<Profile>, wgpu::Device)>,
 }
 
 impl Kernel {
@@ -97,7 +101,8 @@ impl Kernel {
             return Err(Error::device(format!("{name}.wgsl: {error}")));
         }
         let layout = pipeline.get_bind_group_layout(0);
-        Ok(Self { name, pipeline, layout })
+        let profile = device.profile.clone().map(|profile| (profile, device.device.clone()));
+        Ok(Self { name, pipeline, layout, profile })
     }
 
     /// Binds buffers in the order of the shader's bindings.
@@ -129,10 +134,18 @@ pub fn dispatch(pass: &mut wgpu::ComputePass, kernel: &Kernel, dispatches: &[Dis
     if dispatches.is_empty() {
         return;
     }
-    pass.set_pipeline(&kernel.pipeline);
-    for dispatch in dispatches {
-        pass.set_bind_group(0, &dispatch.group, &[]);
-        pass.dispatch_workgroups(dispatch.workgroups, 1, 1);
+    let record = |pass: &mut wgpu::ComputePass| {
+        pass.set_pipeline(&kernel.pipeline);
+        for dispatch in dispatches {
+            pass.set_bind_group(0, &dispatch.group, &[]);
+            pass.dispatch_workgroups(dispatch.workgroups, 1, 1);
+        }
+    };
+    match &kernel.profile {
+        Some((profile, device)) => {
+            profile.around(device, pass, (kernel.name, dispatches.len()), record);
+        }
+        None => record(pass),
     }
 }
 

@@ -11,6 +11,7 @@ mod multiply_add;
 mod params;
 mod passes;
 mod probe;
+mod profile;
 mod rank;
 mod reduce;
 mod rows;
@@ -22,8 +23,8 @@ pub use kernels::Sources;
 
 use crate::Result;
 use crate::backend::{
-    Backend, Candidates, Device as DeviceName, GibbsPasses, GibbsProblem, GradientPasses,
-    GradientProblem, Ranker, RowPasses, RowProblem,
+    Backend, Candidates, Device as DeviceName, DeviceTimes, GibbsPasses, GibbsProblem,
+    GradientPasses, GradientProblem, Ranker, RowPasses, RowProblem,
 };
 
 /// An open GPU.
@@ -53,6 +54,12 @@ impl Gpu {
         Ok(Self { device: device::Device::open(choice, tight)?, sources })
     }
 
+    /// Times every kernel from now on, see [`Backend::device_times`].
+    pub fn profiled(mut self) -> Self {
+        self.device.profile = Some(Default::default());
+        self
+    }
+
     /// The adapter.
     pub fn adapter(&self) -> &Adapter {
         &self.device.adapter
@@ -71,6 +78,13 @@ impl Backend for Gpu {
 
     fn operations_per_second(&self) -> Result<f64> {
         multiply_add::multiply_add(&self.device, &self.sources)
+    }
+
+    fn device_times(&self) -> Result<DeviceTimes> {
+        match &self.device.profile {
+            Some(profile) => profile.read(&self.device),
+            None => Ok(DeviceTimes::default()),
+        }
     }
 
     fn gradient_passes(&self, problem: GradientProblem) -> Result<Box<dyn GradientPasses + '_>> {

@@ -38,7 +38,7 @@ pub fn multiply_add(device: &Device, sources: &Sources) -> Result<f64> {
             pass.set_bind_group(0, &group, &[]);
             pass.dispatch_workgroups(groups, 1, 1);
         }
-        let submission = device.queue.submit([encoder.finish()]);
+        let submission = device.submit(encoder);
         device.wait(Some(submission))?;
         Ok(clock.elapsed())
     };

@@ -158,7 +158,7 @@ impl<'a> Passes<'a> {
                 dispatch(&mut pass, kernel, dispatches);
             }
         }
-        self.device.queue.submit([encoder.finish()])
+        self.device.submit(encoder)
     }
 
     /// Joins matrices and biases into the form that does not depend on the backend.
@@ -205,7 +205,7 @@ impl GradientPasses for Passes<'_> {
                     dispatch(&mut pass, &self.kernels.step, &commands.step);
                 }
             }
-            let submission = self.device.queue.submit([encoder.finish()]);
+            let submission = self.device.submit(encoder);
             if let Some(before) = in_flight.replace(submission) {
                 self.device.wait(Some(before))?;
             }

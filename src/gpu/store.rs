@@ -239,7 +239,7 @@ pub(super) fn keep(device: &Device, sides: [&mut SideBuffers; 2], biases: &mut B
     let values = &biases.values;
     let kept = biases.kept.get_or_insert_with(|| device.storage("kept biases", values.size()));
     copy(values, kept);
-    device.queue.submit([encoder.finish()]);
+    device.submit(encoder);
 }
 
 /// Reads matrices back, users' and items', and joins them and the biases' `values` into the form that

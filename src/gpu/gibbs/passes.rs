@@ -193,7 +193,7 @@ impl<'a> Passes<'a> {
         let mut encoder = self.device.device.create_command_encoder(&Default::default());
         copy(&mut encoder, &self.model, &self.chains[self.turn]);
         copy(&mut encoder, &self.chains[chain], &self.model);
-        self.device.queue.submit([encoder.finish()]);
+        self.device.submit(encoder);
         self.turn = chain;
     }
 
@@ -280,7 +280,7 @@ impl GibbsPasses for Passes<'_> {
             let mut pass = encoder.begin_compute_pass(&Default::default());
             dispatch(&mut pass, &self.kernels[0].remainder, &self.errors);
         }
-        self.device.queue.submit([encoder.finish()]);
+        self.device.submit(encoder);
         let walked = &self.walked[0];
         let sums = walked.chunks.iter().zip(&self.scratch.sums);
         let sums: Vec<Vec<[f32; 2]>> = sums

@@ -145,7 +145,7 @@ impl<'a> Ranking<'a> {
                 }
                 use_scores(&mut pass, at)?;
             }
-            self.device.queue.submit([encoder.finish()]);
+            self.device.submit(encoder);
         }
         self.device.check()
     }

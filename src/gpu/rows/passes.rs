@@ -283,7 +283,7 @@ pub fn run(
                 }
             }
         }
-        let submission = device.queue.submit([encoder.finish()]);
+        let submission = device.submit(encoder);
         if let Some(before) = in_flight.replace(submission) {
             device.wait(Some(before))?;
         }
@@ -320,7 +320,7 @@ impl RowPasses for Passes<'_> {
             dispatch(&mut pass, &self.figures.reduce, &self.errors.dispatches);
             dispatch(&mut pass, &self.figures.reduce, &self.penalties.sums.dispatches);
         }
-        self.device.queue.submit([encoder.finish()]);
+        self.device.submit(encoder);
         Ok(Objective {
             error: self.errors.read(self.device)?,
             unobserved: self.unobserved()?,
@@ -336,7 +336,7 @@ impl RowPasses for Passes<'_> {
             dispatch(&mut pass, &self.figures.error, &test.dispatches);
             dispatch(&mut pass, &self.figures.reduce, &test.loss.dispatches);
         }
-        self.device.queue.submit([encoder.finish()]);
+        self.device.submit(encoder);
         test.loss.read(self.device)
     }
 
