@@ -29,6 +29,9 @@ pub struct Args {
     /// Part of the GPU adapter's name, in any case (llvmpipe is Mesa's software device)
     #[arg(long, value_name = "NAME")]
     pub adapter: Option<String>,
+    /// Keep the checks of loops and indices that GPU kernels do without
+    #[arg(long)]
+    pub safe_shaders: bool,
 }
 
 impl Args {
@@ -47,6 +50,7 @@ impl Args {
         }
         match Gpu::open(&choice) {
             Ok(gpu) => {
+                let gpu = if self.safe_shaders { gpu.checked() } else { gpu };
                 let why = if asked { "as asked" } else { "the best GPU" };
                 Ok((Box::new(gpu), why.to_owned()))
             }

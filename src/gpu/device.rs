@@ -116,6 +116,8 @@ pub struct Device {
     pub limits: wgpu::Limits,
     /// Where dispatches are timed, if they are.
     pub profile: Option<Arc<Profile>>,
+    /// Whether kernels keep the checks that wgpu adds.
+    pub checked: bool,
     lost: Arc<Mutex<Option<String>>>,
 }
 
@@ -150,7 +152,7 @@ impl Device {
             }
         });
         device.on_uncaptured_error(Arc::new(move |error: wgpu::Error| say(error.to_string())));
-        Ok(Self { adapter: info, device, queue, limits, profile: None, lost })
+        Ok(Self { adapter: info, device, queue, limits, profile: None, checked: false, lost })
     }
 
     /// Submits what an encoder recorded.

@@ -2,6 +2,7 @@
 
 use super::device::Device;
 use super::profile::Profile;
+use super::trusted;
 use crate::{Error, Result};
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -27,6 +28,16 @@ macro_rules! sources {
         }
 
         impl Sources {
+            /// The text of a kernel as this crate ships it.
+            pub(super) fn shipped(name: &str) -> Option<&'static str> {
+                match name {
+                    $(stringify!($name) => {
+                        Some(include_str!(concat!("../../shaders/", stringify!($name), ".wgsl")))
+                    })*
+                    _ => None,
+                }
+            }
+
             /// Every kernel's name and text.
             #[cfg(test)]
             pub(super) fn named(&self) -> Vec<(&'static str, &str)> {
@@ -82,10 +93,7 @@ impl Kernel {
     ) -> Result<Self> {
         check_limits(device, name, source, constants)?;
         let scope = device.device.push_error_scope(wgpu::ErrorFilter::Validation);
-        let module = device.device.create_shader_module(wgpu::ShaderModuleDescriptor {
-            label: Some(name),
-            source: wgpu::ShaderSource::Wgsl(source.into()),
-        });
+        let module = trusted::module(&device.device, name, source, device.checked);
         let pipeline = device.device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
             label: Some(name),
             layout: None,
@@ -93,7 +101,8 @@ impl Kernel {
             entry_point: Some(name),
             compilation_options: wgpu::PipelineCompilationOptions {
                 constants,
-                ..Default::default()
+                // Every kernel writes what it reads there.
+                zero_initialize_workgroup_memory: false,
             },
             cache: None,
         });

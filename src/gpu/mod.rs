@@ -17,6 +17,7 @@ mod reduce;
 mod rows;
 mod store;
 mod tiles;
+mod trusted;
 
 pub use device::{Adapter, Choice, TightLimits, adapters};
 pub use kernels::Sources;
@@ -57,6 +58,13 @@ impl Gpu {
     /// Times every kernel from now on, see [`Backend::device_times`].
     pub fn profiled(mut self) -> Self {
         self.device.profile = Some(Default::default());
+        self
+    }
+
+    /// Keeps the checks of loops and indices that kernels do without: for a driver that is not trusted
+    /// to go without, and for tests.
+    pub fn checked(mut self) -> Self {
+        self.device.checked = true;
         self
     }
 
