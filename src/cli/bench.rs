@@ -65,6 +65,9 @@ pub struct Args {
     /// Print one JSON object
     #[arg(long)]
     json: bool,
+    /// Also write that object to a file
+    #[arg(long, value_name = "FILE")]
+    save: Option<PathBuf>,
 }
 
 /// Everything measured in one run.
@@ -159,6 +162,11 @@ pub fn run(args: Args) -> Result<()> {
                 report.lists.push(measure_lists(&**backend, &workload, &settings, list)?);
             }
         }
+    }
+    if let Some(path) = &args.save {
+        let wrong = |error| Error::io(path, error);
+        let file = std::fs::File::create(path).map_err(wrong)?;
+        serde_json::to_writer(file, &report).map_err(|error| wrong(error.into()))?;
     }
     if args.json { print_json(&report) } else { to_stdout(show(&report)) }
 }
