@@ -29,6 +29,15 @@ pub trait Backend {
     /// If the device is lost.
     fn operations_per_second(&self) -> Result<f64>;
 
+    /// Keeps the device at work for a moment, so that one that saves power while it waits is measured
+    /// at the pace it keeps.
+    ///
+    /// # Errors
+    /// If the device is lost.
+    fn warm_up(&self) -> Result<()> {
+        Ok(())
+    }
+
     /// Where the device's time went since the last call, if it is profiled. Nothing, where there is
     /// nothing to tell.
     ///

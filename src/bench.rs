@@ -173,6 +173,7 @@ pub fn measure(
     let clock = Instant::now();
     let mut passes = backend.gradient_passes(GradientProblem { batches, test, start, terms })?;
     let upload_seconds = clock.elapsed().as_secs_f64();
+    backend.warm_up()?;
     let mut epoch_seconds = Vec::with_capacity(settings.epochs);
     for epoch in 1..=settings.epochs {
         let visits = visits(settings, optimizer, epoch, batch_count);
@@ -387,6 +388,7 @@ fn solved_sweeps(
     let (test, terms) = (workload.test.clone(), RowTerms::new(settings));
     let mut passes = backend.row_passes(RowProblem { ratings, test, start, terms })?;
     let upload_seconds = clock.elapsed().as_secs_f64();
+    backend.warm_up()?;
     let rounds = rounds(settings);
     let mut sweep_seconds = Vec::with_capacity(settings.epochs);
     for sweep in 1..=settings.epochs {
@@ -437,6 +439,7 @@ fn gibbs_sweeps(
         latent: false,
     })?;
     let upload_seconds = clock.elapsed().as_secs_f64();
+    backend.warm_up()?;
     let mut chain = Chain::new(users, spread);
     let mut sweep_seconds = Vec::with_capacity(settings.epochs);
     for sweep in 1..=settings.epochs {
@@ -522,6 +525,7 @@ pub fn measure_lists(
         Candidates { factors: k, rows: &model.item_factors, bias: &model.item_bias };
     let mut ranker = backend.ranker(candidates)?;
     let upload_seconds = clock.elapsed().as_secs_f64();
+    backend.warm_up()?;
     let mut some = |from: usize| -> Result<()> {
         let to = (from + LISTS_AT_ONCE).min(users);
         ranker.top(&model.user_factors[from * k..to * k], &excluded[from..to], list)?;

@@ -1,5 +1,6 @@
 //! Adapters: which there are, which one `auto` takes, and opening it.
 
+use super::buffers::Staging;
 use super::profile::{self, Profile};
 use crate::{Error, Result};
 use std::sync::{Arc, Mutex};
@@ -116,6 +117,8 @@ pub struct Device {
     pub limits: wgpu::Limits,
     /// Where dispatches are timed, if they are.
     pub profile: Option<Arc<Profile>>,
+    /// What uploads go through.
+    pub staging: Arc<Mutex<Staging>>,
     /// Whether kernels keep the checks that wgpu adds.
     pub checked: bool,
     lost: Arc<Mutex<Option<String>>>,
@@ -152,7 +155,16 @@ impl Device {
             }
         });
         device.on_uncaptured_error(Arc::new(move |error: wgpu::Error| say(error.to_string())));
-        Ok(Self { adapter: info, device, queue, limits, profile: None, checked: false, lost })
+        Ok(Self {
+            adapter: info,
+            device,
+            queue,
+            limits,
+            profile: None,
+            staging: Default::default(),
+            checked: false,
+            lost,
+        })
     }
 
     /// Submits what an encoder recorded.

@@ -81,11 +81,20 @@ impl Backend for Gpu {
     }
 
     fn copy_bytes_per_second(&self) -> Result<f64> {
+        self.warm_up()?;
         copy::copy(&self.device, &self.sources)
     }
 
     fn operations_per_second(&self) -> Result<f64> {
+        self.warm_up()?;
         multiply_add::multiply_add(&self.device, &self.sources)
+    }
+
+    fn warm_up(&self) -> Result<()> {
+        if !self.adapter().is_hardware() {
+            return Ok(());
+        }
+        multiply_add::warm_up(&self.device, &self.sources)
     }
 
     fn device_times(&self) -> Result<DeviceTimes> {

@@ -76,15 +76,15 @@ impl<'a> Passes<'a> {
                 .min(device.limits.max_buffer_size) as usize,
             workgroups: device.limits.max_compute_workgroups_per_dimension as usize,
         };
-        let mut chunks = Vec::new();
         let weight =
             |side: Side, row: u32| terms.row_weight(batches.row_ratings(side)[row as usize]);
-        let plan = Plan::new(&batches, team, limits, weight, |chunk| {
-            chunks.push(ChunkBuffers {
+        let (plan, chunks) = Plan::new(&batches, team, limits, weight, |chunk| {
+            let buffers = ChunkBuffers {
                 lead: ArrayBuffers::new(device, &chunk.lead),
                 follow: ArrayBuffers::new(device, &chunk.follow),
-            });
-            fits(device, &batches, like.factors)
+            };
+            fits(device, &batches, like.factors)?;
+            Ok(buffers)
         })?;
         let lead_side = batches.lead_side;
         let side = |side, tiles, slots| SideBuffers::new(device, side, tiles, slots, team, &start);

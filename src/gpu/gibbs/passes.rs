@@ -119,7 +119,8 @@ impl<'a> Passes<'a> {
             let popularity = |row: usize| popularity[side.index()][row];
             Walked::new(device, &cut, ratings.side(side), popularity, |_| false)
         };
-        let walked = [walk(Side::User)?, walk(Side::Item)?];
+        let (users, items) = rayon::join(|| walk(Side::User), || walk(Side::Item));
+        let walked = [users?, items?];
         few_dispatches(&walked, &blocks)?;
         let kept = blocks.len() > 1 || latent;
         let scratch = Scratch::new(device, &model, &walked, &blocks, kept);

@@ -99,7 +99,8 @@ impl<'a> Passes<'a> {
             let penalty = |row: usize| terms.penalty(counts[row], partners);
             Walked::new(device, &cut, ratings.side(side), penalty, |row| refines(side, row))
         };
-        let walked = [walk(Side::User)?, walk(Side::Item)?];
+        let (users, items) = rayon::join(|| walk(Side::User), || walk(Side::Item));
+        let walked = [users?, items?];
         drop(ratings);
         few_dispatches(&walked, &blocks)?;
         let scratch = Scratch::new(device, &model, &walked, &blocks, blocks.len() > 1 || refined);
