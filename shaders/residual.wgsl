@@ -109,12 +109,22 @@ fn residual(
     var sum = 0.0;
     var loss = 0.0;
     var half = 0u;
+    var next_a = entries[min(segment.start, final_entry)];
+    var next_b = entries[min(segment.start + 1u, final_entry)];
+    var next_c = entries[min(segment.start + 2u, final_entry)];
+    var next_d = entries[min(segment.start + 3u, final_entry)];
     for (var at = 0u; at < longest; at += 4u) {
         let here = segment.start + at;
-        let a = entries[min(here, final_entry)];
-        let b = entries[min(here + 1u, final_entry)];
-        let c = entries[min(here + 2u, final_entry)];
-        let d = entries[min(here + 3u, final_entry)];
+        let a = next_a;
+        let b = next_b;
+        let c = next_c;
+        let d = next_d;
+        let bias = vec4(
+            biases[params.partner_bias + a.partner],
+            biases[params.partner_bias + b.partner],
+            biases[params.partner_bias + c.partner],
+            biases[params.partner_bias + d.partner],
+        );
         let a0 = partner_column(a.partner, column0);
         let b0 = partner_column(b.partner, column0);
         let c0 = partner_column(c.partner, column0);
@@ -154,6 +164,11 @@ fn residual(
             product += vec4(dot(x3, a3), dot(x3, b3), dot(x3, c3), dot(x3, d3));
         }
 
+        // What the next turn begins with is on its way while this one adds up.
+        next_a = entries[min(here + 4u, final_entry)];
+        next_b = entries[min(here + 5u, final_entry)];
+        next_c = entries[min(here + 6u, final_entry)];
+        next_d = entries[min(here + 7u, final_entry)];
         products[half + invocation] = product;
         workgroupBarrier();
         var inner = vec4<f32>();
@@ -178,12 +193,6 @@ fn residual(
         }
         half = WORKGROUP - half;
 
-        let bias = vec4(
-            biases[params.partner_bias + a.partner],
-            biases[params.partner_bias + b.partner],
-            biases[params.partner_bias + c.partner],
-            biases[params.partner_bias + d.partner],
-        );
         let prediction = base + bias + inner;
         let value = vec4(a.value, b.value, c.value, d.value);
         let present = vec4(at < length, at + 1u < length, at + 2u < length, at + 3u < length);

@@ -93,7 +93,17 @@ fn step(
     let own = touched[params.first_row + at];
     if column < WIDTH {
         var sum = vec4<f32>();
-        for (var slot = own.slot; slot < own.slot + own.slots; slot += 1u) {
+        // Four loads at a time are in flight together; they are added in order.
+        let end = own.slot + own.slots;
+        let fours = end - own.slots % 4u;
+        for (var slot = own.slot; slot < fours; slot += 4u) {
+            let a = gradients[slot * WIDTH + column];
+            let b = gradients[(slot + 1u) * WIDTH + column];
+            let c = gradients[(slot + 2u) * WIDTH + column];
+            let d = gradients[(slot + 3u) * WIDTH + column];
+            sum = (((sum + a) + b) + c) + d;
+        }
+        for (var slot = fours; slot < end; slot += 1u) {
             sum += gradients[slot * WIDTH + column];
         }
         let to = own.row * WIDTH + column;
@@ -109,7 +119,17 @@ fn step(
         if OPTIMIZER >= 3u { second[to] = moved.second; }
     } else {
         var sum = 0.0;
-        for (var slot = own.slot; slot < own.slot + own.slots; slot += 1u) {
+        let end = own.slot + own.slots;
+        let fours = end - own.slots % 4u;
+        for (var slot = own.slot; slot < fours; slot += 4u) {
+            let at = params.sums_start + slot;
+            let a = sums[at].x;
+            let b = sums[at + 1u].x;
+            let c = sums[at + 2u].x;
+            let d = sums[at + 3u].x;
+            sum = (((sum + a) + b) + c) + d;
+        }
+        for (var slot = fours; slot < end; slot += 1u) {
             sum += sums[params.sums_start + slot].x;
         }
         let to = params.own_bias + own.row;

@@ -91,9 +91,11 @@ fn topk(
         list_scores[at] = lists[query * n + at].score;
         list_rows[at] = lists[query * n + at].row;
     }
-    for (var block = 0u; block < params.columns; block += BLOCK) {
-        let end = min(block + BLOCK, params.columns);
+    var end = 0u;
+    for (var block = 0u; block < params.columns; block = end) {
         var listed = workgroupUniformLoad(&length);
+        // Until the list is full all candidates survive: then not many more than it takes.
+        end = min(block + select(BLOCK, clamp(n, WORKGROUP, SURVIVORS), listed < n), params.columns);
         // What a candidate of this block has to beat.
         var worst_score = LOWEST;
         var worst_row = 0u;

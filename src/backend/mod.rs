@@ -53,6 +53,24 @@ pub trait Backend: Send + Sync {
     /// If the device is lost.
     fn operations_per_second(&self) -> Result<f64>;
 
+    /// Keeps the device at work for a moment, so that one that saves power while it waits is measured
+    /// at the pace it keeps.
+    ///
+    /// # Errors
+    /// If the device is lost.
+    fn warm_up(&self) -> Result<()> {
+        Ok(())
+    }
+
+    /// Where the device's time went since the last call, if it is profiled. Nothing, where there is
+    /// nothing to tell.
+    ///
+    /// # Errors
+    /// If the device is lost.
+    fn device_times(&self) -> Result<DeviceTimes> {
+        Ok(DeviceTimes::default())
+    }
+
     /// Uploads a problem and readies its passes.
     ///
     /// # Errors
@@ -85,6 +103,39 @@ pub struct Device {
     pub backend: &'static str,
     /// The device in words.
     pub name: String,
+}
+
+/// Where a device's time went.
+#[derive(Clone, Debug, Default, PartialEq, serde::Serialize)]
+pub struct DeviceTimes {
+    /// How often work was handed over.
+    pub submissions: usize,
+    /// Each kernel once, in the order of their first dispatches.
+    pub kernels: Vec<KernelTime>,
+}
+
+/// Time of a kernel.
+#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+pub struct KernelTime {
+    /// Its name.
+    pub kernel: &'static str,
+    /// How often it was dispatched.
+    pub dispatches: usize,
+    /// Seconds on the device, where it can be timed.
+    pub seconds: Option<f64>,
+}
+
+impl DeviceTimes {
+    /// Adds time of a kernel to what it has.
+    pub(crate) fn add(&mut self, time: KernelTime) {
+        match self.kernels.iter_mut().find(|known| known.kernel == time.kernel) {
+            Some(known) => {
+                known.dispatches += time.dispatches;
+                known.seconds = known.seconds.zip(time.seconds).map(|(a, b)| a + b);
+            }
+            None => self.kernels.push(time),
+        }
+    }
 }
 
 /// Every row of a side: a range reaches no further than its side does.

@@ -29,6 +29,9 @@ pub struct Args {
     /// Part of the GPU adapter's name, in any case (llvmpipe is Mesa's software device)
     #[arg(long, value_name = "NAME")]
     pub adapter: Option<String>,
+    /// Keep the checks of loops and indices that GPU kernels do without
+    #[arg(long)]
+    pub safe_shaders: bool,
 }
 
 impl Args {
@@ -43,7 +46,7 @@ impl Args {
             (None, Kind::Gpu) => DeviceChoice::Gpu,
             (None, Kind::Cpu) => DeviceChoice::Cpu,
         };
-        let (backend, why) = choice.open()?;
+        let (backend, why) = choice.open_with(self.safe_shaders)?;
         Ok((backend, with_flags(&why)))
     }
 }

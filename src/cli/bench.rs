@@ -9,7 +9,8 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 use wgmf::backend::Backend;
 use wgmf::bench::{
-    Measurement, SweepMeasurement, Workload, bytes_per_rating, measure, measure_sweeps,
+    ListsMeasurement, Measurement, Profile, SweepMeasurement, Workload, bytes_per_rating, measure,
+    measure_lists, measure_sweeps,
 };
 use wgmf::core::{Options, Solver};
 use wgmf::cpu::Cpu;
@@ -50,6 +51,12 @@ pub struct Args {
     /// Epochs, the warm-up included
     #[arg(long, value_name = "N")]
     epochs: Option<usize>,
+    /// Also lists of the N best items for all users
+    #[arg(long, value_name = "N")]
+    lists: Option<usize>,
+    /// Show where a GPU's time goes, kernel by kernel
+    #[arg(long)]
+    profile: bool,
     /// Seed of the planted set, the start and the batches
     #[arg(long, value_name = "N", default_value_t = 0)]
     seed: u64,
@@ -58,6 +65,9 @@ pub struct Args {
     /// Print one JSON object
     #[arg(long)]
     json: bool,
+    /// Also write that object to a file
+    #[arg(long, value_name = "FILE")]
+    save: Option<PathBuf>,
 }
 
 /// Everything measured in one run.
@@ -78,6 +88,11 @@ struct Report {
     floor_rmse: Option<f64>,
     measurements: Vec<Measurement>,
     sweeps: Vec<SweepMeasurement>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    lists: Vec<ListsMeasurement>,
+    /// What a copy moves and what registers reach, for each backend's kernels.
+    #[serde(skip)]
+    rates: Vec<(&'static str, f64, f64)>,
 }
 
 /// Runs the subcommand.
@@ -101,10 +116,12 @@ pub fn run(args: Args) -> Result<()> {
         let device = backend.device();
         say!("{}: {}", device.backend, device.name);
         let copy = backend.copy_bytes_per_second()?;
-        let peak = match solvers.iter().any(|solver| solver.optimizer().is_none()) {
+        let computes = solvers.iter().any(|solver| solver.optimizer().is_none());
+        let peak = match computes || args.lists.is_some() {
             true => backend.operations_per_second()?,
             false => 0.0,
         };
+        report.rates.push((device.backend, copy, peak));
         for &factors in &factors {
             for &solver in &solvers {
                 let gradient = solver.optimizer().is_some();
@@ -138,7 +155,18 @@ pub fn run(args: Args) -> Result<()> {
                     .measurements
                     .push(measure(&**backend, &workload, &settings, copy, warmed_up)?);
             }
+            if let Some(list) = args.lists {
+                let options = Options { factors: Some(factors), ..Options::default() };
+                let (users, items) = (workload.users.len(), workload.items.len());
+                let settings = options.resolve(&workload.train, users, items)?;
+                report.lists.push(measure_lists(&**backend, &workload, &settings, list)?);
+            }
         }
+    }
+    if let Some(path) = &args.save {
+        let wrong = |error| Error::io(path, error);
+        let file = std::fs::File::create(path).map_err(wrong)?;
+        serde_json::to_writer(file, &report).map_err(|error| wrong(error.into()))?;
     }
     if args.json { print_json(&report) } else { to_stdout(show(&report)) }
 }
@@ -179,14 +207,19 @@ impl Args {
             }
             backend::Kind::Cpu => {}
             backend::Kind::Auto if self.backend.adapter.is_none() => match Gpu::open(&choice) {
-                Ok(gpu) => backends.push(Box::new(gpu)),
+                Ok(gpu) => backends.push(Box::new(self.profiled(gpu))),
                 Err(_) => {
-                    say!("only the CPU: {}", super::with_flags(&wgmf::DeviceChoice::no_gpu()))
+                    say!("only the CPU: {}", super::with_flags(&wgmf::DeviceChoice::no_gpu()));
                 }
             },
-            _ => backends.push(Box::new(Gpu::open(&choice)?)),
+            _ => backends.push(Box::new(self.profiled(Gpu::open(&choice)?))),
         }
         Ok(backends)
+    }
+
+    fn profiled(&self, gpu: Gpu) -> Gpu {
+        let gpu = if self.backend.safe_shaders { gpu.checked() } else { gpu };
+        if self.profile { gpu.profiled() } else { gpu }
     }
 
     fn workload(&self) -> Result<(Workload, Report)> {
@@ -235,6 +268,8 @@ impl Args {
             floor_rmse,
             measurements: Vec::new(),
             sweeps: Vec::new(),
+            lists: Vec::new(),
+            rates: Vec::new(),
         };
         Ok((workload, report))
     }
@@ -283,7 +318,82 @@ fn show(report: &Report) -> std::io::Result<()> {
     if !report.sweeps.is_empty() {
         show_sweeps(&mut out, report)?;
     }
+    if !report.lists.is_empty() {
+        show_lists(&mut out, report)?;
+    }
+    show_profiles(&mut out, report)?;
     out.flush()
+}
+
+/// The table of lists.
+fn show_lists(out: &mut impl Write, report: &Report) -> std::io::Result<()> {
+    let shown = report.measurements.len() + report.sweeps.len();
+    if shown > 0 {
+        writeln!(out)?;
+    }
+    writeln!(
+        out,
+        "{:<8}{:>5}{:>7}{:>9}{:>11}{:>12}{:>10}",
+        "backend", "k", "list", "upload", "s", "lists/s", "GFLOP/s"
+    )?;
+    for m in &report.lists {
+        writeln!(
+            out,
+            "{:<8}{:>5}{:>7}{:>8.2}s{:>11.4}{:>12.0}{:>10.1}",
+            m.backend,
+            m.factors,
+            m.list,
+            m.upload_seconds,
+            m.seconds,
+            m.lists_per_second,
+            m.operations_per_second / 1e9
+        )?;
+    }
+    writeln!(out, "s: lists of all users, training items left out, by random factors.")
+}
+
+/// Where devices' time went.
+fn show_profiles(out: &mut impl Write, report: &Report) -> std::io::Result<()> {
+    let gradient = report.measurements.iter().filter_map(|m| {
+        let what = format!("{} k = {}, an epoch", m.solver.name(), m.factors);
+        Some((m.backend, what, m.seconds_per_epoch, m.profile.as_ref()?))
+    });
+    let sweeps = report.sweeps.iter().filter_map(|m| {
+        let what = format!("{} k = {}, a round", m.solver.name(), m.factors);
+        Some((m.backend, what, m.seconds_per_sweep, m.profile.as_ref()?))
+    });
+    let lists = report.lists.iter().filter_map(|m| {
+        let what = format!("lists of {} k = {}", m.list, m.factors);
+        Some((m.backend, what, m.seconds, m.profile.as_ref()?))
+    });
+    for (backend, what, seconds, profile) in gradient.chain(sweeps).chain(lists) {
+        let rates = report.rates.iter().find(|(of, ..)| *of == backend);
+        let (copy, peak) = rates.map_or((0.0, 0.0), |&(_, copy, peak)| (copy, peak));
+        let Profile { submissions, kernels } = profile;
+        let timed: f64 = kernels.iter().filter_map(|part| part.seconds).sum();
+        writeln!(
+            out,
+            "\n{backend}: {what}: {seconds:.4} s, of it kernels {timed:.4} s; {submissions:.0} submissions"
+        )?;
+        for part in kernels {
+            write!(out, "  {:<12}{:>9.1} dispatches", part.kernel, part.dispatches)?;
+            let Some(seconds) = part.seconds else {
+                writeln!(out)?;
+                continue;
+            };
+            write!(out, "{seconds:>11.5} s")?;
+            if let Some(bytes) = part.bytes {
+                let rate = bytes / seconds;
+                write!(out, "{:>10.1} GB/s {:>4.0}% of copy", rate / 1e9, 100.0 * rate / copy)?;
+            }
+            if let Some(operations) = part.operations {
+                let rate = operations / seconds;
+                write!(out, "{:>10.1} GFLOP/s {:>4.0}% of peak", rate / 1e9, 100.0 * rate / peak)?;
+            }
+            writeln!(out)?;
+        }
+    }
+    Ok(())
 }
 
 /// The table of the gradient solvers.

@@ -37,9 +37,8 @@ impl SideIndex {
         self.starts[run] as usize..self.starts[run + 1] as usize
     }
 
-    fn append(&mut self, part: &SideIndex) {
-        let base = self.partners.len() as u32;
-        self.partners.extend_from_slice(&part.partners);
+    /// Appends the runs of a batch whose positions begin at `base`.
+    fn append(&mut self, part: &Runs, base: u32) {
         self.rows.extend_from_slice(&part.rows);
         self.starts.extend(part.starts.iter().map(|&start| start + base));
         self.batch_runs.push(self.rows.len() as u32);
@@ -100,32 +99,43 @@ impl Batches {
             items,
             lead_side,
             lead: SideIndex { batch_runs: vec![0], ..Default::default() },
-            values: Vec::with_capacity(ratings.len()),
+            values: Vec::new(),
             follow: SideIndex { batch_runs: vec![0], ..Default::default() },
-            links: Vec::with_capacity(ratings.len()),
+            links: Vec::new(),
             starts: vec![0],
             user_ratings: ratings.counts(Side::User, users),
             item_ratings: ratings.counts(Side::Item, items),
         };
-        batches.lead.partners.reserve_exact(ratings.len());
-        batches.follow.partners.reserve_exact(ratings.len());
-        // A few batches at a time, so that what is not yet joined stays small.
-        let group = batch_size.saturating_mul((4_000_000 / batch_size).max(1));
-        for group in order.chunks(group) {
-            let parts: Vec<Batch> = group
-                .par_chunks(batch_size)
-                .map(|members| Batch::new(members, lead_rows, follow_rows, &ratings.values))
+        let n = ratings.len();
+        let (mut lead_partners, mut values) = (vec![0; n], vec![0.0; n]);
+        let (mut follow_partners, mut links) = (vec![0; n], vec![0; n]);
+        // Some batches at a time, so that runs that are not yet joined stay few.
+        let group = batch_size.saturating_mul((GROUP_RATINGS / batch_size).max(1));
+        let all = Members {
+            order: &mut order,
+            lead_partners: &mut lead_partners,
+            values: &mut values,
+            follow_partners: &mut follow_partners,
+            links: &mut links,
+        };
+        let mut base = 0_usize;
+        for group in all.cut(group) {
+            let parts: Vec<[Runs; 2]> = group
+                .cut(batch_size)
+                .into_par_iter()
+                .map(|members| members.index(lead_rows, follow_rows, &ratings.values))
                 .collect();
-            for part in &parts {
-                batches.lead.append(&part.lead);
-                batches.follow.append(&part.follow);
-                batches.values.extend_from_slice(&part.values);
-                batches.links.extend_from_slice(&part.links);
-                batches.starts.push(batches.values.len());
+            for [lead, follow] in &parts {
+                batches.lead.append(lead, base as u32);
+                batches.follow.append(follow, base as u32);
+                base = n.min(base.saturating_add(batch_size));
+                batches.starts.push(base);
             }
         }
-        batches.lead.starts.push(ratings.len() as u32);
-        batches.follow.starts.push(ratings.len() as u32);
+        batches.lead.starts.push(n as u32);
+        batches.follow.starts.push(n as u32);
+        (batches.lead.partners, batches.values) = (lead_partners, values);
+        (batches.follow.partners, batches.links) = (follow_partners, links);
         batches
     }
 
@@ -171,29 +181,73 @@ impl Batches {
     }
 }
 
-/// One batch on its own; positions count from its start.
-struct Batch {
-    lead: SideIndex,
-    values: Vec<f32>,
-    follow: SideIndex,
-    links: Vec<u32>,
+/// Ratings that are indexed side by side before their runs are joined.
+const GROUP_RATINGS: usize = 1 << 24;
+
+/// The runs of one side of a batch; positions count from its start.
+#[derive(Default)]
+struct Runs {
+    rows: Vec<u32>,
+    starts: Vec<u32>,
 }
 
-impl Batch {
-    fn new(members: &[u32], lead_rows: &[u32], follow_rows: &[u32], values: &[f32]) -> Self {
+/// The ratings of some batches, and where what is known of each goes.
+struct Members<'a> {
+    order: &'a mut [u32],
+    lead_partners: &'a mut [u32],
+    values: &'a mut [f32],
+    follow_partners: &'a mut [u32],
+    links: &'a mut [u32],
+}
+
+impl<'a> Members<'a> {
+    /// Pieces of `size`, the last maybe smaller.
+    fn cut(self, size: usize) -> Vec<Members<'a>> {
+        let all = self
+            .order
+            .chunks_mut(size)
+            .zip(self.lead_partners.chunks_mut(size))
+            .zip(self.values.chunks_mut(size))
+            .zip(self.follow_partners.chunks_mut(size))
+            .zip(self.links.chunks_mut(size));
+        all.map(|((((order, lead_partners), values), follow_partners), links)| Members {
+            order,
+            lead_partners,
+            values,
+            follow_partners,
+            links,
+        })
+        .collect()
+    }
+
+    /// Indexes a batch: the runs of the leading side and of the following one.
+    fn index(self, lead_rows: &[u32], follow_rows: &[u32], values: &[f32]) -> [Runs; 2] {
         // (row, rating index): sorting orders by row and keeps file order within it.
-        let mut keys: Vec<u64> = members.iter().map(|&j| pack(lead_rows[j as usize], j)).collect();
+        let mut keys: Vec<u64> =
+            self.order.iter().map(|&j| pack(lead_rows[j as usize], j)).collect();
         keys.sort_unstable();
-        let mut lead = runs(&keys);
-        lead.partners = keys.iter().map(|&key| follow_rows[low(key)]).collect();
-        let values = keys.iter().map(|&key| values[low(key)]).collect();
-        let mut links: Vec<u64> =
-            lead.partners.iter().zip(0..).map(|(&row, position)| pack(row, position)).collect();
+        let lead = runs(&keys);
+        for ((partner, value), &key) in
+            self.lead_partners.iter_mut().zip(&mut *self.values).zip(&keys)
+        {
+            *partner = follow_rows[low(key)];
+            *value = values[low(key)];
+        }
+        let mut links: Vec<u64> = self
+            .lead_partners
+            .iter()
+            .zip(0..)
+            .map(|(&row, position)| pack(row, position))
+            .collect();
         links.sort_unstable();
-        let mut follow = runs(&links);
-        follow.partners = links.iter().map(|&link| (keys[low(link)] >> 32) as u32).collect();
-        let links = links.iter().map(|&link| link as u32).collect();
-        Self { lead, values, follow, links }
+        let follow = runs(&links);
+        for ((partner, to), &link) in
+            self.follow_partners.iter_mut().zip(&mut *self.links).zip(&links)
+        {
+            *partner = (keys[low(link)] >> 32) as u32;
+            *to = link as u32;
+        }
+        [lead, follow]
     }
 }
 
@@ -205,8 +259,8 @@ fn low(key: u64) -> usize {
     key as u32 as usize
 }
 
-fn runs(keys: &[u64]) -> SideIndex {
-    let mut index = SideIndex::default();
+fn runs(keys: &[u64]) -> Runs {
+    let mut index = Runs::default();
     let mut last = None;
     for (position, key) in keys.iter().enumerate() {
         let row = (key >> 32) as u32;

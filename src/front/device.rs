@@ -41,13 +41,23 @@ impl DeviceChoice {
     /// # Errors
     /// A GPU that was asked for and is not there, or cannot be opened; the message lists what there is.
     pub fn open(&self) -> Result<(Arc<dyn Backend>, String)> {
+        self.open_with(false)
+    }
+
+    /// As [`open`](Self::open); `checked` keeps the checks of loops and indices that a GPU's kernels do
+    /// without, see [`Gpu::checked`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn open_with(&self, checked: bool) -> Result<(Arc<dyn Backend>, String)> {
         let asked = || "as asked".to_owned();
         let choice = match self {
             Self::Cpu => return Ok((Arc::new(Cpu::new()), asked())),
             Self::Adapter(name) => Choice::Named(name.clone()),
             Self::Auto | Self::Gpu => Choice::Hardware,
         };
-        match Gpu::open(&choice) {
+        let opened = Gpu::open(&choice).map(|gpu| if checked { gpu.checked() } else { gpu });
+        match opened {
             Ok(gpu) if *self == Self::Auto => Ok((Arc::new(gpu), "the best GPU".to_owned())),
             Ok(gpu) => Ok((Arc::new(gpu), asked())),
             Err(_) if *self == Self::Auto => Ok((Arc::new(Cpu::new()), Self::no_gpu())),

@@ -15,9 +15,9 @@ pub use shared::kernels::Sources;
 
 use crate::Result;
 use crate::backend::{
-    Backend, Candidates, Conditional, Counted, Device as DeviceName, EpochSums, GibbsPasses,
-    GibbsProblem, GradientPasses, GradientProblem, Interval, MomentBlocks, ObjectiveBlocks, Probe,
-    Ranked, Ranker, RowPasses, RowProblem, State, Visit,
+    Backend, Candidates, Conditional, Counted, Device as DeviceName, DeviceTimes, EpochSums,
+    GibbsPasses, GibbsProblem, GradientPasses, GradientProblem, Interval, MomentBlocks,
+    ObjectiveBlocks, Probe, Ranked, Ranker, RowPasses, RowProblem, State, Visit,
 };
 use crate::core::{Factors, Side, SideFactors};
 use pollster::block_on;
@@ -67,6 +67,23 @@ impl Gpu {
         Ok(Self { device, sources: Arc::new(sources) })
     }
 
+    /// Times every kernel from now on, see [`Backend::device_times`].
+    pub fn profiled(mut self) -> Self {
+        if let Some(device) = Arc::get_mut(&mut self.device) {
+            device.profile = Some(Default::default());
+        }
+        self
+    }
+
+    /// Keeps the checks of loops and indices that kernels do without: for a driver that is not trusted
+    /// to go without, and for tests.
+    pub fn checked(mut self) -> Self {
+        if let Some(device) = Arc::get_mut(&mut self.device) {
+            device.checked = true;
+        }
+        self
+    }
+
     /// The adapter.
     pub fn adapter(&self) -> &Adapter {
         &self.device.adapter
@@ -80,11 +97,27 @@ impl Backend for Gpu {
     }
 
     fn copy_bytes_per_second(&self) -> Result<f64> {
+        self.warm_up()?;
         block_on(shared::copy::copy(&self.device, &self.sources))
     }
 
     fn operations_per_second(&self) -> Result<f64> {
+        self.warm_up()?;
         block_on(shared::multiply_add::multiply_add(&self.device, &self.sources))
+    }
+
+    fn warm_up(&self) -> Result<()> {
+        if !self.adapter().is_hardware() {
+            return Ok(());
+        }
+        block_on(shared::multiply_add::warm_up(&self.device, &self.sources))
+    }
+
+    fn device_times(&self) -> Result<DeviceTimes> {
+        match &self.device.profile {
+            Some(profile) => block_on(profile.read(&self.device)),
+            None => Ok(DeviceTimes::default()),
+        }
     }
 
     fn gradient_passes(&self, problem: GradientProblem) -> Result<Box<dyn GradientPasses>> {

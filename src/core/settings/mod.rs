@@ -197,6 +197,16 @@ impl Settings {
         if small && !self.nonnegative { 2 } else { 1 }
     }
 
+    /// Arrays of moments a gradient solver keeps beside the parameters: 0, 1 or 2.
+    pub fn moments(&self) -> usize {
+        match self.solver {
+            Solver::Sgd if self.momentum > 0.0 => 1,
+            Solver::Adagrad => 1,
+            Solver::Adam => 2,
+            Solver::Sgd | Solver::Als | Solver::Ials | Solver::Bayes => 0,
+        }
+    }
+
     /// How many samples of a chain are kept once `sweep` of the sampler is done: thinned evenly over
     /// the sweeps after burn-in.
     pub fn kept_by(&self, sweep: usize) -> usize {

@@ -87,7 +87,7 @@ impl SideMoments {
                 dispatch(&mut pass, join, &run.joins);
             }
         }
-        device.queue.submit([encoder.finish()]);
+        device.submit(encoder);
         let mut sums = Vec::new();
         for run in &self.runs {
             sums.push(device.read::<f32>(&run.matrices, 0, shape.matrix_columns() * 4).await?);

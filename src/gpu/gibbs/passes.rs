@@ -124,7 +124,8 @@ impl Passes {
             let popularity = |row: usize| popularity[side.index()][row];
             Walked::new(device, &cut, ratings.side(side), popularity, |_| false)
         };
-        let walked = [walk(Side::User)?, walk(Side::Item)?];
+        let (users, items) = rayon::join(|| walk(Side::User), || walk(Side::Item));
+        let walked = [users?, items?];
         few_dispatches(&walked, &blocks)?;
         let kept = blocks.len() > 1 || latent;
         let scratch = Scratch::new(device, &model, &walked, &blocks, kept);
@@ -229,7 +230,7 @@ impl Passes {
         let mut encoder = self.device.device.create_command_encoder(&Default::default());
         copy(&mut encoder, &self.model, &self.chains[self.turn]);
         copy(&mut encoder, &self.chains[chain], &self.model);
-        self.device.queue.submit([encoder.finish()]);
+        self.device.submit(encoder);
         self.turn = chain;
     }
 
@@ -357,7 +358,7 @@ impl Passes {
             let mut pass = encoder.begin_compute_pass(&Default::default());
             dispatch(&mut pass, &self.kernels[0].remainder, &self.errors);
         }
-        self.device.queue.submit([encoder.finish()]);
+        self.device.submit(encoder);
         let walked = &self.walked[0];
         let mut sums: Vec<Vec<[f32; 2]>> = Vec::new();
         for (chunk, of) in walked.chunks.iter().zip(&self.scratch.sums) {

@@ -51,7 +51,7 @@ pub async fn philox(device: &Device, sources: &Sources) -> Result<()> {
         let workgroups = COUNTERS.div_ceil(WORKGROUP) as u32;
         dispatch(&mut pass, &kernel, &[Dispatch { group, workgroups }]);
     }
-    device.queue.submit([encoder.finish()]);
+    device.submit(encoder);
     let words: Vec<[u32; 4]> = device.read(&words, 0, COUNTERS).await?;
     let numbers: Vec<[f32; 4]> = device.read(&numbers, 0, COUNTERS).await?;
     for ((counter, words), numbers) in counters.into_iter().zip(words).zip(numbers) {

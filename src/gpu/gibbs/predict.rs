@@ -89,7 +89,7 @@ impl Pairs {
             let mut pass = encoder.begin_compute_pass(&Default::default());
             dispatch(&mut pass, kernel, &self.dispatches);
         }
-        device.queue.submit([encoder.finish()]);
+        device.submit(encoder);
         let mut predictions = vec![0.0; self.order.len()];
         let mut order = self.order.iter();
         for (buffer, count) in &self.pieces {

@@ -72,15 +72,15 @@ impl Passes {
         }
         let kernels = Kernels::new(device, sources, team, &terms).await?;
         let limits = limits(device);
-        let mut chunks = Vec::new();
         let weight =
             |side: Side, row: u32| terms.row_weight(batches.row_ratings(side)[row as usize]);
-        let plan = Plan::new(&batches, team, limits, weight, |chunk| {
-            chunks.push(ChunkBuffers {
+        let (plan, chunks) = Plan::new(&batches, team, limits, weight, |chunk| {
+            let buffers = ChunkBuffers {
                 lead: ArrayBuffers::new(device, &chunk.lead),
                 follow: ArrayBuffers::new(device, &chunk.follow),
-            });
-            fits(device, &batches, like.factors)
+            };
+            fits(device, &batches, like.factors)?;
+            Ok(buffers)
         })?;
         let lead_side = batches.lead_side;
         let side = |side, tiles, slots| SideBuffers::new(device, side, tiles, slots, team, &start);
@@ -154,7 +154,7 @@ impl Passes {
                 dispatch(&mut pass, kernel, dispatches);
             }
         }
-        self.device.queue.submit([encoder.finish()])
+        self.device.submit(encoder)
     }
 
     /// Joins matrices and biases into the form that does not depend on the backend.
@@ -202,7 +202,7 @@ impl Passes {
                     dispatch(&mut pass, &self.kernels.step, &commands.step);
                 }
             }
-            let submission = self.device.queue.submit([encoder.finish()]);
+            let submission = self.device.submit(encoder);
             if let Some(before) = in_flight.replace(submission) {
                 self.device.wait(Some(before)).await?;
             }

@@ -14,10 +14,10 @@ use rayon::prelude::*;
 
 /// Ratings of a segment at most: a hot row is shared out among teams, so that none waits long for
 /// it; its partial gradients cost one slot each.
-pub const SEGMENT: usize = 256;
+pub const SEGMENT: usize = 64;
 
-/// Ratings that are cut side by side before they are joined.
-const GROUP_RATINGS: usize = 1 << 22;
+/// Ratings of a group, which is cut and uploaded by one thread: a chunk, or several.
+const GROUP_RATINGS: usize = 1 << 20;
 
 /// One dispatch of a kernel that walks segments.
 #[derive(Clone, Copy, Debug)]
@@ -88,17 +88,17 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// Cuts `batches`; `emit` gets each chunk when it is full.
+    /// Cuts `batches`; `keep` makes of each chunk what is kept of it, on several threads.
     ///
     /// # Errors
-    /// If a batch or a row is too large for the limits; errors of `emit`.
-    pub fn new(
+    /// If a batch or a row is too large for the limits; errors of `keep`.
+    pub fn new<C: Send>(
         batches: &Batches,
         team: Team,
         limits: Limits,
         weight: impl Fn(Side, u32) -> f32 + Sync,
-        mut emit: impl FnMut(Chunk) -> Result<()>,
-    ) -> Result<Self> {
+        keep: impl Fn(Chunk) -> Result<C> + Sync,
+    ) -> Result<(Self, Vec<C>)> {
         let (lead_side, follow_side) = (batches.lead_side, batches.lead_side.partner());
         let mut lead = Tiles::new(batches.rows(lead_side) + 1, team, limits)?;
         let mut follow = Tiles::new(batches.rows(follow_side) + 1, team, limits)?;
@@ -109,7 +109,7 @@ impl Plan {
             let (lead_slots, follow_slots) = cutter.slots();
             let too_many = |slots: &[usize]| slots.iter().any(|&n| n > fit);
             match (too_many(&lead_slots), too_many(&follow_slots)) {
-                (false, false) => return cutter.cut(weight, &mut emit, lead_slots, follow_slots),
+                (false, false) => return cutter.cut(weight, keep, lead_slots, follow_slots),
                 (true, _) if lead.rows_per_tile > 1 => lead.rows_per_tile /= 2,
                 (_, true) if follow.rows_per_tile > 1 => follow.rows_per_tile /= 2,
                 _ => return Err(too_large(batches, limits)),
@@ -169,42 +169,29 @@ impl Cutter<'_> {
         )
     }
 
-    fn cut(
+    fn cut<C: Send>(
         &self,
         weight: impl Fn(Side, u32) -> f32 + Sync,
-        emit: &mut impl FnMut(Chunk) -> Result<()>,
+        keep: impl Fn(Chunk) -> Result<C> + Sync,
         lead_slots: Vec<usize>,
         follow_slots: Vec<usize>,
-    ) -> Result<Plan> {
+    ) -> Result<(Plan, Vec<C>)> {
         let batches = self.batches;
-        let mut plans = Vec::with_capacity(batches.len());
-        let mut chunk = Chunk::default();
-        let mut chunk_index = 0;
-        // A few batches at a time, so that what is cut and not yet joined stays small.
         let largest = (0..batches.len()).map(|b| batches.positions(b).len()).max().unwrap_or(1);
         let group = (GROUP_RATINGS / largest).max(1);
         let numbers: Vec<usize> = (0..batches.len()).collect();
-        for numbers in numbers.chunks(group) {
-            let cut: Vec<CutBatch> =
-                numbers.par_iter().map(|&batch| self.batch(batch, &weight)).collect();
-            for mut batch in cut {
-                let fits = |a: &SideArrays, b: &SideArrays| a.bytes(b) <= self.limits.binding;
-                if !fits(&chunk.lead, &batch.lead) || !fits(&chunk.follow, &batch.follow) {
-                    if !chunk.lead.entries.is_empty() {
-                        emit(std::mem::take(&mut chunk))?;
-                        chunk_index += 1;
-                    }
-                    if !fits(&chunk.lead, &batch.lead) || !fits(&chunk.follow, &batch.follow) {
-                        return Err(too_large(batches, self.limits));
-                    }
-                }
-                chunk.lead.append(batch.lead, &mut batch.plan.lead);
-                chunk.follow.append(batch.follow, &mut batch.plan.follow);
-                plans.push(BatchPlan { chunk: chunk_index, ..batch.plan });
-            }
+        let cut: Vec<(Vec<BatchPlan>, Vec<C>)> = numbers
+            .par_chunks(group)
+            .map(|numbers| self.group(numbers, &weight, &keep))
+            .collect::<Result<_>>()?;
+        let mut plans = Vec::with_capacity(batches.len());
+        let mut chunks = Vec::new();
+        for (group, kept) in cut {
+            let first = chunks.len();
+            plans.extend(group.into_iter().map(|p| BatchPlan { chunk: first + p.chunk, ..p }));
+            chunks.extend(kept);
         }
-        emit(chunk)?;
-        Ok(Plan {
+        let plan = Plan {
             team: self.team,
             lead: self.lead,
             follow: self.follow,
@@ -212,7 +199,36 @@ impl Cutter<'_> {
             batches: plans,
             lead_slots,
             follow_slots,
-        })
+        };
+        Ok((plan, chunks))
+    }
+
+    /// Cuts some batches, in order; chunks count from the first of the group.
+    fn group<C>(
+        &self,
+        numbers: &[usize],
+        weight: &impl Fn(Side, u32) -> f32,
+        keep: &impl Fn(Chunk) -> Result<C>,
+    ) -> Result<(Vec<BatchPlan>, Vec<C>)> {
+        let (mut plans, mut kept) = (Vec::with_capacity(numbers.len()), Vec::new());
+        let mut chunk = Chunk::default();
+        for &number in numbers {
+            let mut batch = self.batch(number, weight);
+            let fits = |a: &SideArrays, b: &SideArrays| a.bytes(b) <= self.limits.binding;
+            if !fits(&chunk.lead, &batch.lead) || !fits(&chunk.follow, &batch.follow) {
+                if !chunk.lead.entries.is_empty() {
+                    kept.push(keep(std::mem::take(&mut chunk))?);
+                }
+                if !fits(&chunk.lead, &batch.lead) || !fits(&chunk.follow, &batch.follow) {
+                    return Err(too_large(self.batches, self.limits));
+                }
+            }
+            chunk.lead.append(batch.lead, &mut batch.plan.lead);
+            chunk.follow.append(batch.follow, &mut batch.plan.follow);
+            plans.push(BatchPlan { chunk: kept.len(), ..batch.plan });
+        }
+        kept.push(keep(chunk)?);
+        Ok((plans, kept))
     }
 
     /// Cuts both sides of a batch; everything counts from the batch's start.
@@ -472,19 +488,8 @@ mod tests {
             (130, 130, 4000, 60, 200, Limits { binding: 20_000, workgroups: 3 }),
         ] {
             let batches = batches(users, items, ratings, batch_size);
-            let mut chunks = Vec::new();
             let team = Team::new(factors);
-            let plan = Plan::new(
-                &batches,
-                team,
-                limits,
-                |_, _| 1.0,
-                |chunk| {
-                    chunks.push(chunk);
-                    Ok(())
-                },
-            );
-            let plan = plan.unwrap();
+            let (plan, chunks) = Plan::new(&batches, team, limits, |_, _| 1.0, Ok).unwrap();
             for chunk in &chunks {
                 assert!(chunk.lead.bytes(&SideArrays::default()) <= limits.binding);
                 assert!(chunk.follow.bytes(&SideArrays::default()) <= limits.binding);
@@ -530,7 +535,7 @@ mod tests {
         let refused = |factors, batch_size, binding| {
             let limits = Limits { binding, workgroups: 65_535 };
             let batches = batches(50, 40, 1000, batch_size);
-            let plan = Plan::new(&batches, Team::new(factors), limits, |_, _| 1.0, |_| Ok(()));
+            let plan = Plan::new(&batches, Team::new(factors), limits, |_, _| 1.0, Ok);
             plan.err().map(|error| error.to_string()).unwrap_or_default()
         };
         assert!(refused(100, 10, 256).contains("a row of 100 factors"));

@@ -5,7 +5,7 @@ mod plan;
 
 use crate::Result;
 use crate::backend::{Candidates, Counted, Interval, Ranked, WITHIN};
-use crate::gpu::shared::buffers::{Slot, Uniforms, whole};
+use crate::gpu::shared::buffers::{Reading, Slot, Uniforms, whole};
 use crate::gpu::shared::device::Device;
 use crate::gpu::shared::kernels::{Dispatch, Kernel, Sources, dispatch};
 use crate::gpu::shared::params::{
@@ -13,7 +13,11 @@ use crate::gpu::shared::params::{
 };
 use crate::gpu::shared::tiles::WORKGROUP;
 use plan::{Limits, Plan};
+use rayon::prelude::*;
 use std::sync::{Arc, OnceLock};
+
+/// The ceiling of a whole list: no score is as high.
+const TOP: TopkEntry = TopkEntry { score: f32::MAX, row: 0 };
 
 /// Candidates that lie on a device.
 pub struct Ranking {
@@ -146,7 +150,7 @@ impl Ranking {
                 }
                 use_scores(&mut pass, at)?;
             }
-            self.device.queue.submit([encoder.finish()]);
+            self.device.submit(encoder);
         }
         self.device.check()
     }
@@ -159,14 +163,15 @@ impl Ranking {
         next: &mut [usize],
     ) -> Result<Vec<Dispatch>> {
         let end = (tile.first_row + tile.columns) as u32;
-        let mut places: Vec<u32> = Vec::new();
-        for (query, (rows, next)) in excluded.iter().zip(next).enumerate() {
+        let all = excluded.par_iter().zip(next.par_iter_mut()).enumerate();
+        let of_query = all.flat_map_iter(|(query, (rows, next))| {
             let first = (query * tile.columns) as u32;
-            while let Some(&row) = rows.get(*next).filter(|&&row| row < end) {
-                places.push(first + row - tile.first_row as u32);
-                *next += 1;
-            }
-        }
+            let rows = &rows[*next..];
+            let rows = &rows[..rows.partition_point(|&row| row < end)];
+            *next += rows.len();
+            rows.iter().map(move |&row| first + row - tile.first_row as u32)
+        });
+        let places: Vec<u32> = of_query.collect();
         if places.is_empty() {
             return Ok(Vec::new());
         }
@@ -183,13 +188,8 @@ impl Ranking {
         Ok(dispatches.collect())
     }
 
-    /// The best `n`, at most a list of the plan, after each query's ceiling.
-    async fn lists(
-        &self,
-        queries: &Queries<'_>,
-        ceilings: &[TopkEntry],
-        n: usize,
-    ) -> Result<Vec<Vec<Ranked>>> {
+    /// Asks for the best `n`, at most a list of the plan, after each query's ceiling.
+    async fn ask(&self, queries: &Queries<'_>, ceilings: &[TopkEntry], n: usize) -> Result<Asked> {
         let device = &*self.device;
         let topk = self.kernel(&self.topk, "topk", &self.sources.topk).await?;
         let ceilings = device.upload("ceilings", ceilings);
@@ -224,8 +224,25 @@ impl Ranking {
             Ok(())
         })
         .await?;
-        let lengths: Vec<u32> = device.read(&lengths, 0, queries.count).await?;
-        let entries: Vec<TopkEntry> = device.read(&lists, 0, queries.count * n).await?;
+        let bytes = [queries.count * 4, queries.count * n * entry].map(|bytes| bytes as u64);
+        let reading = device.ask([(&lengths, 0, bytes[0]), (&lists, 0, bytes[1])]);
+        Ok(Asked { n, reading })
+    }
+}
+
+/// Lists that are on their way back.
+struct Asked {
+    n: usize,
+    reading: Reading<2>,
+}
+
+impl Asked {
+    /// Waits for them.
+    async fn get(self, device: &Device) -> Result<Vec<Vec<Ranked>>> {
+        let Self { n, reading } = self;
+        let [lengths, entries] = reading.get(device).await?;
+        let lengths: Vec<u32> = bytemuck::pod_collect_to_vec(&lengths);
+        let entries: Vec<TopkEntry> = bytemuck::pod_collect_to_vec(&entries);
         let list = |(entries, &length): (&[TopkEntry], &u32)| {
             let entries = &entries[..n.min(length as usize)];
             entries.iter().map(|entry| Ranked { row: entry.row, score: entry.score }).collect()
@@ -254,6 +271,24 @@ impl Ranking {
         }
         let piece = n.min(self.plan.list);
         let tile = self.plan.queries_with_lists(piece, self.limits);
+        if piece == n {
+            // The device has the next tile already when the host takes in one.
+            let mut before: Option<Asked> = None;
+            for (numbers, first) in queries.chunks(tile * self.factors).zip((0..).step_by(tile)) {
+                let count = numbers.len() / self.factors;
+                let excluded =
+                    if excluded.is_empty() { &[] } else { &excluded[first..first + count] };
+                let on_device = self.queries(numbers, excluded);
+                let now = self.ask(&on_device, &vec![TOP; count], n).await?;
+                if let Some(before) = before.replace(now) {
+                    all.extend(before.get(&self.device).await?);
+                }
+            }
+            if let Some(last) = before {
+                all.extend(last.get(&self.device).await?);
+            }
+            return Ok(all);
+        }
         for numbers in queries.chunks(tile * self.factors) {
             let first = all.len();
             let count = numbers.len() / self.factors;
@@ -264,12 +299,12 @@ impl Ranking {
             while left > 0 {
                 let ceiling = |list: &Vec<Ranked>| match list.last() {
                     Some(last) => TopkEntry { score: last.score, row: last.row },
-                    // No score is as high.
-                    None => TopkEntry { score: f32::MAX, row: 0 },
+                    None => TOP,
                 };
                 let ceilings: Vec<TopkEntry> = lists.iter().map(ceiling).collect();
                 let length = piece.min(left);
-                let pieces = self.lists(&on_device, &ceilings, length).await?;
+                let pieces =
+                    self.ask(&on_device, &ceilings, length).await?.get(&self.device).await?;
                 let whole = pieces.iter().any(|piece| piece.len() == length);
                 for (list, piece) in lists.iter_mut().zip(pieces) {
                     list.extend(piece);

@@ -13,12 +13,12 @@ pub struct Limits {
 
 /// Queries, and candidates, of a workgroup of score.wgsl.
 const SIDE: usize = 32;
-/// Candidates of a tile at most: with [`QUERIES`], 32 MiB of scores.
+/// Candidates of a tile at most: with [`QUERIES`], 128 MiB of scores.
 const COLUMNS: usize = 16_384;
-/// Queries of a tile at most.
-const QUERIES: usize = 512;
+/// Queries of a tile at most: a workgroup of topk.wgsl each, and those fill a large GPU.
+const QUERIES: usize = 2048;
 /// Products of a dispatch at most: a fraction of a second on slow hardware.
-const PRODUCTS: usize = 1 << 30;
+const PRODUCTS: usize = 1 << 32;
 /// Places in a list of topk.wgsl at most.
 const LIST: usize = 1024;
 /// Rows that count.wgsl names for an interval at most.

@@ -103,7 +103,8 @@ impl Passes {
             let penalty = |row: usize| terms.penalty(counts[row], partners);
             Walked::new(device, &cut, ratings.side(side), penalty, |row| refines(side, row))
         };
-        let walked = [walk(Side::User)?, walk(Side::Item)?];
+        let (users, items) = rayon::join(|| walk(Side::User), || walk(Side::Item));
+        let walked = [users?, items?];
         drop(ratings);
         few_dispatches(&walked, &blocks)?;
         let scratch = Scratch::new(device, &model, &walked, &blocks, blocks.len() > 1 || refined);
@@ -335,7 +336,7 @@ pub async fn run(
                 }
             }
         }
-        let submission = device.queue.submit([encoder.finish()]);
+        let submission = device.submit(encoder);
         if let Some(before) = in_flight.replace(submission) {
             device.wait(Some(before)).await?;
         }
@@ -430,7 +431,7 @@ impl Passes {
                 dispatch(&mut pass, &self.figures.reduce, &self.penalties.sums.dispatches);
             }
         }
-        self.device.queue.submit([encoder.finish()]);
+        self.device.submit(encoder);
         let unobserved = self.unobserved().await?;
         let mut blocks = ObjectiveBlocks { unobserved, ..ObjectiveBlocks::default() };
         if begins {
@@ -448,7 +449,7 @@ impl Passes {
             dispatch(&mut pass, &self.figures.error, &test.dispatches);
             dispatch(&mut pass, &self.figures.reduce, &test.loss.dispatches);
         }
-        self.device.queue.submit([encoder.finish()]);
+        self.device.submit(encoder);
         test.loss.read(&self.device).await
     }
 

@@ -3,15 +3,29 @@
 use super::device::{Device, PATIENCE};
 use crate::{Error, Result};
 use bytemuck::Pod;
-use std::sync::mpsc;
+use std::sync::{PoisonError, mpsc};
 
 /// What every storage buffer may be used for.
 const STORAGE: wgpu::BufferUsages = wgpu::BufferUsages::STORAGE
     .union(wgpu::BufferUsages::COPY_SRC)
     .union(wgpu::BufferUsages::COPY_DST);
 
-/// Bytes of an upload that wait to be copied at a time.
-const PIECE: usize = 32 << 20;
+/// Bytes of a piece of an upload, and of the buffers that it goes through.
+const PIECE: usize = 8 << 20;
+
+/// An upload of no more bytes than this goes by itself.
+const SMALL: usize = 64 << 10;
+
+/// Buffers that uploads go through at most, on all threads together.
+const MOST_STAGING: usize = 16;
+
+/// Buffers that uploads go through, again and again: memory that a device can read is dear to make.
+#[derive(Default)]
+pub struct Staging {
+    /// Mapped, and of use to anyone.
+    free: Vec<wgpu::Buffer>,
+    made: usize,
+}
 
 /// The smallest buffer: a binding must not be empty.
 const SMALLEST: u64 = 16;
@@ -43,16 +57,52 @@ impl Device {
 
     /// The same from a byte `first` on.
     pub fn write(&self, buffer: &wgpu::Buffer, first: u64, bytes: &[u8]) {
+        if bytes.len() <= SMALL {
+            return self.queue.write_buffer(buffer, first, bytes);
+        }
         for (piece, at) in bytes.chunks(PIECE).zip((first..).step_by(PIECE)) {
-            if self.check().is_err() {
-                return;
+            let Some(staging) = self.staging() else { return };
+            let size = piece.len() as u64;
+            match staging.get_mapped_range_mut(..size) {
+                Ok(mut view) => view.copy_from_slice(piece),
+                // It is gone with its device.
+                Err(_) => return,
             }
-            self.queue.write_buffer(buffer, at, piece);
-            if bytes.len() > PIECE {
-                let submission = self.queue.submit([]);
-                // A failure is kept for `check`.
-                let _ = self.poll(Some(submission));
+            staging.unmap();
+            let mut encoder = self.device.create_command_encoder(&Default::default());
+            encoder.copy_buffer_to_buffer(&staging, 0, buffer, at, size);
+            self.queue.submit([encoder.finish()]);
+            let (all, back) = (self.staging.clone(), staging.clone());
+            staging.map_async(wgpu::MapMode::Write, .., move |mapped| {
+                if mapped.is_ok() {
+                    all.lock().unwrap_or_else(PoisonError::into_inner).free.push(back);
+                }
+            });
+        }
+    }
+
+    /// A buffer to write to, mapped; none where the device has failed.
+    fn staging(&self) -> Option<wgpu::Buffer> {
+        loop {
+            self.check().ok()?;
+            {
+                let mut staging = self.staging.lock().unwrap_or_else(PoisonError::into_inner);
+                if let Some(free) = staging.free.pop() {
+                    return Some(free);
+                }
+                if staging.made < MOST_STAGING {
+                    staging.made += 1;
+                    return Some(self.device.create_buffer(&wgpu::BufferDescriptor {
+                        label: Some("staging"),
+                        size: PIECE as u64,
+                        usage: wgpu::BufferUsages::MAP_WRITE | wgpu::BufferUsages::COPY_SRC,
+                        mapped_at_creation: true,
+                    }));
+                }
             }
+            // What was submitted gives its buffers back.
+            self.poll(None).ok()?;
+            std::thread::yield_now();
         }
     }
 
@@ -70,31 +120,66 @@ impl Device {
             return Ok(Vec::new());
         }
         let bytes = (count * size_of::<T>()) as u64;
+        let offset = (first * size_of::<T>()) as u64;
+        let [values] = self.ask([(buffer, offset, bytes)]).get(self).await?;
+        Ok(bytemuck::pod_collect_to_vec(&values))
+    }
+
+    /// Asks for bytes of buffers as they are once all that was submitted is done: (buffer, first byte,
+    /// bytes, a multiple of 4).
+    pub fn ask<const N: usize>(&self, parts: [(&wgpu::Buffer, u64, u64); N]) -> Reading<N> {
+        let lengths = parts.map(|(.., bytes)| bytes);
         let staging = self.device.create_buffer(&wgpu::BufferDescriptor {
             label: Some("read back"),
-            size: bytes,
+            size: lengths.iter().sum(),
             usage: wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST,
             mapped_at_creation: false,
         });
         let mut encoder = self.device.create_command_encoder(&Default::default());
-        let offset = (first * size_of::<T>()) as u64;
-        encoder.copy_buffer_to_buffer(buffer, offset, &staging, 0, bytes);
+        let mut to = 0;
+        for (buffer, offset, bytes) in parts {
+            encoder.copy_buffer_to_buffer(buffer, offset, &staging, to, bytes);
+            to += bytes;
+        }
         let submission = self.queue.submit([encoder.finish()]);
-        let (send, receive) = mpsc::channel();
-        staging.map_async(wgpu::MapMode::Read, .., move |mapped| {
-            // The receiver is gone only where the wait below failed.
-            let _ = send.send(mapped);
+        let (send, mapped) = mpsc::channel();
+        staging.map_async(wgpu::MapMode::Read, .., move |result| {
+            // The receiver is gone only where nobody wants the answer any more.
+            let _ = send.send(result);
         });
-        self.wait(Some(submission)).await?;
+        Reading { staging, lengths, submission, mapped }
+    }
+}
+
+/// Bytes that are on their way back.
+pub struct Reading<const N: usize> {
+    staging: wgpu::Buffer,
+    lengths: [u64; N],
+    submission: wgpu::SubmissionIndex,
+    mapped: mpsc::Receiver<std::result::Result<(), wgpu::BufferAsyncError>>,
+}
+
+impl<const N: usize> Reading<N> {
+    /// Waits for them: of each buffer that was asked for its own.
+    ///
+    /// # Errors
+    /// If the device is lost.
+    pub async fn get(self, device: &Device) -> Result<[Vec<u8>; N]> {
+        device.wait(Some(self.submission)).await?;
         let failed = |what: String| Error::device(format!("reading back failed: {what}"));
         // Another thread's poll may have found it mapped, and be about to say so.
-        match receive.recv_timeout(PATIENCE) {
+        match self.mapped.recv_timeout(PATIENCE) {
             Ok(Ok(())) => {}
             Ok(Err(e)) => return Err(failed(e.to_string())),
             Err(e) => return Err(failed(e.to_string())),
         }
-        let view = staging.get_mapped_range(..).map_err(|e| failed(e.to_string()))?;
-        Ok(bytemuck::pod_collect_to_vec(&view))
+        let view = self.staging.get_mapped_range(..).map_err(|e| failed(e.to_string()))?;
+        let mut rest = &view[..];
+        Ok(self.lengths.map(|bytes| {
+            let (part, later) = rest.split_at(bytes as usize);
+            rest = later;
+            part.to_vec()
+        }))
     }
 }
 

@@ -1,5 +1,7 @@
 //! Adapters: which there are, which one `auto` takes, and opening it.
 
+use super::buffers::Staging;
+use super::profile::{self, Profile};
 use super::tiles::Limits;
 use crate::{Error, Result};
 use std::sync::{Arc, Mutex};
@@ -114,6 +116,12 @@ pub struct Device {
     pub device: wgpu::Device,
     pub queue: wgpu::Queue,
     pub limits: wgpu::Limits,
+    /// Where dispatches are timed, if they are.
+    pub profile: Option<Arc<Profile>>,
+    /// What uploads go through.
+    pub staging: Arc<Mutex<Staging>>,
+    /// Whether kernels keep the checks that wgpu adds.
+    pub checked: bool,
     lost: Arc<Mutex<Option<String>>>,
 }
 
@@ -129,7 +137,7 @@ impl Device {
         }
         let request = wgpu::DeviceDescriptor {
             label: Some("wgmf"),
-            required_features: wgpu::Features::empty(),
+            required_features: adapter.features() & profile::WANTED,
             required_limits: limits.clone(),
             memory_hints: wgpu::MemoryHints::Performance,
             ..Default::default()
@@ -150,7 +158,24 @@ impl Device {
             }
         });
         device.on_uncaptured_error(Arc::new(move |error: wgpu::Error| say(error.to_string())));
-        Ok(Self { adapter: info, device, queue, limits, lost })
+        Ok(Self {
+            adapter: info,
+            device,
+            queue,
+            limits,
+            profile: None,
+            staging: Default::default(),
+            checked: false,
+            lost,
+        })
+    }
+
+    /// Submits what an encoder recorded.
+    pub fn submit(&self, encoder: wgpu::CommandEncoder) -> wgpu::SubmissionIndex {
+        if let Some(profile) = &self.profile {
+            profile.submitted();
+        }
+        self.queue.submit([encoder.finish()])
     }
 
     /// An error if the device was lost or refused something.

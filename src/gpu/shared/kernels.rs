@@ -1,8 +1,11 @@
 //! The shaders, and pipelines made of them.
 
 use super::device::Device;
+use super::profile::Profile;
+use super::trusted;
 use crate::{Error, Result};
 use std::borrow::Cow;
+use std::sync::Arc;
 use wgpu::naga;
 
 macro_rules! sources {
@@ -25,6 +28,16 @@ macro_rules! sources {
         }
 
         impl Sources {
+            /// The text of a kernel as this crate ships it.
+            pub(super) fn shipped(name: &str) -> Option<&'static str> {
+                match name {
+                    $(stringify!($name) => {
+                        Some(include_str!(concat!("../../../shaders/", stringify!($name), ".wgsl")))
+                    })*
+                    _ => None,
+                }
+            }
+
             /// Every kernel's name and text.
             #[cfg(test)]
             pub(in crate::gpu) fn named(&self) -> Vec<(&'static str, &str)> {
@@ -62,6 +75,8 @@ pub struct Kernel {
     name: &'static str,
     pub pipeline: wgpu::ComputePipeline,
     layout: wgpu::BindGroupLayout,
+    /// Where its dispatches are timed.
+    profile: Option<(Arc<Profile>, wgpu::Device)>,
 }
 
 impl Kernel {
@@ -78,10 +93,7 @@ impl Kernel {
     ) -> Result<Self> {
         check_limits(device, name, source, constants)?;
         let scope = device.device.push_error_scope(wgpu::ErrorFilter::Validation);
-        let module = device.device.create_shader_module(wgpu::ShaderModuleDescriptor {
-            label: Some(name),
-            source: wgpu::ShaderSource::Wgsl(source.into()),
-        });
+        let module = trusted::module(&device.device, name, source, device.checked);
         let pipeline = device.device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
             label: Some(name),
             layout: None,
@@ -89,7 +101,8 @@ impl Kernel {
             entry_point: Some(name),
             compilation_options: wgpu::PipelineCompilationOptions {
                 constants,
-                ..Default::default()
+                // Every kernel writes what it reads there.
+                zero_initialize_workgroup_memory: false,
             },
             cache: None,
         });
@@ -97,7 +110,8 @@ impl Kernel {
             return Err(Error::device(format!("{name}.wgsl: {error}")));
         }
         let layout = pipeline.get_bind_group_layout(0);
-        Ok(Self { name, pipeline, layout })
+        let profile = device.profile.clone().map(|profile| (profile, device.device.clone()));
+        Ok(Self { name, pipeline, layout, profile })
     }
 
     /// Binds buffers in the order of the shader's bindings.
@@ -129,10 +143,18 @@ pub fn dispatch(pass: &mut wgpu::ComputePass, kernel: &Kernel, dispatches: &[Dis
     if dispatches.is_empty() {
         return;
     }
-    pass.set_pipeline(&kernel.pipeline);
-    for dispatch in dispatches {
-        pass.set_bind_group(0, &dispatch.group, &[]);
-        pass.dispatch_workgroups(dispatch.workgroups, 1, 1);
+    let record = |pass: &mut wgpu::ComputePass| {
+        pass.set_pipeline(&kernel.pipeline);
+        for dispatch in dispatches {
+            pass.set_bind_group(0, &dispatch.group, &[]);
+            pass.dispatch_workgroups(dispatch.workgroups, 1, 1);
+        }
+    };
+    match &kernel.profile {
+        Some((profile, device)) => {
+            profile.around(device, pass, (kernel.name, dispatches.len()), record);
+        }
+        None => record(pass),
     }
 }
 

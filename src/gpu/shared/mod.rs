@@ -9,5 +9,7 @@ pub mod kernels;
 pub mod model;
 pub mod multiply_add;
 pub mod params;
+pub mod profile;
 pub mod reduce;
 pub mod tiles;
+pub mod trusted;

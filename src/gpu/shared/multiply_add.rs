@@ -19,8 +19,21 @@ const LEAST: Duration = Duration::from_millis(20);
 /// Runs that count; the fastest does.
 const REPEATS: usize = 4;
 
+/// How long a device works until it keeps its pace: waiting, some run at a fifth of their clock.
+const WARM: Duration = Duration::from_millis(400);
+
+/// Multiplies and adds for a moment.
+pub async fn warm_up(device: &Device, sources: &Sources) -> Result<()> {
+    measure(device, sources, WARM).await.map(|_| ())
+}
+
 /// Floating-point operations a second, two for each multiply-add.
 pub async fn multiply_add(device: &Device, sources: &Sources) -> Result<f64> {
+    measure(device, sources, Duration::ZERO).await
+}
+
+/// Runs for `least`, and a few times more.
+async fn measure(device: &Device, sources: &Sources, least: Duration) -> Result<f64> {
     let per_group = WORKGROUP as u64 * 16;
     let most = device.limits.max_storage_buffer_binding_size.min(device.limits.max_buffer_size);
     let most =
@@ -38,7 +51,7 @@ pub async fn multiply_add(device: &Device, sources: &Sources) -> Result<f64> {
             pass.set_bind_group(0, &group, &[]);
             pass.dispatch_workgroups(groups, 1, 1);
         }
-        let submission = device.queue.submit([encoder.finish()]);
+        let submission = device.submit(encoder);
         device.wait(Some(submission)).await?;
         Ok(clock.elapsed())
     };
@@ -47,8 +60,10 @@ pub async fn multiply_add(device: &Device, sources: &Sources) -> Result<f64> {
         groups = groups.saturating_mul(2).min(most);
     }
     let mut best = Duration::MAX;
-    for _ in 0..REPEATS {
+    let (begun, mut runs) = (Instant::now(), 0);
+    while runs < REPEATS || begun.elapsed() < least {
         best = best.min(run(groups).await?);
+        runs += 1;
     }
     let operations = 2 * EACH * WORKGROUP as u64 * u64::from(groups);
     Ok(operations as f64 / best.as_secs_f64())
