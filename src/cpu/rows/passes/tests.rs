@@ -46,14 +46,14 @@ fn problem(
     let mut vector =
         |length: usize, scale: f32| -> Vec<f32> { (0..length).map(|_| number(scale)).collect() };
     let bias = if terms.bias { 0.5 } else { 0.0 };
+    // All factors are drawn before all biases: at other numbers a row of one rating may be all but zero.
+    let (of_users, of_items) =
+        (vector(lengths.len() * factors, scale), vector(items * factors, scale));
     let mut start = Factors {
         factors,
         sides: [
-            SideFactors {
-                factors: vector(lengths.len() * factors, scale),
-                bias: vector(lengths.len(), bias),
-            },
-            SideFactors { factors: vector(items * factors, scale), bias: vector(items, bias) },
+            SideFactors { factors: of_users, bias: vector(lengths.len(), bias) },
+            SideFactors { factors: of_items, bias: vector(items, bias) },
         ],
         global_mean: if implicit { 0.0 } else { 3.0 },
     };
