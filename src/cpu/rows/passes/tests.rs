@@ -46,14 +46,15 @@ fn problem(
     let mut vector =
         |length: usize, scale: f32| -> Vec<f32> { (0..length).map(|_| number(scale)).collect() };
     let bias = if terms.bias { 0.5 } else { 0.0 };
+    // What is drawn first is what these tests were made for: no row is all but zero.
+    let (user_factors, item_factors) =
+        (vector(lengths.len() * factors, scale), vector(items * factors, scale));
+    let (user_bias, item_bias) = (vector(lengths.len(), bias), vector(items, bias));
     let mut start = Factors {
         factors,
         sides: [
-            SideFactors {
-                factors: vector(lengths.len() * factors, scale),
-                bias: vector(lengths.len(), bias),
-            },
-            SideFactors { factors: vector(items * factors, scale), bias: vector(items, bias) },
+            SideFactors { factors: user_factors, bias: user_bias },
+            SideFactors { factors: item_factors, bias: item_bias },
         ],
         global_mean: if implicit { 0.0 } else { 3.0 },
     };
