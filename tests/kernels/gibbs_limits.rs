@@ -11,7 +11,7 @@ use oracle::gibbs_case::{GibbsCase, compare};
 #[test]
 fn ranges_of_rows_in_many_tiles_are_drawn_as_all_rows_are() {
     let small = gpu_with(Some((4096, 65_535)), Sources::default());
-    conformance::gibbs::ranges_of_rows_are_drawn_as_all_rows_are(&small);
+    conformance::gibbs::shared(&small);
 }
 
 #[test]

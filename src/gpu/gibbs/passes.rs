@@ -372,7 +372,11 @@ impl Passes {
                 let segments = walk.first_segment..walk.first_segment + walk.segments;
                 let owners = &walked.chunks[walk.chunk].owners[segments.clone()];
                 for (&row, [_, sum]) in owners.iter().zip(&sums[walk.chunk][segments]) {
-                    errors[first + row as usize] += f64::from(*sum);
+                    let row = first + row as usize;
+                    // A segment without ratings leaves what was there before.
+                    if !self.ratings.positions(row).is_empty() {
+                        errors[row] += f64::from(*sum);
+                    }
                 }
             }
         }

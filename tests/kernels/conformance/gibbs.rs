@@ -73,6 +73,10 @@ impl Named {
             _ => Err(format!("{}: {gaps:?}", self.0)),
         }
     }
+    // Several blocks on the CPU.
+    for backend in [&Cpu::new() as &dyn Backend, gpu] {
+        shared_out(backend, &GibbsCase::new(5, 5000, 900, 9000));
+    }
 }
 
 impl Compare for Named {
@@ -254,13 +258,19 @@ fn agree(backend: &dyn Backend, thresholds: &[f32]) {
 /// Ranges that two devices draw, and what they sum, handed to one another, have the bits of one that
 /// does all.
 pub fn ranges_of_rows_are_drawn_as_all_rows_are(backend: &dyn Backend) {
+    shared(backend);
+    // Several blocks on the CPU.
+    shared_out(backend, &GibbsCase::new(5, 5000, 900, 9000));
+}
+
+/// The same of small problems, which a small device cuts in many tiles.
+pub fn shared(backend: &dyn Backend) {
     for case in [
         plain(8),
         GibbsCase::new(16, 150, 200, 900).block(5),
         GibbsCase::new(9, 300, 200, 40).no_bias(),
         GibbsCase::long_items(2500, 3, 16).unweighted(),
         GibbsCase::new(16, 150, 200, 900).levels(&STARS),
-        GibbsCase::new(5, 5000, 900, 9000),
     ] {
         shared_out(backend, &case);
     }
