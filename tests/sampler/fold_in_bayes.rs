@@ -357,10 +357,10 @@ impl Row<'_> {
             (row as usize == self.row).then_some((f64::from(q), f64::from(c), level))
         });
         let own: Vec<(f64, f64, usize)> = own.collect();
-        let cells = |j: i32| (f64::from(j) - 150.0) * 0.03;
+        let cells = |j: i32| (f64::from(j) - 75.0) * 0.06;
         let mut sums = [0.0; 6];
-        for i in 0..=300 {
-            for j in 0..=300 {
+        for i in 0..=150 {
+            for j in 0..=150 {
                 let (x, y) = (cells(i), cells(j));
                 let (p, b) = (center[0] + x, center[1] + y);
                 let l = &self.prior.precision;

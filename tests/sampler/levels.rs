@@ -103,7 +103,7 @@ fn check_against_the_grid(backend: &dyn Backend, levels: [usize; 2], thresholds:
     // The grid: given p the two items are independent.
     let wide: Vec<f64> = thresholds.iter().map(|&x| x.into()).collect();
     let steps = |[mean, precision]: [f64; 2]| {
-        (0..400).map(move |j| mean + (f64::from(j) - 199.5) / 28.0 / precision.sqrt())
+        (0..200).map(move |j| mean + (f64::from(j) - 99.5) / 14.0 / precision.sqrt())
     };
     let weight = |x: f64, [mean, precision]: [f64; 2]| density((x - mean) * precision.sqrt());
     let (mut all, mut sums) = (0.0, [0.0; 6]);
