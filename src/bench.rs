@@ -191,9 +191,8 @@ pub fn measure(
             backend.device_times()?;
         }
     }
-    let profile = profile(backend, settings.epochs - 1, |kernel| {
-        gradient_work(kernel, ratings, runs, held)
-    })?;
+    let profile =
+        profile(backend, settings.epochs - 1, |kernel| gradient_work(kernel, ratings, runs, held))?;
     let test_rmse = (passes.test_loss()? / workload.test.len().max(1) as f64).sqrt();
     let warm_up_seconds = epoch_seconds.remove(0);
     let seconds_per_epoch = median(&epoch_seconds);
@@ -521,8 +520,7 @@ pub fn measure_lists(
     }
     let excluded: Vec<&[u32]> = (0..users).map(|u| &seen[starts[u]..starts[u + 1]]).collect();
     let clock = Instant::now();
-    let candidates =
-        Candidates { factors: k, rows: &model.item_factors, bias: &model.item_bias };
+    let candidates = Candidates { factors: k, rows: &model.item_factors, bias: &model.item_bias };
     let mut ranker = backend.ranker(candidates)?;
     let upload_seconds = clock.elapsed().as_secs_f64();
     backend.warm_up()?;

@@ -13,6 +13,7 @@ use wgmf::train::Optimizer;
 fn tight(binding_bytes: u64, workgroups: u32) -> Gpu {
     let limits = TightLimits { binding_bytes, workgroups };
     Gpu::open_with(&common::adapter(), Some(limits), Sources::default())
+        .map(common::checks)
         .unwrap_or_else(|error| panic!("{error} (./test.sh installs it)"))
 }
 
@@ -133,7 +134,9 @@ fn small_devices_cut() {
         *text = text.replace(from, to).into();
         sources
     };
-    let open = |limits, sources| Gpu::open_with(&common::adapter(), limits, sources).unwrap();
+    let open = |limits, sources| {
+        Gpu::open_with(&common::adapter(), limits, sources).map(common::checks).unwrap()
+    };
     let tiles = Case::new(16, 150, 100, 120);
     let rows = Case::new(1, 6000, 7000, 12_000);
     let chunks = Case::new(3, 90, 120, 3001).batches_of(50);

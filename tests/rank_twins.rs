@@ -44,6 +44,7 @@ fn topk_matches_the_oracle_on_the_gpu() {
 
 fn open(limits: Option<TightLimits>, sources: Sources) -> Gpu {
     Gpu::open_with(&common::adapter(), limits, sources)
+        .map(common::checks)
         .unwrap_or_else(|error| panic!("{error} (./test.sh installs it)"))
 }
 
@@ -97,7 +98,7 @@ const FAULTS: &[Fault] = &[
     ("topk", "the lowest first",
         "return score > other_score", "return score < other_score"),
     ("topk", "the tile's rows start at zero",
-        "let row = params.first_row + column;\n            if beats", "let row = column;\n            if beats"),
+        "found_rows[slot - start] = params.first_row + at;", "found_rows[slot - start] = at;"),
     ("topk", "what is listed already is forgotten",
         "length = lengths[query];", "length = 0u * lengths[query];"),
     ("topk", "the list is longer than it is",
@@ -111,11 +112,11 @@ const FAULTS: &[Fault] = &[
     ("topk", "only the first survivors are merged",
         "start < found; start += SURVIVORS", "start < min(found, 1u); start += SURVIVORS"),
     ("topk", "the second half of a block is not walked",
-        "let end = min(block + BLOCK, params.columns);", "let end = min(block + BLOCK / 2u, params.columns);"),
+        "m2 << 8u | m3 << 12u;", "0u * m2;"),
     ("topk", "the ceiling is listed again",
-        "&& beats(ceiling.score, ceiling.row, score, row) {\n                own += 1u;", "{\n                own += 1u;"),
+        "&& beats(ceiling.score, ceiling.row, score, row);", ";"),
     ("topk", "the worst is the first",
-        "worst_score = list_scores[n - 1u];", "worst_score = list_scores[0];"),
+        "Entry(list_scores[n - 1u],", "Entry(list_scores[0],"),
     ("topk", "the last place is not written",
         "for (var at = invocation; at < listed; at += WORKGROUP) {\n        lists", "for (var at = invocation; at + 1u < listed; at += WORKGROUP) {\n        lists"),
     ("topk", "survivors are sorted before they are there",

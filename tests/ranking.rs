@@ -354,7 +354,7 @@ fn faults_in_the_shaders_are_noticed() {
         ("mask", "at < params.places", "at + 1u < params.places"),
         ("mask", "scores[places[at]]", "scores[places[at] + 1u]"),
         ("topk", "row < other_row", "row > other_row"),
-        ("topk", "params.first_row + column", "column"),
+        ("topk", "params.first_row + at", "at"),
         ("topk", "listed_before(sorted_scores[at]", "listed_before(found_scores[at]"),
         ("topk", "if slot >= start && slot - start < SURVIVORS", "if slot < SURVIVORS"),
         ("topk", "chunk > 0u; chunk -= 1u", "chunk > 1u; chunk -= 1u"),
@@ -362,7 +362,7 @@ fn faults_in_the_shaders_are_noticed() {
         ("topk", "beats(ceiling.score, ceiling.row, score, row)", "score <= ceiling.score"),
         ("topk", "if listed == n {", "if listed > 0u {"),
         ("topk", "rank += 1u;", "rank = 1u;"),
-        ("topk", "let end = min(block + BLOCK, params.columns)", "let end = params.columns"),
+        ("topk", "m2 << 8u | m3 << 12u", "m2 << 8u"),
         ("topk", "length = lengths[query]", "length = 0u"),
         ("count", "0u, 1u, score > interval.high", "0u, 1u, score >= interval.high"),
         (

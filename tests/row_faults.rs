@@ -103,6 +103,16 @@ fn wide_nonnegative() -> RowCase {
     RowCase::new(70, 9, 7, 60).sweeps(1).nonnegative()
 }
 
+/// Faults that hardware need not show: a barrier that is missing is a race, which mostly goes well
+/// there, where software lets one lane run far ahead of the next; and hardware fuses multiply-adds, so
+/// that its sums need no refinement where those of software do.
+const MAY_GO_WELL: [&str; 4] = [
+    "ratings are used before they are there",
+    "ratings are replaced while they are used",
+    "a panel is used before it is there",
+    "rows are not refined",
+];
+
 #[rustfmt::skip]
 const FAULTS: &[Fault] = &[
     // gram.wgsl
@@ -133,7 +143,7 @@ const FAULTS: &[Fault] = &[
     fault("gram", "a change fits the ratings and not what is left of them",
         ("t = remainders[at];", "t = entries[at].value + 0.0 * remainders[at];"), weak),
     fault("gram", "a tile's column is its row",
-        ("let column = 2u * min(j, ACROSS - 1u);", "let column = 2u * min(i, ACROSS - 1u);"), plain),
+        ("let column = min(j, ACROSS - 1u);", "let column = min(i, ACROSS - 1u);"), plain),
     fault("gram", "a term is lost",
         ("a3 += x0.w * y0;", ""), plain),
     fault("gram", "rows of a tile swapped",
@@ -387,6 +397,9 @@ fn hold(kernel: &str) {
         if let Err(error) = gpu.row_passes(case.problem()) {
             failures.push(format!("{}: does not compile: {error}", fault.what));
         } else if let Ok(gap) = compare(&gpu, &case) {
+            if gpu.adapter().is_hardware() && MAY_GO_WELL.contains(&fault.what) {
+                continue;
+            }
             failures.push(format!("{}: unnoticed, gap {gap:.1e} ({})", fault.what, case.name));
         }
     }

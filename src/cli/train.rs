@@ -1,5 +1,6 @@
 //! `wgmf train`.
 
+use super::backend::GPU_BATCH;
 use super::output::{print_json, stdout, to_stdout};
 use super::progress::{Epochs, Progress, Steps};
 use super::sampler::{say_posterior, worst};
@@ -9,6 +10,7 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 use wgmf::backend::Backend;
+use wgmf::cpu::Cpu;
 use wgmf::data::{DataOptions, Prepared, Ratings, Side, Transform, prepare};
 use wgmf::evaluate::{RatingMetrics, averaged_metrics, rating_metrics};
 use wgmf::model::{
@@ -81,12 +83,17 @@ pub fn run(mut args: Args) -> Result<()> {
     }
     interrupt::ends_well();
     let seed = args.options.seed;
-    let (backend, why) = args.backend.open()?;
-    let device = backend.device();
+    let (mut backend, mut why) = args.backend.open()?;
     let talk = args.progress != Progress::None;
     let prepared = prepare(&args.ratings, &args.data, seed, &Steps::new(!talk))?;
     let (users, items) = (prepared.users.len(), prepared.items.len());
     let settings = args.options.resolve(&prepared.train, users, items)?;
+    let small = (1..GPU_BATCH).contains(&settings.batch_size);
+    if small && args.backend.is_free() && backend.device().backend == "gpu" {
+        backend = Box::new(Cpu::new());
+        why = format!("batches of {} keep a GPU waiting", settings.batch_size);
+    }
+    let device = backend.device();
     let fingerprint = match checkpoints {
         true => fingerprint(users, items, &prepared.train, prepared.test.as_ref()),
         false => String::new(),
@@ -98,7 +105,7 @@ pub fn run(mut args: Args) -> Result<()> {
             say_samples(&settings, users, items);
         }
         say!("device: {} ({why})", device.name);
-        if device.backend == "gpu" && (1..GPU_BATCH).contains(&settings.batch_size) {
+        if device.backend == "gpu" && small {
             say!(
                 "note: batches of {} keep a GPU waiting; --backend cpu is likely faster here, or \
                  --solver adam --batch-size 65536 on larger data",
@@ -342,9 +349,6 @@ fn say_data(prepared: &Prepared, solver: Solver) {
         );
     }
 }
-
-/// Ratings of a batch below which dispatches, not work, fill a GPU's time.
-const GPU_BATCH: usize = 2048;
 
 /// The largest rating over the mean from which values count as heavy-tailed.
 const HEAVY: f64 = 50.0;

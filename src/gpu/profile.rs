@@ -71,8 +71,7 @@ impl Profile {
         let recorded =
             std::mem::take(&mut *self.state.lock().unwrap_or_else(PoisonError::into_inner));
         let period = f64::from(device.queue.get_timestamp_period()) * 1e-9;
-        let mut times =
-            DeviceTimes { submissions: recorded.submissions, ..DeviceTimes::default() };
+        let mut times = DeviceTimes { submissions: recorded.submissions, ..DeviceTimes::default() };
         for (set, marks) in recorded.sets.iter().zip(recorded.marks.chunks(MARKS)) {
             let stamps = marks.len() as u32 * 2;
             let resolved = device.device.create_buffer(&wgpu::BufferDescriptor {

@@ -14,7 +14,7 @@ use rayon::prelude::*;
 
 /// Ratings of a segment at most: a hot row is shared out among teams, so that none waits long for
 /// it; its partial gradients cost one slot each.
-pub const SEGMENT: usize = 64;
+pub const SEGMENT: usize = 32;
 
 /// Bytes of partner rows a dispatch reads at most: well under a second on the slowest device.
 const DISPATCH_BYTES: usize = 2 << 30;

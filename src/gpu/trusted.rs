@@ -22,7 +22,5 @@ pub(super) fn module(
     // counts up to a length or down to zero. Its indices come from the crate's own cuts, whose tests
     // hold every one of them to the arrays it points into, or are clamped in the text itself; and the
     // tests of all kernels run with checks too, on the same data, and find the same numbers.
-    unsafe {
-        device.create_shader_module_trusted(text, wgpu::ShaderRuntimeChecks::unchecked())
-    }
+    unsafe { device.create_shader_module_trusted(text, wgpu::ShaderRuntimeChecks::unchecked()) }
 }

@@ -262,7 +262,8 @@ impl Ranker for Ranking<'_> {
             let mut before: Option<Asked> = None;
             for (numbers, first) in queries.chunks(tile * self.factors).zip((0..).step_by(tile)) {
                 let count = numbers.len() / self.factors;
-                let excluded = if excluded.is_empty() { &[] } else { &excluded[first..first + count] };
+                let excluded =
+                    if excluded.is_empty() { &[] } else { &excluded[first..first + count] };
                 let on_device = self.queries(numbers, excluded);
                 let now = self.ask(&on_device, &vec![TOP; count], n)?;
                 if let Some(before) = before.replace(now) {
