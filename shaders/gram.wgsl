@@ -18,7 +18,7 @@ override ACROSS: u32 = 2u;           // tiles in a row of the matrix: all of `z`
 override TILES: u32 = 3u;            // tiles of the lower triangle
 override LANES: u32 = 4u;            // lanes of a team: a power of two, at most 64
 override GROUPS: u32 = 1u;           // workgroups that share a segment
-override STAGED: u32 = 8u;           // ratings copied at a time
+override STAGED: u32 = 8u;           // ratings copied at a time: an even number
 override ALIGNED: bool = true;       // whether the first column is a multiple of 4
 override WEIGHTED: bool = false;     // whether ratings have weights
 override PARTNERS: bool = false;     // whether those are weights of the partners' ratings
@@ -57,7 +57,10 @@ struct Entry {
 @group(0) @binding(6) var<storage, read> remainders: array<f32>;
 @group(0) @binding(7) var<storage, read_write> matrices: array<vec4<f32>>;
 
-var<workgroup> staged: array<vec4<f32>, 1024>;
+// (teams, STAGED, 2 ACROSS): of a rating all even columns, then all odd ones, so that lanes that read
+// side by side read from different banks.
+override STORE: u32 = 64u / LANES * STAGED * 2u * ACROSS;
+var<workgroup> staged: array<vec4<f32>, STORE>;
 
 fn root_of(at: u32) -> f32 {
     if PARTNERS { return roots[params.partner_bias + entries[at].partner]; }
@@ -105,6 +108,11 @@ fn target_of(at: u32) -> f32 {
     return t;
 }
 
+// Where a column lies behind its rating's start.
+fn place(column: u32) -> u32 {
+    return column % 2u * ACROSS + column / 2u;
+}
+
 @compute @workgroup_size(64)
 fn gram(
     @builtin(workgroup_id) group: vec3<u32>,
@@ -125,8 +133,8 @@ fn gram(
     if i * (i + 1u) / 2u > tile { i -= 1u; }
     if (i + 1u) * (i + 2u) / 2u <= tile { i += 1u; }
     let j = tile - i * (i + 1u) / 2u;
-    let row = 2u * min(i, ACROSS - 1u);
-    let column = 2u * min(j, ACROSS - 1u);
+    let row = min(i, ACROSS - 1u);
+    let column = min(j, ACROSS - 1u);
 
     let columns = 2u * ACROSS;
     let store = team * STAGED * columns;
@@ -156,18 +164,18 @@ fn gram(
             let z1 = factors_of(segment.start + min(at1, final_rating), item1 % factors);
             let z2 = factors_of(segment.start + min(at2, final_rating), item2 % factors);
             let z3 = factors_of(segment.start + min(at3, final_rating), item3 % factors);
-            staged[store + item / factors * columns + item % factors] =
+            staged[store + item / factors * columns + place(item % factors)] =
                 select(vec4<f32>(), z0, at0 < length);
             if item1 < items {
-                staged[store + item1 / factors * columns + item1 % factors] =
+                staged[store + item1 / factors * columns + place(item1 % factors)] =
                     select(vec4<f32>(), z1, at1 < length);
             }
             if item2 < items {
-                staged[store + item2 / factors * columns + item2 % factors] =
+                staged[store + item2 / factors * columns + place(item2 % factors)] =
                     select(vec4<f32>(), z2, at2 < length);
             }
             if item3 < items {
-                staged[store + item3 / factors * columns + item3 % factors] =
+                staged[store + item3 / factors * columns + place(item3 % factors)] =
                     select(vec4<f32>(), z3, at3 < length);
             }
         }
@@ -175,19 +183,27 @@ fn gram(
             let at = done + rating;
             let t = target_of(segment.start + min(at, final_rating));
             let to = store + rating * columns;
-            staged[to + factors] = vec4(select(0.0, t, at < length), 0.0, 0.0, 0.0);
+            staged[to + place(factors)] = vec4(select(0.0, t, at < length), 0.0, 0.0, 0.0);
             if factors + 1u < columns {
-                staged[to + factors + 1u] = vec4<f32>();
+                staged[to + place(factors + 1u)] = vec4<f32>();
             }
         }
         workgroupBarrier();
         let many = min(STAGED, longest - done);
-        for (var rating = 0u; rating < many; rating += 1u) {
-            let here = store + rating * columns;
-            let x0 = staged[here + row];
-            let x1 = staged[here + row + 1u];
-            let y0 = staged[here + column];
-            let y1 = staged[here + column + 1u];
+        var at_row = store + row;
+        var at_column = store + column;
+        // Two ratings at a time; past the segment's end there are zeros.
+        for (var rating = 0u; rating < many; rating += 2u) {
+            let x0 = staged[at_row];
+            let x1 = staged[at_row + ACROSS];
+            let y0 = staged[at_column];
+            let y1 = staged[at_column + ACROSS];
+            let u0 = staged[at_row + 2u * ACROSS];
+            let u1 = staged[at_row + 3u * ACROSS];
+            let v0 = staged[at_column + 2u * ACROSS];
+            let v1 = staged[at_column + 3u * ACROSS];
+            at_row += 4u * ACROSS;
+            at_column += 4u * ACROSS;
             a0 += x0.x * y0; b0 += x0.x * y1;
             a1 += x0.y * y0; b1 += x0.y * y1;
             a2 += x0.z * y0; b2 += x0.z * y1;
@@ -196,6 +212,14 @@ fn gram(
             a5 += x1.y * y0; b5 += x1.y * y1;
             a6 += x1.z * y0; b6 += x1.z * y1;
             a7 += x1.w * y0; b7 += x1.w * y1;
+            a0 += u0.x * v0; b0 += u0.x * v1;
+            a1 += u0.y * v0; b1 += u0.y * v1;
+            a2 += u0.z * v0; b2 += u0.z * v1;
+            a3 += u0.w * v0; b3 += u0.w * v1;
+            a4 += u1.x * v0; b4 += u1.x * v1;
+            a5 += u1.y * v0; b5 += u1.y * v1;
+            a6 += u1.z * v0; b6 += u1.z * v1;
+            a7 += u1.w * v0; b7 += u1.w * v1;
         }
         workgroupBarrier();
     }

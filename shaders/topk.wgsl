@@ -8,7 +8,7 @@
 // scores: (queries, columns), row-major; lists: (queries, n), best first.
 
 const WORKGROUP: u32 = 64u;
-const BLOCK: u32 = 1024u;    // columns walked between merges
+const BLOCK: u32 = 1024u;    // columns walked between merges: sixteen a lane
 const SURVIVORS: u32 = 256u; // that are merged at once
 const LOWEST: f32 = -3.4028234663852886e38; // an excluded candidate, see mask.wgsl
 
@@ -37,6 +37,7 @@ var<workgroup> sorted_scores: array<f32, 256>;
 var<workgroup> sorted_rows: array<u32, 256>;
 var<workgroup> places: array<u32, 256>; // of the sorted in the merged list
 var<workgroup> counts: array<u32, 64>;
+var<workgroup> eights: array<u32, 8>; // sums of eight of them
 var<workgroup> total: u32;
 var<workgroup> length: u32;
 
@@ -74,6 +75,32 @@ fn listed_before(score: f32, row: u32, count: u32) -> u32 {
     return low;
 }
 
+// The scores of four columns WORKGROUP apart; past the tile's end that of its last.
+fn scores_of(first: u32, column: u32) -> vec4<f32> {
+    let last = params.columns - 1u;
+    return vec4(scores[first + min(column, last)],
+        scores[first + min(column + WORKGROUP, last)],
+        scores[first + min(column + 2u * WORKGROUP, last)],
+        scores[first + min(column + 3u * WORKGROUP, last)]);
+}
+
+// Whether a candidate in a column before `end` beats the worst and comes after the ceiling.
+fn survives(score: f32, column: u32, end: u32, worst: Entry, ceiling: Entry) -> u32 {
+    let row = params.first_row + column;
+    let survives = column < end
+        && beats(score, row, worst.score, worst.row)
+        && beats(ceiling.score, ceiling.row, score, row);
+    return select(0u, 1u, survives);
+}
+
+// A bit for each of four.
+fn survivors(four: vec4<f32>, column: u32, end: u32, worst: Entry, ceiling: Entry) -> u32 {
+    return survives(four.x, column, end, worst, ceiling)
+        | survives(four.y, column + WORKGROUP, end, worst, ceiling) << 1u
+        | survives(four.z, column + 2u * WORKGROUP, end, worst, ceiling) << 2u
+        | survives(four.w, column + 3u * WORKGROUP, end, worst, ceiling) << 3u;
+}
+
 @compute @workgroup_size(64)
 fn topk(
     @builtin(workgroup_id) group: vec3<u32>,
@@ -97,25 +124,37 @@ fn topk(
         // Until the list is full all candidates survive: then not many more than it takes.
         end = min(block + select(BLOCK, clamp(n, WORKGROUP, SURVIVORS), listed < n), params.columns);
         // What a candidate of this block has to beat.
-        var worst_score = LOWEST;
-        var worst_row = 0u;
+        var worst = Entry(LOWEST, 0u);
         if listed == n {
-            worst_score = list_scores[n - 1u];
-            worst_row = list_rows[n - 1u];
+            worst = Entry(list_scores[n - 1u], list_rows[n - 1u]);
         }
-        var own = 0u;
-        for (var column = block + invocation; column < end; column += WORKGROUP) {
-            let score = scores[first + column];
-            let row = params.first_row + column;
-            if beats(score, row, worst_score, worst_row)
-                && beats(ceiling.score, ceiling.row, score, row) {
-                own += 1u;
-            }
-        }
+        // A lane's sixteen scores are on their way together.
+        let column = block + invocation;
+        let s0 = scores_of(first, column);
+        let s1 = scores_of(first, column + 4u * WORKGROUP);
+        let s2 = scores_of(first, column + 8u * WORKGROUP);
+        let s3 = scores_of(first, column + 12u * WORKGROUP);
+        let m0 = survivors(s0, column, end, worst, ceiling);
+        let m1 = survivors(s1, column + 4u * WORKGROUP, end, worst, ceiling);
+        let m2 = survivors(s2, column + 8u * WORKGROUP, end, worst, ceiling);
+        let m3 = survivors(s3, column + 12u * WORKGROUP, end, worst, ceiling);
+        let mask = m0 | m1 << 4u | m2 << 8u | m3 << 12u;
+        let own = countOneBits(mask);
         counts[invocation] = own;
         workgroupBarrier();
+        if invocation < 8u {
+            var sum = 0u;
+            for (var lane = 8u * invocation; lane < 8u * invocation + 8u; lane += 1u) {
+                sum += counts[lane];
+            }
+            eights[invocation] = sum;
+        }
+        workgroupBarrier();
         var before = 0u;
-        for (var lane = 0u; lane < invocation; lane += 1u) {
+        for (var eight = 0u; eight < invocation / 8u; eight += 1u) {
+            before += eights[eight];
+        }
+        for (var lane = invocation / 8u * 8u; lane < invocation; lane += 1u) {
             before += counts[lane];
         }
         if invocation == WORKGROUP - 1u {
@@ -125,17 +164,13 @@ fn topk(
         for (var start = 0u; start < found; start += SURVIVORS) {
             let count = min(SURVIVORS, found - start);
             var slot = before;
-            for (var column = block + invocation; column < end; column += WORKGROUP) {
-                let score = scores[first + column];
-                let row = params.first_row + column;
-                if beats(score, row, worst_score, worst_row)
-                    && beats(ceiling.score, ceiling.row, score, row) {
-                    if slot >= start && slot - start < SURVIVORS {
-                        found_scores[slot - start] = score;
-                        found_rows[slot - start] = row;
-                    }
-                    slot += 1u;
+            for (var left = mask; left != 0u; left &= left - 1u) {
+                if slot >= start && slot - start < SURVIVORS {
+                    let at = column + countTrailingZeros(left) * WORKGROUP;
+                    found_scores[slot - start] = scores[first + at];
+                    found_rows[slot - start] = params.first_row + at;
                 }
+                slot += 1u;
             }
             workgroupBarrier();
             for (var at = invocation; at < count; at += WORKGROUP) {

@@ -224,9 +224,6 @@ fn objections(path: &str, source: &str) -> Vec<String> {
         if word == "wgpu" && !under(&["src/gpu/"]) {
             object(line, "wgpu is named outside src/gpu");
         }
-        if word == "pollster" && under(&["src/"]) && path != "src/gpu/mod.rs" {
-            object(line, "blocked elsewhere than at the edge of src/gpu");
-        }
         if matches!(word, "gpu" | "Gpu" | "cpu" | "Cpu" | "wgpu" | "pulp")
             && under(&[
                 "src/core/",
@@ -300,7 +297,6 @@ fn a_planted_line_is_noticed() {
         ("src/cpu/mod.rs", "use crate::gpu::Gpu;", "the CPU backend"),
         ("src/data/read.rs", "println!(\"{n}\");", "printed"),
         ("src/gpu/passes.rs", "dbg!(n);", "printed"),
-        ("src/gpu/passes.rs", "pollster::block_on(x)", "blocked"),
         ("src/error.rs", "eprint!(\"x\");", "printed"),
         ("src/data/read.rs", "let map = unsafe { Mmap::map(&file) };", "unsafe"),
         ("src/main.rs", "fn main() { unsafe { set_var() } }", "unsafe"),

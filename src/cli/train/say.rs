@@ -1,5 +1,6 @@
 //! What `wgmf train` says before it trains.
 
+use crate::cli::backend::GPU_BATCH;
 use wgmf::backend::Device;
 use wgmf::core::{SamplePrecision, Settings, Solver};
 use wgmf::data::Prepared;
@@ -21,9 +22,6 @@ pub fn plan(prepared: &Prepared, settings: &Settings, device: &Device, why: &str
         );
     }
 }
-
-/// Ratings of a batch below which dispatches, not work, fill a GPU's time.
-const GPU_BATCH: usize = 2048;
 
 /// The largest rating over the mean from which values count as heavy-tailed.
 const HEAVY: f64 = 50.0;

@@ -14,7 +14,7 @@ use rayon::prelude::*;
 
 /// Ratings of a segment at most: a hot row is shared out among teams, so that none waits long for
 /// it; its partial gradients cost one slot each.
-pub const SEGMENT: usize = 64;
+pub const SEGMENT: usize = 32;
 
 /// Ratings of a group, which is cut and uploaded by one thread: a chunk, or several.
 const GROUP_RATINGS: usize = 1 << 20;

@@ -48,7 +48,7 @@ impl Shape {
         GramTeam {
             lanes,
             groups: self.tiles().div_ceil(WORKGROUP),
-            staged: (store / (2 * self.across())).min(32),
+            staged: (store / (2 * self.across())).min(32) & !1,
         }
     }
 
@@ -85,7 +85,7 @@ pub struct GramTeam {
     pub lanes: usize,
     /// Workgroups of a segment.
     pub groups: usize,
-    /// Ratings that are staged at a time.
+    /// Ratings that are staged at a time: an even number.
     pub staged: usize,
 }
 
@@ -165,7 +165,7 @@ mod tests {
                 assert!(shape.target() >= coordinates + usize::from(bias));
                 let gram = shape.gram();
                 assert!(gram.lanes.is_power_of_two() && gram.lanes * gram.groups >= shape.tiles());
-                assert!(gram.staged >= 1, "{shape:?}");
+                assert!(gram.staged >= 2 && gram.staged.is_multiple_of(2), "{shape:?}");
                 let used = gram.teams() * gram.staged * 2 * shape.across();
                 assert!(used <= STORE, "{shape:?}: {gram:?}");
                 // More than half of the lanes have a tile, of large matrices nearly all.

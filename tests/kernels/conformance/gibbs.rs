@@ -73,10 +73,6 @@ impl Named {
             _ => Err(format!("{}: {gaps:?}", self.0)),
         }
     }
-    // Several blocks on the CPU.
-    for backend in [&Cpu::new() as &dyn Backend, gpu] {
-        shared_out(backend, &GibbsCase::new(5, 5000, 900, 9000));
-    }
 }
 
 impl Compare for Named {

@@ -247,8 +247,10 @@ const FAULTS: &[Fault<Case>] = &[
         ("results[params.results + group.x]", "results[params.results]"), many_pairs),
     // Faults of every occurrence.
     faults(2, fault("step", "every sum starts at the second slot",
-        ("var slot = own.slot;", "var slot = own.slot + 1u;"), plain)),
-    faults(4, fault("residual", "a row beyond the segment is read in place of its last",
+        ("var slot = fours;", "var slot = fours + 1u;"), plain)),
+    faults(2, fault("step", "the last of four slots is lost",
+        ("(((sum + a) + b) + c) + d;", "((sum + a) + b) + c;"), hot)),
+    faults(8, fault("residual", "a row beyond the segment is read in place of its last",
         (", final_entry)]", ", 0u)]"), plain)),
 ];
 

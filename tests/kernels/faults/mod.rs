@@ -85,6 +85,16 @@ impl<C> Fault<C> {
     }
 }
 
+/// Faults that hardware need not show: a barrier that is missing is a race, which mostly goes well
+/// there, where software lets one lane run far ahead of the next; and hardware fuses multiply-adds, so
+/// that its sums need no refinement where those of software do.
+const MAY_GO_WELL: [&str; 4] = [
+    "ratings are used before they are there",
+    "ratings are replaced while they are used",
+    "a panel is used before it is there",
+    "rows are not refined",
+];
+
 /// Plants every fault of a kernel, and holds the sound kernels against each case once.
 pub fn hold<C: Compare>(kernel: &str, table: &[Fault<C>]) {
     let (mut proven, mut failures, mut count) = (Vec::new(), Vec::new(), 0);
@@ -99,9 +109,10 @@ pub fn hold<C: Compare>(kernel: &str, table: &[Fault<C>]) {
             }
             proven.push(case.name());
         }
-        let mut seen = Ok(false);
+        let (mut seen, mut hardware) = (Ok(false), false);
         for limits in case.devices() {
             let gpu = gpu_with(limits, fault.plant());
+            hardware |= gpu.adapter().is_hardware();
             // A fault that does not compile proves nothing.
             seen = case.opens(&gpu).map(|()| case.objects(&gpu));
             if seen != Ok(false) {
@@ -110,6 +121,7 @@ pub fn hold<C: Compare>(kernel: &str, table: &[Fault<C>]) {
         }
         let how = match seen {
             Ok(true) => continue,
+            Ok(false) if hardware && MAY_GO_WELL.contains(&fault.what) => continue,
             Ok(false) => format!("unnoticed ({})", case.name()),
             Err(error) => format!("does not compile: {error}"),
         };

@@ -111,7 +111,7 @@ const FAULTS: &[Fault<RowCase>] = &[
     fault("gram", "a change fits the ratings and not what is left of them",
         ("t = remainders[at];", "t = entries[at].value + 0.0 * remainders[at];"), weak),
     fault("gram", "a tile's column is its row",
-        ("let column = 2u * min(j, ACROSS - 1u);", "let column = 2u * min(i, ACROSS - 1u);"), plain),
+        ("let column = min(j, ACROSS - 1u);", "let column = min(i, ACROSS - 1u);"), plain),
     fault("gram", "a term is lost",
         ("a3 += x0.w * y0;", ""), plain),
     fault("gram", "rows of a tile swapped",

@@ -150,7 +150,7 @@ pub fn adapter() -> Choice {
 
 /// A GPU. Without one a test fails, and says what to install.
 pub fn gpu() -> Gpu {
-    Gpu::open(&adapter()).unwrap_or_else(|error| panic!("{error} (./test.sh installs it)"))
+    gpu_with(None, Sources::default())
 }
 
 /// A GPU with these shaders, and where they are given with limits: bytes of a binding, workgroups of a
@@ -158,5 +158,11 @@ pub fn gpu() -> Gpu {
 pub fn gpu_with(limits: Option<(u64, u32)>, sources: Sources) -> Gpu {
     let tight = limits.map(|(binding_bytes, workgroups)| TightLimits { binding_bytes, workgroups });
     Gpu::open_with(&adapter(), tight, sources)
+        .map(checks)
         .unwrap_or_else(|error| panic!("{error} (./test.sh installs it)"))
+}
+
+/// With WGMF_SAFE_SHADERS set, kernels keep their checks: every test runs either way.
+pub fn checks(gpu: Gpu) -> Gpu {
+    if std::env::var_os("WGMF_SAFE_SHADERS").is_some() { gpu.checked() } else { gpu }
 }
