@@ -306,3 +306,17 @@ fn quoted_lines_are_compared() {
         assert_eq!(agrees(line, want), same, "{line:?} and {want:?}");
     }
 }
+
+#[test]
+fn the_rust_example_is_the_one_that_is_run() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let readme = fs::read_to_string(root.join("README.md")).unwrap();
+    let library = fs::read_to_string(root.join("src/lib.rs")).unwrap();
+    let run: Vec<&str> = library.lines().filter_map(|line| line.strip_prefix("//! ")).collect();
+    let (_, example) = readme.split_once("```rust\n").unwrap();
+    let (example, _) = example.split_once("\n```").unwrap();
+    assert!(example.lines().count() > 5);
+    for line in example.lines() {
+        assert!(run.contains(&line), "src/lib.rs runs no such line: {line}");
+    }
+}
