@@ -393,7 +393,7 @@ const FAULTS: &[Planted] = &[
     }),
     ("latent", "turn < 10u", "turn < 9u", || plain(5).levels(&STARS)),
     ("remainder", "sum += e * e;", "sum += e;", || plain(5)),
-    ("predict", "biases[params[Side::Item].bias + pair.item]", "biases[pair.item]", || plain(5)),
+    ("predict", "biases[params.item_bias + pair.item]", "biases[pair.item]", || plain(5)),
     ("predict", "params.global_mean + bias", "bias", || plain(5)),
 ];
 
