@@ -139,7 +139,7 @@ fn small_devices_cut() {
     let rows = Case::new(1, 6000, 7000, 12_000);
     let chunks = Case::new(3, 90, 120, 3001).batches_of(50);
     let faults: [(&str, u64, u32, &Case, Pick, &str, &str); 4] = [
-        ("user tiles", 2048, 65_535, &tiles, |s| &mut s.error, "params[Side::User].bias + ", ""),
+        ("user tiles", 2048, 65_535, &tiles, |s| &mut s.error, "params.user_bias + ", ""),
         ("dispatches", 1 << 27, 64, &rows, |s| &mut s.step, "params.first_row + ", ""),
         (
             "segments",
