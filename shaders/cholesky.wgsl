@@ -16,7 +16,7 @@ override COORDINATES: u32 = 8u;    // factors that are solved for
 override BIAS: bool = false;       // whether a bias is solved for with them
 override TARGET: u32 = 8u;         // row of the right-hand side: a multiple of 4
 override TILES: u32 = 3u;          // tiles of 8 x 8 in a matrix' lower triangle
-override LANES: u32 = 8u;          // lanes of a team: a power of two, at most 64
+override LANES: u32 = 8u;          // lanes of a team: a power of two, at most 32
 override RESIDENT: bool = true;    // whether L lies in workgroup memory
 override STORE: u32 = 128u;        // vec4s of workgroup memory that a team has
 override WIDTH: u32 = 8u;          // vec4 columns of a row of factors
@@ -28,7 +28,8 @@ override ROW_BIAS: bool = false;   // of a draw: whether rows have a bias, solve
 override FACTORS: u32 = 8u;        // of a draw: factors of a row; the prior's bias is next
 override PRIOR: u32 = 8u;          // of a draw: row of the right-hand side in the prior
 
-const WORKGROUP: u32 = 64u;
+// One warp of most GPUs: rows are many, and what each waits for is its own chain of panels.
+const WORKGROUP: u32 = 32u;
 
 struct Params {
     first: u32,        // the dispatch's first row in `solves`
@@ -69,10 +70,11 @@ struct Solve {
 @group(0) @binding(7) var<storage, read> weights: array<f32>;         // of rows' noise, as `biases`
 @group(0) @binding(8) var<uniform> sweep: Sweep;
 
-var<workgroup> store: array<vec4<f32>, 1024>;
+override ALL: u32 = WORKGROUP / LANES * STORE;
+var<workgroup> store: array<vec4<f32>, ALL>;
 
 // The generator, from here to the end of `normals`: the same text in each shader that draws. Twin:
-// src/random.rs.
+// src/math/random.rs.
 
 // A 64-bit product: its high and its low word, from halves of 16 bits.
 fn product(a: u32, b: u32) -> vec2<u32> {
@@ -263,7 +265,7 @@ fn floors_of(matrix: u32, panel: u32, penalty: f32) -> vec4<f32> {
         floor_of(matrix, row + 2u, penalty), floor_of(matrix, row + 3u, penalty));
 }
 
-@compute @workgroup_size(64)
+@compute @workgroup_size(32)
 fn cholesky(
     @builtin(workgroup_id) group: vec3<u32>,
     @builtin(local_invocation_index) invocation: u32,

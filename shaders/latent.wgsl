@@ -56,7 +56,7 @@ struct Entry {
 @group(0) @binding(8) var<storage, read_write> remainders: array<f32>;
 
 // The generator, from here to the end of `logarithm`: the same text in each shader that draws. Twin:
-// src/random.rs.
+// src/math/random.rs.
 
 // A 64-bit product: its high and its low word, from halves of 16 bits.
 fn product(a: u32, b: u32) -> vec2<u32> {
@@ -103,7 +103,7 @@ fn logarithm(x: f32) -> f32 {
 }
 
 // Truncated normal numbers, from here to the end of `truncated_normal`: the same functions as in
-// src/random/truncated.rs, which says more about them.
+// src/math/random/truncated.rs, which says more about them.
 
 // `exp(x)` for `x <= 0`, no less than 1e-38, by the polynomial of Cephes' `expf`. (The CPU rounds to
 // whole numbers by adding and taking off a large one, which a shader's compiler may cancel.)

@@ -1,5 +1,5 @@
 // Random words and the normal numbers made of them, counter by counter: what tells a device whose
-// generator is sound from one whose is not, before anything is drawn on it. Twin: src/random.rs.
+// generator is sound from one whose is not, before anything is drawn on it. Twin: src/math/random.rs.
 
 const WORKGROUP: u32 = 64u;
 
@@ -22,7 +22,7 @@ struct Counter {
 @group(0) @binding(3) var<storage, read_write> numbers: array<vec4<f32>>;
 
 // The generator, from here to the end of `normals`: the same text in each shader that draws. Twin:
-// src/random.rs.
+// src/math/random.rs.
 
 // A 64-bit product: its high and its low word, from halves of 16 bits.
 fn product(a: u32, b: u32) -> vec2<u32> {

@@ -5,9 +5,9 @@
 //! The side with fewer rows (mostly items) *leads*: its runs are longer. `residual` walks the leading
 //! side: predictions, residuals (kept), loss, that side's gradient. `gradient` walks the other side from
 //! the kept residuals, so nothing has to be summed across lanes there. `step` moves the rows of both.
-//! On the GPU a row of more than 256 ratings in a batch is cut into segments whose partial gradients lie
-//! in slots of their own and are added in order by `step`. On the CPU the following side's step comes in
-//! the same walk as its gradient.
+//! On the GPU a row of more than 32 ratings in a batch is cut into segments, as a batch waits for its
+//! longest one; their partial gradients lie in slots of their own and are added in order by `step`. On
+//! the CPU the following side's step comes in the same walk as its gradient.
 //!
 //! Biases are arrays of their own, not columns of the rows: rows of 32 factors then stay 128 bytes, and
 //! lanes divide evenly. (The alternative, `[p, b, 1]·[q, 1, c]`, makes 36 columns of 32.)

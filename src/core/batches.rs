@@ -90,10 +90,19 @@ impl Batches {
             Side::User => (&ratings.users, &ratings.items),
             Side::Item => (&ratings.items, &ratings.users),
         };
-        let mut order: Vec<u32> = (0..ratings.len() as u32).collect();
-        if let Some(seed) = shuffle {
-            order.shuffle(&mut ChaCha8Rng::seed_from_u64(seed));
-        }
+        let (mut order, (user_ratings, item_ratings)) = rayon::join(
+            || {
+                let mut order: Vec<u32> = (0..ratings.len() as u32).collect();
+                if let Some(seed) = shuffle {
+                    order.shuffle(&mut ChaCha8Rng::seed_from_u64(seed));
+                }
+                order
+            },
+            || {
+                let count = |side, rows| move || ratings.counts(side, rows);
+                rayon::join(count(Side::User, users), count(Side::Item, items))
+            },
+        );
         let mut batches = Batches {
             users,
             items,
@@ -103,8 +112,8 @@ impl Batches {
             follow: SideIndex { batch_runs: vec![0], ..Default::default() },
             links: Vec::new(),
             starts: vec![0],
-            user_ratings: ratings.counts(Side::User, users),
-            item_ratings: ratings.counts(Side::Item, items),
+            user_ratings,
+            item_ratings,
         };
         let n = ratings.len();
         let (mut lead_partners, mut values) = (vec![0; n], vec![0.0; n]);

@@ -2,6 +2,7 @@
 
 use super::ratings::Ratings;
 use super::side::Side;
+use rayon::prelude::*;
 use std::ops::Range;
 
 /// One side's ratings, row after row (compressed sparse rows); within a row in file order.
@@ -42,25 +43,57 @@ impl SideRatings {
         for row in 0..rows {
             starts[row + 1] += starts[row];
         }
-        let mut next = starts.clone();
+        let n = ratings.len();
         let mut side = Self {
-            starts,
-            partners: vec![0; ratings.len()],
-            values: vec![0.0; ratings.len()],
+            starts: Vec::new(),
+            partners: vec![0; n],
+            values: vec![0.0; n],
             weights: vec![0.0; weights.len()],
         };
-        for (at, &row) in own.iter().enumerate() {
-            let to = next[row as usize];
-            next[row as usize] += 1;
-            side.partners[to] = partner[at];
-            side.values[to] = ratings.values[at];
-            if let Some(&weight) = weights.get(at) {
-                side.weights[to] = weight;
-            }
+        // Rows are shared out by their ratings; each share reads all ratings and places its own.
+        let shares = (n / SHARE_RATINGS).clamp(1, MOST_SHARES);
+        let mut rest = (&mut side.partners[..], &mut side.values[..], &mut side.weights[..]);
+        let mut places = Vec::with_capacity(shares);
+        let mut first = 0;
+        for share in 1..=shares {
+            let last = match share == shares {
+                true => rows,
+                false => starts.partition_point(|&start| start < n * share / shares).min(rows),
+            };
+            let count = starts[last] - starts[first];
+            let (partners, later_partners) = rest.0.split_at_mut(count);
+            let (values, later_values) = rest.1.split_at_mut(count);
+            let (own_weights, later_weights) = rest.2.split_at_mut(count.min(weights.len()));
+            rest = (later_partners, later_values, later_weights);
+            places.push((first..last, partners, values, own_weights));
+            first = last;
         }
+        places.into_par_iter().for_each(|(range, partners, values, own_weights)| {
+            let base = starts[range.start];
+            let mut next: Vec<usize> = starts[range.clone()].iter().map(|at| at - base).collect();
+            for (at, &row) in own.iter().enumerate() {
+                if !range.contains(&(row as usize)) {
+                    continue;
+                }
+                let next = &mut next[row as usize - range.start];
+                partners[*next] = partner[at];
+                values[*next] = ratings.values[at];
+                if let Some(&weight) = weights.get(at) {
+                    own_weights[*next] = weight;
+                }
+                *next += 1;
+            }
+        });
+        side.starts = starts;
         side
     }
 }
+
+/// Ratings of a share, about; fewer are laid out by one thread.
+const SHARE_RATINGS: usize = 1 << 20;
+
+/// Shares of a side at most: each reads all ratings.
+const MOST_SHARES: usize = 8;
 
 /// All ratings, by user and by item.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -101,6 +134,33 @@ pub fn turns(rounds: usize) -> impl Iterator<Item = Side> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn shares_change_nothing() {
+        // Enough ratings for three shares, and a row that has most of them.
+        let n = 3 * SHARE_RATINGS as u32 + 5;
+        let row = |j: u32| if j.is_multiple_of(3) { j / 7 % 50 } else { 20 };
+        let ratings = Ratings {
+            users: (0..n).map(row).collect(),
+            items: (0..n).map(|j| j % 11).collect(),
+            values: (0..n).map(|j| j as f32).collect(),
+            timestamps: vec![],
+        };
+        let rows = RowRatings::new(&ratings, &ratings.values, 60, 11);
+        for (side, own, partner) in [
+            (&rows.users, &ratings.users, &ratings.items),
+            (&rows.items, &ratings.items, &ratings.users),
+        ] {
+            let mut next = side.starts.clone();
+            for (at, &row) in own.iter().enumerate() {
+                let to = next[row as usize];
+                next[row as usize] += 1;
+                let placed = (side.partners[to], side.values[to], side.weights[to]);
+                assert_eq!(placed, (partner[at], ratings.values[at], ratings.values[at]));
+            }
+            assert_eq!(next[..side.rows()], side.starts[1..]);
+        }
+    }
 
     #[test]
     fn both_sides_hold_every_rating_in_file_order() {

@@ -5,6 +5,9 @@ use crate::gpu::shared::tiles::WORKGROUP;
 /// vec4s of workgroup memory that the kernels use.
 const STORE: usize = 1024;
 
+/// Invocations of a workgroup of cholesky.wgsl.
+const CHOLESKY: usize = 32;
+
 /// What is solved for together, and how it is laid out: coordinates, the bias' column, zeros up to a
 /// whole vec4, and the target; in tiles of 8 × 8.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,9 +63,12 @@ impl Shape {
         // As many rows as fit; a lane takes up to four rows of a panel.
         let teams = (STORE / needs).clamp(1, 8);
         let teams = if teams.is_power_of_two() { teams } else { teams.next_power_of_two() / 2 };
-        let quarter = (self.target() / 4).next_power_of_two().min(WORKGROUP);
-        let lanes = (WORKGROUP / teams).max(quarter);
-        CholeskyTeam { lanes, resident: needs <= STORE, store: STORE / (WORKGROUP / lanes) }
+        let quarter = (self.target() / 4).next_power_of_two().min(CHOLESKY);
+        let lanes = (CHOLESKY / teams).max(quarter);
+        let resident = needs <= STORE;
+        // No more than is needed, so that many workgroups are at work at once.
+        let store = if resident { needs } else { (6 + 8 * panels).min(STORE) };
+        CholeskyTeam { lanes, resident, store }
     }
 
     /// Whether `cholesky` can hold the rows that all lanes need.
@@ -110,7 +116,7 @@ pub struct CholeskyTeam {
 impl CholeskyTeam {
     /// Rows of a workgroup.
     pub fn teams(self) -> usize {
-        WORKGROUP / self.lanes
+        CHOLESKY / self.lanes
     }
 }
 
@@ -172,7 +178,7 @@ mod tests {
                 let busy = shape.tiles() as f64 / (gram.lanes * gram.groups) as f64;
                 assert!(busy > if coordinates >= 128 { 0.75 } else { 0.5 }, "{shape:?}: {busy}");
                 let cholesky = shape.cholesky();
-                assert!(cholesky.lanes.is_power_of_two() && cholesky.lanes <= WORKGROUP);
+                assert!(cholesky.lanes.is_power_of_two() && cholesky.lanes <= CHOLESKY);
                 assert!(cholesky.store * cholesky.teams() <= STORE);
                 // `cholesky` spreads a block's gradient out, a vec4 a number.
                 assert!(!shape.fits() || shape.target() <= cholesky.store);

@@ -85,6 +85,10 @@ impl Tiles {
 
     /// The tile of a row, and the row's place in it.
     pub fn locate(&self, row: u32) -> (usize, u32) {
+        // Mostly there is one tile, and a division costs more than all else that is done with a rating.
+        if (row as usize) < self.rows_per_tile {
+            return (0, row);
+        }
         let tile = row as usize / self.rows_per_tile;
         (tile, row - (tile * self.rows_per_tile) as u32)
     }
