@@ -109,7 +109,7 @@ fn a_damaged_or_foreign_samples_file_is_refused() {
     };
     open("m").unwrap();
     let message = open("als").unwrap_err();
-    assert!(message.contains("was trained by als") && message.contains("--solver bayes"));
+    assert!(message.contains("was trained by als") && message.contains("`solver` bayes"));
     let file = "m/samples.safetensors";
     let (good, other) = (place.read(file), place.read("other/samples.safetensors"));
     let refused = |bytes: &[u8], says: &str| {

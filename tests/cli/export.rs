@@ -178,7 +178,7 @@ fn an_export_is_replaced_only_when_told_and_nothing_else_ever() {
         let dir = home.path().join("out");
         export(&model, format, &dir, false, &()).unwrap();
         let message = export(&model, format, &dir, false, &()).unwrap_err().to_string();
-        assert!(message.contains("--force"), "{message}");
+        assert!(message.contains("`force`"), "{message}");
         export(&model, format, &dir, true, &()).unwrap();
         fs::write(dir.join("mine.txt"), "words").unwrap();
         let message = export(&model, format, &dir, true, &()).unwrap_err().to_string();

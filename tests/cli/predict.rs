@@ -230,6 +230,7 @@ fn standard_input_and_a_closed_pipe_are_normal() {
 fn probabilities_come_from_a_logistic_model() {
     let home = Home::new();
     let mut model = model(20, 17, 5);
+    model.objective.solver = wgmf::core::Solver::Sgd;
     model.objective.loss = wgmf::core::Loss::Logistic;
     model.save(Path::new(&home.dir), &seen(&model), true).unwrap();
     let pairs = home.file("pairs.csv", "u15,i15\n");

@@ -119,7 +119,7 @@ fn without_timestamps_the_last_lines_are_last() {
     );
     let options = SplitOptions { by_time: Some(0.5), ..SplitOptions::default() };
     let error = split(&[path], &options, dir.path(), true, &()).unwrap_err().to_string();
-    assert!(error.starts_with("--by-time needs timestamps"), "{error}");
+    assert!(error.starts_with("`by_time` needs timestamps"), "{error}");
 }
 
 #[test]
@@ -155,7 +155,7 @@ fn nothing_is_replaced_or_left_behind_unasked() {
     let options = SplitOptions::default();
     let error =
         split(std::slice::from_ref(&path), &options, &output, false, &()).unwrap_err().to_string();
-    assert!(error.contains("test.csv: exists already; use --force"), "{error}");
+    assert!(error.contains("test.csv: exists already; use `force`"), "{error}");
     assert_eq!(fs::read_dir(&output).unwrap().count(), 1);
     split(std::slice::from_ref(&path), &options, &output, true, &()).unwrap();
     assert_eq!(fs::read_dir(&output).unwrap().count(), 2);

@@ -339,7 +339,7 @@ fn a_planted_line_is_noticed() {
 /// Shaders that need no twin: `reduce`, `join` and `penalty` add what the CPU adds as it goes,
 /// `remainder` keeps what the CPU keeps as it goes, `mask` takes out what the CPU leaves out as it
 /// goes, `predict` adds up what the CPU's sampler does, `philox` tries a device's generator, whose twin
-/// is src/random.rs; `copy` and `multiply_add` measure a device.
+/// is src/math/random.rs; `copy` and `multiply_add` measure a device.
 const WITHOUT_TWIN: [&str; 9] =
     ["copy", "join", "mask", "multiply_add", "penalty", "philox", "predict", "reduce", "remainder"];
 

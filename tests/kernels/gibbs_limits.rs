@@ -44,5 +44,5 @@ fn a_prior_larger_than_a_binding_is_refused() {
         Err(error) => error.to_string(),
     };
     assert!(said.contains("64 factors") && said.contains("4096"), "{said}");
-    assert!(said.contains("--factors") && said.contains("--backend cpu"), "{said}");
+    assert!(said.contains("`factors`") && said.contains("`backend` cpu"), "{said}");
 }

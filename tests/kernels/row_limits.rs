@@ -133,7 +133,7 @@ fn equations_larger_than_a_binding_are_refused() {
         Ok(_) => panic!("accepted"),
         Err(error) => error.to_string(),
     };
-    assert!(said.contains("--block") && said.contains("--backend cpu"), "{said}");
+    assert!(said.contains("`block`") && said.contains("`backend` cpu"), "{said}");
 }
 
 /// Broken off, some rows are solved and the others are as they were.

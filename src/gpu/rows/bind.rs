@@ -1,7 +1,8 @@
 //! Bind groups: which buffers each dispatch of each batch reads and writes.
 
+use super::kernels::{Kernels, REMAINDER_LANES, Turn};
 use super::shape::{Block, Shape};
-use super::store::{Kernels, REMAINDER_LANES, Scratch, Turn, Walked, most_segments};
+use super::store::{Scratch, Walked, most_segments};
 use super::tiles::{Batch, Walk};
 use crate::backend::RowTerms;
 use crate::core::Side;

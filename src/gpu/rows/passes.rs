@@ -6,8 +6,9 @@
 //! more, for the change that is still missing. Many batches go into one submission; two submissions are in flight at most.
 
 use super::bind::{Binder, Commands};
+use super::kernels::{Figures, Kernels, Wanted, Weights};
 use super::shape::{Block, Shape, blocks, place_of};
-use super::store::{Figures, Kernels, Penalties, Scratch, Walked, Wanted, Weights, fits, listed};
+use super::store::{Penalties, Scratch, Walked, fits, listed};
 use super::tiles::{Batch, Cut, DISPATCH_PRODUCTS};
 use crate::backend::{ObjectiveBlocks, RowProblem, RowTerms, check_gram, check_rows, within};
 use crate::core::{Factors, Side, SideFactors};

@@ -140,6 +140,11 @@ pub fn blocks(factors: usize, block: usize, bias: bool) -> Vec<Block> {
     (0..factors).step_by(step).map(block).collect()
 }
 
+/// vec4 columns of a row of the changes that a block makes; the last block's are of no use.
+pub fn delta_columns(blocks: &[Block]) -> usize {
+    blocks.iter().map(|block| block.shape.coordinates.div_ceil(4)).max().unwrap_or(1)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -170,6 +170,6 @@ fn a_device_with_other_random_numbers_draws_nothing() {
             Ok(_) => panic!("{to} for {from} is not noticed"),
             Err(error) => error.to_string(),
         };
-        assert!(said.contains("random numbers") && said.contains("--backend cpu"), "{said}");
+        assert!(said.contains("random numbers") && said.contains("`backend` cpu"), "{said}");
     }
 }

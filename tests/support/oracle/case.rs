@@ -206,11 +206,14 @@ impl Case {
 
     fn draw_factors(&self, draw: &mut Draw, bias: bool, low: f64, high: f64) -> Factors {
         let mut rows = |n: usize| (0..n).map(|_| draw.between(low, high)).collect::<Vec<_>>();
+        // In the order that the cases were chosen by.
+        let (users, items) = (rows(self.users * self.factors), rows(self.items * self.factors));
+        let (user_bias, item_bias) = (rows(self.users), rows(self.items));
         let mut factors = Factors {
             factors: self.factors,
             sides: [
-                SideFactors { factors: rows(self.users * self.factors), bias: rows(self.users) },
-                SideFactors { factors: rows(self.items * self.factors), bias: rows(self.items) },
+                SideFactors { factors: users, bias: user_bias },
+                SideFactors { factors: items, bias: item_bias },
             ],
             global_mean: 0.0,
         };

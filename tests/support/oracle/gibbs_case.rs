@@ -107,19 +107,20 @@ impl GibbsCase {
         let k = self.factors;
         let (of_factor, of_bias) = (1.0 / (k as f32).sqrt(), if self.bias { 0.5 } else { 0.0 });
         let starts = (0..self.chains)
-            .map(|_| Factors {
-                factors: k,
-                sides: [
-                    SideFactors {
-                        factors: vector(self.users * k, of_factor),
-                        bias: vector(self.users, of_bias),
-                    },
-                    SideFactors {
-                        factors: vector(self.items * k, of_factor),
-                        bias: vector(self.items, of_bias),
-                    },
-                ],
-                global_mean: if self.thresholds.is_empty() { 3.5 } else { 0.3 },
+            .map(|_| {
+                // In the order that the cases were chosen by.
+                let (users, items) =
+                    (vector(self.users * k, of_factor), vector(self.items * k, of_factor));
+                let (user_bias, item_bias) =
+                    (vector(self.users, of_bias), vector(self.items, of_bias));
+                Factors {
+                    factors: k,
+                    sides: [
+                        SideFactors { factors: users, bias: user_bias },
+                        SideFactors { factors: items, bias: item_bias },
+                    ],
+                    global_mean: if self.thresholds.is_empty() { 3.5 } else { 0.3 },
+                }
             })
             .collect();
         let popularity = [vector(self.users + 1, 1.5), vector(self.items + 1, 1.5)];

@@ -181,11 +181,14 @@ impl RowCase {
         let scale = 1.7 / (self.factors as f64).powf(0.25);
         let low = if self.terms.nonnegative { 0.0 } else { -scale };
         let mut rows = |n: usize| (0..n).map(|_| draw.between(low, scale)).collect::<Vec<_>>();
+        // In the order that the cases were chosen by.
+        let (users, items) = (rows(self.users * self.factors), rows(self.items * self.factors));
+        let (user_bias, item_bias) = (rows(self.users), rows(self.items));
         let mut start = Factors {
             factors: self.factors,
             sides: [
-                SideFactors { factors: rows(self.users * self.factors), bias: rows(self.users) },
-                SideFactors { factors: rows(self.items * self.factors), bias: rows(self.items) },
+                SideFactors { factors: users, bias: user_bias },
+                SideFactors { factors: items, bias: item_bias },
             ],
             global_mean: self.mean,
         };
