@@ -121,50 +121,50 @@ impl Backend for Gpu {
     }
 
     fn gradient_passes(&self, problem: GradientProblem) -> Result<Box<dyn GradientPasses>> {
-        let passes = gradient::Passes::new(&self.device, &self.sources, problem);
+        let passes = gradient::GpuGradient::new(&self.device, &self.sources, problem);
         Ok(Box::new(block_on(passes)?))
     }
 
     fn row_passes(&self, problem: RowProblem) -> Result<Box<dyn RowPasses>> {
-        Ok(Box::new(block_on(rows::Passes::new(&self.device, &self.sources, problem))?))
+        Ok(Box::new(block_on(rows::GpuRows::new(&self.device, &self.sources, problem))?))
     }
 
     fn gibbs_passes(&self, problem: GibbsProblem) -> Result<Box<dyn GibbsPasses>> {
-        Ok(Box::new(block_on(gibbs::Passes::new(&self.device, &self.sources, problem))?))
+        Ok(Box::new(block_on(gibbs::GpuGibbs::new(&self.device, &self.sources, problem))?))
     }
 
     fn ranker(&self, candidates: Candidates) -> Result<Box<dyn Ranker>> {
-        Ok(Box::new(block_on(rank::Ranking::new(&self.device, &self.sources, &candidates))?))
+        Ok(Box::new(block_on(rank::GpuRanker::new(&self.device, &self.sources, &candidates))?))
     }
 }
 
-impl GradientPasses for gradient::Passes {
+impl GradientPasses for gradient::GpuGradient {
     fn epoch(
         &mut self,
         visits: &[Visit],
         watch: &mut dyn FnMut(usize) -> ControlFlow<()>,
     ) -> Result<EpochSums> {
-        block_on(gradient::Passes::epoch(self, visits, watch))
+        block_on(gradient::GpuGradient::epoch(self, visits, watch))
     }
 
     fn test_loss(&mut self) -> Result<f64> {
-        block_on(gradient::Passes::test_loss(self))
+        block_on(gradient::GpuGradient::test_loss(self))
     }
 
     fn keep(&mut self) -> Result<()> {
-        gradient::Passes::keep(self)
+        gradient::GpuGradient::keep(self)
     }
 
     fn kept(&mut self) -> Result<Factors> {
-        block_on(gradient::Passes::kept(self))
+        block_on(gradient::GpuGradient::kept(self))
     }
 
     fn factors(&mut self) -> Result<Factors> {
-        block_on(gradient::Passes::factors(self))
+        block_on(gradient::GpuGradient::factors(self))
     }
 
     fn state(&mut self) -> Result<State> {
-        block_on(gradient::Passes::state(self))
+        block_on(gradient::GpuGradient::state(self))
     }
 
     fn probe(&mut self, batch: usize) -> Result<Probe> {
@@ -172,54 +172,54 @@ impl GradientPasses for gradient::Passes {
     }
 }
 
-impl RowPasses for rows::Passes {
+impl RowPasses for rows::GpuRows {
     fn solve(
         &mut self,
         side: Side,
         rows: Range<usize>,
         watch: &mut dyn FnMut(usize) -> ControlFlow<()>,
     ) -> Result<usize> {
-        block_on(rows::Passes::solve(self, side, rows, watch))
+        block_on(rows::GpuRows::solve(self, side, rows, watch))
     }
 
     fn rows(&mut self, side: Side, rows: Range<usize>) -> Result<SideFactors> {
-        block_on(rows::Passes::rows(self, side, rows))
+        block_on(rows::GpuRows::rows(self, side, rows))
     }
 
     fn put_rows(&mut self, side: Side, rows: Range<usize>, values: &SideFactors) -> Result<()> {
-        rows::Passes::put_rows(self, side, rows, values)
+        rows::GpuRows::put_rows(self, side, rows, values)
     }
 
     fn gram(&mut self, side: Side, rows: Range<usize>) -> Result<Vec<Vec<f64>>> {
-        block_on(rows::Passes::gram(self, side, rows))
+        block_on(rows::GpuRows::gram(self, side, rows))
     }
 
     fn set_gram(&mut self, side: Side, gram: &[f64]) -> Result<()> {
-        rows::Passes::set_gram(self, side, gram)
+        rows::GpuRows::set_gram(self, side, gram)
     }
 
     fn objective(&mut self, rows: [Range<usize>; 2]) -> Result<ObjectiveBlocks> {
-        block_on(rows::Passes::objective(self, rows))
+        block_on(rows::GpuRows::objective(self, rows))
     }
 
     fn test_loss(&mut self) -> Result<f64> {
-        block_on(rows::Passes::test_loss(self))
+        block_on(rows::GpuRows::test_loss(self))
     }
 
     fn keep(&mut self) -> Result<()> {
-        rows::Passes::keep(self)
+        rows::GpuRows::keep(self)
     }
 
     fn kept(&mut self) -> Result<Factors> {
-        block_on(rows::Passes::kept(self))
+        block_on(rows::GpuRows::kept(self))
     }
 
     fn factors(&mut self) -> Result<Factors> {
-        block_on(rows::Passes::factors(self))
+        block_on(rows::GpuRows::factors(self))
     }
 }
 
-impl GibbsPasses for gibbs::Passes {
+impl GibbsPasses for gibbs::GpuGibbs {
     fn draw(
         &mut self,
         chain: usize,
@@ -228,11 +228,11 @@ impl GibbsPasses for gibbs::Passes {
         conditional: &Conditional,
         watch: &mut dyn FnMut(usize) -> ControlFlow<()>,
     ) -> Result<usize> {
-        block_on(gibbs::Passes::draw(self, chain, side, rows, conditional, watch))
+        block_on(gibbs::GpuGibbs::draw(self, chain, side, rows, conditional, watch))
     }
 
     fn rows(&mut self, chain: usize, side: Side, rows: Range<usize>) -> Result<SideFactors> {
-        block_on(gibbs::Passes::rows(self, chain, side, rows))
+        block_on(gibbs::GpuGibbs::rows(self, chain, side, rows))
     }
 
     fn put_rows(
@@ -242,33 +242,33 @@ impl GibbsPasses for gibbs::Passes {
         rows: Range<usize>,
         values: &SideFactors,
     ) -> Result<()> {
-        gibbs::Passes::put_rows(self, chain, side, rows, values)
+        gibbs::GpuGibbs::put_rows(self, chain, side, rows, values)
     }
 
     fn moments(&mut self, chain: usize, side: Side, rows: Range<usize>) -> Result<MomentBlocks> {
-        block_on(gibbs::Passes::moments(self, chain, side, rows))
+        block_on(gibbs::GpuGibbs::moments(self, chain, side, rows))
     }
 
     fn squared_errors(&mut self, chain: usize, users: Range<usize>) -> Result<Vec<f64>> {
-        block_on(gibbs::Passes::squared_errors(self, chain, users))
+        block_on(gibbs::GpuGibbs::squared_errors(self, chain, users))
     }
 
     fn training_predictions(&mut self, chain: usize) -> Result<Vec<f32>> {
-        block_on(gibbs::Passes::training_predictions(self, chain))
+        block_on(gibbs::GpuGibbs::training_predictions(self, chain))
     }
 
     fn test_predictions(&mut self, chain: usize) -> Result<Vec<f32>> {
-        block_on(gibbs::Passes::test_predictions(self, chain))
+        block_on(gibbs::GpuGibbs::test_predictions(self, chain))
     }
 
     fn factors(&mut self, chain: usize) -> Result<Factors> {
-        block_on(gibbs::Passes::factors(self, chain))
+        block_on(gibbs::GpuGibbs::factors(self, chain))
     }
 }
 
-impl Ranker for rank::Ranking {
+impl Ranker for rank::GpuRanker {
     fn top(&self, queries: &[f32], excluded: &[&[u32]], n: usize) -> Result<Vec<Vec<Ranked>>> {
-        block_on(rank::Ranking::top(self, queries, excluded, n))
+        block_on(rank::GpuRanker::top(self, queries, excluded, n))
     }
 
     fn count(
@@ -277,6 +277,6 @@ impl Ranker for rank::Ranking {
         excluded: &[&[u32]],
         intervals: &[Interval],
     ) -> Result<Vec<Counted>> {
-        block_on(rank::Ranking::count(self, queries, excluded, intervals))
+        block_on(rank::GpuRanker::count(self, queries, excluded, intervals))
     }
 }

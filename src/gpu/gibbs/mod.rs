@@ -7,4 +7,4 @@ mod philox;
 mod predict;
 mod prior;
 
-pub use passes::Passes;
+pub use passes::GpuGibbs;

@@ -27,7 +27,7 @@ use std::ops::{ControlFlow, Range};
 use std::sync::Arc;
 
 /// A problem on a GPU.
-pub struct Passes {
+pub struct GpuGibbs {
     device: Arc<Device>,
     /// Those of the users' rows and of the items'.
     kernels: [Kernels; 2],
@@ -69,7 +69,7 @@ struct NoiseBuffers {
     roots: wgpu::Buffer,
 }
 
-impl Passes {
+impl GpuGibbs {
     /// Cuts, uploads and binds a problem.
     pub async fn new(
         device: &Arc<Device>,
@@ -292,7 +292,7 @@ fn copy(encoder: &mut wgpu::CommandEncoder, from: &Model, to: &Model) {
 }
 
 /// What [`GibbsPasses`](crate::backend::GibbsPasses) is made of.
-impl Passes {
+impl GpuGibbs {
     pub async fn draw(
         &mut self,
         chain: usize,

@@ -1,6 +1,6 @@
 //! Bind groups: which buffers each dispatch of each batch reads and writes.
 
-use super::passes::Passes;
+use super::passes::GpuGradient;
 use crate::gpu::shared::buffers::{Slot, Uniforms, whole};
 use crate::gpu::shared::kernels::Dispatch;
 use crate::gpu::shared::params::{GradientParams, ResidualParams, StepParams};
@@ -13,7 +13,7 @@ pub(in crate::gpu) struct BatchCommands {
     pub step: Vec<Dispatch>,
 }
 
-impl Passes {
+impl GpuGradient {
     /// Makes every bind group of every batch.
     pub fn bind_batches(&self) -> Vec<BatchCommands> {
         let lead_side = self.batches.lead_side;

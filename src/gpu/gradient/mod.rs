@@ -6,4 +6,4 @@ mod plan;
 mod probe;
 mod store;
 
-pub use passes::Passes;
+pub use passes::GpuGradient;

@@ -5,7 +5,7 @@
 //! the step sizes go up and a few sums come back.
 
 use super::bind::BatchCommands;
-use super::plan::Plan;
+use super::plan::GradientPlan;
 use super::store::{ArrayBuffers, ChunkBuffers, Kernels, Visits, fits};
 use crate::backend::{EpochSums, GradientProblem, State, Terms, Visit, nothing_kept};
 use crate::core::{Batches, Factors, Ratings, Side};
@@ -29,12 +29,12 @@ const SUBMIT_BATCHES: usize = 256;
 const MOST_BATCHES: usize = 1 << 19;
 
 /// A problem on a GPU.
-pub struct Passes {
+pub struct GpuGradient {
     pub(in crate::gpu) device: Arc<Device>,
     pub(in crate::gpu) kernels: Kernels,
     pub(in crate::gpu) batches: Batches,
     pub(in crate::gpu) terms: Terms,
-    pub(in crate::gpu) plan: Plan,
+    pub(in crate::gpu) plan: GradientPlan,
     pub(in crate::gpu) lead: SideBuffers,
     pub(in crate::gpu) follow: SideBuffers,
     pub(in crate::gpu) biases: Biases,
@@ -48,7 +48,7 @@ pub struct Passes {
     pub(in crate::gpu) like: Factors,
 }
 
-impl Passes {
+impl GpuGradient {
     /// Cuts, uploads and binds a problem.
     pub async fn new(
         device: &Arc<Device>,
@@ -74,7 +74,7 @@ impl Passes {
         let limits = limits(device);
         let weight =
             |side: Side, row: u32| terms.row_weight(batches.row_ratings(side)[row as usize]);
-        let (plan, chunks) = Plan::new(&batches, team, limits, weight, |chunk| {
+        let (plan, chunks) = GradientPlan::new(&batches, team, limits, weight, |chunk| {
             let buffers = ChunkBuffers {
                 lead: ArrayBuffers::new(device, &chunk.lead),
                 follow: ArrayBuffers::new(device, &chunk.follow),
@@ -173,7 +173,7 @@ impl Passes {
 }
 
 /// What [`GradientPasses`](crate::backend::GradientPasses) is made of.
-impl Passes {
+impl GpuGradient {
     pub async fn epoch(
         &mut self,
         visits: &[Visit],

@@ -75,7 +75,7 @@ pub struct Chunk {
 
 /// How a problem is cut.
 #[derive(Clone, Debug)]
-pub struct Plan {
+pub struct GradientPlan {
     pub team: Team,
     pub lead: Tiles,
     pub follow: Tiles,
@@ -87,7 +87,7 @@ pub struct Plan {
     pub largest_batch: usize,
 }
 
-impl Plan {
+impl GradientPlan {
     /// Cuts `batches`; `keep` makes of each chunk what is kept of it, on several threads.
     ///
     /// # Errors
@@ -175,7 +175,7 @@ impl Cutter<'_> {
         keep: impl Fn(Chunk) -> Result<C> + Sync,
         lead_slots: Vec<usize>,
         follow_slots: Vec<usize>,
-    ) -> Result<(Plan, Vec<C>)> {
+    ) -> Result<(GradientPlan, Vec<C>)> {
         let batches = self.batches;
         let largest = (0..batches.len()).map(|b| batches.positions(b).len()).max().unwrap_or(1);
         let group = (GROUP_RATINGS / largest).max(1);
@@ -191,7 +191,7 @@ impl Cutter<'_> {
             plans.extend(group.into_iter().map(|p| BatchPlan { chunk: first + p.chunk, ..p }));
             chunks.extend(kept);
         }
-        let plan = Plan {
+        let plan = GradientPlan {
             team: self.team,
             lead: self.lead,
             follow: self.follow,

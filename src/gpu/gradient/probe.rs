@@ -1,6 +1,6 @@
 //! What one batch's kernels compute before the step, put back into the order of the batches.
 
-use super::passes::Passes;
+use super::passes::GpuGradient;
 use super::plan::{BatchPlan, SidePlan};
 use super::store::ArrayBuffers;
 use crate::Result;
@@ -9,7 +9,7 @@ use crate::core::SideIndex;
 use crate::gpu::shared::model::SideBuffers;
 use crate::gpu::shared::params::Touched;
 
-impl Passes {
+impl GpuGradient {
     /// Runs the kernels of one batch without its step and reads what they wrote.
     pub async fn read_probe(&self, batch: usize) -> Result<Probe> {
         let commands = &self.commands[batch];

@@ -12,7 +12,7 @@ use crate::gpu::shared::params::{
     CountInterval, CountParams, CountedParams, MaskParams, ScoreParams, TopkEntry, TopkParams,
 };
 use crate::gpu::shared::tiles::WORKGROUP;
-use plan::{Limits, Plan};
+use plan::{Limits, RankPlan};
 use rayon::prelude::*;
 use std::sync::{Arc, OnceLock};
 
@@ -20,11 +20,11 @@ use std::sync::{Arc, OnceLock};
 const TOP: TopkEntry = TopkEntry { score: f32::MAX, row: 0 };
 
 /// Candidates that lie on a device.
-pub struct Ranking {
+pub struct GpuRanker {
     device: Arc<Device>,
     sources: Arc<Sources>,
     limits: Limits,
-    plan: Plan,
+    plan: RankPlan,
     factors: usize,
     tiles: Vec<Tile>,
     /// (queries of a tile, candidates of a tile).
@@ -51,7 +51,7 @@ struct Queries<'q> {
     excluded: &'q [&'q [u32]],
 }
 
-impl Ranking {
+impl GpuRanker {
     /// Uploads candidates.
     ///
     /// # Errors
@@ -60,13 +60,13 @@ impl Ranking {
         device: &Arc<Device>,
         sources: &Arc<Sources>,
         candidates: &Candidates<'_>,
-    ) -> Result<Ranking> {
+    ) -> Result<GpuRanker> {
         let factors = candidates.factors;
         let limits = Limits {
             binding: device.limits.max_storage_buffer_binding_size as usize,
             workgroups: device.limits.max_compute_workgroups_per_dimension as usize,
         };
-        let plan = Plan::new(candidates.bias.len(), factors, limits)?;
+        let plan = RankPlan::new(candidates.bias.len(), factors, limits)?;
         let mut tiles = Vec::new();
         for (rows, bias) in
             candidates.rows.chunks(plan.columns * factors).zip(candidates.bias.chunks(plan.columns))
@@ -139,7 +139,7 @@ impl Ranking {
                     whole(&self.scores),
                 ],
             );
-            let workgroups = Plan::score_workgroups(queries.count, tile.columns);
+            let workgroups = RankPlan::score_workgroups(queries.count, tile.columns);
             let masks = self.masks(tile, queries.excluded, &mut next).await?;
             let mut encoder = self.device.device.create_command_encoder(&Default::default());
             {
@@ -253,7 +253,7 @@ impl Asked {
 
 /// What [`Ranker`](crate::backend::Ranker) is made of. A submission scores a tile and uses its scores
 /// up, so those of several threads may come in any order.
-impl Ranking {
+impl GpuRanker {
     /// Lists longer than 1024 (or than a binding holds) come in pieces of that, each after a
     /// scoring of its own.
     pub async fn top(

@@ -26,7 +26,7 @@ pub const WITHIN: usize = crate::backend::WITHIN;
 
 /// Sizes of tiles.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Plan {
+pub struct RankPlan {
     /// vec4s of a row.
     pub width: usize,
     /// Candidates of a tile.
@@ -41,7 +41,7 @@ pub struct Plan {
     pub intervals: usize,
 }
 
-impl Plan {
+impl RankPlan {
     /// Cuts a ranking of `candidates` rows of `factors`.
     ///
     /// # Errors
@@ -101,16 +101,16 @@ mod tests {
                 for binding in [64, 4096, 10_000, 1 << 16, 128 << 20, (2 << 30) - 4] {
                     for workgroups in [1, 5, 16, 65_535] {
                         let limits = Limits { binding, workgroups };
-                        let Ok(plan) = Plan::new(candidates, factors, limits) else {
+                        let Ok(plan) = RankPlan::new(candidates, factors, limits) else {
                             assert!(binding < factors.div_ceil(4) * 16, "{factors}: {limits:?}");
                             continue;
                         };
-                        let Plan { width, columns, queries, list, places, intervals } = plan;
+                        let RankPlan { width, columns, queries, list, places, intervals } = plan;
                         assert!(columns >= 1 && columns * width * 16 <= binding, "{plan:?}");
                         assert!(queries >= 1 && queries * width * 16 <= binding, "{plan:?}");
                         assert!(queries * columns * 4 <= binding, "{plan:?}");
                         assert!(queries <= workgroups, "{plan:?}");
-                        let groups = Plan::score_workgroups(queries, columns) as usize;
+                        let groups = RankPlan::score_workgroups(queries, columns) as usize;
                         assert!(groups <= workgroups, "{plan:?} {limits:?}");
                         assert!(columns <= COLUMNS && queries <= QUERIES, "{plan:?}");
                         assert!((1..=LIST).contains(&list), "{plan:?}");
@@ -131,7 +131,7 @@ mod tests {
     #[test]
     fn common_devices_get_whole_tiles() {
         let limits = Limits { binding: 128 << 20, workgroups: 65_535 };
-        let plan = Plan::new(40_981, 128, limits).unwrap();
+        let plan = RankPlan::new(40_981, 128, limits).unwrap();
         assert_eq!((plan.columns, plan.queries, plan.list), (COLUMNS, QUERIES, LIST));
     }
 }

@@ -7,4 +7,4 @@ pub(in crate::gpu) mod shape;
 pub(in crate::gpu) mod store;
 pub(in crate::gpu) mod tiles;
 
-pub use passes::Passes;
+pub use passes::GpuRows;

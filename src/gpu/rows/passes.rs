@@ -29,7 +29,7 @@ const SUBMIT_RATINGS: usize = 1 << 22;
 const MOST_DISPATCHES: usize = 1 << 20;
 
 /// A problem on a GPU.
-pub struct Passes {
+pub struct GpuRows {
     device: Arc<Device>,
     kernels: Kernels,
     figures: Figures,
@@ -61,7 +61,7 @@ struct Whole {
     joins: Vec<Dispatch>,
 }
 
-impl Passes {
+impl GpuRows {
     /// Cuts, uploads and binds a problem.
     pub async fn new(device: &Arc<Device>, sources: &Sources, problem: RowProblem) -> Result<Self> {
         let RowProblem { ratings, test, start, terms } = problem;
@@ -352,7 +352,7 @@ pub async fn run(
 }
 
 /// What [`RowPasses`](crate::backend::RowPasses) is made of.
-impl Passes {
+impl GpuRows {
     pub async fn solve(
         &mut self,
         side: Side,

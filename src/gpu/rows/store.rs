@@ -1,7 +1,7 @@
 //! What lies on the device: the model, one side's ratings as they are cut, scratch.
 
 use super::shape::{Block, Shape, delta_columns};
-use super::tiles::{Batch, Chunk, Cut, DISPATCH_PRODUCTS, Plan, RowArrays, Walk};
+use super::tiles::{Batch, Chunk, Cut, DISPATCH_PRODUCTS, RowArrays, RowPlan, Walk};
 use crate::backend::RowTerms;
 use crate::core::SideRatings;
 use crate::gpu::shared::buffers::{Uniforms, whole};
@@ -16,7 +16,7 @@ use std::ops::Range;
 
 /// Ratings of one side, or the rows of one side as the ratings of a single row, cut and uploaded.
 pub struct Walked {
-    pub plan: Plan,
+    pub plan: RowPlan,
     pub chunks: Vec<ChunkBuffers>,
     pub rows: Vec<RowBuffers>,
 }
@@ -68,7 +68,7 @@ impl Walked {
     /// # Errors
     /// If the device is lost.
     pub async fn part(&self, device: &Device, tiles: &Tiles, among: &Range<usize>) -> Result<Self> {
-        let mut plan = Plan {
+        let mut plan = RowPlan {
             batches: vec![],
             rows: vec![RowArrays::default(); self.plan.rows.len()],
             slots: self.plan.slots,

@@ -53,7 +53,7 @@ pub struct Walk {
 pub struct Batch {
     pub own_tile: usize,
     pub walks: Vec<Walk>,
-    /// Which of [`Plan::rows`] has its joins and solves, and where.
+    /// Which of [`RowPlan::rows`] has its joins and solves, and where.
     pub rows: usize,
     pub joins: Range<usize>,
     pub solves: Range<usize>,
@@ -80,7 +80,7 @@ pub struct Chunk {
 
 /// How one side is cut.
 #[derive(Clone, Debug)]
-pub struct Plan {
+pub struct RowPlan {
     pub batches: Vec<Batch>,
     pub rows: Vec<RowArrays>,
     /// The most slots of any batch.
@@ -173,12 +173,12 @@ impl Cut {
         penalty: impl Fn(usize) -> f32,
         refines: impl Fn(usize) -> bool,
         emit: impl FnMut(Chunk) -> Result<()>,
-    ) -> Result<Plan> {
+    ) -> Result<RowPlan> {
         let mut cutter = Cutter {
             cut: *self,
             ratings,
             emit,
-            plan: Plan { batches: vec![], rows: vec![], slots: 0, without: vec![] },
+            plan: RowPlan { batches: vec![], rows: vec![], slots: 0, without: vec![] },
             chunk: Chunk::default(),
             chunks: 0,
         };
@@ -210,7 +210,7 @@ struct Cutter<'a, E> {
     cut: Cut,
     ratings: &'a SideRatings,
     emit: E,
-    plan: Plan,
+    plan: RowPlan,
     chunk: Chunk,
     chunks: usize,
 }

@@ -22,7 +22,7 @@ fn side(rows: usize, partners: u32, hot: usize, weighted: bool) -> SideRatings {
 }
 
 /// Checks a plan against the limits, and that each rating comes once, in its row's slots.
-fn check(cut: &Cut, ratings: &SideRatings) -> (Plan, Vec<Chunk>) {
+fn check(cut: &Cut, ratings: &SideRatings) -> (RowPlan, Vec<Chunk>) {
     let mut chunks = Vec::new();
     let plan = cut
         .cut(
