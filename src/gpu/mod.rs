@@ -23,6 +23,7 @@ use crate::core::{Factors, Side, SideFactors};
 use pollster::block_on;
 use std::ops::{ControlFlow, Range};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 /// An open GPU. What is made on it shares the device, which closes with the last of them.
 #[derive(Clone)]
@@ -67,20 +68,16 @@ impl Gpu {
         Ok(Self { device, sources: Arc::new(sources) })
     }
 
-    /// Times every kernel from now on, see [`Backend::device_times`].
-    pub fn profiled(mut self) -> Self {
-        if let Some(device) = Arc::get_mut(&mut self.device) {
-            device.profile = Some(Default::default());
-        }
+    /// Times every kernel that is made from now on, by its clones too; see [`Backend::device_times`].
+    pub fn profiled(self) -> Self {
+        self.device.profile.get_or_init(Default::default);
         self
     }
 
-    /// Keeps the checks of loops and indices that kernels do without: for a driver that is not trusted
-    /// to go without, and for tests.
-    pub fn checked(mut self) -> Self {
-        if let Some(device) = Arc::get_mut(&mut self.device) {
-            device.checked = true;
-        }
+    /// Keeps the checks of loops and indices that kernels do without, in every kernel that is made from
+    /// now on, by its clones too: for a driver that is not trusted to go without, and for tests.
+    pub fn checked(self) -> Self {
+        self.device.checked.store(true, Ordering::Relaxed);
         self
     }
 
@@ -114,7 +111,7 @@ impl Backend for Gpu {
     }
 
     fn device_times(&self) -> Result<DeviceTimes> {
-        match &self.device.profile {
+        match self.device.profile.get() {
             Some(profile) => block_on(profile.read(&self.device)),
             None => Ok(DeviceTimes::default()),
         }

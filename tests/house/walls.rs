@@ -190,6 +190,28 @@ fn named_rooms(code: &str) -> Vec<(usize, &str)> {
     named
 }
 
+/// Lines where as many `super` stand in a row as lead out of the file's room.
+fn out_of_the_room(path: &str, code: &str) -> Vec<usize> {
+    let inside = path.trim_start_matches("src/").trim_end_matches(".rs").trim_end_matches("/mod");
+    let depth = inside.split('/').count();
+    let mut lines = Vec::new();
+    for (at, _) in code.match_indices("super::") {
+        if code[..at].ends_with("super::") {
+            continue;
+        }
+        let behind = code[at..].split("super::").take_while(|between| between.is_empty()).count();
+        // A module within the file is one deeper.
+        let within = code[..at].lines().any(|l| l.starts_with("mod ") && l.ends_with('{'));
+        if behind >= depth + usize::from(within) {
+            lines.push(code[..at].lines().count().max(1));
+        }
+    }
+    lines
+}
+
+/// Lines of a file of src at most: above that it holds more than one idea.
+const MOST_LINES: usize = 500;
+
 /// What the walls say against a file.
 fn objections(path: &str, source: &str) -> Vec<String> {
     let code = code(source);
@@ -205,6 +227,15 @@ fn objections(path: &str, source: &str) -> Vec<String> {
         match ORDER.iter().position(|&room| room == own) {
             None => object(1, "a room that has no place in the order of rooms"),
             Some(place) => {
+                for line in out_of_the_room(path, &code) {
+                    object(line, "leaves its room by `super`, and is not seen to name another");
+                }
+                if let Some(at) = code.find("crate as ") {
+                    object(code[..at].lines().count(), "gives the crate another name");
+                }
+                if source.lines().count() > MOST_LINES {
+                    object(MOST_LINES, "more lines than one idea takes");
+                }
                 for (line, other) in named_rooms(&code) {
                     let its = ORDER.iter().position(|&room| room == other);
                     if its > Some(place) {
@@ -286,6 +317,9 @@ fn a_planted_line_is_noticed() {
         ("src/model/seen.rs", "fn f() { crate::recommend::recommend(x) }", "stands behind"),
         ("src/train/run.rs", "use crate::{Error, cli};", "stands behind"),
         ("src/attic/run.rs", "use crate::Error;", "no place"),
+        ("src/core/settings/check.rs", "use super::super::super::train::train;", "by `super`"),
+        ("src/bench.rs", "use super::train;", "by `super`"),
+        ("src/core/mod.rs", "use crate as all;", "another name"),
         ("src/gpu/rows/store.rs", "use crate::cpu::Cpu;", "the GPU backend"),
         ("src/gpu/shared/device.rs", "pollster::block_on(f)", "at the edge"),
         ("tests/x.rs", "let device: wgpu::Device;", "wgpu is named"),
@@ -319,6 +353,8 @@ fn a_planted_line_is_noticed() {
     }
     for (path, line) in [
         ("src/gpu/device.rs", "use wgpu::Buffer;"),
+        ("src/core/settings/check.rs", "use super::super::Side;"),
+        ("src/bench.rs", "mod tests {\n    use super::*;\n}"),
         ("src/train/run.rs", "use crate::{Error, core::{Ids, train}, data};"),
         ("src/data/read.rs", "use crate::core::Ids; // crate::train"),
         ("src/bench.rs", "use crate::train::train;"),

@@ -4,7 +4,8 @@ use super::buffers::Staging;
 use super::profile::{self, Profile};
 use super::tiles::Limits;
 use crate::{Error, Result};
-use std::sync::{Arc, Mutex};
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 /// How long a wait for the device may last before it counts as hung.
@@ -117,11 +118,11 @@ pub struct Device {
     pub queue: wgpu::Queue,
     pub limits: wgpu::Limits,
     /// Where dispatches are timed, if they are.
-    pub profile: Option<Arc<Profile>>,
+    pub profile: OnceLock<Arc<Profile>>,
     /// What uploads go through.
     pub staging: Arc<Mutex<Staging>>,
     /// Whether kernels keep the checks that wgpu adds.
-    pub checked: bool,
+    pub checked: AtomicBool,
     lost: Arc<Mutex<Option<String>>>,
 }
 
@@ -163,16 +164,16 @@ impl Device {
             device,
             queue,
             limits,
-            profile: None,
+            profile: OnceLock::new(),
             staging: Default::default(),
-            checked: false,
+            checked: AtomicBool::new(false),
             lost,
         })
     }
 
     /// Submits what an encoder recorded.
     pub fn submit(&self, encoder: wgpu::CommandEncoder) -> wgpu::SubmissionIndex {
-        if let Some(profile) = &self.profile {
+        if let Some(profile) = self.profile.get() {
             profile.submitted();
         }
         self.queue.submit([encoder.finish()])

@@ -6,6 +6,7 @@ use super::trusted;
 use crate::{Error, Result};
 use std::borrow::Cow;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use wgpu::naga;
 
 macro_rules! sources {
@@ -93,7 +94,8 @@ impl Kernel {
     ) -> Result<Self> {
         check_limits(device, name, source, constants)?;
         let scope = device.device.push_error_scope(wgpu::ErrorFilter::Validation);
-        let module = trusted::module(&device.device, name, source, device.checked);
+        let checked = device.checked.load(Ordering::Relaxed);
+        let module = trusted::module(&device.device, name, source, checked);
         let pipeline = device.device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
             label: Some(name),
             layout: None,
@@ -110,7 +112,7 @@ impl Kernel {
             return Err(Error::device(format!("{name}.wgsl: {error}")));
         }
         let layout = pipeline.get_bind_group_layout(0);
-        let profile = device.profile.clone().map(|profile| (profile, device.device.clone()));
+        let profile = device.profile.get().map(|profile| (profile.clone(), device.device.clone()));
         Ok(Self { name, pipeline, layout, profile })
     }
 
