@@ -60,7 +60,7 @@ pub struct Fit<'a> {
     test: Option<&'a Dataset>,
     options: &'a Options,
     device: &'a Arc<dyn Backend>,
-    listen: Box<dyn FnMut(&Event) -> ControlFlow<()> + 'a>,
+    listen: Listener<'a>,
 }
 
 impl<'a> Fit<'a> {
@@ -111,3 +111,6 @@ impl<'a> Fit<'a> {
         Ok(Trained::new(finished, self.device.clone()))
     }
 }
+
+/// What hears of the events of training, and may break it off.
+type Listener<'a> = Box<dyn FnMut(&Event) -> ControlFlow<()> + 'a>;

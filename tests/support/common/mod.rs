@@ -158,8 +158,7 @@ pub fn gpu() -> Gpu {
 pub fn gpu_with(limits: Option<(u64, u32)>, sources: Sources) -> Gpu {
     let tight = limits.map(|(binding_bytes, workgroups)| TightLimits { binding_bytes, workgroups });
     Gpu::open_with(&adapter(), tight, sources)
-        .map(checks)
-        .unwrap_or_else(|error| panic!("{error} (./test.sh installs it)"))
+        .map_or_else(|error| panic!("{error} (./test.sh installs it)"), checks)
 }
 
 /// With WGMF_SAFE_SHADERS set, kernels keep their checks: every test runs either way.
