@@ -148,7 +148,7 @@ pub fn prepare(
 }
 
 /// The ratings of a freshly read table in a model's indices; ids that the model lacks become
-/// [`UNKNOWN`].
+/// [`UNKNOWN`](crate::core::UNKNOWN).
 pub fn align(table: &Table, users: &Ids, items: &Ids) -> Ratings {
     aligned((&table.users, &table.items), &table.ratings, (users, items))
 }

@@ -3,8 +3,8 @@
 use super::RunRecord;
 use crate::core::{Factors, Ids, Objective, Side};
 
-/// A trained model: all of a model directory but the training pairs ([`Seen`]) and, of a Bayesian
-/// model, the [`Samples`], whose means its factors are.
+/// A trained model: all of a model directory but the training pairs ([`Seen`](super::Seen)) and, of a Bayesian
+/// model, the [`Samples`](super::Samples), whose means its factors are.
 #[derive(Clone, Debug)]
 pub struct Model {
     /// The embeddings, biases and mean.

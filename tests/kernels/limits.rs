@@ -14,8 +14,7 @@ use std::ops::ControlFlow;
 fn tight(binding_bytes: u64, workgroups: u32) -> Gpu {
     let limits = TightLimits { binding_bytes, workgroups };
     Gpu::open_with(&common::adapter(), Some(limits), Sources::default())
-        .map(common::checks)
-        .unwrap_or_else(|error| panic!("{error} (./test.sh installs it)"))
+        .map_or_else(|error| panic!("{error} (./test.sh installs it)"), common::checks)
 }
 
 /// The state after two epochs.
