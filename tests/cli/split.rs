@@ -160,9 +160,9 @@ fn nothing_is_replaced_or_left_behind_unasked() {
     split(std::slice::from_ref(&path), &options, &output, true, &()).unwrap();
     assert_eq!(fs::read_dir(&output).unwrap().count(), 2);
     let cases: [(SplitOptions, &str); 5] = [
-        (SplitOptions { holdout: Some(1.0), ..options.clone() }, "--holdout 1 is not a fraction"),
+        (SplitOptions { holdout: Some(1.0), ..options.clone() }, "`holdout` 1 is not a fraction"),
         (SplitOptions { holdout: Some(1e-6), ..options.clone() }, "leaves none for the test part"),
-        (SplitOptions { folds: Some(1), ..options.clone() }, "--folds 1 is not a number from 2"),
+        (SplitOptions { folds: Some(1), ..options.clone() }, "`folds` 1 is not a number from 2"),
         (
             SplitOptions { leave_last: Some(999), ..options.clone() },
             "leaves none for the test part",

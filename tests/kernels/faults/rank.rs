@@ -1,6 +1,6 @@
 //! Faults of the ranking kernels.
 
-use super::{Fault, faults, hold};
+use super::{Fault, hold};
 use crate::conformance::rank::Lists;
 use crate::oracle::ranking::RankCase;
 
@@ -116,13 +116,13 @@ const FAULTS: &[Fault<Lists>] = &[
         ("chunk > 0u; chunk -= 1u", "chunk > 1u; chunk -= 1u"), long),
     super::fault("topk", "lanes before the last do not count",
         ("before += counts[lane]", "before = counts[lane]"), long),
-    faults(2, super::fault("topk", "ties with the ceiling are lost",
-        ("beats(ceiling.score, ceiling.row, score, row)", "score <= ceiling.score"), long)),
+    super::fault("topk", "ties with the ceiling are listed again",
+        ("beats(ceiling.score, ceiling.row, score, row)", "score <= ceiling.score"), long),
     super::fault("topk", "a list is full too early",
         ("if listed == n {", "if listed > 0u {"), long),
     super::fault("topk", "ranks are not counted",
         ("rank += 1u;", "rank = 1u;"), long),
-    super::fault("topk", "a block has no end",
+    super::fault("topk", "the last quarter of a block is not walked",
         ("m2 << 8u | m3 << 12u", "m2 << 8u"), long),
     super::fault("count", "earlier tiles' rows are named over",
         ("var slot = earlier_within", "var slot = 0u"), long),
