@@ -2,8 +2,7 @@
 
 use crate::backend::{ALL, Backend, RowProblem, RowTerms};
 use crate::core::{
-    Factors, Ids, Likelihood, Loss, Ratings, RowRatings, Settings, Side, SideFactors, Solver,
-    row_ratings,
+    Factors, Ids, Likelihood, Ratings, RowRatings, Settings, Side, SideFactors, Solver, row_ratings,
 };
 use crate::model::Model;
 use crate::{Error, Result};
@@ -34,11 +33,12 @@ pub fn warm_start(
     settings: &Settings,
 ) -> Result<(Factors, Known)> {
     let k = model.factors.factors;
-    if settings.loss == Loss::Logistic {
-        return Err(Error::settings(
-            "`from` folds new ids in by least squares, which `loss` logistic is not; train anew, or \
-             add them with wgmf fold-in",
-        ));
+    if !settings.loss.is_least_squares() {
+        return Err(Error::settings(format!(
+            "`from` folds new ids in by least squares, which `loss` {} is not; train anew, or add \
+             them with wgmf fold-in",
+            settings.loss.name()
+        )));
     }
     if k != settings.factors {
         return Err(Error::settings(format!(
