@@ -1,7 +1,7 @@
 //! Ranking metrics: how early the lists hold what users turn out to like.
 
 use super::bootstrap::{Estimate, estimates};
-use super::held_out::discount;
+use super::held_out::{discount, ideal_gain};
 use super::judged::Judged;
 use super::one_order::OneOrder;
 use crate::backend::Backend;
@@ -420,7 +420,7 @@ impl OneUser<'_> {
             }
             let hits = f64::from(hits);
             let most = n.min(self.relevant.len());
-            let ideal: f64 = (1..=most).map(discount).sum();
+            let ideal = ideal_gain(most);
             let graded_ideal: f64 =
                 (1..=n).zip(&best).map(|(rank, gain)| gain * discount(rank)).sum();
             let share = |part: f64, whole: f64| if whole > 0.0 { part / whole } else { 0.0 };

@@ -148,10 +148,7 @@ impl NewRows {
     }
 
     fn push(&mut self, side: Side, row: u32, partner: u32, value: f32) {
-        let (user, item) = match side {
-            Side::User => (row, partner),
-            Side::Item => (partner, row),
-        };
+        let (user, item) = side.users_first(row, partner);
         self.ratings.users.push(user);
         self.ratings.items.push(item);
         self.ratings.values.push(value);

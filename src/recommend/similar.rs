@@ -4,6 +4,7 @@ use super::exact::Ranks;
 use super::{ExactRanker, Scored};
 use crate::backend::{Backend, Candidates};
 use crate::core::{Factors, Held, Side};
+use crate::math::product::inner;
 use crate::model::Model;
 use crate::predict::Predictive;
 use crate::{Error, Result};
@@ -226,11 +227,6 @@ impl Source<'_> {
         list.sort_by(|a, b| b.score.total_cmp(&a.score).then(a.row.cmp(&b.row)));
         list
     }
-}
-
-/// The inner product, summed in f64 in order of the factors.
-fn inner(a: &[f32], b: &[f32]) -> f64 {
-    a.iter().zip(b).map(|(&a, &b)| f64::from(a) * f64::from(b)).sum()
 }
 
 /// The `n` rows of `side` most like each of `rows`, never the row itself. All lists at once:

@@ -26,20 +26,20 @@ pub fn global_mean(ratings: &Ratings, settings: &Settings) -> Result<f32> {
     })
 }
 
-/// The log-odds of the mean of labels.
+/// The log-odds of the mean label.
 fn log_odds(ratings: &Ratings) -> Result<f64> {
     if let Some((_, _, r)) = ratings.iter().find(|&(_, _, r)| r != 0.0 && r != 1.0) {
         return Err(Error::data(format!(
-            "`loss` logistic takes ratings that are 0 or 1, and there is a {r}; use \
-                 `transform` binary `threshold` X, or `loss` squared"
+            "`loss` logistic takes ratings that are 0 or 1, and there is a {r}; use `transform` \
+             binary `threshold` X, or `loss` squared"
         )));
     }
     let mean = ratings.mean();
     if mean == 0.0 || mean == 1.0 {
         return Err(Error::data(format!(
             "all training labels are {mean}: `loss` logistic has nothing to tell apart; after \
-                 `transform` binary move `threshold` into the ratings' range; data that hold only \
-                 what users liked need `solver` ials"
+             `transform` binary move `threshold` into the ratings' range; data that hold only what \
+             users liked need `solver` ials"
         )));
     }
     Ok((mean / (1.0 - mean)).ln())

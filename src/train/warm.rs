@@ -65,10 +65,7 @@ pub fn warm_start(
     }
     let mut start = Factors {
         factors: k,
-        sides: [
-            SideFactors { factors: vec![0.0; users.len() * k], bias: vec![0.0; users.len()] },
-            SideFactors { factors: vec![0.0; items.len() * k], bias: vec![0.0; items.len()] },
-        ],
+        sides: [SideFactors::zeros(users.len(), k), SideFactors::zeros(items.len(), k)],
         global_mean: super::global_mean(ratings, settings)?,
     };
     let new_users = copy_known(&mut start, model, Side::User, users);
