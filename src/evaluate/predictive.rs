@@ -271,7 +271,7 @@ fn training_mean(predictive: &Predictive, values: &[f64]) -> Option<f64> {
     match values[..] {
         // The mean of the latent values of two levels says how often each occurs.
         [low, high] if latent != 0.0 => Some(low + (high - low) * gaussian::cdf(latent)),
-        _ if model.objective.transform.scale().is_some() => model.run.data["mean"].as_f64(),
+        _ if model.objective.transform.scale().is_some() => model.facts.mean,
         _ => None,
     }
 }

@@ -298,12 +298,9 @@ fn clip(model: &Model, samples: &Samples) -> Result<Option<[f64; 2]>> {
     if !model.objective.clip || !samples.levels.is_empty() {
         return Ok(None);
     }
-    let bound = |key: &str| {
-        let rating = model.run.data[key].as_f64()?;
-        Some(f64::from(model.objective.transform.apply(rating as f32)))
-    };
-    match (bound("min"), bound("max")) {
-        (Some(low), Some(high)) if low <= high => Ok(Some([low, high])),
+    let bound = |rating: f64| f64::from(model.objective.transform.apply(rating as f32));
+    match model.facts.range.map(|range| range.map(bound)) {
+        Some([low, high]) if low <= high => Ok(Some([low, high])),
         _ => Err(Error::data(
             "run.json asks for predictions within the range of the training ratings (clip), but its \
              data have no min and max; train the model again",

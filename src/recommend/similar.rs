@@ -256,6 +256,7 @@ impl Source<'_> {
 ///     user_ratings: vec![],
 ///     item_ratings: vec![1, 1, 1],
 ///     objective: Objective::new(Solver::Als),
+///     facts: Default::default(),
 ///     run: Default::default(),
 /// };
 /// // z points where x does; y is larger, and so has the larger inner product.

@@ -62,6 +62,7 @@ fn model(solver: &str, loss: Loss, k: usize, settings: Value) -> Model {
         user_ratings: vec![0; USERS],
         item_ratings: vec![0; ITEMS],
         objective: Objective { loss, ..objective(solver, &settings) },
+        facts: Default::default(),
         run: Default::default(),
     };
     model.run.settings = settings;
@@ -356,6 +357,7 @@ fn converged(solver: Solver, options: Options) -> (Model, Ratings) {
         users,
         items,
         objective: Objective::of(&settings, Default::default()),
+        facts: Default::default(),
         run: Default::default(),
     };
     model.run.settings = serde_json::to_value(&settings).unwrap();
