@@ -13,6 +13,7 @@ const USERS: usize = 8192;
 
 /// How well held-out pairs are ranked; 0 throughout where no user has any.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[non_exhaustive]
 pub struct HeldOut {
     /// Users that have a held-out item that they have not seen.
     pub users: usize,

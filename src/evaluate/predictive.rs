@@ -14,6 +14,7 @@ use serde::Serialize;
 /// The predictions of the rating metrics are the distributions' means, as
 /// [`Summary::mean`](crate::predict::Summary::mean) has them.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct PredictiveMetrics {
     /// Errors of the means.
     #[serde(flatten)]

@@ -43,6 +43,7 @@ pub struct RankingOptions {
 
 /// What the items are ranked by.
 #[derive(Clone, Copy)]
+#[non_exhaustive]
 pub enum RankBy<'a> {
     /// The model's factors.
     Model,
@@ -58,6 +59,7 @@ pub enum RankBy<'a> {
 /// and [`gini`](Self::gini). `R` are a user's relevant items among the candidates, `rel_j` is 1 where
 /// the `j`-th item of his list is one of them, else 0.
 #[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
 pub struct RankingAt {
     /// Length of the lists.
     pub n: usize,
@@ -95,6 +97,7 @@ pub struct RankingAt {
 
 /// How good a ranking is. Serialized as one flat map: `recall@20`, `recall@20_low`, `recall@20_high`.
 #[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
 pub struct RankingMetrics {
     /// Users that have a relevant item among the candidates: the means are over them.
     pub users: u64,

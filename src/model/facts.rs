@@ -7,6 +7,7 @@ use serde_json::Value;
 /// What a model's predictions and its fold-in ask of the data it was trained on. Where the model is
 /// saved they stand in `run.json`, among the other facts of [`RunRecord::data`](super::RunRecord::data).
 #[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
 pub struct TrainingFacts {
     /// The least and the largest training rating, in the user's unit, where they are known: what
     /// [`clip`](crate::core::Objective::clip) bounds predictions to.
@@ -20,6 +21,7 @@ pub struct TrainingFacts {
 
 /// Rows of one side that joined a model after its training.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Joined {
     /// Rows of new ids.
     pub new: u64,
@@ -54,9 +56,8 @@ impl TrainingFacts {
             Value::Null => Ok(0),
             value => value.as_u64().ok_or_else(|| wrong(key)),
         };
-        let range = match RANGE.map(number) {
-            [low, high] => low?.zip(high?).map(|(low, high)| [low, high]),
-        };
+        let [low, high] = RANGE.map(number);
+        let range = low?.zip(high?).map(|(low, high)| [low, high]);
         let mut joined = [Joined::default(); 2];
         for side in Side::BOTH {
             let [new, updated] = counters(side);

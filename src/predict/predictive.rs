@@ -128,7 +128,7 @@ impl<'a> Predictive<'a> {
         &self.samples
     }
 
-    /// To what `r̂` is bounded, where `--clip` asks for it.
+    /// To what `r̂` is bounded, where `clip` asks for it.
     pub fn range(&self) -> Option<[f64; 2]> {
         self.range
     }

@@ -9,6 +9,7 @@ use std::ops::ControlFlow;
 
 /// Rows that were solved (of a Bayesian model drawn) from ratings, and these.
 #[derive(Clone, Debug, Default)]
+#[non_exhaustive]
 pub struct FoldedIn {
     /// The ids of the rows.
     pub ids: Ids,

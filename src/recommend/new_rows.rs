@@ -10,6 +10,7 @@ use std::collections::HashSet;
 
 /// Rows to be folded in, and what was left out.
 #[derive(Clone, Debug, Default)]
+#[non_exhaustive]
 pub struct NewRows {
     /// The ids of the rows, in order of first appearance.
     pub ids: Ids,

@@ -10,6 +10,7 @@ use crate::{Error, Result};
 
 /// A trained model and what a run knows beside it.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Finished {
     /// The model.
     pub model: Model,

@@ -17,12 +17,12 @@ const ROWS_PER_STREAM: usize = 1024;
 pub fn global_mean(ratings: &Ratings, settings: &Settings) -> Result<f32> {
     Ok(match settings.loss {
         Loss::Squared if settings.mean => ratings.mean() as f32,
+        Loss::Squared => 0.0,
         Loss::Logistic => {
             // Labels that cannot be learned from are refused without a mean too.
             let mean = log_odds(ratings)? as f32;
             if settings.mean { mean } else { 0.0 }
         }
-        Loss::Squared => 0.0,
     })
 }
 

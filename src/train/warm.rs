@@ -10,6 +10,7 @@ use std::ops::ControlFlow;
 
 /// How many rows of a [`warm_start`] the other model knew.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Known {
     /// Users whose rows are the other model's.
     pub users: usize,
