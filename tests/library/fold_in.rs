@@ -525,6 +525,8 @@ fn joining_grows_the_model_and_its_record() {
     assert_eq!(grown.item_ratings[ITEMS], 2);
     assert_eq!(grown.user_ratings[4], 1);
     assert_eq!(grown.run.data["folded_in_items"], 1);
+    let joined_rows = grown.facts.joined.map(|joined| (joined.new, joined.updated));
+    assert_eq!(joined_rows, [(1, 1), (1, 0)]);
     // Rows of one model do not join another.
     assert!(folded.join(&mut model.clone(), None, &joined).is_err());
 }
