@@ -6,7 +6,7 @@
 //! summed from its partners' rows (`gram`), with `α₀` times the partner side's own Gram matrix, once a
 //! side; `cholesky` factors and solves them, factors and bias jointly. Rows that are regularized weakly
 //! (`RowTerms::refines`) are refined once by their ratings' residuals: 32-bit sums alone lose digits there,
-//! on either device. `--block d` forms and solves `d` coordinates at a time against kept residuals; blocks
+//! on either device. `block` `d` forms and solves `d` coordinates at a time against kept residuals; blocks
 //! below 16 go round twice before the other side's turn: once, blocks of 1 and 3 end 0.2 to 0.9 % above an
 //! exact solver's objective, twice within 0.1 %. `nonnegative` runs coordinate descent on the normal
 //! equations. Objective and held-out figures come after each sweep. On the GPU rows are taken longest

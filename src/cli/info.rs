@@ -68,13 +68,9 @@ fn show(args: &Args, model: &Model) -> io::Result<()> {
     line("ratings", thousands(ratings(model)))?;
     let biases = if has_biases(model) { "with biases" } else { "without biases" };
     line("factors", format!("{}, {biases}, mean {}", f.factors, f.global_mean))?;
-    let loss = match model.objective.loss {
-        Loss::Squared => "squared",
-        Loss::Logistic => "logistic",
-    };
     let fits = match model.is_bayesian() {
         true => format!("{} likelihood", model.objective.likelihood.name()),
-        false => format!("{loss} loss"),
+        false => format!("{} loss", model.objective.loss.name()),
     };
     line("solver", format!("{}, {fits}, seed {}", model.objective.solver.name(), run.seed))?;
     line("transform", model.objective.transform.describe())?;

@@ -179,7 +179,7 @@ impl Epochs {
                 }
             }
             Event::Epoch(record) => self.epoch(record)?,
-            Event::Ready { .. } | Event::Checkpoint(_) => {}
+            _ => {}
         }
         Ok(())
     }

@@ -1,6 +1,7 @@
 //! The embeddings themselves.
 
 use super::side::Side;
+use crate::math::product::inner;
 use crate::{Error, Result};
 use std::ops::{Index, IndexMut};
 
@@ -105,8 +106,7 @@ impl Factors {
             score += f64::from(self[Side::Item].bias[item as usize]);
         }
         if user != UNKNOWN && item != UNKNOWN {
-            let pairs = self.user(user).iter().zip(self.item(item));
-            score += pairs.map(|(&p, &q)| f64::from(p) * f64::from(q)).sum::<f64>();
+            score += inner(self.user(user), self.item(item));
         }
         score
     }

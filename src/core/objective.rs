@@ -153,8 +153,9 @@ impl Objective {
             return Err(format!("{name} is {x}, which is no finite number of 0 or more"));
         }
         let implicit = self.is_implicit();
+        let loss = format!("loss {}", self.loss.name());
         let wrong = [
-            (self.loss == Loss::Logistic && self.solver.optimizer().is_none(), "loss logistic"),
+            (!self.loss.is_least_squares() && self.solver.optimizer().is_none(), loss.as_str()),
             (self.likelihood != Likelihood::Gaussian && !self.is_bayesian(), "a likelihood"),
             (self.clip && !self.is_bayesian(), "clip"),
             (self.nonnegative && !matches!(self.solver, Solver::Als | Solver::Ials), "nonnegative"),
@@ -196,10 +197,7 @@ impl Objective {
 
     /// What is wrong with a (transformed) rating under this objective, if anything is.
     pub fn objection(&self, rating: f32) -> Option<&'static str> {
-        self.target().objection(rating).or_else(|| {
-            (self.loss == Loss::Logistic && rating != 0.0 && rating != 1.0)
-                .then_some("a model of logistic loss needs 0 or 1")
-        })
+        self.target().objection(rating).or_else(|| self.loss.objection(rating))
     }
 }
 

@@ -35,6 +35,7 @@ pub struct Prepared {
 
 /// What the data were, for reports and for the model's record. Values are as in the file.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct DataFacts {
     /// The files as the user named them, the test file last.
     pub files: Vec<String>,

@@ -13,6 +13,7 @@ const USERS: usize = 8192;
 
 /// How well held-out pairs are ranked; 0 throughout where no user has any.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[non_exhaustive]
 pub struct HeldOut {
     /// Users that have a held-out item that they have not seen.
     pub users: usize,
@@ -69,7 +70,7 @@ pub fn held_out_ranking(
                     gain += discount(rank);
                 }
             }
-            let ideal: f64 = (1..=n.min(relevant.len())).map(discount).sum();
+            let ideal = ideal_gain(n.min(relevant.len()));
             let ndcg = if ideal > 0.0 { gain / ideal } else { 0.0 };
             metrics.push([f64::from(hits) / relevant.len() as f64, ndcg]);
         }
@@ -81,4 +82,9 @@ pub fn held_out_ranking(
 /// `1 / log₂(rank + 1)` (Järvelin and Kekäläinen 2002, in the form of Burges et al. 2005).
 pub(super) fn discount(rank: usize) -> f64 {
     1.0 / (rank as f64 + 1.0).log2()
+}
+
+/// What a list whose first `most` items are relevant gains.
+pub(super) fn ideal_gain(most: usize) -> f64 {
+    (1..=most).map(discount).sum()
 }

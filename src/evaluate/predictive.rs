@@ -14,6 +14,7 @@ use serde::Serialize;
 /// The predictions of the rating metrics are the distributions' means, as
 /// [`Summary::mean`](crate::predict::Summary::mean) has them.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct PredictiveMetrics {
     /// Errors of the means.
     #[serde(flatten)]
@@ -271,7 +272,7 @@ fn training_mean(predictive: &Predictive, values: &[f64]) -> Option<f64> {
     match values[..] {
         // The mean of the latent values of two levels says how often each occurs.
         [low, high] if latent != 0.0 => Some(low + (high - low) * gaussian::cdf(latent)),
-        _ if model.objective.transform.scale().is_some() => model.run.data["mean"].as_f64(),
+        _ if model.objective.transform.scale().is_some() => model.facts.mean,
         _ => None,
     }
 }

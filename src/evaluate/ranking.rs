@@ -1,7 +1,7 @@
 //! Ranking metrics: how early the lists hold what users turn out to like.
 
 use super::bootstrap::{Estimate, estimates};
-use super::held_out::discount;
+use super::held_out::{discount, ideal_gain};
 use super::judged::Judged;
 use super::one_order::OneOrder;
 use crate::backend::Backend;
@@ -43,6 +43,7 @@ pub struct RankingOptions {
 
 /// What the items are ranked by.
 #[derive(Clone, Copy)]
+#[non_exhaustive]
 pub enum RankBy<'a> {
     /// The model's factors.
     Model,
@@ -58,6 +59,7 @@ pub enum RankBy<'a> {
 /// and [`gini`](Self::gini). `R` are a user's relevant items among the candidates, `rel_j` is 1 where
 /// the `j`-th item of his list is one of them, else 0.
 #[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
 pub struct RankingAt {
     /// Length of the lists.
     pub n: usize,
@@ -95,6 +97,7 @@ pub struct RankingAt {
 
 /// How good a ranking is. Serialized as one flat map: `recall@20`, `recall@20_low`, `recall@20_high`.
 #[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
 pub struct RankingMetrics {
     /// Users that have a relevant item among the candidates: the means are over them.
     pub users: u64,
@@ -118,25 +121,43 @@ pub struct RankingMetrics {
     pub auc: Option<Estimate>,
 }
 
-/// The per-user metrics of one list, in the order of [`RankingAt::means`].
-const MEANS: usize = 9;
+/// Means over users by their names: from this list come the columns of [`OfUser`], what they become in
+/// [`RankingAt`], and the order in which they are reported.
+macro_rules! means {
+    ($($name:ident),*) => {
+        const MEANS: usize = [$(stringify!($name)),*].len();
+
+        /// The metrics of a user's list.
+        struct OfUser {
+            $($name: f64),*
+        }
+
+        impl OfUser {
+            fn columns(self) -> [f64; MEANS] {
+                [$(self.$name),*]
+            }
+        }
+
+        impl RankingAt {
+            /// From the means of the columns of [`OfUser`] and how often each candidate is in a list.
+            fn new(n: usize, means: [Estimate; MEANS], counts: &mut [u64]) -> Self {
+                let covered = counts.iter().filter(|&&count| count > 0).count();
+                let coverage = covered as f64 / counts.len() as f64;
+                let [$($name),*] = means;
+                Self { n, $($name,)* coverage, gini: gini(counts) }
+            }
+
+            /// Name and value of every mean over users.
+            pub fn means(&self) -> [(&'static str, Estimate); MEANS] {
+                [$((stringify!($name), self.$name)),*]
+            }
+        }
+    };
+}
+
+means!(precision, recall, recall_min, ndcg, ndcg_graded, map, mrr, hit_rate, popularity);
 
 impl RankingAt {
-    /// Name and value of every mean over users.
-    pub fn means(&self) -> [(&'static str, Estimate); MEANS] {
-        [
-            ("precision", self.precision),
-            ("recall", self.recall),
-            ("recall_min", self.recall_min),
-            ("ndcg", self.ndcg),
-            ("ndcg_graded", self.ndcg_graded),
-            ("map", self.map),
-            ("mrr", self.mrr),
-            ("hit_rate", self.hit_rate),
-            ("popularity", self.popularity),
-        ]
-    }
-
     /// Name and value of what the lists are as a whole.
     pub fn wholes(&self) -> [(&'static str, f64); 2] {
         [("coverage", self.coverage), ("gini", self.gini)]
@@ -307,28 +328,11 @@ pub fn ranking_metrics(
         first += batch.len();
     }
     let means = estimates(&values, width);
-    metrics.at =
-        options.at.iter().zip(means.chunks(MEANS)).zip(&mut counts).map(ranking_at).collect();
+    let of_lists = means.as_chunks::<MEANS>().0.iter().zip(&mut counts);
+    let lists = options.at.iter().zip(of_lists);
+    metrics.at = lists.map(|(&n, (&means, counts))| RankingAt::new(n, means, counts)).collect();
     metrics.auc = means.last().copied().filter(|auc| !auc.mean.is_nan());
     Ok(metrics)
-}
-
-fn ranking_at(((&n, means), counts): ((&usize, &[Estimate]), &mut Vec<u64>)) -> RankingAt {
-    let covered = counts.iter().filter(|&&count| count > 0).count();
-    RankingAt {
-        n,
-        precision: means[0],
-        recall: means[1],
-        recall_min: means[2],
-        ndcg: means[3],
-        ndcg_graded: means[4],
-        map: means[5],
-        mrr: means[6],
-        hit_rate: means[7],
-        popularity: means[8],
-        coverage: covered as f64 / counts.len() as f64,
-        gini: gini(counts),
-    }
 }
 
 /// What makes lists and ranks.
@@ -420,21 +424,22 @@ impl OneUser<'_> {
             }
             let hits = f64::from(hits);
             let most = n.min(self.relevant.len());
-            let ideal: f64 = (1..=most).map(discount).sum();
+            let ideal = ideal_gain(most);
             let graded_ideal: f64 =
                 (1..=n).zip(&best).map(|(rank, gain)| gain * discount(rank)).sum();
             let share = |part: f64, whole: f64| if whole > 0.0 { part / whole } else { 0.0 };
-            values.extend([
-                hits / n as f64,
-                hits / self.relevant.len() as f64,
-                hits / most as f64,
-                gain / ideal,
-                share(graded, graded_ideal),
-                precisions / most as f64,
-                first,
-                f64::from(u8::from(hits > 0.0)),
-                share(ratings as f64, list.len() as f64),
-            ]);
+            let of_list = OfUser {
+                precision: hits / n as f64,
+                recall: hits / self.relevant.len() as f64,
+                recall_min: hits / most as f64,
+                ndcg: gain / ideal,
+                ndcg_graded: share(graded, graded_ideal),
+                map: precisions / most as f64,
+                mrr: first,
+                hit_rate: f64::from(u8::from(hits > 0.0)),
+                popularity: share(ratings as f64, list.len() as f64),
+            };
+            values.extend(of_list.columns());
         }
     }
 }

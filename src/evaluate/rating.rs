@@ -16,6 +16,7 @@ use serde::Serialize;
 /// that begin with `model_` are in the unit the model was trained in, and there only where a
 /// transform makes that another one.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct RatingMetrics {
     /// How many ratings were compared, those of unknown users and items included.
     pub ratings: u64,

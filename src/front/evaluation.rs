@@ -5,6 +5,7 @@ use std::fmt;
 
 /// Figures of ratings that a model has not seen.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub enum Evaluation {
     /// Errors of predictions.
     Ratings(RatingMetrics),

@@ -1,6 +1,6 @@
 //! The model directory: factors, ids, training pairs and the record of the run, in open formats.
 
-use super::{Model, RunRecord, Samples, Seen, id_file};
+use super::{Model, RunRecord, Samples, Seen, TrainingFacts, id_file};
 use crate::core::{
     Factors, Loss, Objective, ObjectiveSettings, Ratings, Side, SideFactors, Solver, Transform,
     UNKNOWN,
@@ -21,7 +21,7 @@ const USERS: &str = "users.csv";
 const ITEMS: &str = "items.csv";
 const RUN: &str = "run.json";
 
-/// `run.json`: a report of the run, in which the objective has its places.
+/// `run.json`: a report of the run, in which the objective and the training facts have their places.
 #[derive(Serialize, Deserialize)]
 struct RunFile {
     format: u32,
@@ -52,6 +52,7 @@ impl RunFile {
                 }
             }
         }
+        model.facts.write(&mut run.data);
         Ok(Self {
             format: FORMAT,
             loss: objective.loss,
@@ -113,11 +114,13 @@ impl Model {
         let file = read_run(&dir.join(RUN))?;
         let wrong = |message| Error::file(dir.join(RUN), format!("{message}; {AGAIN}"));
         let objective = file.objective().map_err(wrong)?;
+        let facts = TrainingFacts::read(&file.run.data).map_err(wrong)?;
         let run = file.run;
         let factors = read_factors(&dir.join(FACTORS))?;
         let (users, user_ratings) = id_file::read(&dir.join(USERS), factors.users())?;
         let (items, item_ratings) = id_file::read(&dir.join(ITEMS), factors.items())?;
-        let model = Model { factors, users, items, user_ratings, item_ratings, objective, run };
+        let model =
+            Model { factors, users, items, user_ratings, item_ratings, objective, facts, run };
         if let Err(message) = model.check_finite() {
             return Err(Error::file(dir.join(FACTORS), format!("{message}; {AGAIN}")));
         }
@@ -206,6 +209,7 @@ impl Model {
 
     fn check(&self) -> Result<(), String> {
         self.objective.check()?;
+        self.facts.check()?;
         let f = &self.factors;
         let sides = [
             ("user", &f[Side::User].factors, &f[Side::User].bias, &self.users, &self.user_ratings),

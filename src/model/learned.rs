@@ -1,6 +1,6 @@
 //! A trained model in memory.
 
-use super::RunRecord;
+use super::{RunRecord, TrainingFacts};
 use crate::core::{Factors, Ids, Objective, Side};
 
 /// A trained model: all of a model directory but the training pairs ([`Seen`](super::Seen)) and, of a Bayesian
@@ -19,6 +19,8 @@ pub struct Model {
     pub item_ratings: Vec<u32>,
     /// What it was trained to do.
     pub objective: Objective,
+    /// What is asked of its training data: nothing that is not known of a model made by hand.
+    pub facts: TrainingFacts,
     /// How the model came to be.
     pub run: RunRecord,
 }

@@ -17,7 +17,14 @@
 //! # let (users, items) = (["42"].into_iter().collect(), ["1193"].into_iter().collect());
 //! # let (objective, run) = (Objective::new(Solver::Als), Default::default());
 //! # let made = Model {
-//! #     factors, users, items, user_ratings: vec![1], item_ratings: vec![1], objective, run,
+//! #     factors,
+//! #     users,
+//! #     items,
+//! #     user_ratings: vec![1],
+//! #     item_ratings: vec![1],
+//! #     objective,
+//! #     facts: Default::default(),
+//! #     run,
 //! # };
 //! # made.save(&dir, &Default::default(), false)?;
 //! let model = Model::open(&dir)?;
@@ -35,6 +42,7 @@
 mod directory;
 #[cfg(feature = "files")]
 mod export;
+mod facts;
 #[cfg(feature = "files")]
 mod id_file;
 #[cfg(feature = "files")]
@@ -53,6 +61,7 @@ mod seen_file;
 pub use directory::check_output;
 #[cfg(feature = "files")]
 pub use export::{Format, export};
+pub use facts::{Joined, TrainingFacts};
 pub use learned::Model;
 pub(crate) use means::mean_numbers;
 pub use run::{EpochRecord, PosteriorRecord, Quantity, RunRecord, WatchedPrediction};

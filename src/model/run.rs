@@ -46,6 +46,7 @@ pub struct RunRecord {
 
 /// What a sampler's sweeps after burn-in say of the posterior, and how far they can be trusted.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct PosteriorRecord {
     /// Independent chains.
     pub chains: usize,

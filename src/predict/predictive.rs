@@ -3,6 +3,7 @@
 use super::mixture::Mixture;
 use crate::core::{Factors, Held, RowPrior, Side, UNKNOWN};
 use crate::math::dense::{cholesky, forward};
+use crate::math::product::inner_in_lanes;
 use crate::model::{Model, Sample, Samples};
 use crate::{Error, Result};
 use rayon::prelude::*;
@@ -127,7 +128,7 @@ impl<'a> Predictive<'a> {
         &self.samples
     }
 
-    /// To what `r̂` is bounded, where `--clip` asks for it.
+    /// To what `r̂` is bounded, where `clip` asks for it.
     pub fn range(&self) -> Option<[f64; 2]> {
         self.range
     }
@@ -189,7 +190,9 @@ impl<'a> Predictive<'a> {
                     true => {
                         let biases = f64::from(f[Side::User].bias[user as usize])
                             + f64::from(f[Side::Item].bias[item as usize]);
-                        f64::from(f.global_mean) + biases + dot(f.user(user), f.item(item))
+                        f64::from(f.global_mean)
+                            + biases
+                            + inner_in_lanes(f.user(user), f.item(item))
                     }
                     false => self.mean_with_unknown(s, user, item),
                 };
@@ -295,34 +298,12 @@ fn clip(model: &Model, samples: &Samples) -> Result<Option<[f64; 2]>> {
     if !model.objective.clip || !samples.levels.is_empty() {
         return Ok(None);
     }
-    let bound = |key: &str| {
-        let rating = model.run.data[key].as_f64()?;
-        Some(f64::from(model.objective.transform.apply(rating as f32)))
-    };
-    match (bound("min"), bound("max")) {
-        (Some(low), Some(high)) if low <= high => Ok(Some([low, high])),
+    let bound = |rating: f64| f64::from(model.objective.transform.apply(rating as f32));
+    match model.facts.range.map(|range| range.map(bound)) {
+        Some([low, high]) if low <= high => Ok(Some([low, high])),
         _ => Err(Error::data(
             "run.json asks for predictions within the range of the training ratings (clip), but its \
              data have no min and max; train the model again",
         )),
     }
-}
-
-/// The inner product, summed in f64 over eight lanes in a fixed order.
-fn dot(a: &[f32], b: &[f32]) -> f64 {
-    const LANES: usize = 8;
-    let mut lanes = [0.0_f64; LANES];
-    let (a, a_rest) = a.as_chunks::<LANES>();
-    let (b, b_rest) = b.as_chunks::<LANES>();
-    for (a, b) in a.iter().zip(b) {
-        for lane in 0..LANES {
-            lanes[lane] += f64::from(a[lane]) * f64::from(b[lane]);
-        }
-    }
-    let [x0, x1, x2, x3, x4, x5, x6, x7] = lanes;
-    let mut sum = ((x0 + x4) + (x2 + x6)) + ((x1 + x5) + (x3 + x7));
-    for (a, b) in a_rest.iter().zip(b_rest) {
-        sum += f64::from(*a) * f64::from(*b);
-    }
-    sum
 }

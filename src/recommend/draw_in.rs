@@ -151,7 +151,7 @@ impl<'a> RowDraws<'a> {
             block,
             turns,
             seed: model.run.seed,
-            earlier: FoldedIn::earlier(model) as u32,
+            earlier: model.facts.all_joined() as u32,
         }
     }
 

@@ -2,6 +2,7 @@
 
 use super::order::{Scored, best, better, rank, without};
 use crate::backend::{Backend, Candidates, Counted, Interval, Ranker, WITHIN};
+use crate::math::product::{SIDE_BY_SIDE, inner_side_by_side};
 use crate::{Error, Result};
 use rayon::prelude::*;
 use std::collections::HashMap;
@@ -254,7 +255,7 @@ impl<C: Ranks + Sync> Scorer<C> {
             for missing in group.len()..SIDE_BY_SIDE {
                 rows[missing] = rows[0];
             }
-            for (scored, inner) in group.iter_mut().zip(inner_products(query, rows)) {
+            for (scored, inner) in group.iter_mut().zip(inner_side_by_side(query, rows)) {
                 scored.score = f64::from(self.candidates().bias[scored.row as usize]) + inner;
             }
         }
@@ -311,24 +312,6 @@ impl<C: Ranks + Sync> Scorer<C> {
         let rows = 0..self.candidates().bias.len() as u32;
         rows.map(|row| *first.entry(bits(row)).or_insert(row)).collect()
     }
-}
-
-/// Rows whose sums run side by side: each waits for its own sums only.
-const SIDE_BY_SIDE: usize = 8;
-
-/// `query · row` for each of the rows, in f64 in order of the factors.
-#[inline(always)]
-fn inner_products(query: &[f32], rows: [&[f32]; SIDE_BY_SIDE]) -> [f64; SIDE_BY_SIDE] {
-    let k = query.len();
-    let rows = rows.map(|row| &row[..k]);
-    let mut sums = [0.0; SIDE_BY_SIDE];
-    for factor in 0..k {
-        let x = f64::from(query[factor]);
-        for (sum, row) in sums.iter_mut().zip(&rows) {
-            *sum += x * f64::from(row[factor]);
-        }
-    }
-    sums
 }
 
 /// The Euclidean norm, and a little more than its rounding.

@@ -34,6 +34,7 @@ pub struct Explained<'a> {
 
 /// A score in its parts.
 #[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
 pub struct Explanation {
     /// `r̂`, in the unit of the transformed ratings.
     pub score: f64,

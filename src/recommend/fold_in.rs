@@ -9,6 +9,7 @@ use std::ops::ControlFlow;
 
 /// Rows that were solved (of a Bayesian model drawn) from ratings, and these.
 #[derive(Clone, Debug, Default)]
+#[non_exhaustive]
 pub struct FoldedIn {
     /// The ids of the rows.
     pub ids: Ids,
@@ -62,6 +63,7 @@ const STILL: f32 = 1e-5;
 /// #     user_ratings: vec![1],
 /// #     item_ratings: vec![1, 0, 0],
 /// #     objective: Objective::new(Solver::Als),
+/// #     facts: Default::default(),
 /// #     run: Default::default(),
 /// # };
 /// use wgmf::recommend::fold_in;
@@ -249,8 +251,7 @@ impl FoldedIn {
     /// Makes the rows a part of the model they were solved for, of a Bayesian one of its `samples` too,
     /// and their ratings a part of its record of training pairs, which is returned. New ids go behind
     /// the old ones; the rows of ids that the model has are replaced, all others keep their bits. The
-    /// counts of ratings grow, and `run.data` says how many were folded in (`folded_in_users`) and how
-    /// many replaced (`updated_users`), or `…_items`.
+    /// counts of ratings grow, and [`Model::facts`] say how many were folded in and how many replaced.
     ///
     /// # Errors
     /// A record, samples or rows that do not belong to this model; then it stays as it was.
@@ -317,42 +318,10 @@ impl FoldedIn {
                 model.item_ratings[*item as usize] += 1;
             }
         }
-        let [new, updated] = counters(side);
-        note(model, new, new_ids);
-        note(model, updated, rows.len() - new_ids);
+        let joined = &mut model.facts.joined[side.index()];
+        joined.new += new_ids as u64;
+        joined.updated += (rows.len() - new_ids) as u64;
+        model.facts.write(&mut model.run.data);
         Ok(grown)
-    }
-
-    /// How many rows of either side have joined a model.
-    pub(super) fn earlier(model: &Model) -> u64 {
-        let keys = [Side::User, Side::Item].into_iter().flat_map(counters);
-        keys.map(|key| noted(model, key)).sum()
-    }
-}
-
-/// Where `run.data` counts the rows of a side that are new, and those that were replaced.
-fn counters(side: Side) -> [&'static str; 2] {
-    match side {
-        Side::User => ["folded_in_users", "updated_users"],
-        Side::Item => ["folded_in_items", "updated_items"],
-    }
-}
-
-/// A count in `run.data`.
-fn noted(model: &Model, key: &str) -> u64 {
-    model.run.data[key].as_u64().unwrap_or(0)
-}
-
-/// Adds to a count in `run.data`.
-fn note(model: &mut Model, key: &str, count: usize) {
-    if count == 0 {
-        return;
-    }
-    if !model.run.data.is_object() {
-        model.run.data = serde_json::json!({});
-    }
-    let sum = noted(model, key) + count as u64;
-    if let Some(data) = model.run.data.as_object_mut() {
-        data.insert(key.to_owned(), sum.into());
     }
 }

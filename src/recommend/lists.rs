@@ -235,6 +235,7 @@ impl<'a> Recommender<'a> {
 ///     users: data.users,
 ///     items: data.items,
 ///     objective: Objective::of(&settings, data.transform),
+///     facts: Default::default(),
 ///     run: Default::default(),
 /// };
 /// # let home = tempfile::tempdir().unwrap();

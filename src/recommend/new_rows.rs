@@ -10,6 +10,7 @@ use std::collections::HashSet;
 
 /// Rows to be folded in, and what was left out.
 #[derive(Clone, Debug, Default)]
+#[non_exhaustive]
 pub struct NewRows {
     /// The ids of the rows, in order of first appearance.
     pub ids: Ids,
@@ -148,10 +149,7 @@ impl NewRows {
     }
 
     fn push(&mut self, side: Side, row: u32, partner: u32, value: f32) {
-        let (user, item) = match side {
-            Side::User => (row, partner),
-            Side::Item => (partner, row),
-        };
+        let (user, item) = side.users_first(row, partner);
         self.ratings.users.push(user);
         self.ratings.items.push(item);
         self.ratings.values.push(value);

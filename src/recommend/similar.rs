@@ -4,6 +4,7 @@ use super::exact::Ranks;
 use super::{ExactRanker, Scored};
 use crate::backend::{Backend, Candidates};
 use crate::core::{Factors, Held, Side};
+use crate::math::product::inner;
 use crate::model::Model;
 use crate::predict::Predictive;
 use crate::{Error, Result};
@@ -228,11 +229,6 @@ impl Source<'_> {
     }
 }
 
-/// The inner product, summed in f64 in order of the factors.
-fn inner(a: &[f32], b: &[f32]) -> f64 {
-    a.iter().zip(b).map(|(&a, &b)| f64::from(a) * f64::from(b)).sum()
-}
-
 /// The `n` rows of `side` most like each of `rows`, never the row itself. All lists at once:
 /// [`Neighbours`] streams them.
 ///
@@ -260,6 +256,7 @@ fn inner(a: &[f32], b: &[f32]) -> f64 {
 ///     user_ratings: vec![],
 ///     item_ratings: vec![1, 1, 1],
 ///     objective: Objective::new(Solver::Als),
+///     facts: Default::default(),
 ///     run: Default::default(),
 /// };
 /// // z points where x does; y is larger, and so has the larger inner product.

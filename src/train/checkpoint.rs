@@ -12,7 +12,7 @@ pub struct Checkpoint {
     pub state: State,
     /// The epochs so far.
     pub history: Vec<EpochRecord>,
-    /// The parameters of the best epoch so far, with `--patience`.
+    /// The parameters of the best epoch so far, with `patience`.
     pub best: Option<Factors>,
     /// What a sampler goes on from, beside that.
     pub sampler: Option<SamplerState>,

@@ -5,11 +5,12 @@ use crate::backend::Device;
 use crate::core::{Objective, Ratings, Settings, Side, Solver};
 use crate::data::Prepared;
 use crate::evaluate::{RatingMetrics, averaged_metrics, rating_metrics};
-use crate::model::{Model, RunRecord, Samples, Seen};
+use crate::model::{Model, RunRecord, Samples, Seen, TrainingFacts};
 use crate::{Error, Result};
 
 /// A trained model and what a run knows beside it.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Finished {
     /// The model.
     pub model: Model,
@@ -66,6 +67,7 @@ impl Outcome {
             users: prepared.users,
             items: prepared.items,
             objective: Objective::of(settings, prepared.transform),
+            facts: TrainingFacts::from(&prepared.facts),
             run,
         };
         let metrics = match (prepared.test, prepared.test_raw) {

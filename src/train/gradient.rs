@@ -4,7 +4,7 @@ use super::run::{Input, Ready, Start, Watch, Work};
 use super::start;
 use crate::Result;
 use crate::backend::{BETA1, BETA2, Backend, GradientPasses, GradientProblem, State, Terms, Visit};
-use crate::core::{Batches, Factors, Optimizer, Settings, Side, SideFactors};
+use crate::core::{Batches, Factors, Optimizer, Settings, SideFactors};
 use crate::model::EpochRecord;
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
@@ -92,14 +92,8 @@ fn begin(factors: Factors, terms: &Terms) -> State {
     let zeros = Factors {
         factors: factors.factors,
         sides: [
-            SideFactors {
-                factors: vec![0.0; factors[Side::User].factors.len()],
-                bias: vec![0.0; factors[Side::User].bias.len()],
-            },
-            SideFactors {
-                factors: vec![0.0; factors[Side::Item].factors.len()],
-                bias: vec![0.0; factors[Side::Item].bias.len()],
-            },
+            SideFactors::zeros(factors.users(), factors.factors),
+            SideFactors::zeros(factors.items(), factors.factors),
         ],
         global_mean: 0.0,
     };

@@ -59,6 +59,7 @@ impl<'a> Input<'a> {
 }
 
 /// What a run says while it goes.
+#[non_exhaustive]
 pub enum Event<'a> {
     /// The ratings are laid out and uploaded; epochs begin.
     Ready {
@@ -93,6 +94,7 @@ pub enum Stop {
 
 /// What a run leaves.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Outcome {
     /// The parameters of [`epoch`](Self::epoch); of a sampler the means of the samples.
     pub factors: Factors,
@@ -105,7 +107,7 @@ pub struct Outcome {
     pub held_out: Option<Vec<f64>>,
     /// All complete epochs, in order.
     pub history: Vec<EpochRecord>,
-    /// The epoch whose parameters these are: with `--patience` the one of the best held-out
+    /// The epoch whose parameters these are: with `patience` the one of the best held-out
     /// error, else the last. A sampler's average always is of all so far.
     pub epoch: usize,
     /// Why it ended.

@@ -15,24 +15,34 @@ const ROWS_PER_STREAM: usize = 1024;
 /// # Errors
 /// For logistic loss, ratings other than 0 and 1, or all of one kind.
 pub fn global_mean(ratings: &Ratings, settings: &Settings) -> Result<f32> {
-    if settings.loss == Loss::Logistic {
-        if let Some((_, _, r)) = ratings.iter().find(|&(_, _, r)| r != 0.0 && r != 1.0) {
-            return Err(Error::data(format!(
-                "`loss` logistic takes ratings that are 0 or 1, and there is a {r}; use \
-                 `transform` binary `threshold` X, or `loss` squared"
-            )));
+    Ok(match settings.loss {
+        Loss::Squared if settings.mean => ratings.mean() as f32,
+        Loss::Squared => 0.0,
+        Loss::Logistic => {
+            // Labels that cannot be learned from are refused without a mean too.
+            let mean = log_odds(ratings)? as f32;
+            if settings.mean { mean } else { 0.0 }
         }
-        let mean = ratings.mean();
-        if mean == 0.0 || mean == 1.0 {
-            return Err(Error::data(format!(
-                "all training labels are {mean}: `loss` logistic has nothing to tell apart; after \
-                 `transform` binary move `threshold` into the ratings' range; data that hold only \
-                 what users liked need `solver` ials"
-            )));
-        }
-        return Ok(if settings.mean { (mean / (1.0 - mean)).ln() as f32 } else { 0.0 });
+    })
+}
+
+/// The log-odds of the mean label.
+fn log_odds(ratings: &Ratings) -> Result<f64> {
+    if let Some((_, _, r)) = ratings.iter().find(|&(_, _, r)| r != 0.0 && r != 1.0) {
+        return Err(Error::data(format!(
+            "`loss` logistic takes ratings that are 0 or 1, and there is a {r}; use `transform` \
+             binary `threshold` X, or `loss` squared"
+        )));
     }
-    Ok(if settings.mean { ratings.mean() as f32 } else { 0.0 })
+    let mean = ratings.mean();
+    if mean == 0.0 || mean == 1.0 {
+        return Err(Error::data(format!(
+            "all training labels are {mean}: `loss` logistic has nothing to tell apart; after \
+             `transform` binary move `threshold` into the ratings' range; data that hold only what \
+             users liked need `solver` ials"
+        )));
+    }
+    Ok((mean / (1.0 - mean)).ln())
 }
 
 /// Factors drawn from N(0, init_scale²), for nonnegative factors their absolute values; biases of

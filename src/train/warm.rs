@@ -2,8 +2,7 @@
 
 use crate::backend::{ALL, Backend, RowProblem, RowTerms};
 use crate::core::{
-    Factors, Ids, Likelihood, Loss, Ratings, RowRatings, Settings, Side, SideFactors, Solver,
-    row_ratings,
+    Factors, Ids, Likelihood, Ratings, RowRatings, Settings, Side, SideFactors, Solver, row_ratings,
 };
 use crate::model::Model;
 use crate::{Error, Result};
@@ -11,6 +10,7 @@ use std::ops::ControlFlow;
 
 /// How many rows of a [`warm_start`] the other model knew.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Known {
     /// Users whose rows are the other model's.
     pub users: usize,
@@ -34,11 +34,12 @@ pub fn warm_start(
     settings: &Settings,
 ) -> Result<(Factors, Known)> {
     let k = model.factors.factors;
-    if settings.loss == Loss::Logistic {
-        return Err(Error::settings(
-            "`from` folds new ids in by least squares, which `loss` logistic is not; train anew, or \
-             add them with wgmf fold-in",
-        ));
+    if !settings.loss.is_least_squares() {
+        return Err(Error::settings(format!(
+            "`from` folds new ids in by least squares, which `loss` {} is not; train anew, or add \
+             them with wgmf fold-in",
+            settings.loss.name()
+        )));
     }
     if k != settings.factors {
         return Err(Error::settings(format!(
@@ -65,10 +66,7 @@ pub fn warm_start(
     }
     let mut start = Factors {
         factors: k,
-        sides: [
-            SideFactors { factors: vec![0.0; users.len() * k], bias: vec![0.0; users.len()] },
-            SideFactors { factors: vec![0.0; items.len() * k], bias: vec![0.0; items.len()] },
-        ],
+        sides: [SideFactors::zeros(users.len(), k), SideFactors::zeros(items.len(), k)],
         global_mean: super::global_mean(ratings, settings)?,
     };
     let new_users = copy_known(&mut start, model, Side::User, users);

@@ -62,6 +62,7 @@ fn model(solver: &str, loss: Loss, k: usize, settings: Value) -> Model {
         user_ratings: vec![0; USERS],
         item_ratings: vec![0; ITEMS],
         objective: Objective { loss, ..objective(solver, &settings) },
+        facts: Default::default(),
         run: Default::default(),
     };
     model.run.settings = settings;
@@ -356,6 +357,7 @@ fn converged(solver: Solver, options: Options) -> (Model, Ratings) {
         users,
         items,
         objective: Objective::of(&settings, Default::default()),
+        facts: Default::default(),
         run: Default::default(),
     };
     model.run.settings = serde_json::to_value(&settings).unwrap();
@@ -523,6 +525,8 @@ fn joining_grows_the_model_and_its_record() {
     assert_eq!(grown.item_ratings[ITEMS], 2);
     assert_eq!(grown.user_ratings[4], 1);
     assert_eq!(grown.run.data["folded_in_items"], 1);
+    let joined_rows = grown.facts.joined.map(|joined| (joined.new, joined.updated));
+    assert_eq!(joined_rows, [(1, 1), (1, 0)]);
     // Rows of one model do not join another.
     assert!(folded.join(&mut model.clone(), None, &joined).is_err());
 }

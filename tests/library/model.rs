@@ -317,6 +317,29 @@ fn a_later_format_asks_for_a_later_wgmf() {
 }
 
 #[test]
+fn facts_of_the_training_data_come_back_and_are_checked() {
+    let home = tempfile::tempdir().unwrap();
+    let dir = home.path().join("m");
+    let mut model = model(3, 4, 2);
+    (model.facts.range, model.facts.mean) = (Some([0.5, 5.0]), Some(3.1));
+    model.facts.joined[1].new = 2;
+    model.save(&dir, &seen(&model), false).unwrap();
+    let back = Model::open(&dir).unwrap();
+    assert_eq!(back.facts, model.facts);
+    assert_eq!(
+        (&back.run.data["min"], &back.run.data["folded_in_items"]),
+        (&0.5.into(), &2.into())
+    );
+    model.facts.range = Some([5.0, 0.5]);
+    let message = model.save(&dir, &seen(&model), true).unwrap_err().to_string();
+    assert!(message.contains("range of the ratings is 5 to 0.5"), "{message}");
+    let message = damaged(|dir| {
+        edit(&dir.join("run.json"), |t| t.replace("\"ratings\": 12", "\"min\": 9, \"max\": \"x\""))
+    });
+    assert!(message.contains("run.json") && message.contains("max is \"x\""), "{message}");
+}
+
+#[test]
 fn what_is_no_model_is_said_so() {
     let home = tempfile::tempdir().unwrap();
     let message = Model::open(home.path()).unwrap_err().to_string();

@@ -110,7 +110,7 @@ fn kinds() -> Vec<(Model, Samples)> {
     logs.0.objective.transform = serde_json::from_value(json!([{ "kind": "log1p" }])).unwrap();
     let mut clipped = bayes(&[]);
     clipped.0.objective.clip = true;
-    clipped.0.run.data = json!({ "min": 2.0, "max": 3.0 });
+    clipped.0.facts.range = Some([2.0, 3.0]);
     vec![plain, logs, clipped, bayes(&[1.0, 2.0, 3.5, 4.0])]
 }
 

@@ -77,6 +77,7 @@ fn model(data: &Data, outcome: &Outcome) -> Model {
         user_ratings: data.ratings.counts(Side::User, USERS),
         item_ratings: data.ratings.counts(Side::Item, ITEMS),
         objective: Objective::new(Solver::Bayes),
+        facts: Default::default(),
         run: Default::default(),
     }
 }

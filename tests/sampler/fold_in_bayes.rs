@@ -414,7 +414,7 @@ fn the_gpu_draws_what_the_cpu_draws() {
         assert!(common::largest_gap(&got.factors, &widened(&want.factors)) < 2e-3);
         // Each sample, row and later fold-in has numbers of its own.
         let mut later = model.clone();
-        later.run.data = serde_json::json!({"folded_in_users": 3});
+        later.facts.joined[0].new = 3;
         let later = draw_in(&Cpu::new(), &later, &samples, side, &ids, &ratings).unwrap();
         for (now, later) in want.draws.iter().zip(&later.draws) {
             assert!(now.factors.iter().zip(&later.factors).all(|(a, b)| a != b));

@@ -88,6 +88,7 @@ impl Planted {
             users,
             items,
             objective: Objective::of(&settings, Default::default()),
+            facts: Default::default(),
             run: RunRecord { seed: 3, ..RunRecord::default() },
         };
         let seen = Seen::new(ratings, model.users.len(), model.items.len()).unwrap();

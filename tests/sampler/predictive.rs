@@ -14,7 +14,6 @@ use fixture::model;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};
-use serde_json::json;
 
 /// Means and deviations of a pair, by the predictive distribution.
 fn parts(predictive: &Predictive, user: u32, item: u32, credible: bool) -> (Vec<f64>, Vec<f64>) {
@@ -241,7 +240,7 @@ fn clip_bounds_every_sample() {
     let error = Predictive::new(&model, &samples).err().unwrap().to_string();
     assert!(error.contains("clip") && error.contains("no min and max"), "{error}");
     // In the model's unit 3 to 3.4.
-    model.run.data = json!({"min": 7.0, "max": 7.8});
+    model.facts.range = Some([7.0, 7.8]);
     let mut open = model.clone();
     open.objective.clip = false;
     let clipped = Predictive::new(&model, &samples).unwrap();
@@ -408,7 +407,7 @@ fn metrics_are_means_over_the_ratings() {
 fn metrics_of_levels_are_those_of_their_probabilities() {
     let levels = [1.0, 2.0, 4.0, 4.5];
     let (mut model, samples) = bayes(&levels);
-    model.run.data = json!({"mean": 2.5});
+    model.facts.mean = Some(2.5);
     let predictive = Predictive::new(&model, &samples).unwrap();
     let test = ratings(2000, &levels);
     let got = predictive_metrics(&predictive, &test).unwrap();

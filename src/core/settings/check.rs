@@ -1,7 +1,7 @@
 //! Whether settings make sense, before any data are seen.
 
 use super::Options;
-use crate::core::{Loss, Solver};
+use crate::core::Solver;
 use crate::{Error, Result};
 
 impl Options {
@@ -94,8 +94,9 @@ impl Options {
             );
             return wrong(flag, &why);
         }
-        if self.loss == Some(Loss::Logistic) {
-            let why = format!("logistic needs sgd, adagrad or adam; {name} minimizes squares");
+        if let Some(loss) = self.loss.filter(|loss| !loss.is_least_squares()) {
+            let loss = loss.name();
+            let why = format!("{loss} needs sgd, adagrad or adam; {name} minimizes squares");
             return wrong("loss", &why);
         }
         if self.init_scale == Some(0.0) {

@@ -53,7 +53,11 @@ impl Options {
         let loss = self.loss.unwrap_or_default();
         let factors = self.factors.unwrap_or(32);
         // Factors scale with the root of the ratings' spread, the regularization with the spread.
-        let spread = if loss == Loss::Squared { ratings.spread() } else { 1.0 };
+        let spread = match loss {
+            Loss::Squared => ratings.spread(),
+            // Labels are 0 and 1: nothing to scale by.
+            Loss::Logistic => 1.0,
+        };
         // 1 without outliers; they upset a step that is proportional to the residual.
         let outlying = (farthest(ratings) / spread / OUTLIER).max(1.0);
         let default_solver = if n <= SMALL && outlying == 1.0 { Solver::Sgd } else { Solver::Adam };

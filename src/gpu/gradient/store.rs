@@ -45,7 +45,10 @@ impl Kernels {
         team: Team,
         terms: &Terms,
     ) -> Result<Self> {
-        let logistic = f64::from(u8::from(terms.loss == Loss::Logistic));
+        let logistic = match terms.loss {
+            Loss::Squared => 0.0,
+            Loss::Logistic => 1.0,
+        };
         let width = ("WIDTH", team.width as f64);
         let lanes = ("LANES", team.lanes as f64);
         let columns = ("COLUMNS", team.columns as f64);
