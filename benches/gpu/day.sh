@@ -18,7 +18,7 @@ LISTS=${LISTS:-20}
 BATCHES=${BATCHES:-65536 4096} # of adam at 32 factors, beside PyTorch's
 PARTS=${PARTS:-tests bench loop lists}
 ADAPTER=${ADAPTER:-}           # part of its name; the best hardware where it is empty
-SECONDS_A_STEP=${SECONDS_A_STEP:-180}
+SECONDS_A_STEP=${SECONDS_A_STEP:-240}
 mkdir -p "$OUT"
 export LD_LIBRARY_PATH="${LD_LIBRARY_PATH:-}${LD_LIBRARY_PATH:+:}$here/lib"
 export XDG_RUNTIME_DIR=${XDG_RUNTIME_DIR:-/tmp}

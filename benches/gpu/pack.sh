@@ -10,9 +10,8 @@ set -euo pipefail
 folder=$(mkdir -p "$1" && cd "$1" && pwd)
 cd "$(dirname "$0")/../.."
 
-# Those that need no file of this repository and not the binary.
-tests=(twins gradients limits faults row_twins row_limits row_faults gpu_rows gibbs_twins latent_twins
-    rank_twins ranking determinism levels)
+# Those that need neither the repository nor the binary there.
+tests=(kernels sampler)
 
 cargo build --release
 mkdir -p "$folder/bin" "$folder/tests" "$folder/lib"

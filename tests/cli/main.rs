@@ -10,6 +10,7 @@ mod place;
 
 mod bad_bayes;
 mod bad_input;
+mod bench;
 mod devices;
 mod export;
 mod fold_in_bayes_cli;
