@@ -85,12 +85,13 @@ impl<'a> Predictive<'a> {
     /// Of a model and its samples.
     ///
     /// # Errors
-    /// No samples, or samples of another model's shape.
+    /// As [`Model::check`]; no samples, or samples of another model's shape.
     pub fn new(
         model: impl Into<Held<'a, Model>>,
         samples: impl Into<Held<'a, Samples>>,
     ) -> Result<Self> {
         let (model, samples) = (model.into(), samples.into());
+        model.check()?;
         let (m, n, k) = (model.users.len(), model.items.len(), model.factors.factors);
         let fits = samples.samples.iter().all(|sample| {
             let f = &sample.factors;
@@ -127,7 +128,7 @@ impl<'a> Predictive<'a> {
         &self.samples
     }
 
-    /// To what `r̂` is bounded, where `--clip` asks for it.
+    /// To what `r̂` is bounded, where `clip` asks for it.
     pub fn range(&self) -> Option<[f64; 2]> {
         self.range
     }

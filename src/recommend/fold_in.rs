@@ -39,7 +39,7 @@ const STILL: f32 = 1e-5;
 /// [`FoldedIn::join`] makes the rows a part of it.
 ///
 /// # Errors
-/// An index out of range; a rating that the objective has no use for (a negative one for `ials`,
+/// As [`Model::check`]; an index out of range; a rating that the objective has no use for (a negative one for `ials`,
 /// another label than 0 and 1 for logistic loss); a row that its ratings do not determine (without
 /// regularization); a lost device.
 ///
@@ -92,6 +92,7 @@ pub fn fold_in(
              scores are averages over samples, which are not explained; use `solver` als",
         ));
     }
+    model.check()?;
     let objective = &model.objective;
     check_rows(model, side, ids, ratings, |rating| objective.objection(rating))?;
     let f = &model.factors;
