@@ -6,13 +6,14 @@
 //! summed from its partners' rows (`gram`), with `α₀` times the partner side's own Gram matrix, once a
 //! side; `cholesky` factors and solves them, factors and bias jointly. Rows that are regularized weakly
 //! (`RowTerms::refines`) are refined once by their ratings' residuals: 32-bit sums alone lose digits there,
-//! on either device. `--block d` forms and solves `d` coordinates at a time against kept residuals; blocks
+//! on either device. `block` d forms and solves `d` coordinates at a time against kept residuals; blocks
 //! below 16 go round twice before the other side's turn: once, blocks of 1 and 3 end 0.2 to 0.9 % above an
 //! exact solver's objective, twice within 0.1 %. `nonnegative` runs coordinate descent on the normal
 //! equations. Objective and held-out figures come after each sweep. On the GPU rows are taken longest
 //! first, and long ones are cut into segments whose sums are joined in order; on the CPU tasks are ranges
 //! of rows of equal cost, and only rows above 16,384 ratings are cut (where they are solved whole).
 
+use super::{check_block, check_factors};
 use crate::core::{Factors, Loss, Objective, Ratings, RowRatings, Settings, Side, SideFactors};
 use crate::{Error, Result};
 use std::ops::{ControlFlow, Range};
@@ -27,6 +28,18 @@ pub struct RowProblem {
     pub start: Factors,
     /// The terms of the objective.
     pub terms: RowTerms,
+}
+
+impl RowProblem {
+    /// What [`Backend::row_passes`](super::Backend::row_passes) refuses on any device.
+    pub(crate) fn check(&self) -> Result<()> {
+        let (users, items) = (self.ratings.users.rows(), self.ratings.items.rows());
+        check_factors(self.start.factors)?;
+        check_block(self.terms.block)?;
+        self.ratings.check()?;
+        self.start.check(users, items, self.start.factors)?;
+        self.test.check_rows(users, items, true)
+    }
 }
 
 /// The constants of the row solvers' objective

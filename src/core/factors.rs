@@ -83,11 +83,17 @@ impl Factors {
     }
 
     /// The factors of a user: (factors).
+    ///
+    /// # Panics
+    /// If there is no such user.
     pub fn user(&self, user: u32) -> &[f32] {
         self.row(Side::User, user)
     }
 
     /// The factors of an item: (factors).
+    ///
+    /// # Panics
+    /// If there is no such item.
     pub fn item(&self, item: u32) -> &[f32] {
         self.row(Side::Item, item)
     }
@@ -95,6 +101,9 @@ impl Factors {
     /// The score `r̂` of a pair, in the unit of the transformed training ratings (for logistic loss
     /// the log-odds). [`UNKNOWN`](crate::core::UNKNOWN) on either side leaves out what is not known.
     /// Summed in f64 in order of the factors.
+    ///
+    /// # Panics
+    /// If there is no such user or item.
     pub fn score(&self, user: u32, item: u32) -> f64 {
         use crate::core::UNKNOWN;
         let mut score = f64::from(self.global_mean);
@@ -135,6 +144,9 @@ impl Factors {
     }
 
     /// A row of a side: (factors).
+    ///
+    /// # Panics
+    /// If there is no such row.
     pub fn row(&self, side: Side, row: u32) -> &[f32] {
         &self[side].factors[row as usize * self.factors..][..self.factors]
     }

@@ -252,7 +252,7 @@ impl Transform {
 }
 
 impl std::fmt::Display for Transform {
-    /// The names of the steps as `--transform` takes them.
+    /// The names of the steps as `transform` takes them.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let names = self.steps.iter().map(|step| match step {
             Step::Log1p => "log1p",

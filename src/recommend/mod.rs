@@ -11,7 +11,7 @@
 //!
 //! `catalogue.rs` says what a score is and what ranks by it. The mean over samples of a `bayes` model is a
 //! product of rows that stack those of all samples, so it goes the same way. Quantiles, Thompson sampling,
-//! `--clip` and levels are no products: `posterior.rs` scores every item under every sample in f64, on the
+//! `clip` and levels are no products: `posterior.rs` scores every item under every sample in f64, on the
 //! processor. Likeness is the cosine of stacked rows: inner products within a sample know nothing of how
 //! samples are turned against each other.
 
