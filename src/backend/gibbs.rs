@@ -147,6 +147,10 @@ impl From<Moments> for MomentBlocks {
 
 /// The sampler's passes over a problem that lies on a device. Each concerns one chain. Ranges of rows:
 /// see [`crate::backend`].
+///
+/// # Panics
+/// Every call, where there is no such chain; [`draw`](Self::draw), where the arrays of the conditional have
+/// other lengths than [`Conditional`] says.
 pub trait GibbsPasses: Send {
     /// Draws a range of a side's rows given the other side; a row without ratings is drawn from its
     /// prior, and the row of unknown ids becomes its prior mean. `watch` gets the ratings done so

@@ -156,6 +156,9 @@ pub trait GradientPasses: Send {
     ///
     /// # Errors
     /// If the device is lost.
+    ///
+    /// # Panics
+    /// If there is no such batch.
     fn epoch(
         &mut self,
         visits: &[Visit],
@@ -196,6 +199,9 @@ pub trait GradientPasses: Send {
     ///
     /// # Errors
     /// If the device is lost.
+    ///
+    /// # Panics
+    /// If there is no such batch.
     fn probe(&mut self, batch: usize) -> Result<Probe>;
 }
 

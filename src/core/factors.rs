@@ -26,6 +26,9 @@ pub struct SideFactors {
 
 impl SideFactors {
     /// Zeros.
+    ///
+    /// # Panics
+    /// If there are more numbers than memory can hold.
     pub fn zeros(rows: usize, factors: usize) -> Self {
         Self { factors: vec![0.0; rows * factors], bias: vec![0.0; rows] }
     }
@@ -68,7 +71,8 @@ impl Factors {
     pub fn check(&self, users: usize, items: usize, factors: usize) -> Result<()> {
         for (side, rows) in [(Side::User, users), (Side::Item, items)] {
             let of = &self[side];
-            if self.factors != factors || of.rows() != rows || of.factors.len() != rows * factors {
+            let numbers = rows.checked_mul(factors);
+            if self.factors != factors || of.rows() != rows || Some(of.factors.len()) != numbers {
                 return Err(Error::data(format!(
                     "{}s: {} numbers and {} biases of {} factors, where {rows} rows of {factors} are \
                      needed",

@@ -49,6 +49,7 @@ impl Ratings {
     pub(crate) fn check_rows(&self, users: usize, items: usize, unknown: bool) -> Result<()> {
         self.check_lengths()?;
         for (side, rows) in [(Side::User, users), (Side::Item, items)] {
+            check_count(side, rows)?;
             let known = |row: u32| (row as usize) < rows || (unknown && row == UNKNOWN);
             if let Some(at) = self.rows(side).iter().position(|&row| !known(row)) {
                 let (row, side) = (self.rows(side)[at], side.name());
@@ -158,5 +159,13 @@ impl Ratings {
         self.items.push(other.items[row]);
         self.values.push(other.values[row]);
         self.timestamps.extend(other.timestamps.get(row));
+    }
+}
+
+/// Makes sure that 32 bits count the rows of a side; the last index stands for what is not known.
+pub(crate) fn check_count(side: Side, rows: usize) -> Result<()> {
+    match rows <= UNKNOWN as usize {
+        true => Ok(()),
+        false => Err(Error::data(format!("{rows} {}s are more than {UNKNOWN}", side.name()))),
     }
 }

@@ -7,7 +7,7 @@ use rayon::prelude::*;
 use std::ops::Range;
 
 /// One side's ratings, row after row (compressed sparse rows); within a row in file order.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct SideRatings {
     /// (rows + 1): row `j` covers the positions `starts[j]..starts[j + 1]`.
     pub starts: Vec<usize>,
@@ -19,6 +19,14 @@ pub struct SideRatings {
     pub weights: Vec<f32>,
 }
 
+/// No rows.
+impl Default for SideRatings {
+    fn default() -> Self {
+        let (partners, values, weights) = Default::default();
+        Self { starts: vec![0], partners, values, weights }
+    }
+}
+
 impl SideRatings {
     /// Number of rows.
     pub fn rows(&self) -> usize {
@@ -28,10 +36,9 @@ impl SideRatings {
     /// Makes sure that the arrays fit each other and that each partner is one of `partners` rows.
     pub(crate) fn check(&self, partners: usize) -> Result<()> {
         let n = self.values.len();
-        let rises = self.starts.is_sorted() && self.starts.first().is_none_or(|&first| first == 0);
+        let ends = [self.starts.first(), self.starts.last()] == [Some(&0), Some(&n)];
         let weights = self.weights.is_empty() || self.weights.len() == n;
-        if !rises || !weights || self.starts.last().unwrap_or(&0) != &n || self.partners.len() != n
-        {
+        if !ends || !self.starts.is_sorted() || !weights || self.partners.len() != n {
             return Err(Error::data(format!(
                 "{n} values, {} partners, {} weights and {} rows of ratings do not belong together",
                 self.partners.len(),

@@ -82,7 +82,7 @@ impl Transform {
     /// it make of them. `threshold` is that of `binary`.
     ///
     /// # Errors
-    /// A value that `log1p` is not defined for, values that are all equal where a step divides by
+    /// A threshold that is not finite; a value that `log1p` is not defined for, values that are all equal where a step divides by
     /// their spread; `name` says which rating a position is.
     pub fn learn(
         kinds: &[TransformKind],
@@ -115,6 +115,11 @@ impl Transform {
                         return Err(constant("minmax", min));
                     }
                     Step::MinMax { min, max }
+                }
+                TransformKind::Binary if !threshold.is_finite() => {
+                    return Err(Error::settings(format!(
+                        "`threshold` {threshold}: must be a finite number"
+                    )));
                 }
                 TransformKind::Binary => Step::Binary { threshold: f64::from(threshold) },
             };

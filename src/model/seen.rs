@@ -1,6 +1,6 @@
 //! `seen.safetensors`: which items each user has rated in training, and how.
 
-use crate::core::{Ratings, UNKNOWN};
+use crate::core::{Ratings, Side, check_count};
 use crate::{Error, Result};
 
 /// The training pairs as compressed sparse rows: `scipy.sparse.csr_matrix((values, indices,
@@ -26,13 +26,8 @@ impl Seen {
     /// items than 32 bits count.
     pub fn new(ratings: &Ratings, users: usize, items: usize) -> Result<Seen> {
         ratings.check_lengths()?;
-        // The last index stands for what is not known.
-        for (side, rows) in [("users", users), ("items", items)] {
-            if rows > UNKNOWN as usize {
-                let most = UNKNOWN;
-                return Err(Error::data(format!("{rows} {side} are more than {most}")));
-            }
-        }
+        check_count(Side::User, users)?;
+        check_count(Side::Item, items)?;
         let mut indptr = vec![0_i64; users + 1];
         for (user, item, value) in ratings.iter() {
             if user as usize >= users || item as usize >= items {

@@ -138,7 +138,7 @@ impl<'a> Predictive<'a> {
     /// [`UNKNOWN`]. The result does not depend on the number of threads.
     ///
     /// # Errors
-    /// An unknown id, where a prior's precision is not positive definite.
+    /// Not as many users as items; an unknown id, where a prior's precision is not positive definite.
     ///
     /// # Panics
     /// If an index is neither `UNKNOWN` nor one of the model's.
@@ -149,6 +149,10 @@ impl<'a> Predictive<'a> {
         credible: bool,
         f: impl Fn(usize, Mixture) -> T + Sync,
     ) -> Result<Vec<T>> {
+        if users.len() != items.len() {
+            let (users, items) = (users.len(), items.len());
+            return Err(Error::data(format!("{users} users and {items} items are no pairs")));
+        }
         if users.iter().chain(items).any(|&id| id == UNKNOWN) && self.strangers().is_none() {
             let message = "a prior's precision in the samples is not positive definite; train the \
                            model again";

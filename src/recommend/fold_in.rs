@@ -262,6 +262,7 @@ impl FoldedIn {
         seen: &Seen,
     ) -> Result<Seen> {
         let Some(side) = self.side else { return Ok(seen.clone()) };
+        model.check()?;
         let (users, items) = (model.factors.users(), model.factors.items());
         let k = model.factors.factors;
         let drawn = match (&samples, model.is_bayesian()) {
@@ -271,9 +272,16 @@ impl FoldedIn {
             (None, false) => self.draws.is_empty(),
             _ => false,
         };
-        if !drawn
+        let count = self.ids.len();
+        let of_rows =
+            |factors: &[f32], bias: &[f32]| [factors.len(), bias.len()] == [count * k, count];
+        let weights = if side == Side::User { count } else { 0 };
+        let draws = self.draws.iter().all(|drawn| {
+            of_rows(&drawn.factors, &drawn.bias) && drawn.noise_weights.len() == weights
+        });
+        let known = self.ratings.rows(side).iter().all(|&row| (row as usize) < count);
+        if !(drawn && draws && known && of_rows(&self.factors, &self.bias))
             || (seen.users(), seen.items()) != (users, items)
-            || self.factors.len() != self.ids.len() * k
         {
             return Err(Error::data("rows that were folded into one model cannot join another"));
         }
