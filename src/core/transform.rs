@@ -82,8 +82,8 @@ impl Transform {
     /// it make of them. `threshold` is that of `binary`.
     ///
     /// # Errors
-    /// A threshold that is not finite; a value that `log1p` is not defined for, values that are all equal where a step divides by
-    /// their spread; `name` says which rating a position is.
+    /// A threshold that is not finite; a value that `log1p` is not defined for, values that are all equal
+    /// where a step divides by their spread; `name` says which rating a position is.
     pub fn learn(
         kinds: &[TransformKind],
         threshold: f32,
