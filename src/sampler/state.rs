@@ -110,8 +110,8 @@ impl SamplerState {
     /// Thins the samples kept over `sweeps` to what `settings` keeps of them, where more sweeps are
     /// asked for than at first. False where that is more than there are.
     pub fn thin(&mut self, settings: &Settings, sweeps: usize) -> bool {
-        let chains = self.chains.len();
-        let (have, keep) = (self.samples.samples.len() / chains.max(1), settings.kept_by(sweeps));
+        let chains = self.chains.len().max(1);
+        let (have, keep) = (self.samples.samples.len() / chains, settings.kept_by(sweeps));
         if keep > have {
             return false;
         }

@@ -13,6 +13,7 @@ use wgmf::core::{
     TransformKind, row_ratings,
 };
 use wgmf::cpu::Cpu;
+use wgmf::data::ReadOptions;
 use wgmf::evaluate::{
     RankBy, RankingOptions, Relevance, averaged_metrics, held_out_ranking, ranking_metrics,
     rating_metrics,
@@ -20,8 +21,8 @@ use wgmf::evaluate::{
 use wgmf::model::{Format, Model, Samples, Seen, export};
 use wgmf::predict::{Ask, Predictive};
 use wgmf::recommend::{
-    Catalogue, Explainer, FoldedIn, Metric, Neighbours, Recommender, draw_in, fold_in, recommend,
-    similar,
+    Catalogue, Explainer, FoldedIn, Metric, Neighbours, NewRows, Recommender, draw_in, fold_in,
+    recommend, similar,
 };
 use wgmf::train::warm_start;
 
@@ -65,7 +66,7 @@ fn breaks() -> [(&'static str, Break); 8] {
 
 #[test]
 fn models_whose_parts_do_not_fit_are_refused_at_every_door() {
-    let doors: [(&str, fn(&Model) -> Result<()>); 19] = [
+    let doors: [(&str, fn(&Model) -> Result<()>); 21] = [
         ("check", |m| m.check()),
         ("rating_metrics", |m| rating_metrics(m, &one()).map(drop)),
         ("ranking by model", |m| ranked(m, RankBy::Model, None)),
@@ -84,6 +85,10 @@ fn models_whose_parts_do_not_fit_are_refused_at_every_door() {
         ("join", |m| {
             let folded = fold_in(&Cpu::new(), &model(), Side::User, &zoe(), &one())?;
             folded.join(&mut m.clone(), None, &record(7)).map(drop)
+        }),
+        ("NewRows", |m| new_rows(m, &record(7))),
+        ("predict_file", |m| {
+            m.predict_file(file!().as_ref(), &ReadOptions::default(), &(), |_| Ok(())).map(drop)
         }),
         ("Explainer", |m| Explainer::new(m).map(drop)),
         ("warm_start", |m| warm(m, &one())),
@@ -137,6 +142,10 @@ fn ranked(model: &Model, by: RankBy, candidates: Option<Vec<u32>>) -> Result<()>
     let relevance = Relevance::All;
     let options = RankingOptions { at: vec![5], relevance, candidates, include_seen: true };
     ranking_metrics(&Cpu::new(), model, &record(7), &one(), by, &options).map(drop)
+}
+
+fn new_rows(model: &Model, seen: &Seen) -> Result<()> {
+    NewRows::of_dataset(model, seen, Side::User, &small()).map(drop)
 }
 
 fn warm(model: &Model, ratings: &Ratings) -> Result<()> {
@@ -211,6 +220,9 @@ fn rows_and_arrays_that_there_are_not_are_refused() {
         let other = Explainer::new(fixture::model(8, 9, 3))?;
         let recommender = Recommender::new(&Cpu::new(), Catalogue::all(&model))?;
         recommender.explained(other, record(7)).map(drop)
+    });
+    add(&mut table, "new rows beside another's record", "another model's", || {
+        new_rows(&model(), &record(8))
     });
     for (what, averages) in [("no averages", vec![]), ("averages too many", vec![1.0, 2.0])] {
         add(&mut table, what, "of 1 ratings", move || {
