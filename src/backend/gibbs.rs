@@ -1,9 +1,9 @@
 //! The passes of the Gibbs sampler.
 
-use super::join_blocks;
-use crate::Result;
+use super::{check_block, check_factors, join_blocks};
 use crate::core::{Factors, Ratings, RowPrior, RowRatings, Side, SideFactors};
 use crate::math::random::Stream;
+use crate::{Error, Result};
 use std::ops::{ControlFlow, Range};
 
 /// What the sampler's passes work on.
@@ -25,6 +25,31 @@ pub struct GibbsProblem {
     /// Whether ratings are levels of a latent value that is drawn anew before each row
     /// (Albert and Chib 1993).
     pub latent: bool,
+}
+
+impl GibbsProblem {
+    /// What [`Backend::gibbs_passes`](super::Backend::gibbs_passes) refuses on any device.
+    pub(crate) fn check(&self) -> Result<()> {
+        let (users, items) = (self.ratings.users.rows(), self.ratings.items.rows());
+        let Some(first) = self.starts.first() else {
+            return Err(Error::data("a sampler without a chain"));
+        };
+        check_factors(first.factors)?;
+        check_block(self.block)?;
+        self.ratings.check()?;
+        for start in &self.starts {
+            start.check(users, items, first.factors)?;
+        }
+        let lengths = self.popularity.each_ref().map(Vec::len);
+        if lengths != [users + 1, items + 1] {
+            let [of_users, of_items] = lengths;
+            return Err(Error::data(format!(
+                "popularities of {of_users} and {of_items} rows, where {users} users and {items} \
+                 items have one each, and an unknown one of either side"
+            )));
+        }
+        self.test.check_rows(users, items, true)
+    }
 }
 
 /// What a side's rows are drawn from, given the other side:
@@ -122,6 +147,10 @@ impl From<Moments> for MomentBlocks {
 
 /// The sampler's passes over a problem that lies on a device. Each concerns one chain. Ranges of rows:
 /// see [`crate::backend`].
+///
+/// # Panics
+/// Every call, where there is no such chain; [`draw`](Self::draw), where the arrays of the conditional have
+/// other lengths than [`Conditional`] says.
 pub trait GibbsPasses: Send {
     /// Draws a range of a side's rows given the other side; a row without ratings is drawn from its
     /// prior, and the row of unknown ids becomes its prior mean. `watch` gets the ratings done so

@@ -12,8 +12,9 @@
 //! Biases are arrays of their own, not columns of the rows: rows of 32 factors then stay 128 bytes, and
 //! lanes divide evenly. (The alternative, `[p, b, 1]·[q, 1, c]`, makes 36 columns of 32.)
 
-use crate::Result;
+use super::check_factors;
 use crate::core::{Batches, Factors, Loss, Optimizer, Ratings, Settings};
+use crate::{Error, Result};
 use std::ops::ControlFlow;
 
 /// What the gradient passes work on.
@@ -26,6 +27,25 @@ pub struct GradientProblem {
     pub start: State,
     /// The terms of the objective and of the update.
     pub terms: Terms,
+}
+
+impl GradientProblem {
+    /// What [`Backend::gradient_passes`](super::Backend::gradient_passes) refuses on any device.
+    pub(crate) fn check(&self) -> Result<()> {
+        let (users, items) = (self.batches.users, self.batches.items);
+        let State { factors, moments } = &self.start;
+        check_factors(factors.factors)?;
+        if moments.len() != self.terms.moments() {
+            let (have, needed) = (moments.len(), self.terms.moments());
+            return Err(Error::data(format!(
+                "{have} arrays of moments, where {needed} are needed"
+            )));
+        }
+        for of in [factors].into_iter().chain(moments) {
+            of.check(users, items, factors.factors)?;
+        }
+        self.test.check_rows(users, items, true)
+    }
 }
 
 /// The constants of the objective and of the update.
@@ -136,6 +156,9 @@ pub trait GradientPasses: Send {
     ///
     /// # Errors
     /// If the device is lost.
+    ///
+    /// # Panics
+    /// If there is no such batch.
     fn epoch(
         &mut self,
         visits: &[Visit],
@@ -176,6 +199,9 @@ pub trait GradientPasses: Send {
     ///
     /// # Errors
     /// If the device is lost.
+    ///
+    /// # Panics
+    /// If there is no such batch.
     fn probe(&mut self, batch: usize) -> Result<Probe>;
 }
 

@@ -74,25 +74,32 @@ pub trait Backend: Send + Sync {
     /// Uploads a problem and readies its passes.
     ///
     /// # Errors
-    /// If the problem does not fit the device, or the device is lost.
+    /// If start, moments and held-out ratings do not fit the batches; if the problem does not fit the
+    /// device, or the device is lost.
+    ///
+    /// # Panics
+    /// If the arrays of the batches do not fit each other, as those of [`Batches::new`] do.
+    ///
+    /// [`Batches::new`]: crate::core::Batches::new
     fn gradient_passes(&self, problem: GradientProblem) -> Result<Box<dyn GradientPasses>>;
 
     /// Uploads a problem of the row solvers and readies its passes.
     ///
     /// # Errors
-    /// If the problem does not fit the device, or the device is lost.
+    /// If the parts of the problem do not fit each other, or the device; if the device is lost.
     fn row_passes(&self, problem: RowProblem) -> Result<Box<dyn RowPasses>>;
 
     /// Uploads a problem of the Gibbs sampler and readies its passes.
     ///
     /// # Errors
-    /// If the problem does not fit the device, or the device is lost.
+    /// If the parts of the problem do not fit each other, or the device; if the device is lost.
     fn gibbs_passes(&self, problem: GibbsProblem) -> Result<Box<dyn GibbsPasses>>;
 
     /// Uploads items to be ranked, once for the life of the ranker.
     ///
     /// # Errors
-    /// If they do not fit the device, or the device is lost.
+    /// If the numbers are no whole rows of one factor or more, with a bias each; if they do not fit the
+    /// device, or the device is lost.
     fn ranker(&self, candidates: Candidates) -> Result<Box<dyn Ranker>>;
 }
 
@@ -135,6 +142,22 @@ impl DeviceTimes {
             }
             None => self.kernels.push(time),
         }
+    }
+}
+
+/// Problems have a factor at least.
+fn check_factors(factors: usize) -> Result<()> {
+    match factors {
+        0 => Err(Error::settings("`factors` 0: must be 1 or more")),
+        _ => Ok(()),
+    }
+}
+
+/// Coordinates are solved one at a time at least.
+fn check_block(block: usize) -> Result<()> {
+    match block {
+        0 => Err(Error::settings("`block` 0: must be 1 or more")),
+        _ => Ok(()),
     }
 }
 

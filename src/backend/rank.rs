@@ -1,6 +1,6 @@
 //! Ranking.
 
-use crate::Result;
+use crate::{Error, Result};
 
 /// Items (or users) that are ranked: `bias + query · row`.
 #[derive(Clone, Copy, Debug)]
@@ -11,6 +11,19 @@ pub struct Candidates<'a> {
     pub rows: &'a [f32],
     /// (rows).
     pub bias: &'a [f32],
+}
+
+impl Candidates<'_> {
+    /// What [`Backend::ranker`](super::Backend::ranker) refuses on any device.
+    pub(crate) fn check(&self) -> Result<()> {
+        let (factors, numbers, rows) = (self.factors, self.rows.len(), self.bias.len());
+        match factors > 0 && rows.checked_mul(factors) == Some(numbers) {
+            true => Ok(()),
+            false => {
+                Err(Error::data(format!("{numbers} numbers are not {rows} rows of {factors}")))
+            }
+        }
+    }
 }
 
 /// A candidate in a list: its row, and its score in f32.
@@ -56,6 +69,10 @@ pub trait Ranker: Send + Sync {
     ///
     /// # Errors
     /// If the device is lost.
+    ///
+    /// # Panics
+    /// Where queries are no whole rows, or excluded rows are none of the candidates';
+    /// [`ExactRanker`](crate::recommend::ExactRanker) checks them.
     fn top(&self, queries: &[f32], excluded: &[&[u32]], n: usize) -> Result<Vec<Vec<Ranked>>>;
 
     /// For each interval, how many of its query's candidates score above it and within it, and which
@@ -63,6 +80,9 @@ pub trait Ranker: Send + Sync {
     ///
     /// # Errors
     /// If the device is lost.
+    ///
+    /// # Panics
+    /// As [`top`](Self::top); where an interval is of no query.
     fn count(
         &self,
         queries: &[f32],

@@ -13,6 +13,7 @@
 //! first, and long ones are cut into segments whose sums are joined in order; on the CPU tasks are ranges
 //! of rows of equal cost, and only rows above 16,384 ratings are cut (where they are solved whole).
 
+use super::{check_block, check_factors};
 use crate::core::{Factors, Loss, Objective, Ratings, RowRatings, Settings, Side, SideFactors};
 use crate::{Error, Result};
 use std::ops::{ControlFlow, Range};
@@ -27,6 +28,18 @@ pub struct RowProblem {
     pub start: Factors,
     /// The terms of the objective.
     pub terms: RowTerms,
+}
+
+impl RowProblem {
+    /// What [`Backend::row_passes`](super::Backend::row_passes) refuses on any device.
+    pub(crate) fn check(&self) -> Result<()> {
+        let (users, items) = (self.ratings.users.rows(), self.ratings.items.rows());
+        check_factors(self.start.factors)?;
+        check_block(self.terms.block)?;
+        self.ratings.check()?;
+        self.start.check(users, items, self.start.factors)?;
+        self.test.check_rows(users, items, true)
+    }
 }
 
 /// The constants of the row solvers' objective

@@ -27,6 +27,9 @@ pub struct SideFactors {
 
 impl SideFactors {
     /// Zeros.
+    ///
+    /// # Panics
+    /// If there are more numbers than memory can hold.
     pub fn zeros(rows: usize, factors: usize) -> Self {
         Self { factors: vec![0.0; rows * factors], bias: vec![0.0; rows] }
     }
@@ -69,7 +72,8 @@ impl Factors {
     pub fn check(&self, users: usize, items: usize, factors: usize) -> Result<()> {
         for (side, rows) in [(Side::User, users), (Side::Item, items)] {
             let of = &self[side];
-            if self.factors != factors || of.rows() != rows || of.factors.len() != rows * factors {
+            let numbers = rows.checked_mul(factors);
+            if self.factors != factors || of.rows() != rows || Some(of.factors.len()) != numbers {
                 return Err(Error::data(format!(
                     "{}s: {} numbers and {} biases of {} factors, where {rows} rows of {factors} are \
                      needed",
@@ -84,11 +88,17 @@ impl Factors {
     }
 
     /// The factors of a user: (factors).
+    ///
+    /// # Panics
+    /// If there is no such user.
     pub fn user(&self, user: u32) -> &[f32] {
         self.row(Side::User, user)
     }
 
     /// The factors of an item: (factors).
+    ///
+    /// # Panics
+    /// If there is no such item.
     pub fn item(&self, item: u32) -> &[f32] {
         self.row(Side::Item, item)
     }
@@ -96,6 +106,9 @@ impl Factors {
     /// The score `r̂` of a pair, in the unit of the transformed training ratings (for logistic loss
     /// the log-odds). [`UNKNOWN`](crate::core::UNKNOWN) on either side leaves out what is not known.
     /// Summed in f64 in order of the factors.
+    ///
+    /// # Panics
+    /// If there is no such user or item.
     pub fn score(&self, user: u32, item: u32) -> f64 {
         use crate::core::UNKNOWN;
         let mut score = f64::from(self.global_mean);
@@ -135,6 +148,9 @@ impl Factors {
     }
 
     /// A row of a side: (factors).
+    ///
+    /// # Panics
+    /// If there is no such row.
     pub fn row(&self, side: Side, row: u32) -> &[f32] {
         &self[side].factors[row as usize * self.factors..][..self.factors]
     }

@@ -89,6 +89,9 @@ impl Levels {
     ///
     /// # Errors
     /// Names a rating that is no level.
+    ///
+    /// # Panics
+    /// If such a rating is of a row that has no name.
     pub fn numbers(&self, ratings: &Ratings, names: (&Ids, &Ids)) -> Result<Vec<u8>> {
         let number = |(user, item, value): (u32, u32, f32)| {
             self.number(value).ok_or_else(|| {

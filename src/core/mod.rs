@@ -32,6 +32,7 @@ pub use objective::Objective;
 pub(crate) use objective::ObjectiveSettings;
 pub use prior::{Popularity, RowPrior};
 pub use ratings::Ratings;
+pub(crate) use ratings::check_count;
 pub use rows::{RowRatings, SideRatings, turns};
 pub use settings::{Options, Settings};
 pub use side::Side;

@@ -1,6 +1,6 @@
 //! What a side's rows are drawn from.
 
-/// A side's prior in one sample: its rows `[p, b] ~ N(m + ζ s, Λ⁻¹)`, where `ζ` is a row's popularity.
+/// A side's prior in one sample (empty by default, where none was drawn yet): its rows `[p, b] ~ N(m + ζ s, Λ⁻¹)`, where `ζ` is a row's popularity.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct RowPrior {
     /// (k + 1): `m`, the bias' last; 0 for a bias that is not learned.
@@ -18,9 +18,12 @@ impl RowPrior {
         self.mean.iter().zip(&self.slope).map(|(m, s)| m + popularity * s).collect()
     }
 
-    /// Whether the last coordinate is drawn, not held at 0.
+    /// Whether the last coordinate is drawn, not held at 0; false where nothing was drawn yet.
+    ///
+    /// # Panics
+    /// If the arrays are of other lengths than those of one `k`.
     pub fn has_bias(&self) -> bool {
-        let k = self.mean.len() - 1;
+        let Some(k) = self.mean.len().checked_sub(1) else { return false };
         let last = &self.precision[k * (k + 1)..];
         let apart = last[..k].iter().all(|&x| x == 0.0) && last[k] == 1.0;
         self.mean[k] != 0.0 || self.slope[k] != 0.0 || !apart

@@ -35,8 +35,21 @@ impl Ratings {
     /// # Errors
     /// What is wrong, and where.
     pub fn check(&self, users: usize, items: usize, unknown: bool) -> Result<()> {
+        self.check_rows(users, items, unknown)?;
+        match self.values.iter().position(|value| !value.is_finite()) {
+            Some(at) => {
+                let value = self.values[at];
+                Err(Error::data(format!("rating {at} is {value}, which is not a finite number")))
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// The same but for the ratings themselves.
+    pub(crate) fn check_rows(&self, users: usize, items: usize, unknown: bool) -> Result<()> {
         self.check_lengths()?;
         for (side, rows) in [(Side::User, users), (Side::Item, items)] {
+            check_count(side, rows)?;
             let known = |row: u32| (row as usize) < rows || (unknown && row == UNKNOWN);
             if let Some(at) = self.rows(side).iter().position(|&row| !known(row)) {
                 let (row, side) = (self.rows(side)[at], side.name());
@@ -45,13 +58,7 @@ impl Ratings {
                 )));
             }
         }
-        match self.values.iter().position(|value| !value.is_finite()) {
-            Some(at) => {
-                let value = self.values[at];
-                Err(Error::data(format!("rating {at} is {value}, which is not a finite number")))
-            }
-            None => Ok(()),
-        }
+        Ok(())
     }
 
     /// Makes sure that the arrays are of one length.
@@ -121,6 +128,9 @@ impl Ratings {
     }
 
     /// Keeps the ratings whose row `keep` accepts, in order; it is asked once a row, in order.
+    ///
+    /// # Panics
+    /// If the arrays are not of one length, see [`check`](Self::check).
     pub fn retain(&mut self, mut keep: impl FnMut(usize) -> bool) {
         let mut kept = 0;
         for row in 0..self.len() {
@@ -149,5 +159,13 @@ impl Ratings {
         self.items.push(other.items[row]);
         self.values.push(other.values[row]);
         self.timestamps.extend(other.timestamps.get(row));
+    }
+}
+
+/// Makes sure that 32 bits count the rows of a side; the last index stands for what is not known.
+pub(crate) fn check_count(side: Side, rows: usize) -> Result<()> {
+    match rows <= UNKNOWN as usize {
+        true => Ok(()),
+        false => Err(Error::data(format!("{rows} {}s are more than {UNKNOWN}", side.name()))),
     }
 }

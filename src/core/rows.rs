@@ -2,11 +2,12 @@
 
 use super::ratings::Ratings;
 use super::side::Side;
+use crate::{Error, Result};
 use rayon::prelude::*;
 use std::ops::Range;
 
 /// One side's ratings, row after row (compressed sparse rows); within a row in file order.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct SideRatings {
     /// (rows + 1): row `j` covers the positions `starts[j]..starts[j + 1]`.
     pub starts: Vec<usize>,
@@ -18,13 +19,43 @@ pub struct SideRatings {
     pub weights: Vec<f32>,
 }
 
+/// No rows.
+impl Default for SideRatings {
+    fn default() -> Self {
+        let (partners, values, weights) = Default::default();
+        Self { starts: vec![0], partners, values, weights }
+    }
+}
+
 impl SideRatings {
     /// Number of rows.
     pub fn rows(&self) -> usize {
-        self.starts.len() - 1
+        self.starts.len().saturating_sub(1)
+    }
+
+    /// Makes sure that the arrays fit each other and that each partner is one of `partners` rows.
+    pub(crate) fn check(&self, partners: usize) -> Result<()> {
+        let n = self.values.len();
+        let ends = [self.starts.first(), self.starts.last()] == [Some(&0), Some(&n)];
+        let weights = self.weights.is_empty() || self.weights.len() == n;
+        if !ends || !self.starts.is_sorted() || !weights || self.partners.len() != n {
+            return Err(Error::data(format!(
+                "{n} values, {} partners, {} weights and {} rows of ratings do not belong together",
+                self.partners.len(),
+                self.weights.len(),
+                self.rows()
+            )));
+        }
+        match self.partners.iter().max().filter(|&&most| most as usize >= partners) {
+            Some(most) => Err(Error::data(format!("row {most} is none of {partners} partners"))),
+            None => Ok(()),
+        }
     }
 
     /// The positions of a row.
+    ///
+    /// # Panics
+    /// If there is no such row.
     pub fn positions(&self, row: usize) -> Range<usize> {
         self.starts[row]..self.starts[row + 1]
     }
@@ -115,6 +146,16 @@ impl RowRatings {
             || SideRatings::new(ratings, weights, Side::Item, items),
         );
         Self { users, items }
+    }
+
+    /// Makes sure that both sides fit themselves and each other.
+    pub(crate) fn check(&self) -> Result<()> {
+        self.users.check(self.items.rows())?;
+        self.items.check(self.users.rows())?;
+        match self.users.values.len() == self.items.values.len() {
+            true => Ok(()),
+            false => Err(Error::data("users and items have different numbers of ratings")),
+        }
     }
 
     /// The ratings of a side's rows.

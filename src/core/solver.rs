@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 #[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
 #[serde(rename_all = "snake_case")]
 pub enum Solver {
-    /// Stochastic gradient descent, with `--momentum` if wanted.
+    /// Stochastic gradient descent, with `momentum` if wanted.
     Sgd,
     /// AdaGrad (Duchi, Hazan and Singer 2011): rates fall where gradients were large.
     Adagrad,

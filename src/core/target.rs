@@ -96,12 +96,14 @@ impl Target {
 /// The ratings as the solver of `settings` fits them. `names` are of users and items, for errors.
 ///
 /// # Errors
-/// A rating that the solver has no use for: for ials one below 0, and without `alpha` one of 0.
+/// Ratings of other rows than there are names, or arrays of different lengths; a rating that the solver
+/// has no use for: for ials one below 0, and without `alpha` one of 0.
 pub fn row_ratings(
     ratings: &Ratings,
     settings: &Settings,
     names: (&Ids, &Ids),
 ) -> Result<RowRatings> {
+    ratings.check_rows(names.0.len(), names.1.len(), false)?;
     let target = Target::new(settings);
     let objections = ratings.iter().find_map(|(user, item, rating)| {
         target.objection(rating).map(|objection| (user, item, rating, objection))

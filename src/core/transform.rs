@@ -82,8 +82,8 @@ impl Transform {
     /// it make of them. `threshold` is that of `binary`.
     ///
     /// # Errors
-    /// A value that `log1p` is not defined for, values that are all equal where a step divides by
-    /// their spread; `name` says which rating a position is.
+    /// A threshold that is not finite; a value that `log1p` is not defined for, values that are all equal
+    /// where a step divides by their spread; `name` says which rating a position is.
     pub fn learn(
         kinds: &[TransformKind],
         threshold: f32,
@@ -115,6 +115,11 @@ impl Transform {
                         return Err(constant("minmax", min));
                     }
                     Step::MinMax { min, max }
+                }
+                TransformKind::Binary if !threshold.is_finite() => {
+                    return Err(Error::settings(format!(
+                        "`threshold` {threshold}: must be a finite number"
+                    )));
                 }
                 TransformKind::Binary => Step::Binary { threshold: f64::from(threshold) },
             };
@@ -252,7 +257,7 @@ impl Transform {
 }
 
 impl std::fmt::Display for Transform {
-    /// The names of the steps as `--transform` takes them.
+    /// The names of the steps as `transform` takes them.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let names = self.steps.iter().map(|step| match step {
             Step::Log1p => "log1p",

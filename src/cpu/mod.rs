@@ -68,18 +68,22 @@ impl Backend for Cpu {
     }
 
     fn gradient_passes(&self, problem: GradientProblem) -> Result<Box<dyn GradientPasses>> {
+        problem.check()?;
         Ok(Box::new(gradient::CpuGradient::new(*self, problem)))
     }
 
     fn row_passes(&self, problem: RowProblem) -> Result<Box<dyn RowPasses>> {
+        problem.check()?;
         Ok(Box::new(rows::passes::CpuRows::new(*self, problem)))
     }
 
     fn gibbs_passes(&self, problem: GibbsProblem) -> Result<Box<dyn GibbsPasses>> {
+        problem.check()?;
         Ok(Box::new(gibbs::CpuGibbs::new(*self, problem)))
     }
 
     fn ranker(&self, candidates: Candidates) -> Result<Box<dyn Ranker>> {
+        candidates.check()?;
         Ok(Box::new(rank::CpuRanker::new(*self, &candidates)))
     }
 }

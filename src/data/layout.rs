@@ -129,7 +129,7 @@ impl Layout {
         Ok(())
     }
 
-    /// Follows `--columns`.
+    /// Follows `columns`.
     fn follow(&mut self, text: &str, records: &[Vec<String>], header: Header) -> Outcome<()> {
         let first: &[String] = records.first().map_or(&[], Vec::as_slice);
         let wanted: Vec<&str> = text.split(',').map(str::trim).collect();

@@ -36,10 +36,16 @@ pub struct DataOptions {
         arg(long, value_enum, value_delimiter = ',', default_value = "none")
     )]
     pub transform: Vec<TransformKind>,
-    /// The least rating that `--transform binary` takes for 1
+    /// The least rating that `transform` binary takes for 1
     #[cfg_attr(
         feature = "cli",
-        arg(long, value_name = "X", default_value_t = 1.0, allow_negative_numbers = true)
+        arg(
+            long,
+            value_name = "X",
+            default_value_t = 1.0,
+            allow_negative_numbers = true,
+            help = "The least rating that `--transform binary` takes for 1"
+        )
     )]
     pub threshold: f32,
     /// Ratings to test on, read like the others

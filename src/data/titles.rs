@@ -131,7 +131,7 @@ fn title_column(reading: &Reading, fields: usize) -> usize {
     named.unwrap_or_else(|| (0..fields).find(|&at| at != reading.id).unwrap_or(0))
 }
 
-/// Follows `--titles-columns`: sets the column of ids, gives that of titles.
+/// Follows `titles_columns`: sets the column of ids, gives that of titles.
 fn follow(table: &TextTable, reading: &mut Reading, text: &str, fields: usize) -> Result<usize> {
     let usage = |what: &str| {
         Error::settings(format!(

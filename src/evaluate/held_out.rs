@@ -30,7 +30,7 @@ pub struct HeldOut {
 /// 1/log₂(j + 1)`, as He et al. (2020, "LightGCN") compute them.
 ///
 /// # Errors
-/// Factors that are not finite; `seen` or `test` of another model; items that do not fit the device; a
+/// Factors that do not fit each other or are not finite; `seen` or `test` of another model; items that do not fit the device; a
 /// lost device.
 pub fn held_out_ranking(
     backend: &dyn Backend,
@@ -43,6 +43,7 @@ pub fn held_out_ranking(
     if (seen.users(), seen.items()) != sizes {
         return Err(Error::data("the training pairs are not those of the model"));
     }
+    factors.check(sizes.0, sizes.1, factors.factors)?;
     test.check(sizes.0, sizes.1, true)?;
     let relevant =
         Judged::new(test, |user, item| seen.items_of(user).binary_search(&item).is_err());

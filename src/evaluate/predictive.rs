@@ -241,13 +241,17 @@ fn log_chance(predictive: &Predictive, latent: Mixture, level: usize) -> f64 {
 /// of single ones. `averages`: transformed, in order of `ratings`, which are in the user's unit.
 ///
 /// # Errors
-/// As there; samples of another model.
+/// As there; not as many averages as ratings; samples of another model.
 pub fn averaged_metrics(
     model: &Model,
     samples: &Samples,
     ratings: &Ratings,
     averages: &[f64],
 ) -> Result<RatingMetrics> {
+    if averages.len() != ratings.len() {
+        let (averages, ratings) = (averages.len(), ratings.len());
+        return Err(Error::data(format!("{averages} averages of {ratings} ratings")));
+    }
     let mut metrics = score_metrics(model, ratings, &|i| averages[i])?;
     if !samples.levels.is_empty() {
         let predictive = Predictive::new(model, samples)?;

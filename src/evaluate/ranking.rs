@@ -208,7 +208,7 @@ impl Serialize for RankingMetrics {
 /// the backend nor on the number of threads.
 ///
 /// # Errors
-/// No relevant pair among the candidates; a list of length 0; candidates beyond the model; shapes of
+/// As [`Model::check`]; no relevant pair among the candidates; a list of length 0; candidates beyond the model; shapes of
 /// `seen` that are not the model's; a lost device.
 pub fn ranking_metrics(
     backend: &dyn Backend,
@@ -218,6 +218,7 @@ pub fn ranking_metrics(
     by: RankBy,
     options: &RankingOptions,
 ) -> Result<RankingMetrics> {
+    model.check()?;
     let (users, items) = (model.factors.users(), model.factors.items());
     if (seen.users(), seen.items()) != (users, items) {
         return Err(Error::data("the training pairs are not those of the model"));

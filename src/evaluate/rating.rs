@@ -61,22 +61,25 @@ pub struct RatingMetrics {
 /// them, not transformed. The result does not depend on the number of threads.
 ///
 /// # Errors
-/// No ratings; a rating that the model's transform cannot take; for logistic loss one that is
+/// As [`Model::check`]; no ratings; a rating that the model's transform cannot take; for logistic loss one that is
 /// neither 0 nor 1 after the transform; predictions that overflow.
 pub fn rating_metrics(model: &Model, ratings: &Ratings) -> Result<RatingMetrics> {
+    model.check()?;
     ratings.check(model.factors.users(), model.factors.items(), true)?;
     score_metrics(model, ratings, &|i| model.factors.score(ratings.users[i], ratings.items[i]))
 }
 
-/// As [`rating_metrics`], with the score of each rating, in the unit of training, by its position.
+/// As [`rating_metrics`], with the score of each rating, in the unit of training, by its position. The
+/// model's factors are not looked at.
 ///
 /// # Errors
-/// The same.
+/// The same; arrays of different lengths.
 pub fn score_metrics(
     model: &Model,
     ratings: &Ratings,
     score: &(dyn Fn(usize) -> f64 + Sync),
 ) -> Result<RatingMetrics> {
+    ratings.check_lengths()?;
     if ratings.is_empty() {
         return Err(Error::data("there are no ratings to evaluate on"));
     }

@@ -118,19 +118,23 @@ impl Backend for Gpu {
     }
 
     fn gradient_passes(&self, problem: GradientProblem) -> Result<Box<dyn GradientPasses>> {
+        problem.check()?;
         let passes = gradient::GpuGradient::new(&self.device, &self.sources, problem);
         Ok(Box::new(block_on(passes)?))
     }
 
     fn row_passes(&self, problem: RowProblem) -> Result<Box<dyn RowPasses>> {
+        problem.check()?;
         Ok(Box::new(block_on(rows::GpuRows::new(&self.device, &self.sources, problem))?))
     }
 
     fn gibbs_passes(&self, problem: GibbsProblem) -> Result<Box<dyn GibbsPasses>> {
+        problem.check()?;
         Ok(Box::new(block_on(gibbs::GpuGibbs::new(&self.device, &self.sources, problem))?))
     }
 
     fn ranker(&self, candidates: Candidates) -> Result<Box<dyn Ranker>> {
+        candidates.check()?;
         Ok(Box::new(block_on(rank::GpuRanker::new(&self.device, &self.sources, &candidates))?))
     }
 }

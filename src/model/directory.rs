@@ -3,7 +3,6 @@
 use super::{Model, RunRecord, Samples, Seen, TrainingFacts, id_file};
 use crate::core::{
     Factors, Loss, Objective, ObjectiveSettings, Ratings, Side, SideFactors, Solver, Transform,
-    UNKNOWN,
 };
 use crate::files::{AGAIN, Kind, Tensor, TensorFile, tensors, whole, write_file};
 use crate::{Error, Result};
@@ -133,8 +132,7 @@ impl Model {
     ///
     /// An existing model is replaced only with `overwrite`. Equal models make equal files.
     pub fn save(&self, dir: impl AsRef<Path>, seen: &Ratings, overwrite: bool) -> Result<()> {
-        let check = self.check();
-        check.map_err(|message| Error::data(format!("model not saved: {message}")))?;
+        self.check_whole().map_err(not_saved)?;
         let seen = Seen::new(seen, self.factors.users(), self.factors.items())?;
         self.save_with(dir, &seen, None, overwrite)
     }
@@ -149,7 +147,7 @@ impl Model {
         overwrite: bool,
     ) -> Result<()> {
         let sizes = (self.factors.users(), self.factors.items());
-        let check = self.check().and_then(|()| {
+        let check = self.check_whole().and_then(|()| {
             if (seen.users(), seen.items()) != sizes {
                 return Err("the training pairs are another model's".to_owned());
             }
@@ -160,7 +158,7 @@ impl Model {
             }
             .map_err(str::to_owned)
         });
-        check.map_err(|message| Error::data(format!("model not saved: {message}")))?;
+        check.map_err(not_saved)?;
         let run = RunFile::new(self)?;
         whole::write_directory(dir.as_ref(), overwrite, &Self::KIND, |dir| {
             if let Some(samples) = samples {
@@ -207,29 +205,11 @@ impl Model {
         Samples::open(dir, &self.factors)
     }
 
-    fn check(&self) -> Result<(), String> {
+    /// Whether its parts fit, and every number is finite.
+    fn check_whole(&self) -> Result<(), String> {
         self.objective.check()?;
         self.facts.check()?;
-        let f = &self.factors;
-        let sides = [
-            ("user", &f[Side::User].factors, &f[Side::User].bias, &self.users, &self.user_ratings),
-            ("item", &f[Side::Item].factors, &f[Side::Item].bias, &self.items, &self.item_ratings),
-        ];
-        for (side, factors, bias, ids, ratings) in sides {
-            let rows = bias.len();
-            let lengths = [ids.len(), ratings.len()];
-            if factors.len() != rows * f.factors || lengths != [rows; 2] || rows > UNKNOWN as usize
-            {
-                return Err(format!(
-                    "{rows} {side} biases, {} {side} factors of {}, {} ids and {} counts do not \
-                     belong together",
-                    factors.len(),
-                    f.factors,
-                    ids.len(),
-                    ratings.len()
-                ));
-            }
-        }
+        self.check().map_err(|e| e.to_string())?;
         self.check_finite()
     }
 
@@ -252,6 +232,10 @@ impl Model {
         }
         Ok(())
     }
+}
+
+fn not_saved(message: String) -> Error {
+    Error::data(format!("model not saved: {message}"))
 }
 
 /// The five tensors of `model.safetensors`.

@@ -1,7 +1,8 @@
 //! A trained model in memory.
 
 use super::{RunRecord, TrainingFacts};
-use crate::core::{Factors, Ids, Objective, Side};
+use crate::core::{Factors, Ids, Objective, Side, SideFactors, UNKNOWN};
+use crate::{Error, Result};
 
 /// A trained model: all of a model directory but the training pairs ([`Seen`](super::Seen)) and, of a Bayesian
 /// model, the [`Samples`](super::Samples), whose means its factors are.
@@ -26,6 +27,35 @@ pub struct Model {
 }
 
 impl Model {
+    /// Makes sure that the parts of the model fit each other: of each side as many ids and counts of
+    /// ratings as rows, and rows of one length. A model that is made by hand may fail it, one that was
+    /// trained or opened never does; whatever takes a model asks for it. Looks at sizes, not at numbers.
+    ///
+    /// # Errors
+    /// Which side does not fit, with its sizes.
+    pub fn check(&self) -> Result<()> {
+        let k = self.factors.factors;
+        let sides = [
+            (Side::User, &self.users, &self.user_ratings),
+            (Side::Item, &self.items, &self.item_ratings),
+        ];
+        for (side, ids, ratings) in sides {
+            let SideFactors { factors, bias } = &self.factors[side];
+            let (rows, side) = (bias.len(), side.name());
+            let (numbers, ids, counts) = (factors.len(), ids.len(), ratings.len());
+            if rows.checked_mul(k) != Some(numbers)
+                || [ids, counts] != [rows; 2]
+                || rows > UNKNOWN as usize
+            {
+                return Err(Error::data(format!(
+                    "{rows} {side} biases, {numbers} {side} factors of {k}, {ids} ids and {counts} \
+                     counts do not belong together"
+                )));
+            }
+        }
+        Ok(())
+    }
+
     /// The ids of a side's rows.
     pub fn ids(&self, side: Side) -> &Ids {
         match side {

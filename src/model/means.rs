@@ -18,6 +18,9 @@ impl Samples {
     /// Without a reference the last sample is the first one, and the means of that the second.
     ///
     /// The result does not depend on the number of threads. Without samples all is empty.
+    ///
+    /// # Panics
+    /// If the samples and the reference are not of one shape.
     pub fn means(&self, reference: Option<&Factors>) -> Factors {
         let Some(last) = self.samples.last().map(|sample| &sample.factors) else {
             return Factors::default();

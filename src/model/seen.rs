@@ -1,6 +1,6 @@
 //! `seen.safetensors`: which items each user has rated in training, and how.
 
-use crate::core::Ratings;
+use crate::core::{Ratings, Side, check_count};
 use crate::{Error, Result};
 
 /// The training pairs as compressed sparse rows: `scipy.sparse.csr_matrix((values, indices,
@@ -18,10 +18,16 @@ impl Seen {
     /// The name of the file in a model directory.
     pub const FILE: &str = "seen.safetensors";
 
-    /// The distinct pairs of `ratings`, whose indices lie below `users` and `items` (others are an
-    /// error), with the value that is last for each.
+    /// The distinct pairs of `ratings`, whose indices lie below `users` and `items`, with the value that
+    /// is last for each.
+    ///
+    /// # Errors
+    /// Arrays of different lengths; a pair out of range, or whose value is not finite; more users or
+    /// items than 32 bits count.
     pub fn new(ratings: &Ratings, users: usize, items: usize) -> Result<Seen> {
         ratings.check_lengths()?;
+        check_count(Side::User, users)?;
+        check_count(Side::Item, items)?;
         let mut indptr = vec![0_i64; users + 1];
         for (user, item, value) in ratings.iter() {
             if user as usize >= users || item as usize >= items {
@@ -98,6 +104,7 @@ impl Seen {
     /// # Errors
     /// As [`Seen::new`].
     pub fn extended(&self, ratings: &Ratings, users: usize, items: usize) -> Result<Seen> {
+        ratings.check_lengths()?;
         let mut all = self.ratings();
         all.users.extend_from_slice(&ratings.users);
         all.items.extend_from_slice(&ratings.items);

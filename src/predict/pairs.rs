@@ -33,7 +33,7 @@ impl Model {
     /// how many there were.
     ///
     /// # Errors
-    /// What `each` returns; an input that cannot be read, a line that holds no pair, a prediction
+    /// As [`Model::check`]; what `each` returns; an input that cannot be read, a line that holds no pair, a prediction
     /// that overflows: with file and line.
     pub fn predict_file(
         &self,
@@ -42,6 +42,7 @@ impl Model {
         progress: &dyn Progress,
         mut each: impl FnMut(&Prediction) -> Result<()>,
     ) -> Result<u64> {
+        self.check()?;
         let mut count = 0;
         self.read_pairs(pairs, options, progress, |name, (user, item), line| {
             let (user_index, item_index) = self.indices(user, item);

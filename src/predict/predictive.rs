@@ -86,12 +86,13 @@ impl<'a> Predictive<'a> {
     /// Of a model and its samples.
     ///
     /// # Errors
-    /// No samples, or samples of another model's shape.
+    /// As [`Model::check`]; no samples, or samples of another model's shape.
     pub fn new(
         model: impl Into<Held<'a, Model>>,
         samples: impl Into<Held<'a, Samples>>,
     ) -> Result<Self> {
         let (model, samples) = (model.into(), samples.into());
+        model.check()?;
         let (m, n, k) = (model.users.len(), model.items.len(), model.factors.factors);
         let fits = samples.samples.iter().all(|sample| {
             let f = &sample.factors;
@@ -138,7 +139,7 @@ impl<'a> Predictive<'a> {
     /// [`UNKNOWN`]. The result does not depend on the number of threads.
     ///
     /// # Errors
-    /// An unknown id, where a prior's precision is not positive definite.
+    /// Not as many users as items; an unknown id, where a prior's precision is not positive definite.
     ///
     /// # Panics
     /// If an index is neither `UNKNOWN` nor one of the model's.
@@ -149,6 +150,10 @@ impl<'a> Predictive<'a> {
         credible: bool,
         f: impl Fn(usize, Mixture) -> T + Sync,
     ) -> Result<Vec<T>> {
+        if users.len() != items.len() {
+            let (users, items) = (users.len(), items.len());
+            return Err(Error::data(format!("{users} users and {items} items are no pairs")));
+        }
         if users.iter().chain(items).any(|&id| id == UNKNOWN) && self.strangers().is_none() {
             let message = "a prior's precision in the samples is not positive definite; train the \
                            model again";

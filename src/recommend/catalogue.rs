@@ -40,12 +40,14 @@ impl<'m> Catalogue<'m> {
         Self::filtered(model, |_| true)
     }
 
-    /// The items that `keep` accepts, by the model's factors.
+    /// The items that `keep` accepts, by the model's factors. A model whose parts do not fit each other
+    /// ([`Model::check`]) is refused by what ranks the catalogue.
     pub fn filtered(model: impl Into<Held<'m, Model>>, keep: impl FnMut(u32) -> bool) -> Self {
         let model = model.into();
         let f = &model.factors;
         let (items, len) = kept(f.items(), keep);
-        let some = items.as_ref().map(|items| {
+        let whole = items.as_ref().filter(|_| model.check().is_ok());
+        let some = whole.map(|items| {
             let rows = items.iter().flat_map(|&item| f.item(item)).copied();
             let bias = items.iter().map(|&item| f[Side::Item].bias[item as usize]);
             (rows.collect(), bias.collect())
@@ -231,8 +233,9 @@ impl<'a> CatalogueRanker<'a> {
     /// Uploads the candidates to a backend, if one ranks them.
     ///
     /// # Errors
-    /// Numbers that are not finite, candidates that do not fit the device.
+    /// As [`Model::check`]; numbers that are not finite, candidates that do not fit the device.
     pub fn new(backend: &dyn Backend, catalogue: Held<'a, Catalogue<'a>>) -> Result<Self> {
+        catalogue.model().check()?;
         match catalogue.is_ranked_by_backend() {
             true => Ok(Self::Products(ExactRanker::new(backend, catalogue)?)),
             false => Ok(Self::Sampled(catalogue)),

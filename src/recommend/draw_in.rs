@@ -48,7 +48,7 @@ const BYTES: usize = 256 << 20;
 /// how many rows were folded in before: never on the number of threads.
 ///
 /// # Errors
-/// A model that is not Bayesian, or samples that are another's; an index out of range; a rating that
+/// As [`Model::check`]; a model that is not Bayesian, or samples that are another's; an index out of range; a rating that
 /// is not finite or none of the levels; a draw that is not finite; a lost device.
 pub fn draw_in(
     backend: &dyn Backend,
@@ -64,6 +64,7 @@ pub fn draw_in(
             model.objective.solver.name()
         )));
     }
+    model.check()?;
     let wrong = |message| Error::data(format!("the samples are not those of the model: {message}"));
     samples.check(&model.factors).map_err(wrong)?;
     let levels = Levels { values: samples.levels.clone() };

@@ -184,11 +184,8 @@ struct Scorer<C> {
 
 impl<C: Ranks + Sync> Scorer<C> {
     fn new(source: C) -> Result<Self> {
+        source.candidates().check()?;
         let Candidates { factors, rows, bias } = source.candidates();
-        if factors == 0 || rows.len() != bias.len() * factors {
-            let (numbers, rows) = (rows.len(), bias.len());
-            return Err(Error::data(format!("{numbers} numbers are not {rows} rows of {factors}")));
-        }
         if let Some(row) = bias.iter().position(|b| !b.is_finite()) {
             return Err(Error::data(format!("the bias of candidate {row} is not finite")));
         }

@@ -1,6 +1,6 @@
 //! Which of a user's own items carry a score.
 
-use crate::core::{Held, Side, Solver};
+use crate::core::{Factors, Held, Side, Solver};
 use crate::math::dense::{cholesky, solve};
 use crate::model::Model;
 use crate::{Error, Result};
@@ -48,9 +48,10 @@ impl<'a> Explainer<'a> {
     /// Readies explanations for `model`.
     ///
     /// # Errors
-    /// A model of another solver.
+    /// As [`Model::check`]; a model of another solver.
     pub fn new(model: impl Into<Held<'a, Model>>) -> Result<Self> {
         let model = model.into();
+        model.check()?;
         let objective = &model.objective;
         if !matches!(objective.solver, Solver::Als | Solver::Ials) {
             return Err(Error::data(format!(
@@ -65,10 +66,10 @@ impl<'a> Explainer<'a> {
             // Blocks of fixed size, added in order: the same sum with any number of threads.
             let blocks: Vec<Vec<f64>> = f[Side::Item]
                 .factors
-                .par_chunks(k * 1024)
+                .par_chunks((k * 1024).max(1))
                 .map(|block| {
                     let mut sum = vec![0.0; k * k];
-                    for row in block.chunks_exact(k) {
+                    for row in block.chunks_exact(k.max(1)) {
                         add_outer(&mut sum, k, 1.0, |j| f64::from(row[j]));
                     }
                     sum
@@ -83,14 +84,36 @@ impl<'a> Explainer<'a> {
         Ok(Explainer { model, gram })
     }
 
+    /// Makes sure that it explains a model of this shape.
+    pub(super) fn check_model(&self, model: &Model) -> Result<()> {
+        let (own, f) = (&self.model.factors, &model.factors);
+        let shape = |f: &Factors| (f.users(), f.items(), f.factors);
+        match shape(own) == shape(f) {
+            true => Ok(()),
+            false => Err(Error::data("the explainer is another model's")),
+        }
+    }
+
     /// Solves the row of a user with these training `items` and their (transformed) `values`.
     /// `user` is for the error's text.
     ///
     /// # Errors
-    /// Ratings that do not determine the row (without regularization).
+    /// A user or an item that the model does not have; not as many values as items; ratings that do not determine the row (without regularization).
     pub fn solve(&self, user: u32, items: &[u32], values: &[f32]) -> Result<Explained<'_>> {
         let (f, objective) = (&self.model.factors, &self.model.objective);
         let k = f.factors;
+        if user as usize >= f.users() {
+            return Err(Error::data(format!("user {user} is none of {}", f.users())));
+        }
+        if let Some(item) = items.iter().find(|&&item| item as usize >= f.items()) {
+            return Err(Error::data(format!("item {item} is none of {}", f.items())));
+        }
+        if items.len() != values.len() {
+            let (items, values) = (items.len(), values.len());
+            return Err(Error::data(format!(
+                "{items} items and {values} values: one value for each item is needed"
+            )));
+        }
         let width = k + usize::from(objective.bias);
         let mut matrix = vec![0.0; width * width];
         for (j, row) in self.gram.chunks_exact(k.max(1)).enumerate() {

@@ -40,7 +40,7 @@ const STILL: f32 = 1e-5;
 /// [`FoldedIn::join`] makes the rows a part of it.
 ///
 /// # Errors
-/// An index out of range; a rating that the objective has no use for (a negative one for `ials`,
+/// As [`Model::check`]; an index out of range; a rating that the objective has no use for (a negative one for `ials`,
 /// another label than 0 and 1 for logistic loss); a row that its ratings do not determine (without
 /// regularization); a lost device.
 ///
@@ -94,6 +94,7 @@ pub fn fold_in(
              scores are averages over samples, which are not explained; use `solver` als",
         ));
     }
+    model.check()?;
     let objective = &model.objective;
     check_rows(model, side, ids, ratings, |rating| objective.objection(rating))?;
     let f = &model.factors;
@@ -262,6 +263,7 @@ impl FoldedIn {
         seen: &Seen,
     ) -> Result<Seen> {
         let Some(side) = self.side else { return Ok(seen.clone()) };
+        model.check()?;
         let (users, items) = (model.factors.users(), model.factors.items());
         let k = model.factors.factors;
         let drawn = match (&samples, model.is_bayesian()) {
@@ -271,9 +273,16 @@ impl FoldedIn {
             (None, false) => self.draws.is_empty(),
             _ => false,
         };
-        if !drawn
+        let count = self.ids.len();
+        let of_rows =
+            |factors: &[f32], bias: &[f32]| [factors.len(), bias.len()] == [count * k, count];
+        let weights = if side == Side::User { count } else { 0 };
+        let draws = self.draws.iter().all(|drawn| {
+            of_rows(&drawn.factors, &drawn.bias) && drawn.noise_weights.len() == weights
+        });
+        let known = self.ratings.rows(side).iter().all(|&row| (row as usize) < count);
+        if !(drawn && draws && known && of_rows(&self.factors, &self.bias))
             || (seen.users(), seen.items()) != (users, items)
-            || self.factors.len() != self.ids.len() * k
         {
             return Err(Error::data("rows that were folded into one model cannot join another"));
         }

@@ -38,12 +38,13 @@ impl<'a> Recommender<'a> {
     /// Uploads the catalogue's items to the backend.
     ///
     /// # Errors
-    /// An empty catalogue; items that do not fit the device.
+    /// An empty catalogue; a model whose parts do not fit each other; items that do not fit the device.
     pub fn new(
         backend: &dyn Backend,
         catalogue: impl Into<Held<'a, Catalogue<'a>>>,
     ) -> Result<Self> {
         let catalogue = catalogue.into();
+        catalogue.model().check()?;
         if catalogue.is_empty() {
             return Err(Error::data("there is no item to recommend"));
         }
@@ -78,7 +79,7 @@ impl<'a> Recommender<'a> {
     /// explains each score.
     ///
     /// # Errors
-    /// A record without values, or of another model.
+    /// A record without values; a record or an explainer of another model.
     pub fn explained(
         mut self,
         explainer: impl Into<Held<'a, Explainer<'a>>>,
@@ -92,6 +93,7 @@ impl<'a> Recommender<'a> {
             ));
         }
         self.check(&seen)?;
+        explainer.check_model(self.model())?;
         self.explain = Some((explainer, seen));
         Ok(self)
     }

@@ -31,7 +31,8 @@ impl NewRows {
     /// and those of the table, which replace earlier ones of the same pair.
     ///
     /// # Errors
-    /// A rating that the model's transform is not defined for; `update` where `seen` has no values.
+    /// As [`Model::check`]; a record of another model; a rating that the model's transform is not defined
+    /// for; `update` where `seen` has no values.
     #[cfg(feature = "files")]
     pub fn of(
         model: &Model,
@@ -52,7 +53,8 @@ impl NewRows {
     /// The same of a dataset, none of whose ids that the model knows is solved again.
     ///
     /// # Errors
-    /// A rating that the model's transform is not defined for.
+    /// As [`Model::check`]; a record of another model; a rating that the model's transform is not defined
+    /// for.
     pub fn of_dataset(
         model: &Model,
         seen: &Seen,
@@ -76,6 +78,10 @@ impl NewRows {
         (both, ratings, aligned): ([&Ids; 2], &Ratings, &Ratings),
         update: bool,
     ) -> Result<NewRows> {
+        model.check()?;
+        if (seen.users(), seen.items()) != (model.users.len(), model.items.len()) {
+            return Err(Error::data("the training pairs are another model's"));
+        }
         let (ids, all_own) = (both[side.index()], ratings.rows(side));
         let (own_known, partners) = (aligned.rows(side), aligned.rows(side.partner()));
         let partner_ids = (both[side.partner().index()], model.ids(side.partner()));

@@ -79,14 +79,16 @@ impl<'a> Neighbours<'a> {
     /// Uploads the rows of `side`; for cosines they are brought to length 1 (in f64, then rounded).
     ///
     /// # Errors
-    /// Numbers that are not finite; rows that do not fit the device.
+    /// As [`Model::check`]; numbers that are not finite; rows that do not fit the device.
     pub fn new(
         backend: &dyn Backend,
         model: impl Into<Held<'a, Model>>,
         side: Side,
         metric: Metric,
     ) -> Result<Self> {
-        Self::of(backend, Source { sets: Sets::Model(model.into()), side, metric })
+        let model = model.into();
+        model.check()?;
+        Self::of(backend, Source { sets: Sets::Model(model), side, metric })
     }
 
     /// As [`new`](Self::new), by the mean inner product over the samples of a Bayesian model: the
@@ -196,7 +198,7 @@ impl Source<'_> {
     /// of length 1.
     fn stacked(&self, count: usize, columns: usize) -> Vec<f32> {
         let mut stacked = vec![0.0; count * columns];
-        let k = columns / self.sets();
+        let k = (columns / self.sets()).max(1);
         stacked.par_chunks_mut(columns.max(1)).zip(0..count as u32).for_each(|(to, row)| {
             for (set, to) in to.chunks_exact_mut(k).enumerate() {
                 to.copy_from_slice(self.row(set, row));

@@ -1,9 +1,10 @@
 //! Checkpoints: everything a stopped run needs to go on to the same bits.
 
 use crate::backend::State;
-use crate::core::Factors;
+use crate::core::{Factors, Settings, Solver};
 use crate::model::EpochRecord;
 use crate::sampler::SamplerState;
+use crate::{Error, Result};
 
 /// Everything a run needs to go on as if it had never stopped.
 #[derive(Clone, Debug, PartialEq)]
@@ -16,4 +17,36 @@ pub struct Checkpoint {
     pub best: Option<Factors>,
     /// What a sampler goes on from, beside that.
     pub sampler: Option<SamplerState>,
+}
+
+impl Checkpoint {
+    /// Makes sure that a run with `settings` over `users` and `items` can go on from here. What a sampler
+    /// has beside its factors depends on the ratings too and is checked with them.
+    ///
+    /// # Errors
+    /// Parameters, moments or epochs of another run.
+    pub fn check(&self, users: usize, items: usize, settings: &Settings) -> Result<()> {
+        let wrong = |what: String| {
+            Error::data(format!("the checkpoint is of another run: {what}; begin anew"))
+        };
+        let k = settings.factors;
+        let (have, needed) = (self.state.moments.len(), settings.moments());
+        if have != needed {
+            let solver = settings.solver.name();
+            return Err(wrong(format!("{have} arrays of moments, where {solver} keeps {needed}")));
+        }
+        let arrays = [&self.state.factors].into_iter().chain(&self.state.moments).chain(&self.best);
+        for factors in arrays {
+            factors.check(users, items, k).map_err(|e| wrong(e.to_string()))?;
+        }
+        let mut epochs = self.history.iter().zip(1..);
+        if let Some((record, epoch)) = epochs.find(|(record, epoch)| record.epoch != *epoch) {
+            let got = record.epoch;
+            return Err(wrong(format!("epoch {got} stands in the place of epoch {epoch}")));
+        }
+        if self.sampler.is_none() && settings.solver == Solver::Bayes {
+            return Err(wrong("it is no sampler's".to_owned()));
+        }
+        Ok(())
+    }
 }

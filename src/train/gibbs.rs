@@ -71,7 +71,12 @@ pub(super) fn ready<'a>(
         },
     };
     let state = match start {
-        Start::Resumed(_, Some(state)) => *state,
+        Start::Resumed(_, Some(state)) => {
+            let counts = [held_out.len(), numbers.len(), watched.len()];
+            let levels = thresholds.map_or(&[][..], |of| of.values());
+            state.check(users, items, settings, counts, levels)?;
+            *state
+        }
         Start::Resumed(_, None) => return Err(Error::data("the checkpoint is no sampler's")),
         Start::Given(init) => new(vec![Factors { global_mean: mean, ..init }; settings.chains]),
         Start::Random => new((0..settings.chains as u64)

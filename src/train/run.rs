@@ -183,7 +183,8 @@ pub(super) struct Ready<'a> {
 /// Trains on `backend`; `listen` hears every event and may break off.
 ///
 /// # Errors
-/// Settings that do not suit the data; a device that is too small or lost; an error of the listener;
+/// Settings out of range, or that do not suit the data; ratings, a start or a checkpoint that do not fit
+/// the ids and settings; a device that is too small or lost; an error of the listener;
 /// [`ErrorKind::NonFinite`] when a factor overflows.
 pub fn train<'a>(
     backend: &'a dyn Backend,
@@ -191,6 +192,7 @@ pub fn train<'a>(
     settings: &Settings,
     listen: &mut dyn FnMut(Event) -> Result<ControlFlow<()>>,
 ) -> Result<Outcome> {
+    settings.check()?;
     if u32::try_from(input.ratings.len()).is_err() {
         return Err(Error::data(format!(
             "{} ratings are more than {} can index; train on a sample of them",
@@ -206,9 +208,11 @@ pub fn train<'a>(
     if let Some(test) = input.test {
         test.check(sizes.0, sizes.1, true)?;
     }
-    let starts = input.init.iter().chain(input.resume.iter().map(|c| &c.state.factors));
-    for start in starts {
+    if let Some(start) = &input.init {
         start.check(sizes.0, sizes.1, settings.factors)?;
+    }
+    if let Some(checkpoint) = &input.resume {
+        checkpoint.check(sizes.0, sizes.1, settings)?;
     }
     let (from, mut history, mut best) = match input.resume.take() {
         Some(checkpoint) => {

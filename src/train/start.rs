@@ -47,19 +47,24 @@ fn log_odds(ratings: &Ratings) -> Result<f64> {
 
 /// Factors drawn from N(0, init_scale²), for nonnegative factors their absolute values; biases of
 /// zero.
+///
+/// # Panics
+/// If there are more numbers than memory can hold.
 pub fn random(users: usize, items: usize, global_mean: f32, settings: &Settings) -> Factors {
     let k = settings.factors;
     let draw = |rows: usize, side: u64| {
         let mut factors = vec![0.0_f32; rows * k];
-        factors.par_chunks_mut(ROWS_PER_STREAM * k).enumerate().for_each(|(block, factors)| {
-            let mut random = ChaCha8Rng::seed_from_u64(settings.seed);
-            random.set_stream(((block as u64) << 2) | side);
-            for factor in factors {
-                let z: f64 = StandardNormal.sample(&mut random);
-                let z = if settings.nonnegative { z.abs() } else { z };
-                *factor = (z * settings.init_scale) as f32;
-            }
-        });
+        factors.par_chunks_mut((ROWS_PER_STREAM * k).max(1)).enumerate().for_each(
+            |(block, factors)| {
+                let mut random = ChaCha8Rng::seed_from_u64(settings.seed);
+                random.set_stream(((block as u64) << 2) | side);
+                for factor in factors {
+                    let z: f64 = StandardNormal.sample(&mut random);
+                    let z = if settings.nonnegative { z.abs() } else { z };
+                    *factor = (z * settings.init_scale) as f32;
+                }
+            },
+        );
         factors
     };
     Factors {

@@ -24,7 +24,8 @@ pub struct Known {
 /// levels of a latent value, which nobody has seen, new rows are zero until the sampler draws them.
 ///
 /// # Errors
-/// Another number of factors, another kind of loss, of solver or of likelihood, no id in common, a
+/// Settings out of range; a model whose parts do not fit each other, or ratings of other rows than there
+/// are; another number of factors, another kind of loss, of solver or of likelihood, no id in common, a
 /// device that is too small or lost.
 pub fn warm_start(
     backend: &dyn Backend,
@@ -33,6 +34,9 @@ pub fn warm_start(
     ratings: &Ratings,
     settings: &Settings,
 ) -> Result<(Factors, Known)> {
+    settings.check()?;
+    model.check()?;
+    ratings.check(users.len(), items.len(), false)?;
     let k = model.factors.factors;
     if !settings.loss.is_least_squares() {
         return Err(Error::settings(format!(

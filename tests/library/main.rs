@@ -20,6 +20,8 @@ mod fold_in;
 mod golden;
 mod model;
 mod panics;
+mod panics_of_parts;
+mod panics_of_runs;
 mod ranking;
 mod recommend;
 mod recommend_bayes;

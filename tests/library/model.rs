@@ -334,7 +334,7 @@ fn facts_of_the_training_data_come_back_and_are_checked() {
     let message = model.save(&dir, &seen(&model), true).unwrap_err().to_string();
     assert!(message.contains("range of the ratings is 5 to 0.5"), "{message}");
     let message = damaged(|dir| {
-        edit(&dir.join("run.json"), |t| t.replace("\"ratings\": 12", "\"min\": 9, \"max\": \"x\""))
+        edit(&dir.join("run.json"), |t| t.replace("\"ratings\": 12", "\"min\": 9, \"max\": \"x\""));
     });
     assert!(message.contains("run.json") && message.contains("max is \"x\""), "{message}");
 }

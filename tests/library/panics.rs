@@ -20,12 +20,13 @@ use wgmf::recommend::{
 use wgmf::train::{Input, train};
 use wgmf::{Dataset, Fit, Result, Trained, fit, open_device};
 
-/// Calls that must be refused, by name, with a part of what must be said.
-type Table = Vec<(String, String, Box<dyn Fn() -> Result<()>>)>;
+/// Calls that must be refused, by name, with a part of what must be said: never none.
+pub type Table = Vec<(String, String, Box<dyn Fn() -> Result<()>>)>;
 
-fn refused(table: Table) {
+pub fn refused(table: Table) {
     let mut wrong = Vec::new();
     for (name, part, call) in table {
+        assert!(!part.is_empty(), "{name}: anything may be said");
         match catch_unwind(AssertUnwindSafe(call)) {
             Err(_) => wrong.push(format!("{name}: panicked")),
             Ok(Ok(())) => wrong.push(format!("{name}: taken")),
@@ -40,7 +41,7 @@ fn refused(table: Table) {
     assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
 }
 
-fn add(
+pub fn add(
     table: &mut Table,
     name: impl Into<String>,
     part: impl Into<String>,
@@ -49,7 +50,7 @@ fn add(
     table.push((name.into(), part.into(), Box::new(call)));
 }
 
-fn small() -> Dataset {
+pub fn small() -> Dataset {
     let rows: Vec<u32> = (0..60).collect();
     let users: Vec<u32> = rows.iter().map(|j| j % 7).collect();
     let items: Vec<u32> = rows.iter().map(|j| j / 7).collect();
@@ -61,7 +62,7 @@ fn trained(options: &Options) -> Trained {
     fit(&small(), options, &open_device("cpu").unwrap()).unwrap()
 }
 
-fn brief(solver: Solver) -> Options {
+pub fn brief(solver: Solver) -> Options {
     let options = Options::of(solver).factors(3);
     match solver {
         Solver::Bayes => options.samples(3).burn_in(1),
@@ -164,7 +165,7 @@ fn fits_refuse_options_and_ratings_that_do_not_suit() {
 }
 
 /// Triples that fit no 7 × 9 rows, and what must be said of each.
-fn odd_ratings() -> Vec<(&'static str, Ratings, &'static str)> {
+pub fn odd_ratings() -> Vec<(&'static str, Ratings, &'static str)> {
     let one = || Ratings { users: vec![0], items: vec![0], values: vec![3.0], timestamps: vec![] };
     vec![
         ("user out of range", Ratings { users: vec![7], ..one() }, "user 7"),
@@ -259,10 +260,14 @@ fn models_refuse_ids_and_ratings_that_are_not_theirs() {
             "no item is new",
             with(|m| m.fold_in_items(&Dataset::default()).map(drop)),
         );
+        let nothing = match solver {
+            Solver::Ials => "no user has a relevant item",
+            _ => "no ratings to evaluate",
+        };
         add(
             &mut table,
             "evaluate nothing",
-            "",
+            nothing,
             with(|m| m.evaluate(&Dataset::default()).map(drop)),
         );
         add(
@@ -280,7 +285,7 @@ fn models_refuse_ids_and_ratings_that_are_not_theirs() {
         add(&mut table, "no model there", "nowhere", || {
             Trained::open("nowhere", &open_device("cpu")?).map(drop)
         });
-        add(&mut table, "a place that is a file", "", with(|m| m.save(file!(), true)));
+        add(&mut table, "a place that is a file", "is a file", with(|m| m.save(file!(), true)));
         refused(table);
         // What is no error: nothing asked for, more than there is, ids that nobody knows.
         assert!(model.recommend("0", 0).unwrap().is_empty());
@@ -311,41 +316,42 @@ fn rooms_behind_the_door_refuse_too() {
             rating_metrics(&model(), &r).map(drop)
         });
         let r = ratings.clone();
-        let part = part.replace("user 7", "user 1048576");
-        add(&mut table, named("predictive_metrics"), part.clone(), move || {
+        let far_part = part.replace("user 7", "user 1048576");
+        add(&mut table, named("predictive_metrics"), far_part, move || {
             let (model, samples) = bayes(&[]);
             let far = |row: u32| if row == 7 { 1 << 20 } else { row };
             let r = Ratings { users: r.users.iter().map(|&u| far(u)).collect(), ..r.clone() };
             predictive_metrics(&Predictive::new(&model, &samples)?, &r).map(drop)
         });
         let r = ratings.clone();
-        add(&mut table, named("ranking_metrics"), part.clone(), move || {
+        add(&mut table, named("ranking_metrics"), part, move || {
             ranking_metrics(&Cpu::new(), &model(), &record(), &r, RankBy::Model, &all(&[5]))
                 .map(drop)
         });
         let r = ratings.clone();
-        add(&mut table, named("held_out_ranking"), part.clone(), move || {
+        add(&mut table, named("held_out_ranking"), part, move || {
             held_out_ranking(&Cpu::new(), &model().factors, &record(), &r, 5).map(drop)
         });
         let r = ratings.clone();
-        add(&mut table, named("Seen::new"), "", move || Seen::new(&r, users, items).map(drop));
+        let outside = if what.ends_with("out of range") { "lies outside" } else { part };
+        add(&mut table, named("Seen::new"), outside, move || Seen::new(&r, users, items).map(drop));
         let r = ratings.clone();
-        add(&mut table, named("fold_in"), "", move || {
+        add(&mut table, named("fold_in"), outside, move || {
             let new: Ids = ["zoe"].into_iter().collect();
             fold_in(&Cpu::new(), &model(), Side::User, &new, &r).map(drop)
         });
         let r = ratings.clone();
-        add(&mut table, named("draw_in"), "", move || {
+        add(&mut table, named("draw_in"), outside, move || {
             let (model, samples) = bayes(&[]);
             let new: Ids = ["zoe"].into_iter().collect();
             draw_in(&Cpu::new(), &model, &samples, Side::User, &new, &r).map(drop)
         });
     }
     for user in [7, u32::MAX] {
-        add(&mut table, format!("recommend user {user}"), "", move || {
+        add(&mut table, format!("recommend user {user}"), "none of 7", move || {
             recommend(&Cpu::new(), &model(), None, &[user], 3).map(drop)
         });
-        add(&mut table, format!("similar user {user}"), "", move || {
+        add(&mut table, format!("similar user {user}"), "none of 7", move || {
             similar(&Cpu::new(), &model(), Side::User, &[user], Metric::Cosine, 3).map(drop)
         });
     }
@@ -376,7 +382,7 @@ fn rooms_behind_the_door_refuse_too() {
         (Criterion::Quantile(f64::NAN), "NaN"),
         (Criterion::Quantile(2.0), "2"),
     ] {
-        add(&mut table, format!("quantile {what}"), "", move || {
+        add(&mut table, format!("quantile {what}"), "is no quantile", move || {
             let (model, samples) = bayes(&[]);
             let predictive = Predictive::new(&model, &samples)?;
             Catalogue::by_samples(&predictive, criterion, |_| true).map(drop)
@@ -410,7 +416,7 @@ fn rooms_behind_the_door_refuse_too() {
             model.save(home.path().join("m"), &Ratings::default(), false)
         });
     }
-    add(&mut table, "export over a file", "", move || {
+    add(&mut table, "export over a file", "is a file", move || {
         export(&model(), Format::Npy, std::path::Path::new(file!()), true, &())
     });
     refused(table);

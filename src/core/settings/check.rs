@@ -1,12 +1,30 @@
 //! Whether settings make sense, before any data are seen.
 
-use super::Options;
-use crate::core::Solver;
+use super::{Options, Settings};
+use crate::core::{Loss, Solver};
 use crate::{Error, Result};
 
 impl Options {
-    /// Checks what can be checked without data, naming the flag.
+    /// Checks what can be checked without data.
+    ///
+    /// # Errors
+    /// A setting out of its range, or one that the solver does not have; which one, and what to give.
     pub fn check(&self) -> Result<()> {
+        self.check_ranges()?;
+        if self.momentum.is_some_and(|m| m > 0.0) && self.solver != Some(Solver::Sgd) {
+            return Err(Error::settings(
+                "`momentum` belongs to `solver` sgd; the others have no such setting",
+            ));
+        }
+        self.check_solver()?;
+        if self.no_bias && self.reg_bias.is_some_and(|x| x > 0.0) {
+            return Err(Error::settings("`reg_bias` has no effect with `no_bias`; leave one out"));
+        }
+        Ok(())
+    }
+
+    /// Whether every number that is given lies in its range.
+    fn check_ranges(&self) -> Result<()> {
         let within = |flag: &str, value: Option<f64>, ok: fn(f64) -> bool, what: &str| match value {
             Some(x) if !ok(x) => Err(Error::settings(format!("`{flag}` {x}: must be {what}"))),
             _ => Ok(()),
@@ -45,19 +63,10 @@ impl Options {
                 return Err(Error::settings(format!("`{flag}` 0: must be 1 or more")));
             }
         }
-        if self.momentum.is_some_and(|m| m > 0.0) && self.solver != Some(Solver::Sgd) {
-            return Err(Error::settings(
-                "`momentum` belongs to `solver` sgd; the others have no such setting",
-            ));
-        }
-        self.check_solver()?;
-        if self.no_bias && self.reg_bias.is_some_and(|x| x > 0.0) {
-            return Err(Error::settings("`reg_bias` has no effect with `no_bias`; leave one out"));
-        }
         Ok(())
     }
 
-    /// Whether every flag belongs to the solver.
+    /// Whether every setting that is given belongs to the solver.
     fn check_solver(&self) -> Result<()> {
         let wrong = |flag: &str, why: &str| Err(Error::settings(format!("`{flag}` {why}")));
         let Some(solver) = self.solver.filter(|solver| solver.optimizer().is_none()) else {
@@ -94,14 +103,7 @@ impl Options {
             );
             return wrong(flag, &why);
         }
-        if let Some(loss) = self.loss.filter(|loss| !loss.is_least_squares()) {
-            let loss = loss.name();
-            let why = format!("{loss} needs sgd, adagrad or adam; {name} minimizes squares");
-            return wrong("loss", &why);
-        }
-        if self.init_scale == Some(0.0) {
-            return wrong("init_scale", "0: rows that start at zero stay there; give more");
-        }
+        check_row_solver(solver, self.loss, self.init_scale)?;
         let biased = solver != Solver::Ials && !self.nonnegative && !self.no_bias;
         if !biased && self.reg_bias.is_some_and(|x| x > 0.0) {
             return wrong("reg_bias", "has no effect on a model without biases; leave it out");
@@ -123,6 +125,65 @@ impl Options {
         }
         Ok(())
     }
+}
+
+impl Settings {
+    /// Makes sure that the solver can go by these settings. Those that [`Options::resolve`] gives always
+    /// pass; made by hand, or read from somewhere, they need not.
+    ///
+    /// # Errors
+    /// A setting out of its range: which one, and what to give.
+    pub fn check(&self) -> Result<()> {
+        let solver = self.solver;
+        let (gradient, sampler) = (solver.optimizer().is_some(), solver == Solver::Bayes);
+        // A setting that the solver does not have is 0, which then is no value of it.
+        let counted = |has: bool, x: usize| (has || x != 0).then_some(x);
+        let number = |has: bool, x: f64| (has || x != 0.0).then_some(x);
+        let numbers = Options {
+            factors: Some(self.factors),
+            epochs: Some(self.epochs),
+            batch_size: counted(gradient, self.batch_size),
+            learning_rate: number(gradient, self.learning_rate),
+            learning_rate_bias: number(gradient, self.learning_rate_bias),
+            learning_rate_decay: number(gradient, self.learning_rate_decay),
+            momentum: Some(self.momentum),
+            reg: Some(self.reg),
+            reg_bias: Some(self.reg_bias),
+            reg_exponent: Some(self.reg_exponent),
+            unobserved_weight: number(solver == Solver::Ials, self.unobserved_weight),
+            alpha: self.alpha,
+            block: counted(!gradient, self.block),
+            samples: counted(sampler, self.samples),
+            keep: counted(sampler, self.keep),
+            chains: counted(sampler, self.chains),
+            init_scale: Some(self.init_scale),
+            patience: self.patience,
+            ..Options::default()
+        };
+        numbers.check_ranges()?;
+        if gradient {
+            return Ok(());
+        }
+        check_block(self.block, self.factors)?;
+        check_row_solver(solver, Some(self.loss), Some(self.init_scale))
+    }
+}
+
+/// What the row solvers and the sampler cannot do.
+fn check_row_solver(solver: Solver, loss: Option<Loss>, init_scale: Option<f64>) -> Result<()> {
+    if let Some(loss) = loss.filter(|loss| !loss.is_least_squares()) {
+        return Err(Error::settings(format!(
+            "`loss` {} needs sgd, adagrad or adam; {} minimizes squares",
+            loss.name(),
+            solver.name()
+        )));
+    }
+    if init_scale == Some(0.0) {
+        return Err(Error::settings(
+            "`init_scale` 0: rows that start at zero stay there; give more",
+        ));
+    }
+    Ok(())
 }
 
 pub(super) fn check_block(block: usize, factors: usize) -> Result<()> {

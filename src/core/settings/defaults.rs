@@ -11,16 +11,16 @@
 //!   the planted 10 M it is at RMSE 0.838 after 6 epochs, sgd at 0.842 after 10 (floor 0.800). The falling
 //!   rate is worth 0.015 to 0.02 over a constant one.
 //! - Everything chosen scales with the ratings' standard deviation: factors with its root, biases and
-//!   regularization with itself, so steps of factors and of biases differ (`--learning-rate-bias`).
+//!   regularization with itself, so steps of factors and of biases differ (`learning_rate_bias`).
 //!   `tests/library/defaults.rs` trains the same ratings in five units.
 //! - `reg = 1.1 · (ratings a row)^−0.7`, between 0.04 and 0.08, in standard deviations.
 //! - A start at 0.1/√k: larger starts lose 0.003 on MovieLens.
 //! - als regularizes more, `0.68 · (ratings a row)^−0.53`, since it reaches the optimum that falling
-//!   steps stop short of. `--reg-exponent 0.7` is 0.003 better on both MovieLens sets; 1 is the default
+//!   steps stop short of. `reg_exponent` 0.7 is 0.003 better on both MovieLens sets; 1 is the default
 //!   because it is what every other system calls weighted lambda.
-//! - als: 15 sweeps, `reg-bias` 0.05. ials: 64 factors, 10 sweeps, `reg` 0.005, and `α₀` so that all pairs
+//! - als: 15 sweeps, `reg_bias` 0.05. ials: 64 factors, 10 sweeps, `reg` 0.005, and `α₀` so that all pairs
 //!   together weigh 15 times the listed ones, as Gowalla prefers at 64 factors; with more factors it wants
-//!   more `α₀` and less `reg`, and fewer sweeps than Last.fm, which `--patience` finds.
+//!   more `α₀` and less `reg`, and fewer sweeps than Last.fm, which `patience` finds.
 //! - Exact solutions up to 5·10¹⁰ multiply-adds a sweep (some tenths of a second), else blocks of 64: on
 //!   the planted set with 128 factors they reach the objective of implicit's CG after five epochs in 3.4 s,
 //!   exact sweeps in 5.5 s, blocks of 16 and 32 in 4.5 s.
@@ -46,9 +46,10 @@ impl Options {
     /// does not overshoot.
     ///
     /// # Errors
-    /// As [`Options::check`].
+    /// As [`Options::check`]; ratings of other rows than there are, or that are not finite.
     pub fn resolve(&self, ratings: &Ratings, users: usize, items: usize) -> Result<Settings> {
         self.check()?;
+        ratings.check(users, items, false)?;
         let n = ratings.len();
         let loss = self.loss.unwrap_or_default();
         let factors = self.factors.unwrap_or(32);

@@ -200,7 +200,8 @@ impl Settings {
     /// Arrays of moments a gradient solver keeps beside the parameters: 0, 1 or 2.
     pub fn moments(&self) -> usize {
         match self.solver {
-            Solver::Sgd if self.momentum > 0.0 => 1,
+            // As the devices take it, in 32 bits.
+            Solver::Sgd if self.momentum as f32 > 0.0 => 1,
             Solver::Adagrad => 1,
             Solver::Adam => 2,
             Solver::Sgd | Solver::Als | Solver::Ials | Solver::Bayes => 0,
@@ -219,7 +220,7 @@ impl Settings {
         }
     }
 
-    /// How many sweeps lie between samples that are kept once `sweep` is done, where `--patience` lets
+    /// How many sweeps lie between samples that are kept once `sweep` is done, where `patience` lets
     /// nobody know how many there will be: at first every one is kept, and whenever they are too many
     /// every other of them is given up.
     pub fn stride(&self, sweep: usize) -> usize {

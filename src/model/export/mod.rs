@@ -17,7 +17,11 @@ use std::path::Path;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
 pub enum Format {
-    /// NumPy arrays: numpy.load; wgmf train --init reads them too
+    /// NumPy arrays: numpy.load; training can start from them (`init`)
+    #[cfg_attr(
+        feature = "cli",
+        value(help = "NumPy arrays: numpy.load; wgmf train --init reads them too")
+    )]
     Npy,
     /// Tables id,bias,f0,f1,...: pandas, R, spreadsheets, databases
     Csv,
@@ -65,6 +69,10 @@ impl Format {
 ///
 /// An earlier export of the same format is replaced only with `overwrite`; a file, or a directory
 /// that holds anything else, never.
+///
+/// # Errors
+/// As [`Model::check`]; a place that holds something else or cannot be written; ids that the format cannot
+/// hold.
 pub fn export(
     model: &Model,
     format: Format,
@@ -72,6 +80,7 @@ pub fn export(
     overwrite: bool,
     progress: &dyn Progress,
 ) -> Result<()> {
+    model.check()?;
     let what = format!("an export to {}", format.name());
     let kind = Kind { what: &what, owns: &|name| format.owns(name) };
     let rows = (model.users.len() + model.items.len()) as u64;
