@@ -51,7 +51,7 @@ pub fn fit(ratings: &Dataset, options: &Options, device: &Arc<dyn Backend>) -> R
 ///         _ => ControlFlow::Continue(()),
 ///     })
 ///     .run()?;
-/// assert_eq!((model.stop, errors.len()), (Stop::Interrupted, 3));
+/// assert_eq!((model.stop(), errors.len()), (Some(Stop::Interrupted), 3));
 /// # Ok(())
 /// # }
 /// ```

@@ -32,16 +32,12 @@ pub struct Listed {
 /// clone, and may be shared among threads: what ranks is uploaded once, when it is first asked for.
 #[derive(Clone)]
 pub struct Trained {
-    /// The factors, the ids, what they were trained to do.
-    pub model: Arc<Model>,
-    /// Samples of the posterior, of a Bayesian model.
-    pub samples: Option<Arc<Samples>>,
-    /// The training pairs.
-    pub seen: Arc<Seen>,
-    /// The device that ranks and folds in.
-    pub device: Arc<dyn Backend>,
-    /// Why training ended.
-    pub stop: Stop,
+    model: Arc<Model>,
+    samples: Option<Arc<Samples>>,
+    seen: Arc<Seen>,
+    device: Arc<dyn Backend>,
+    stop: Option<Stop>,
+    // Made of the others, which therefore never change.
     ready: Arc<Ready>,
 }
 
@@ -77,7 +73,7 @@ impl<T> Once<T> {
 impl Trained {
     pub(super) fn new(finished: Finished, device: Arc<dyn Backend>) -> Self {
         let Finished { model, samples, seen, stop, .. } = finished;
-        Self::of(model, samples, seen, device, stop)
+        Self::of(model, samples, seen, device, Some(stop))
     }
 
     fn of(
@@ -85,10 +81,77 @@ impl Trained {
         samples: Option<Samples>,
         seen: Seen,
         device: Arc<dyn Backend>,
-        stop: Stop,
+        stop: Option<Stop>,
     ) -> Self {
         let (model, samples, seen) = (Arc::new(model), samples.map(Arc::new), Arc::new(seen));
         Self { model, samples, seen, device, stop, ready: Arc::default() }
+    }
+
+    /// Of a model that comes from elsewhere, with the training pairs (`seen`: users × items of the model)
+    /// and, if and only if it is Bayesian, its samples. `device` ranks and folds in.
+    ///
+    /// # Errors
+    /// Training pairs or samples of another model; samples that are missing, or that the model has no
+    /// use for.
+    pub fn from_parts(
+        model: Model,
+        samples: Option<Samples>,
+        seen: Seen,
+        device: &Arc<dyn Backend>,
+    ) -> Result<Self> {
+        let (users, items) = (model.factors.users(), model.factors.items());
+        if (seen.users(), seen.items()) != (users, items) {
+            return Err(Error::data(format!(
+                "the training pairs are of {} users and {} items, the model has {users} and {items}",
+                seen.users(),
+                seen.items()
+            )));
+        }
+        match (&samples, model.is_bayesian()) {
+            (Some(samples), true) => samples.check(&model.factors).map_err(|wrong| {
+                Error::data(format!("the samples are not those of the model: {wrong}"))
+            })?,
+            (None, false) => {}
+            (None, true) => return Err(Error::data("a model of `solver` bayes needs its samples")),
+            (Some(_), false) => {
+                return Err(Error::data("only a model of `solver` bayes has samples"));
+            }
+        }
+        Ok(Self::of(model, samples, seen, device.clone(), None))
+    }
+
+    /// The factors, the ids, what they were trained to do, and on which device (`run`).
+    pub fn model(&self) -> &Arc<Model> {
+        &self.model
+    }
+
+    /// Samples of the posterior, of a Bayesian model.
+    pub fn samples(&self) -> Option<&Arc<Samples>> {
+        self.samples.as_ref()
+    }
+
+    /// The training pairs.
+    pub fn seen(&self) -> &Arc<Seen> {
+        &self.seen
+    }
+
+    /// The device that ranks and folds in.
+    pub fn device(&self) -> &Arc<dyn Backend> {
+        &self.device
+    }
+
+    /// Why training ended; nothing where the model was opened, or made of its parts.
+    pub fn stop(&self) -> Option<Stop> {
+        self.stop
+    }
+
+    /// The model, its samples and the training pairs, to be changed and put together again by
+    /// [`from_parts`](Self::from_parts). What others share is cloned.
+    pub fn into_parts(self) -> (Model, Option<Samples>, Seen) {
+        let Self { model, samples, seen, ready, .. } = self;
+        // What lies on the device holds the model too.
+        drop(ready);
+        (Arc::unwrap_or_clone(model), samples.map(Arc::unwrap_or_clone), Arc::unwrap_or_clone(seen))
     }
 
     /// Opens a model directory, checked whole.
@@ -104,7 +167,7 @@ impl Trained {
             true => Some(model.open_samples(dir)?),
             false => None,
         };
-        Ok(Self::of(model, samples, seen, device.clone(), Stop::Finished))
+        Self::from_parts(model, samples, seen, device)
     }
 
     /// Writes a model directory, whole or not at all. A model that is there is replaced only with
