@@ -12,8 +12,10 @@
 //! matrices). A GPU reduces sums in an order of its own: there the block is the whole side, and whoever has
 //! row 0 gives it.
 
+use crate::core::Settings;
 use crate::{Error, Result};
 use std::ops::Range;
+use std::sync::Arc;
 
 mod gibbs;
 mod gradient;
@@ -38,6 +40,13 @@ pub(crate) use rows::{check_gram, check_rows};
 pub trait Backend: Send + Sync {
     /// What it is.
     fn device(&self) -> Device;
+
+    /// The device that training with these settings goes to instead, and why, for people: of one that was
+    /// chosen among several (`auto`) and suits these settings badly. None of one that was asked for.
+    fn better_for(&self, settings: &Settings) -> Option<(Arc<dyn Backend>, String)> {
+        let _ = settings;
+        None
+    }
 
     /// Bytes a second that a plain copy reads and writes on this device: the measure of passes that
     /// only move data.

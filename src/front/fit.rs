@@ -8,7 +8,6 @@ use crate::data::Dataset;
 use crate::train::{Event, Input, train};
 use std::ops::ControlFlow;
 use std::sync::Arc;
-use std::time::Instant;
 
 /// Trains a model on `ratings`.
 ///
@@ -85,7 +84,8 @@ impl<'a> Fit<'a> {
         self
     }
 
-    /// Trains.
+    /// Trains, on the device given; where `auto` chose a GPU and the batches are too small for it, on the
+    /// CPU (see [`open_device`](crate::open_device)).
     ///
     /// # Errors
     /// As [`fit`]; patience without test ratings.
@@ -103,11 +103,14 @@ impl<'a> Fit<'a> {
             test: prepared.test.as_ref(),
             ..Input::new(&prepared.users, &prepared.items, &prepared.train)
         };
-        let clock = Instant::now();
+        let better = self.device.better_for(&settings).map(|(device, _)| device);
+        let device = better.as_ref().unwrap_or(self.device);
+        let clock = input.clock;
+        let start = clock();
         let listen = &mut |event: Event| Ok((self.listen)(&event));
-        let outcome = train(&**self.device, input, &settings, listen)?;
-        let seconds = clock.elapsed().as_secs_f64();
-        let finished = outcome.finish(prepared, &settings, self.device.device(), seconds)?;
+        let outcome = train(&**device, input, &settings, listen)?;
+        let seconds = clock() - start;
+        let finished = outcome.finish(prepared, &settings, device.device(), seconds)?;
         Ok(Trained::new(finished, self.device.clone()))
     }
 }

@@ -3,18 +3,15 @@
 mod finish;
 mod say;
 
-use super::backend::GPU_BATCH;
 use super::progress::{Epochs, Progress, Steps};
 use super::sampler::say_posterior;
 use super::words::counted;
 use super::{backend, interrupt};
 use std::ops::ControlFlow;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Instant;
 use wgmf::backend::Backend;
 use wgmf::core::{Factors, Options, Settings, Side, Solver, Transform};
-use wgmf::cpu::Cpu;
 use wgmf::data::{DataOptions, Prepared, prepare};
 use wgmf::model::{Model, check_output};
 use wgmf::train::{
@@ -79,10 +76,8 @@ pub fn run(mut args: Args) -> Result<()> {
     let prepared = prepare(&args.ratings, &args.data, args.options.seed, &Steps::new(!talk))?;
     let (users, items) = (prepared.users.len(), prepared.items.len());
     let settings = args.options.resolve(&prepared.train, users, items)?;
-    let small = (1..GPU_BATCH).contains(&settings.batch_size);
-    if small && args.backend.is_free() && backend.device().backend == "gpu" {
-        backend = Arc::new(Cpu::new());
-        why = format!("batches of {} keep a GPU waiting", settings.batch_size);
+    if let Some(better) = backend.better_for(&settings) {
+        (backend, why) = better;
     }
     let device = backend.device();
     if talk {
