@@ -1,8 +1,11 @@
 //! Probabilistic matrix factorization for recommendation, on any GPU through wgpu and WGSL compute
 //! shaders, and on the CPU.
 //!
-//! The model is `r̂(u,i) = μ + b_u + c_i + p_u · q_i`, learned from known ratings only: the MAP estimate
-//! of Salakhutdinov and Mnih (2007, "Probabilistic matrix factorization").
+//! The model is `r̂(u,i) = μ + b_u + c_i + p_u · q_i`. From known ratings `sgd`, `adagrad`, `adam` and
+//! `als` learn its MAP estimate (Salakhutdinov and Mnih 2007, "Probabilistic matrix factorization"), `bayes`
+//! samples its posterior (the same 2008, "Bayesian probabilistic matrix factorization using Markov chain
+//! Monte Carlo"); from what users chose `ials` learns preferences of all pairs (Hu, Koren and Volinsky
+//! 2008, "Collaborative filtering for implicit feedback datasets").
 //!
 //! ```
 //! # fn main() -> wgmf::Result<()> {

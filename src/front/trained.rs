@@ -11,10 +11,12 @@ use crate::evaluate::{
 use crate::model::{Model, Samples, Seen};
 use crate::predict::{Predictive, Unit};
 use crate::recommend::{
-    Catalogue, Criterion, FoldedIn, Metric, Neighbours, NewRows, Recommender, draw_in, fold_in,
+    Catalogue, Criterion, FoldedIn, Metric, Neighbours, NewRows, Recommendation, Recommender,
+    Similar, draw_in, fold_in,
 };
 use crate::train::{Finished, Stop};
 use crate::{Error, Result};
+use std::fmt::{Display, Write};
 #[cfg(feature = "files")]
 use std::path::Path;
 use std::sync::{Arc, Mutex};
@@ -24,7 +26,8 @@ use std::sync::{Arc, Mutex};
 pub struct Listed {
     /// The id of the item (or of the user).
     pub id: String,
-    /// Of a recommendation the prediction, in the unit of the user's ratings; of a likeness the cosine.
+    /// Of a recommendation what [`predict`](Trained::predict) says of it (a rating, for logistic loss a
+    /// probability, of an implicit model a preference); of a likeness the cosine.
     pub score: f64,
 }
 
@@ -186,9 +189,9 @@ impl Trained {
     ///
     /// # Errors
     /// Samples that are not the model's.
-    pub fn predict(&self, user: &str, item: &str) -> Result<f64> {
+    pub fn predict(&self, user: impl Display, item: impl Display) -> Result<f64> {
         let row = |side: Side, id: &str| self.model.ids(side).get(id).unwrap_or(UNKNOWN);
-        let (user, item) = (row(Side::User, user), row(Side::Item, item));
+        let (user, item) = (row(Side::User, &text(user)?), row(Side::Item, &text(item)?));
         match self.predictive()? {
             Some(predictive) => {
                 let summaries = predictive.summaries(&[user], &[item], &Default::default())?;
@@ -202,7 +205,7 @@ impl Trained {
     ///
     /// # Errors
     /// A user the model does not know; a lost device.
-    pub fn recommend(&self, user: &str, n: usize) -> Result<Vec<Listed>> {
+    pub fn recommend(&self, user: impl Display, n: usize) -> Result<Vec<Listed>> {
         Ok(self.recommend_many(&[user], n)?.remove(0))
     }
 
@@ -210,42 +213,49 @@ impl Trained {
     ///
     /// # Errors
     /// As [`recommend`](Self::recommend).
-    pub fn recommend_many(&self, users: &[&str], n: usize) -> Result<Vec<Vec<Listed>>> {
-        let rows: Vec<u32> =
-            users.iter().map(|user| self.row(Side::User, user)).collect::<Result<_>>()?;
-        let recommender = self.ready.recommender.get(|| {
+    pub fn recommend_many<U: Display>(&self, users: &[U], n: usize) -> Result<Vec<Vec<Listed>>> {
+        let row = |user: &U| self.row(Side::User, &text(user)?);
+        let rows: Vec<u32> = users.iter().map(row).collect::<Result<_>>()?;
+        let mut lists = Vec::with_capacity(rows.len());
+        self.recommender()?.each(rows, n, |_, list| {
+            lists.push(self.listed(list));
+            Ok(())
+        })?;
+        Ok(lists)
+    }
+
+    fn recommender(&self) -> Result<Arc<Recommender<'static>>> {
+        self.ready.recommender.get(|| {
             let catalogue = match self.predictive()? {
                 Some(predictive) => Catalogue::by_samples(predictive, Criterion::Mean, |_| true)?,
                 None => Catalogue::all(self.model.clone()),
             };
             Recommender::new(&*self.device, catalogue)?.leaving_out(self.seen.clone())
-        })?;
-        let mut lists = Vec::with_capacity(rows.len());
-        recommender.each(rows, n, |_, list| {
-            let listed = |best: &crate::recommend::Recommendation| Listed {
-                id: self.model.items.name(best.item).to_owned(),
-                score: best.score,
-            };
-            lists.push(list.iter().map(listed).collect());
-            Ok(())
-        })?;
-        Ok(lists)
+        })
+    }
+
+    fn listed(&self, list: &[Recommendation]) -> Vec<Listed> {
+        let listed = |best: &Recommendation| Listed {
+            id: self.model.items.name(best.item).to_owned(),
+            score: best.score,
+        };
+        list.iter().map(listed).collect()
     }
 
     /// The `n` items most like an item, by the cosine of their factors.
     ///
     /// # Errors
     /// An item the model does not know; a lost device.
-    pub fn similar_items(&self, item: &str, n: usize) -> Result<Vec<Listed>> {
-        self.similar(Side::Item, item, n)
+    pub fn similar_items(&self, item: impl Display, n: usize) -> Result<Vec<Listed>> {
+        self.similar(Side::Item, &text(item)?, n)
     }
 
     /// The `n` users most like a user.
     ///
     /// # Errors
     /// A user the model does not know; a lost device.
-    pub fn similar_users(&self, user: &str, n: usize) -> Result<Vec<Listed>> {
-        self.similar(Side::User, user, n)
+    pub fn similar_users(&self, user: impl Display, n: usize) -> Result<Vec<Listed>> {
+        self.similar(Side::User, &text(user)?, n)
     }
 
     fn similar(&self, side: Side, id: &str, n: usize) -> Result<Vec<Listed>> {
@@ -260,10 +270,8 @@ impl Trained {
         let mut listed = Vec::new();
         neighbours.each([row], n, |_, list| {
             let ids = self.model.ids(side);
-            let of = |like: &crate::recommend::Similar| Listed {
-                id: ids.name(like.row).to_owned(),
-                score: like.score,
-            };
+            let of =
+                |like: &Similar| Listed { id: ids.name(like.row).to_owned(), score: like.score };
             listed.extend(list.iter().map(of));
             Ok(())
         })?;
@@ -378,4 +386,11 @@ impl Trained {
             Error::data(format!("{side} \"{id}\" is not in the model; new ones can be folded in"))
         })
     }
+}
+
+/// An id as it is displayed.
+fn text(id: impl Display) -> Result<String> {
+    let mut text = String::new();
+    write!(text, "{id}").map_err(|_| Error::data("an id cannot be displayed"))?;
+    Ok(text)
 }
