@@ -63,4 +63,4 @@ pub mod train;
 pub use crate::core::Options;
 pub use data::Dataset;
 pub use error::{Error, ErrorKind, Result};
-pub use front::{DeviceChoice, Evaluation, Fit, Listed, Trained, fit, open_device};
+pub use front::{DeviceChoice, Evaluation, Fit, Folded, Listed, Trained, fit, open_device};

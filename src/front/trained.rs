@@ -16,7 +16,7 @@ use crate::recommend::{
 };
 use crate::train::{Finished, Stop};
 use crate::{Error, Result};
-use std::fmt::{Display, Write};
+use std::fmt::{self, Display, Write};
 #[cfg(feature = "files")]
 use std::path::Path;
 use std::sync::{Arc, Mutex};
@@ -42,6 +42,23 @@ pub struct Trained {
     stop: Option<Stop>,
     // Made of the others, which therefore never change.
     ready: Arc<Ready>,
+}
+
+/// What comes of folding in: the larger model, and what became of the ids of the ratings.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Folded {
+    /// The model with the new rows.
+    pub trained: Trained,
+    /// The ids that are new in it, in order of first appearance.
+    pub new: Vec<String>,
+    /// Ids that the model had already: their rows are as they were, their ratings left out.
+    pub known: Vec<String>,
+    /// New ids that are left out: none of their ratings is with an id that the model knows on the other
+    /// side.
+    pub empty: Vec<String>,
+    /// Ids of the other side that the model does not know: their ratings are left out.
+    pub strangers: Vec<String>,
 }
 
 /// What is made when it is first asked for, and lies on the device from then on.
@@ -70,6 +87,21 @@ impl<T> Once<T> {
         let value = Arc::new(make()?);
         *slot = Some(value.clone());
         Ok(value)
+    }
+}
+
+/// How large it is, and where it ranks.
+impl fmt::Debug for Trained {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Trained")
+            .field("users", &self.model.factors.users())
+            .field("items", &self.model.factors.items())
+            .field("factors", &self.model.factors.factors)
+            .field("objective", &self.model.objective)
+            .field("samples", &self.samples.as_ref().map_or(0, |samples| samples.samples.len()))
+            .field("device", &self.device.device())
+            .field("stop", &self.stop)
+            .finish_non_exhaustive()
     }
 }
 
@@ -278,26 +310,81 @@ impl Trained {
         Ok(listed)
     }
 
+    /// The `n` best items for each user of `ratings` that the model does not know, as
+    /// [`fold_in`](Self::fold_in) and [`recommend`](Self::recommend) would give them, in order of first
+    /// appearance; the model stays as it is, and its items, once uploaded, are not uploaded again. Users
+    /// that cannot be folded in have no list.
+    ///
+    /// # Errors
+    /// As [`fold_in`](Self::fold_in).
+    ///
+    /// ```
+    /// use wgmf::{Dataset, Options};
+    ///
+    /// # fn main() -> wgmf::Result<()> {
+    /// let plays = Dataset::from_files(&["sample/plays.csv"])?;
+    /// let model = wgmf::fit(&plays, &Options::als().factors(8), &wgmf::open_device("cpu")?)?;
+    /// let zoe = Dataset::from_triples(&["Zoe"; 2], &["Amber Bells", "Dim Glass"], &[5.0, 1.0])?;
+    /// for (user, list) in model.recommend_for(&zoe, 3)? {
+    ///     println!("{user}: {}", list[0].id);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn recommend_for(&self, ratings: &Dataset, n: usize) -> Result<Vec<(String, Vec<Listed>)>> {
+        let (rows, folded) = self.fold(Side::User, ratings)?;
+        let recommender = self.recommender()?;
+        let lists = match recommender.is_ranked_by_backend() {
+            true => {
+                let lists = recommender.of_folded(&folded, n)?;
+                lists.iter().map(|list| self.listed(list)).collect()
+            }
+            // Every sample's score of every item is made anew for each user.
+            false => {
+                let users: Vec<&str> = rows.ids.iter().collect();
+                self.joined(&folded)?.recommend_many(&users, n)?
+            }
+        };
+        Ok(rows.ids.iter().map(str::to_owned).zip(lists).collect())
+    }
+
     /// This model with rows for the users of `ratings` that it does not know, each solved (of a Bayesian
     /// model drawn) from his ratings, all else as it is. Ratings of items that the model does not know
-    /// are left out, and so are users that it knows.
+    /// are left out, and so are users that it knows: [`Folded`] names both.
+    ///
+    /// The model is copied, and what it lists is uploaded anew: for the lists of one request there is
+    /// [`recommend_for`](Self::recommend_for).
     ///
     /// # Errors
     /// No user who is new and has a rating that can be used; a rating that the model's objective or
     /// transform cannot take; a row that its ratings do not determine; a lost device.
-    pub fn fold_in(&self, ratings: &Dataset) -> Result<Self> {
-        self.fold(Side::User, ratings)
+    pub fn fold_in(&self, ratings: &Dataset) -> Result<Folded> {
+        self.with_folded(Side::User, ratings)
     }
 
     /// The same with new items, from ratings of users that the model knows.
     ///
     /// # Errors
     /// As [`fold_in`](Self::fold_in).
-    pub fn fold_in_items(&self, ratings: &Dataset) -> Result<Self> {
-        self.fold(Side::Item, ratings)
+    pub fn fold_in_items(&self, ratings: &Dataset) -> Result<Folded> {
+        self.with_folded(Side::Item, ratings)
     }
 
-    fn fold(&self, side: Side, ratings: &Dataset) -> Result<Self> {
+    fn with_folded(&self, side: Side, ratings: &Dataset) -> Result<Folded> {
+        let (rows, folded) = self.fold(side, ratings)?;
+        let trained = self.joined(&folded)?;
+        let NewRows { ids, known, empty, strangers, .. } = rows;
+        Ok(Folded {
+            trained,
+            new: ids.iter().map(str::to_owned).collect(),
+            known,
+            empty,
+            strangers,
+        })
+    }
+
+    /// The rows of new ids.
+    fn fold(&self, side: Side, ratings: &Dataset) -> Result<(NewRows, FoldedIn)> {
         let rows = NewRows::of_dataset(&self.model, &self.seen, side, ratings)?;
         if rows.ids.is_empty() {
             let (own, partner) = (side.name(), side.partner().name());
@@ -305,12 +392,17 @@ impl Trained {
                 "no {own} is new and has a rating with a {partner} that the model knows"
             )));
         }
-        let folded: FoldedIn = match &self.samples {
+        let folded = match &self.samples {
             Some(samples) => {
                 draw_in(&*self.device, &self.model, samples, side, &rows.ids, &rows.ratings)?
             }
             None => fold_in(&*self.device, &self.model, side, &rows.ids, &rows.ratings)?,
         };
+        Ok((rows, folded))
+    }
+
+    /// The model with these rows.
+    fn joined(&self, folded: &FoldedIn) -> Result<Self> {
         let mut model = Model::clone(&self.model);
         let mut samples = self.samples.as_deref().cloned();
         let seen = folded.join(&mut model, samples.as_mut(), &self.seen)?;
