@@ -14,6 +14,7 @@
 
 use crate::core::Settings;
 use crate::{Error, Result};
+use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -103,6 +104,12 @@ pub trait Backend: Send + Sync {
     /// # Errors
     /// If they do not fit the device, or the device is lost.
     fn ranker(&self, candidates: Candidates) -> Result<Box<dyn Ranker>>;
+}
+
+impl fmt::Debug for dyn Backend + '_ {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Backend").field(&self.device()).finish()
+    }
 }
 
 /// What a run was made on.

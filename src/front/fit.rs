@@ -6,6 +6,7 @@ use crate::backend::Backend;
 use crate::core::Options;
 use crate::data::Dataset;
 use crate::train::{Event, Input, train};
+use std::fmt;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
@@ -60,6 +61,17 @@ pub struct Fit<'a> {
     options: &'a Options,
     device: &'a Arc<dyn Backend>,
     listen: Box<dyn FnMut(&Event) -> ControlFlow<()> + 'a>,
+}
+
+impl fmt::Debug for Fit<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Fit")
+            .field("ratings", &self.ratings.len())
+            .field("test", &self.test.map(Dataset::len))
+            .field("options", self.options)
+            .field("device", &self.device.device())
+            .finish_non_exhaustive()
+    }
 }
 
 impl<'a> Fit<'a> {
