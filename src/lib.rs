@@ -28,8 +28,8 @@
 //! ```
 //!
 //! [`Trained`] also finds what is similar, predicts, folds in new users and items, saves and opens model
-//! directories; [`Fit`] tests while it trains, and hears a listener. `examples/` has programs: from
-//! triples, from a file, a server, fold-in, export, progress.
+//! directories; [`Fit`] tests while it trains, starts from another model, and hears a listener. `examples/`
+//! has programs: from triples, from a file, a server, fold-in, export, progress.
 //!
 //! Behind the front door, each room made of those before it: [`core`] has what everything speaks of;
 //! [`data`] reads and prepares ratings; [`model`] saves, opens and exports; [`predict`] says what

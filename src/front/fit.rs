@@ -2,7 +2,7 @@
 
 use super::Trained;
 use crate::backend::Backend;
-use crate::core::{Factors, Options, Settings, Transform};
+use crate::core::{Factors, Options, Settings};
 use crate::data::{Dataset, Prepared};
 use crate::model::Model;
 use crate::train::{Event, Input, train, warm_start};
@@ -156,18 +156,7 @@ fn start_from(
     prepared: &Prepared,
     settings: &Settings,
 ) -> Result<Factors> {
-    let kinds = |transform: &Transform| {
-        transform.steps.iter().map(std::mem::discriminant).collect::<Vec<_>>()
-    };
-    let (theirs, ours) = (&model.objective.transform, &prepared.transform);
-    if kinds(theirs) != kinds(ours) {
-        return Err(Error::settings(format!(
-            "`from`: that model's ratings went through the transform {}, these through {}; give the \
-             same `transform`",
-            theirs.describe(),
-            ours.describe()
-        )));
-    }
+    prepared.check_start(&model.objective.transform)?;
     let ids = (&prepared.users, &prepared.items);
     warm_start(backend, model, ids, &prepared.train, settings).map(|(start, _)| start)
 }

@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Barrier};
 use std::thread;
 use wgmf::backend::Backend;
-use wgmf::core::{Likelihood, Ratings};
+use wgmf::core::{Likelihood, Ratings, TransformKind};
 use wgmf::cpu::Cpu;
 use wgmf::model::Seen;
 use wgmf::train::Stop;
@@ -170,6 +170,9 @@ fn a_fit_goes_on_from_another_model() {
     let other = Options::als().factors(5);
     let said = Fit::new(&plays, &other, &device).from_model(&first).run().unwrap_err().to_string();
     assert!(said.contains("`from`") && said.contains("4 factors"), "{said}");
+    let scaled = plays.clone().transformed(&[TransformKind::ZScore]);
+    let said = Fit::new(&scaled, &one, &device).from_model(&first).run().unwrap_err().to_string();
+    assert!(said.contains("same `transform`"), "{said}");
     let ials = Options::ials();
     assert!(Fit::new(&plays, &ials, &device).from_model(&first).run().is_err());
 }

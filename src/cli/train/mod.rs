@@ -11,7 +11,7 @@ use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::time::Instant;
 use wgmf::backend::Backend;
-use wgmf::core::{Factors, Options, Settings, Side, Solver, Transform};
+use wgmf::core::{Factors, Options, Settings, Side, Solver};
 use wgmf::data::{DataOptions, Prepared, prepare};
 use wgmf::model::{Model, check_output};
 use wgmf::train::{
@@ -217,17 +217,7 @@ fn start_from(
     prepared: &Prepared,
     settings: &Settings,
 ) -> Result<Factors> {
-    let kinds = |transform: &Transform| {
-        transform.steps.iter().map(std::mem::discriminant).collect::<Vec<_>>()
-    };
-    if kinds(&model.objective.transform) != kinds(&prepared.transform) {
-        return Err(Error::settings(format!(
-            "--from: that model's ratings went through the transform {}, these through {}; give the \
-             same --transform",
-            model.objective.transform.describe(),
-            prepared.transform.describe()
-        )));
-    }
+    prepared.check_start(&model.objective.transform)?;
     let (users, items) = (&prepared.users, &prepared.items);
     let (start, known) = warm_start(backend, model, (users, items), &prepared.train, settings)?;
     say!(
