@@ -9,10 +9,14 @@ pub fn main() -> Result<()> {
     let options = Options::als().factors(16).epochs(5);
     let model = fit(&Dataset::from_files(&[sample])?, &options, &device)?;
     let zoe = Dataset::from_triples(&["Zoe"; 2], &["Amber Bells", "Dim Glass"], &[5.0, 1.0])?;
-    let with_zoe = model.fold_in(&zoe)?;
-    for item in with_zoe.recommend("Zoe", 5)? {
+    let folded = model.fold_in(&zoe)?;
+    assert!(folded.strangers.is_empty());
+    let list = folded.trained.recommend("Zoe", 5)?;
+    for item in &list {
         println!("{} {:.2}", item.id, item.score);
     }
+    // For one request, without a copy of the model: the same list.
+    assert_eq!(model.recommend_for(&zoe, 5)?, [("Zoe".to_owned(), list)]);
     assert!(model.recommend("Zoe", 5).is_err());
     Ok(())
 }

@@ -18,7 +18,7 @@ pub fn main() -> Result<()> {
     let plays = Dataset::from_triples(&listeners, &names, &plays)?;
     let device = open_device("cpu")?;
     let model = fit(&plays, &Options::ials().factors(4).seed(1), &device)?;
-    for item in model.recommend("7", 2)? {
+    for item in model.recommend(7, 2)? {
         println!("listener 7 may like {} ({:.2})", item.id, item.score);
     }
     for item in model.similar_items("Low Tide", 2)? {

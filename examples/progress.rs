@@ -20,7 +20,7 @@ pub fn main() -> Result<()> {
             if enough { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         })
         .run()?;
-    assert_eq!(model.stop, Stop::Interrupted);
+    assert_eq!(model.stop(), Some(Stop::Interrupted));
     println!("{}", model.evaluate(&test)?);
     Ok(())
 }

@@ -1,8 +1,11 @@
 //! Probabilistic matrix factorization for recommendation, on any GPU through wgpu and WGSL compute
 //! shaders, and on the CPU.
 //!
-//! The model is `r̂(u,i) = μ + b_u + c_i + p_u · q_i`, learned from known ratings only: the MAP estimate
-//! of Salakhutdinov and Mnih (2007, "Probabilistic matrix factorization").
+//! The model is `r̂(u,i) = μ + b_u + c_i + p_u · q_i`. From known ratings `sgd`, `adagrad`, `adam` and
+//! `als` learn its MAP estimate (Salakhutdinov and Mnih 2007, "Probabilistic matrix factorization"), `bayes`
+//! samples its posterior (the same 2008, "Bayesian probabilistic matrix factorization using Markov chain
+//! Monte Carlo"); from what users chose `ials` learns preferences of all pairs (Hu, Koren and Volinsky
+//! 2008, "Collaborative filtering for implicit feedback datasets").
 //!
 //! ```
 //! # fn main() -> wgmf::Result<()> {
@@ -25,8 +28,8 @@
 //! ```
 //!
 //! [`Trained`] also finds what is similar, predicts, folds in new users and items, saves and opens model
-//! directories; [`Fit`] tests while it trains, and hears a listener. `examples/` has programs: from
-//! triples, from a file, a server, fold-in, export, progress.
+//! directories; [`Fit`] tests while it trains, starts from another model, and hears a listener. `examples/`
+//! has programs: from triples, from a file, a server, fold-in, export, progress.
 //!
 //! Behind the front door, each room made of those before it: [`core`] has what everything speaks of;
 //! [`data`] reads and prepares ratings; [`model`] saves, opens and exports; [`predict`] says what
@@ -60,4 +63,4 @@ pub mod train;
 pub use crate::core::Options;
 pub use data::Dataset;
 pub use error::{Error, ErrorKind, Result};
-pub use front::{DeviceChoice, Evaluation, Fit, Listed, Trained, fit, open_device};
+pub use front::{DeviceChoice, Evaluation, Fit, Folded, Listed, Trained, fit, open_device};

@@ -12,8 +12,11 @@
 //! matrices). A GPU reduces sums in an order of its own: there the block is the whole side, and whoever has
 //! row 0 gives it.
 
+use crate::core::Settings;
 use crate::{Error, Result};
+use std::fmt;
 use std::ops::Range;
+use std::sync::Arc;
 
 mod gibbs;
 mod gradient;
@@ -38,6 +41,13 @@ pub(crate) use rows::{check_gram, check_rows};
 pub trait Backend: Send + Sync {
     /// What it is.
     fn device(&self) -> Device;
+
+    /// The device that training with these settings goes to instead, and why, for people: of one that was
+    /// chosen among several (`auto`) and suits these settings badly. None of one that was asked for.
+    fn better_for(&self, settings: &Settings) -> Option<(Arc<dyn Backend>, String)> {
+        let _ = settings;
+        None
+    }
 
     /// Bytes a second that a plain copy reads and writes on this device: the measure of passes that
     /// only move data.
@@ -101,6 +111,12 @@ pub trait Backend: Send + Sync {
     /// If the numbers are no whole rows of one factor or more, with a bias each; if they do not fit the
     /// device, or the device is lost.
     fn ranker(&self, candidates: Candidates) -> Result<Box<dyn Ranker>>;
+}
+
+impl fmt::Debug for dyn Backend + '_ {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Backend").field(&self.device()).finish()
+    }
 }
 
 /// What a run was made on.

@@ -34,16 +34,7 @@ pub struct Args {
     pub safe_shaders: bool,
 }
 
-/// Ratings of a batch below which a GPU is slower than a processor, whatever their number: a batch is
-/// four dispatches that wait for each other. (benches/results/gpu-h100.md)
-pub const GPU_BATCH: usize = 256;
-
 impl Args {
-    /// Whether nothing was asked for.
-    pub fn is_free(&self) -> bool {
-        self.backend == Kind::Auto && self.adapter.is_none()
-    }
-
     /// Opens the backend; the second value says why it was taken.
     pub fn open(&self) -> Result<(Arc<dyn Backend>, String)> {
         let choice = match (&self.adapter, self.backend) {

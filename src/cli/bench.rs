@@ -209,8 +209,9 @@ impl Args {
             backend::Kind::Cpu => {}
             backend::Kind::Auto if self.backend.adapter.is_none() => match Gpu::open(&choice) {
                 Ok(gpu) => backends.push(Box::new(self.profiled(gpu))),
-                Err(_) => {
-                    say!("only the CPU: {}", super::with_flags(&wgmf::DeviceChoice::no_gpu()));
+                Err(error) => {
+                    let why = wgmf::DeviceChoice::why_cpu(&error);
+                    say!("only the CPU: {}", super::with_flags(&why));
                 }
             },
             _ => backends.push(Box::new(self.profiled(Gpu::open(&choice)?))),

@@ -18,7 +18,7 @@ pub(crate) use kernels::sample_scores::{LANES, SampleProblem};
 use rayon::prelude::*;
 
 /// The CPU as a device: all threads of the current rayon pool.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub struct Cpu {
     arch: pulp::Arch,
 }

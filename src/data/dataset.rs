@@ -149,11 +149,15 @@ impl Dataset {
         Ok(dataset)
     }
 
-    fn checked(self) -> Result<Self> {
+    fn check(&self) -> Result<()> {
         match self.ratings.is_empty() {
             true => Err(Error::data("there are no ratings")),
-            false => Ok(self),
+            false => Ok(()),
         }
+    }
+
+    fn checked(self) -> Result<Self> {
+        self.check().map(|()| self)
     }
 
     /// What is done to values before training, in order; learned on what is trained on.
@@ -169,7 +173,9 @@ impl Dataset {
     /// One that is not finite.
     pub fn with_threshold(mut self, threshold: f32) -> Result<Self> {
         if !threshold.is_finite() {
-            return Err(Error::settings(format!("threshold {threshold}: must be a finite number")));
+            return Err(Error::settings(format!(
+                "`threshold` {threshold}: must be a finite number"
+            )));
         }
         self.threshold = threshold;
         Ok(self)
@@ -183,18 +189,21 @@ impl Dataset {
         let sizes = (self.users.len(), self.items.len());
         let dropped = prepared::filter(&mut self.ratings, sizes, user_ratings, item_ratings)?;
         self.facts.dropped_by_filters += dropped;
-        Ok(self.compacted())
+        let ratings = std::mem::take(&mut self.ratings);
+        Ok(self.part(ratings))
     }
 
     /// Cuts a `fraction` of the ratings off, drawn by `seed`: the rest to train on, and those to test on.
+    /// Of all ratings, whoever gave them: as `wgmf train --holdout` does, but for `ials`, of which it
+    /// judges lists and so cuts off as [`split_per_user`](Self::split_per_user).
     ///
     /// # Errors
     /// A fraction that is not between 0 and 1, or leaves nothing for a part.
     pub fn split(&self, fraction: f64, seed: u64) -> Result<(Self, Self)> {
-        prepared::check_fraction("holdout", Some(fraction))?;
-        let mut train = self.clone();
-        let test = prepared::hold_out(&mut train.ratings, fraction, seed)?;
-        Ok(self.parts(train, test))
+        prepared::check_fraction("`holdout`", Some(fraction))?;
+        let mut train = self.ratings.clone();
+        let test = prepared::hold_out(&mut train, fraction, seed)?;
+        Ok((self.part(train), self.part(test)))
     }
 
     /// Cuts a `fraction` of each user's ratings off, who keeps one at least: what ranking wants.
@@ -202,23 +211,18 @@ impl Dataset {
     /// # Errors
     /// As [`split`](Self::split).
     pub fn split_per_user(&self, fraction: f64, seed: u64) -> Result<(Self, Self)> {
-        prepared::check_fraction("holdout", Some(fraction))?;
-        let mut train = self.clone();
-        let users = self.users.len();
-        let test = prepared::hold_out_per_user(&mut train.ratings, users, fraction, seed)?;
-        Ok(self.parts(train, test))
+        prepared::check_fraction("`holdout`", Some(fraction))?;
+        let (mut train, users) = (self.ratings.clone(), self.users.len());
+        let test = prepared::hold_out_per_user(&mut train, users, fraction, seed)?;
+        Ok((self.part(train), self.part(test)))
     }
 
-    fn parts(&self, train: Self, test: Ratings) -> (Self, Self) {
-        let test = Self { ratings: test, ..self.clone() };
-        (train.compacted(), test.compacted())
-    }
-
-    /// Only the ids that have a rating.
-    fn compacted(mut self) -> Self {
-        (self.users, _) = prepared::compact(&self.users, &mut self.ratings.users);
-        (self.items, _) = prepared::compact(&self.items, &mut self.ratings.items);
-        self
+    /// Some of the ratings, with only the ids that have one.
+    fn part(&self, mut ratings: Ratings) -> Self {
+        let (users, _) = prepared::compact(&self.users, &mut ratings.users);
+        let (items, _) = prepared::compact(&self.items, &mut ratings.items);
+        let (transform, facts) = (self.transform.clone(), self.facts.clone());
+        Self { users, items, ratings, transform, threshold: self.threshold, facts }
     }
 
     /// The users: each has a rating.
@@ -265,8 +269,9 @@ impl Dataset {
     /// # Errors
     /// Values that the transform is not defined for; a test set that shares no user or no item.
     pub fn prepare(&self, test: Option<&Dataset>) -> Result<Prepared> {
-        let clone = self.clone().checked()?.compacted();
-        let Self { users, items, ratings, transform, threshold, facts } = clone;
+        self.check()?;
+        let Self { users, items, ratings, transform, threshold, facts } =
+            self.part(self.ratings.clone());
         let test = match test {
             Some(test) => {
                 let aligned = test.aligned(&users, &items);
@@ -337,7 +342,7 @@ mod tests {
         joined.sort_by(|a, b| a.partial_cmp(b).unwrap());
         whole.sort_by(|a, b| a.partial_cmp(b).unwrap());
         assert_eq!(joined, whole);
-        assert!(all.split(1.5, 0).unwrap_err().to_string().contains("holdout 1.5"));
+        assert!(all.split(1.5, 0).unwrap_err().to_string().contains("`holdout` 1.5"));
         assert!(all.split(0.01, 0).is_err());
     }
 

@@ -33,6 +33,28 @@ pub struct Prepared {
     pub recognised: Vec<String>,
 }
 
+impl Prepared {
+    /// Makes sure that a model whose ratings went through `theirs` is one to start from: the steps are the
+    /// same here, whatever was learned for them.
+    ///
+    /// # Errors
+    /// Other steps.
+    pub fn check_start(&self, theirs: &Transform) -> Result<()> {
+        let kinds = |transform: &Transform| {
+            transform.steps.iter().map(std::mem::discriminant).collect::<Vec<_>>()
+        };
+        match kinds(theirs) == kinds(&self.transform) {
+            true => Ok(()),
+            false => Err(Error::settings(format!(
+                "`from`: that model's ratings went through the transform {}, these through {}; give \
+                 the same `transform`",
+                theirs.describe(),
+                self.transform.describe()
+            ))),
+        }
+    }
+}
+
 /// What the data were, for reports and for the model's record. Values are as in the file.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]

@@ -42,7 +42,7 @@ pub struct RankingOptions {
 }
 
 /// What the items are ranked by.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub enum RankBy<'a> {
     /// The model's factors.

@@ -1,6 +1,6 @@
 //! What a measurement says, whatever the model.
 
-use crate::evaluate::{PredictiveMetrics, RankingMetrics, RatingMetrics};
+use crate::evaluate::{PredictiveMetrics, RankingAt, RankingMetrics, RatingMetrics};
 use std::fmt;
 
 /// Figures of ratings that a model has not seen.
@@ -18,20 +18,50 @@ pub enum Evaluation {
 impl Evaluation {
     /// Root of the mean squared error, where ratings are predicted.
     pub fn rmse(&self) -> Option<f64> {
-        match self {
-            Self::Ratings(metrics) => Some(metrics.rmse),
-            Self::Predictive(metrics) => Some(metrics.rating.rmse),
-            Self::Ranking(_) => None,
-        }
+        self.ratings().map(|metrics| metrics.rmse)
     }
 
     /// Binary NDCG of the shortest lists, where lists are judged.
     pub fn ndcg(&self) -> Option<f64> {
         match self {
-            Self::Ranking(metrics) => metrics.at.first().map(|at| at.ndcg.mean),
+            Self::Ranking(metrics) => shortest(metrics).map(|at| at.ndcg.mean),
             Self::Ratings(_) | Self::Predictive(_) => None,
         }
     }
+
+    /// The share of a user's relevant items that the shortest lists hold, where lists are judged.
+    pub fn recall(&self) -> Option<f64> {
+        match self {
+            Self::Ranking(metrics) => shortest(metrics).map(|at| at.recall.mean),
+            Self::Ratings(_) | Self::Predictive(_) => None,
+        }
+    }
+
+    /// Mean cross-entropy in nats, of a model with logistic loss.
+    pub fn log_loss(&self) -> Option<f64> {
+        self.ratings().and_then(|metrics| metrics.log_loss)
+    }
+
+    /// Area under the ROC curve: with logistic loss of the labels, where lists are judged the mean over
+    /// users, of all items. None where there is nothing to tell apart.
+    pub fn auc(&self) -> Option<f64> {
+        match self {
+            Self::Ranking(metrics) => metrics.auc.map(|auc| auc.mean),
+            Self::Ratings(_) | Self::Predictive(_) => self.ratings()?.auc,
+        }
+    }
+
+    fn ratings(&self) -> Option<&RatingMetrics> {
+        match self {
+            Self::Ratings(metrics) => Some(metrics),
+            Self::Predictive(metrics) => Some(&metrics.rating),
+            Self::Ranking(_) => None,
+        }
+    }
+}
+
+fn shortest(metrics: &RankingMetrics) -> Option<&RankingAt> {
+    metrics.at.iter().min_by_key(|at| at.n)
 }
 
 /// One line: the figures that are most looked at, and of how many ratings or users they are.
@@ -61,4 +91,25 @@ fn ratings(f: &mut fmt::Formatter<'_>, metrics: &RatingMetrics) -> fmt::Result {
         None => write!(f, "RMSE {:.4}, MAE {:.4}", metrics.rmse, metrics.mae)?,
     }
     write!(f, ", {} ratings", metrics.ratings)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::evaluate::Estimate;
+
+    #[test]
+    fn figures_of_lists_are_of_the_shortest_in_whatever_order_they_were_asked_for() {
+        let at = |n: usize| {
+            let mean = Estimate { mean: n as f64, ..Estimate::default() };
+            RankingAt { n, recall: mean, ndcg: mean, ..RankingAt::default() }
+        };
+        let metrics = RankingMetrics { at: vec![at(20), at(5), at(10)], ..Default::default() };
+        let evaluation = Evaluation::Ranking(metrics);
+        assert_eq!((evaluation.ndcg(), evaluation.recall()), (Some(5.0), Some(5.0)));
+        assert_eq!(
+            (evaluation.rmse(), evaluation.log_loss(), evaluation.auc()),
+            (None, None, None)
+        );
+    }
 }

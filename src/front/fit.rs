@@ -1,14 +1,15 @@
 //! From ratings to a trained model.
 
 use super::Trained;
-use crate::Result;
 use crate::backend::Backend;
-use crate::core::Options;
-use crate::data::Dataset;
-use crate::train::{Event, Input, train};
+use crate::core::{Factors, Options, Settings};
+use crate::data::{Dataset, Prepared};
+use crate::model::Model;
+use crate::train::{Event, Input, train, warm_start};
+use crate::{Error, Result};
+use std::fmt;
 use std::ops::ControlFlow;
 use std::sync::Arc;
-use std::time::Instant;
 
 /// Trains a model on `ratings`.
 ///
@@ -51,23 +52,35 @@ pub fn fit(ratings: &Dataset, options: &Options, device: &Arc<dyn Backend>) -> R
 ///         _ => ControlFlow::Continue(()),
 ///     })
 ///     .run()?;
-/// assert_eq!((model.stop, errors.len()), (Stop::Interrupted, 3));
+/// assert_eq!((model.stop(), errors.len()), (Some(Stop::Interrupted), 3));
 /// # Ok(())
 /// # }
 /// ```
 pub struct Fit<'a> {
     ratings: &'a Dataset,
     test: Option<&'a Dataset>,
+    from: Option<&'a Trained>,
     options: &'a Options,
     device: &'a Arc<dyn Backend>,
     listen: Listener<'a>,
+}
+
+impl fmt::Debug for Fit<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Fit")
+            .field("ratings", &self.ratings.len())
+            .field("test", &self.test.map(Dataset::len))
+            .field("options", self.options)
+            .field("device", &self.device.device())
+            .finish_non_exhaustive()
+    }
 }
 
 impl<'a> Fit<'a> {
     /// As [`fit`] does it.
     pub fn new(ratings: &'a Dataset, options: &'a Options, device: &'a Arc<dyn Backend>) -> Self {
         let listen = Box::new(|_: &Event| ControlFlow::Continue(()));
-        Self { ratings, test: None, options, device, listen }
+        Self { ratings, test: None, from: None, options, device, listen }
     }
 
     /// Ratings that are held against the model after each epoch: its error, or for implicit data
@@ -78,6 +91,16 @@ impl<'a> Fit<'a> {
         self
     }
 
+    /// Starts from another model instead of at random: ids that it knows keep their rows until training
+    /// moves them, new ones are folded in first. The ratings are all of them, old and new; ids of the
+    /// other model without one are left out. The number of factors is its own where the options name
+    /// none.
+    #[must_use]
+    pub fn from_model(mut self, model: &'a Trained) -> Self {
+        self.from = Some(model);
+        self
+    }
+
     /// Who hears every event, and may break off: the model then is that of the epochs so far.
     #[must_use]
     pub fn listen(mut self, listen: impl FnMut(&Event) -> ControlFlow<()> + 'a) -> Self {
@@ -85,32 +108,58 @@ impl<'a> Fit<'a> {
         self
     }
 
-    /// Trains.
+    /// Trains, on the device given; where `auto` chose a GPU and the batches are too small for it, on the
+    /// CPU (see [`open_device`](crate::open_device)).
     ///
     /// # Errors
-    /// As [`fit`]; patience without test ratings.
+    /// As [`fit`]; patience without test ratings; a start from a model of another kind, see
+    /// [`warm_start`], of ratings that were transformed otherwise, or with logistic loss.
     pub fn run(mut self) -> Result<Trained> {
         self.options.check()?;
         if self.options.patience.is_some() && self.test.is_none() {
-            return Err(crate::Error::settings(
+            return Err(Error::settings(
                 "`patience` needs held-out ratings to look at; give some with Fit::test",
             ));
         }
         let prepared = self.ratings.prepare(self.test)?;
         let sizes = (prepared.users.len(), prepared.items.len());
-        let settings = self.options.resolve(&prepared.train, sizes.0, sizes.1)?;
+        let mut options = self.options.clone();
+        if let Some(from) = self.from {
+            options.factors.get_or_insert(from.model().factors.factors);
+        }
+        let settings = options.resolve(&prepared.train, sizes.0, sizes.1)?;
+        let better = self.device.better_for(&settings).map(|(device, _)| device);
+        let device = better.as_ref().unwrap_or(self.device);
+        let init = match self.from {
+            Some(from) => Some(start_from(&**device, from.model(), &prepared, &settings)?),
+            None => None,
+        };
         let input = Input {
             test: prepared.test.as_ref(),
+            init,
             ..Input::new(&prepared.users, &prepared.items, &prepared.train)
         };
-        let clock = Instant::now();
+        let clock = input.clock;
+        let start = clock();
         let listen = &mut |event: Event| Ok((self.listen)(&event));
-        let outcome = train(&**self.device, input, &settings, listen)?;
-        let seconds = clock.elapsed().as_secs_f64();
-        let finished = outcome.finish(prepared, &settings, self.device.device(), seconds)?;
+        let outcome = train(&**device, input, &settings, listen)?;
+        let seconds = clock() - start;
+        let finished = outcome.finish(prepared, &settings, device.device(), seconds)?;
         Ok(Trained::new(finished, self.device.clone()))
     }
 }
 
 /// What hears of the events of training, and may break it off.
 type Listener<'a> = Box<dyn FnMut(&Event) -> ControlFlow<()> + 'a>;
+
+/// Where training on `prepared` ratings starts from `model`.
+fn start_from(
+    backend: &dyn Backend,
+    model: &Model,
+    prepared: &Prepared,
+    settings: &Settings,
+) -> Result<Factors> {
+    prepared.check_start(&model.objective.transform)?;
+    let ids = (&prepared.users, &prepared.items);
+    warm_start(backend, model, ids, &prepared.train, settings).map(|(start, _)| start)
+}

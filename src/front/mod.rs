@@ -9,4 +9,4 @@ mod trained;
 pub use device::{DeviceChoice, open_device};
 pub use evaluation::Evaluation;
 pub use fit::{Fit, fit};
-pub use trained::{Listed, Trained};
+pub use trained::{Folded, Listed, Trained};

@@ -21,6 +21,7 @@ use crate::backend::{
 };
 use crate::core::{Factors, Side, SideFactors};
 use pollster::block_on;
+use std::fmt;
 use std::ops::{ControlFlow, Range};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -35,6 +36,12 @@ pub struct Gpu {
 /// All adapters of this machine, the best first: discrete, integrated, virtual, other, software.
 pub fn adapters() -> Vec<Adapter> {
     block_on(shared::device::adapters())
+}
+
+impl fmt::Debug for Gpu {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Gpu").field("adapter", self.adapter()).finish_non_exhaustive()
+    }
 }
 
 impl Gpu {

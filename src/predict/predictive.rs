@@ -7,6 +7,7 @@ use crate::math::product::inner_in_lanes;
 use crate::model::{Model, Sample, Samples};
 use crate::{Error, Result};
 use rayon::prelude::*;
+use std::fmt;
 use std::sync::OnceLock;
 
 /// What a Bayesian model says about pairs, in the unit of the transformed ratings (of the latent
@@ -29,6 +30,15 @@ pub struct Predictive<'a> {
     nobody: OnceLock<Vec<f64>>,
     /// Of users and of items (rows) the variance of `r̂` with an unknown partner: (samples).
     alone: [Vec<OnceLock<Box<[f64]>>>; 2],
+}
+
+impl fmt::Debug for Predictive<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Predictive")
+            .field("samples", &self.samples.samples.len())
+            .field("range", &self.range)
+            .finish_non_exhaustive()
+    }
 }
 
 /// The prior of a row without ratings.

@@ -2,13 +2,14 @@
 
 use super::exact::Ranks;
 use super::posterior::{Criterion, SampleScores};
-use super::{ExactRanker, Scored};
+use super::{ExactRanker, FoldedIn, Scored};
 use crate::backend::{Backend, Candidates};
 use crate::core::{Factors, Held, Side};
 use crate::model::{Model, Samples};
 use crate::predict::Predictive;
 use crate::{Error, Result};
 use std::borrow::Cow;
+use std::fmt;
 
 /// All items of a model, or a part of them, as they are ranked: ascending, so that equal scores go
 /// by item index.
@@ -32,6 +33,19 @@ enum Scoring<'m> {
     Stacked { predictive: Held<'m, Predictive<'m>>, rows: Vec<f32>, bias: Vec<f32> },
     /// Whatever a criterion makes of the samples' scores.
     Sampled(SampleScores<'m>),
+}
+
+impl fmt::Debug for Catalogue<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let scoring = match &self.scoring {
+            Scoring::Factors { .. } => "factors",
+            Scoring::Stacked { .. } | Scoring::Sampled(_) => "samples",
+        };
+        f.debug_struct("Catalogue")
+            .field("len", &self.len)
+            .field("scored_by", &scoring)
+            .finish_non_exhaustive()
+    }
 }
 
 impl<'m> Catalogue<'m> {
@@ -171,6 +185,60 @@ impl<'m> Catalogue<'m> {
                 let (model, samples) = (predictive.model(), predictive.samples());
                 let own: f64 = samples.samples.iter().map(|sample| own(&sample.factors)).sum();
                 model.in_unit((own + score) / samples.samples.len() as f64)
+            }
+            Scoring::Sampled(scores) => scores.prediction(score),
+        }
+    }
+}
+
+/// The same of users whose rows were folded in.
+impl Catalogue<'_> {
+    /// What stands on the side of these users in the products: (users, columns).
+    ///
+    /// # Errors
+    /// Draws for other samples; scores that are no products.
+    pub(super) fn folded_queries(&self, folded: &FoldedIn, users: &[usize]) -> Result<Vec<f32>> {
+        match &self.scoring {
+            Scoring::Factors { model, .. } => {
+                let k = model.factors.factors;
+                let rows = users.iter().flat_map(|user| &folded.factors[user * k..(user + 1) * k]);
+                Ok(rows.copied().collect())
+            }
+            Scoring::Stacked { predictive, .. } => {
+                let samples = &predictive.samples().samples;
+                if folded.draws.len() != samples.len() {
+                    return Err(Error::data(
+                        "the folded rows were not drawn for the samples of this model",
+                    ));
+                }
+                let mut queries = Vec::with_capacity(users.len() * width(predictive.samples()));
+                for user in users {
+                    for (sample, drawn) in samples.iter().zip(&folded.draws) {
+                        let k = sample.factors.factors;
+                        queries.extend_from_slice(&drawn.factors[user * k..(user + 1) * k]);
+                        queries.push(1.0);
+                    }
+                }
+                Ok(queries)
+            }
+            Scoring::Sampled(_) => Err(Error::data(
+                "scores that are made of every sample's need the folded rows in the model",
+            )),
+        }
+    }
+
+    /// The prediction that the score of a candidate for such a user stands for, in the unit of the model.
+    pub(super) fn folded_prediction(&self, folded: &FoldedIn, user: usize, score: f64) -> f64 {
+        let own = |f: &Factors, bias: &[f32]| f64::from(f.global_mean) + f64::from(bias[user]);
+        match &self.scoring {
+            Scoring::Factors { model, .. } => {
+                model.in_unit(own(&model.factors, &folded.bias) + score)
+            }
+            Scoring::Stacked { predictive, .. } => {
+                let (model, samples) = (predictive.model(), &predictive.samples().samples);
+                let pairs = samples.iter().zip(&folded.draws);
+                let own: f64 = pairs.map(|(sample, drawn)| own(&sample.factors, &drawn.bias)).sum();
+                model.in_unit((own + score) / samples.len() as f64)
             }
             Scoring::Sampled(scores) => scores.prediction(score),
         }

@@ -7,6 +7,7 @@ use crate::model::{Model, Seen};
 use crate::{Error, Result};
 use rayon::prelude::*;
 use std::borrow::Cow;
+use std::fmt;
 
 /// Bytes of queries, lists and explanations that are in memory at once.
 const AT_ONCE: usize = 64 << 20;
@@ -29,9 +30,19 @@ pub struct Recommendation {
 /// for as long as it lives, and several threads may ask at once; one that is made of what is shared or
 /// its own (see [`Held`]) is a `Recommender<'static>`, as a server keeps it.
 pub struct Recommender<'a> {
-    ranker: CatalogueRanker<'a>,
+    pub(super) ranker: CatalogueRanker<'a>,
     seen: Option<Held<'a, Seen>>,
     explain: Option<(Held<'a, Explainer<'a>>, Held<'a, Seen>)>,
+}
+
+impl fmt::Debug for Recommender<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Recommender")
+            .field("catalogue", self.ranker.catalogue())
+            .field("leaves_out", &self.seen.is_some())
+            .field("explains", &self.explain.is_some())
+            .finish_non_exhaustive()
+    }
 }
 
 impl<'a> Recommender<'a> {

@@ -20,6 +20,7 @@ mod draw_in;
 mod exact;
 mod explain;
 mod fold_in;
+mod folded;
 mod lists;
 mod logistic;
 mod new_rows;

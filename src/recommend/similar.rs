@@ -9,6 +9,7 @@ use crate::model::Model;
 use crate::predict::Predictive;
 use crate::{Error, Result};
 use rayon::prelude::*;
+use std::fmt;
 
 /// How alike two rows are.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -37,6 +38,16 @@ pub struct Similar {
 /// that is shared or its own (see [`Held`]) it is a `Neighbours<'static>`.
 pub struct Neighbours<'a> {
     ranker: ExactRanker<Compared<'a>>,
+}
+
+impl fmt::Debug for Neighbours<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let source = &self.ranker.source().source;
+        f.debug_struct("Neighbours")
+            .field("side", &source.side)
+            .field("metric", &source.metric)
+            .finish_non_exhaustive()
+    }
 }
 
 /// The rows of a side, as they are ranked.

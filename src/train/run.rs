@@ -21,6 +21,7 @@ pub fn seconds() -> f64 {
 }
 
 /// What a run trains on.
+#[derive(Debug)]
 pub struct Input<'a> {
     /// The users of the model.
     pub users: &'a Ids,
@@ -59,6 +60,7 @@ impl<'a> Input<'a> {
 }
 
 /// What a run says while it goes.
+#[derive(Debug)]
 #[non_exhaustive]
 pub enum Event<'a> {
     /// The ratings are laid out and uploaded; epochs begin.

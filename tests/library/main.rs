@@ -17,6 +17,7 @@ mod evaluate;
 mod evaluate_ranking;
 mod examples;
 mod fold_in;
+mod front;
 mod golden;
 mod model;
 mod panics;

@@ -289,7 +289,7 @@ fn models_refuse_ids_and_ratings_that_are_not_theirs() {
         refused(table);
         // What is no error: nothing asked for, more than there is, ids that nobody knows.
         assert!(model.recommend("0", 0).unwrap().is_empty());
-        assert!(model.recommend_many(&[], 5).unwrap().is_empty());
+        assert!(model.recommend_many(&[""; 0], 5).unwrap().is_empty());
         assert!(model.recommend("0", usize::MAX).unwrap().len() <= 9);
         assert_eq!(model.similar_items("0", usize::MAX).unwrap().len(), 8);
         assert!(model.predict("zoe", "q").unwrap().is_finite());

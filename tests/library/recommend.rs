@@ -84,14 +84,14 @@ fn lists_are_those_of_a_full_sort() {
 }
 
 /// A backend that notes how often items are uploaded, and how much it is asked for at once.
-struct Noting {
+pub struct Noting {
     backend: Box<dyn Backend>,
-    notes: Arc<Notes>,
+    pub notes: Arc<Notes>,
 }
 
 #[derive(Default)]
-struct Notes {
-    rankers: AtomicUsize,
+pub struct Notes {
+    pub rankers: AtomicUsize,
     calls: AtomicUsize,
     most: AtomicUsize,
 }
@@ -103,7 +103,7 @@ struct NotingRanker {
 }
 
 impl Noting {
-    fn new(backend: impl Backend + 'static) -> Self {
+    pub fn new(backend: impl Backend + 'static) -> Self {
         Self { backend: Box::new(backend), notes: Arc::default() }
     }
 }

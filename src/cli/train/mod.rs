@@ -3,18 +3,15 @@
 mod finish;
 mod say;
 
-use super::backend::GPU_BATCH;
 use super::progress::{Epochs, Progress, Steps};
 use super::sampler::say_posterior;
 use super::words::counted;
 use super::{backend, interrupt};
 use std::ops::ControlFlow;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Instant;
 use wgmf::backend::Backend;
-use wgmf::core::{Factors, Options, Settings, Side, Solver, Transform};
-use wgmf::cpu::Cpu;
+use wgmf::core::{Factors, Options, Settings, Side, Solver};
 use wgmf::data::{DataOptions, Prepared, prepare};
 use wgmf::model::{Model, check_output};
 use wgmf::train::{
@@ -79,10 +76,8 @@ pub fn run(mut args: Args) -> Result<()> {
     let prepared = prepare(&args.ratings, &args.data, args.options.seed, &Steps::new(!talk))?;
     let (users, items) = (prepared.users.len(), prepared.items.len());
     let settings = args.options.resolve(&prepared.train, users, items)?;
-    let small = (1..GPU_BATCH).contains(&settings.batch_size);
-    if small && args.backend.is_free() && backend.device().backend == "gpu" {
-        backend = Arc::new(Cpu::new());
-        why = format!("batches of {} keep a GPU waiting", settings.batch_size);
+    if let Some(better) = backend.better_for(&settings) {
+        (backend, why) = better;
     }
     let device = backend.device();
     if talk {
@@ -222,17 +217,7 @@ fn start_from(
     prepared: &Prepared,
     settings: &Settings,
 ) -> Result<Factors> {
-    let kinds = |transform: &Transform| {
-        transform.steps.iter().map(std::mem::discriminant).collect::<Vec<_>>()
-    };
-    if kinds(&model.objective.transform) != kinds(&prepared.transform) {
-        return Err(Error::settings(format!(
-            "--from: that model's ratings went through the transform {}, these through {}; give the \
-             same --transform",
-            model.objective.transform.describe(),
-            prepared.transform.describe()
-        )));
-    }
+    prepared.check_start(&model.objective.transform)?;
     let (users, items) = (&prepared.users, &prepared.items);
     let (start, known) = warm_start(backend, model, (users, items), &prepared.train, settings)?;
     say!(

@@ -1,6 +1,6 @@
 //! What `wgmf train` says before it trains.
 
-use crate::cli::backend::GPU_BATCH;
+use wgmf::DeviceChoice;
 use wgmf::backend::Device;
 use wgmf::core::{SamplePrecision, Settings, Solver};
 use wgmf::data::Prepared;
@@ -14,7 +14,7 @@ pub fn plan(prepared: &Prepared, settings: &Settings, device: &Device, why: &str
         samples(settings, prepared.users.len(), prepared.items.len());
     }
     say!("device: {} ({why})", device.name);
-    if device.backend == "gpu" && (1..GPU_BATCH).contains(&settings.batch_size) {
+    if device.backend == "gpu" && DeviceChoice::keeps_gpu_waiting(settings) {
         say!(
             "note: batches of {} keep a GPU waiting; --backend cpu is likely faster here, or \
              --solver adam --batch-size 65536 on larger data",

@@ -1,7 +1,7 @@
 //! Options one after the other, for programs.
 
 use super::Options;
-use crate::core::{Likelihood, Loss, Solver};
+use crate::core::{Likelihood, Loss, SamplePrecision, Solver};
 
 macro_rules! setters {
     ($($(#[$doc:meta])* $name:ident: $type:ty,)*) => {
@@ -87,6 +87,13 @@ impl Options {
         self
     }
 
+    /// sgd, adagrad, adam: batches in the order of the ratings, the same every epoch.
+    #[must_use]
+    pub fn without_shuffle(mut self) -> Self {
+        self.no_shuffle = true;
+        self
+    }
+
     setters! {
         /// Number of factors (the latent dimensionality), 1 to 1024.
         factors: usize,
@@ -126,6 +133,8 @@ impl Options {
         chains: usize,
         /// bayes: how ratings come about.
         likelihood: Likelihood,
+        /// bayes: how samples are stored; 16 bits, unless ratings are too large or too small for it.
+        sample_precision: SamplePrecision,
         /// Standard deviation of the factors at the start.
         init_scale: f64,
         /// Stop after so many epochs without a better held-out figure; needs a test set.

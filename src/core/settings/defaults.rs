@@ -27,10 +27,10 @@
 //! - Rows with more than 18 ratings for each unit of their regularization are refined once by their
 //!   ratings' residuals: sums of normal equations lose up to three digits there, refinement brings them
 //!   back for 5 to 30 % of a sweep. als with a `reg` above 0.056 never pays for it, ials for its long rows.
-//! - `auto` takes a hardware GPU, but for batches below 256: a batch is four dispatches that wait for each
-//!   other, 16 µs on an H100 however few its ratings. At 64 ratings a batch it trains 3.9 M ratings/s where
-//!   16 threads train 5.3 M, at 1,024 50 against 8.5, at 8,192 165 against 27
-//!   (`benches/results/gpu-h100-steps.md`).
+//! - `auto` takes a hardware GPU, but for training in batches below 256 (`GPU_BATCH` of the front door): a
+//!   batch is four dispatches that wait for each other, 16 µs on an H100 however few its ratings. At 64
+//!   ratings a batch it trains 3.9 M ratings/s where 16 threads train 5.3 M, at 1,024 50 against 8.5, at
+//!   8,192 165 against 27 (`benches/results/gpu-h100-steps.md`).
 
 use super::check::check_block;
 use super::{Options, Settings};
