@@ -10,8 +10,8 @@ pub fn main() -> Result<()> {
     let options = Options::als().factors(8).epochs(3);
     let model = fit(&Dataset::from_files(&[sample])?, &options, &open_device("cpu")?)?;
     let place = std::env::temp_dir().join(format!("wgmf-export-{}", std::process::id()));
-    export(model.model(), Format::Npy, &place.join("npy"), true, &())?;
-    export(model.model(), Format::Word2vec, &place.join("word2vec"), true, &())?;
+    export(model.model(), Format::Npy, place.join("npy"), true, &())?;
+    export(model.model(), Format::Word2vec, place.join("word2vec"), true, &())?;
     // Or without files: (rows, factors), row-major.
     let items = &model.model().factors[Side::Item];
     println!("{} items; {}: {:?}", items.rows(), model.model().items.name(0), &items.factors[..8]);

@@ -18,6 +18,6 @@ pub fn main() -> Result<()> {
     model.save(&place, true)?;
     let opened = Trained::open(&place, &device)?;
     let user = train.users().name(0);
-    println!("{user}: {:.2} for {}", opened.predict(user, "Amber Bells")?, "Amber Bells");
+    println!("{user}: {:.2} for Amber Bells", opened.predict(user, "Amber Bells")?);
     std::fs::remove_dir_all(&place).map_err(|error| wgmf::Error::io(&place, error))
 }

@@ -390,7 +390,7 @@ fn rooms_behind_the_door_refuse_too() {
     }
     add(&mut table, "samples of another model", "not those of the model", move || {
         let (_, samples) = bayes(&[]);
-        Predictive::new(&model(), &samples).map(drop)
+        Predictive::new(model(), &samples).map(drop)
     });
     add(&mut table, "an interval of 2", "`interval` 2", || {
         let (model, samples) = bayes(&[]);

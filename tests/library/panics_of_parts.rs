@@ -26,6 +26,12 @@ use wgmf::recommend::{
 };
 use wgmf::train::warm_start;
 
+/// What breaks a part.
+type Break<T> = fn(&mut T);
+
+/// What must refuse a broken model.
+type Door = fn(&Model) -> Result<()>;
+
 fn model() -> Model {
     fixture::model(7, 9, 3)
 }
@@ -46,10 +52,7 @@ fn numbers(n: u32) -> Ids {
     (0..n).map(|j| j.to_string()).collect()
 }
 
-/// What makes the parts of a model fit no more.
-type Break = fn(&mut Model);
-
-fn breaks() -> [(&'static str, Break); 8] {
+fn breaks() -> [(&'static str, Break<Model>); 8] {
     [
         ("users cut", |m| m.factors[Side::User].factors.truncate(1)),
         ("items cut", |m| m.factors[Side::Item].factors.truncate(1)),
@@ -66,7 +69,7 @@ fn breaks() -> [(&'static str, Break); 8] {
 
 #[test]
 fn models_whose_parts_do_not_fit_are_refused_at_every_door() {
-    let doors: [(&str, fn(&Model) -> Result<()>); 21] = [
+    let doors: [(&str, Door); 21] = [
         ("check", |m| m.check()),
         ("rating_metrics", |m| rating_metrics(m, &one()).map(drop)),
         ("ranking by model", |m| ranked(m, RankBy::Model, None)),
@@ -253,7 +256,7 @@ fn rows_and_arrays_that_there_are_not_are_refused() {
 #[test]
 fn folded_rows_join_no_other_model() {
     let mut table = Table::new();
-    let breaks: [(&str, fn(&mut FoldedIn)); 5] = [
+    let breaks: [(&str, Break<FoldedIn>); 5] = [
         ("factors cut", |f| f.factors.truncate(1)),
         ("no bias", |f| f.bias.clear()),
         ("an id too many", |f| {
@@ -333,7 +336,7 @@ fn chains() -> GibbsProblem {
 #[test]
 fn problems_that_do_not_fit_are_refused_at_the_seam() {
     let mut table = Table::new();
-    let of_rows: [(&str, &str, fn(&mut RowProblem)); 10] = [
+    let of_rows: [(&str, &str, Break<RowProblem>); 10] = [
         ("a partner that there is not", "row 99 is none of 9", |p| {
             p.ratings.users.partners[0] = 99;
         }),
@@ -362,7 +365,7 @@ fn problems_that_do_not_fit_are_refused_at_the_seam() {
             Cpu::new().row_passes(problem).map(drop)
         });
     }
-    let of_batches: [(&str, &str, fn(&mut GradientProblem)); 4] = [
+    let of_batches: [(&str, &str, Break<GradientProblem>); 4] = [
         ("no moments", "0 arrays of moments", |p| p.start.moments.clear()),
         ("moments cut", "rows of 3 are needed", |p| {
             p.start.moments[1][Side::Item].factors.truncate(1);
@@ -381,7 +384,7 @@ fn problems_that_do_not_fit_are_refused_at_the_seam() {
             Cpu::new().gradient_passes(problem).map(drop)
         });
     }
-    let of_chains: [(&str, &str, fn(&mut GibbsProblem)); 4] = [
+    let of_chains: [(&str, &str, Break<GibbsProblem>); 4] = [
         ("no chain", "without a chain", |p| p.starts.clear()),
         ("chains of two kinds", "rows of 3 are needed", |p| {
             p.starts.push(fixture::model(7, 9, 2).factors);

@@ -11,6 +11,9 @@ use wgmf::data::synth::{SynthOptions, planted, synth};
 use wgmf::data::{DataOptions, Format, ReadOptions, SplitOptions, prepare, read, split};
 use wgmf::train::{Checkpoint, Event, Input, train};
 
+/// What breaks a part.
+type Break<T> = fn(&mut T);
+
 fn names(n: u32) -> Ids {
     (0..n).map(|j| j.to_string()).collect()
 }
@@ -38,7 +41,7 @@ fn settings(solver: Solver) -> Result<Settings> {
 fn training_refuses_settings_out_of_range() {
     use Solver::{Adagrad, Adam, Als, Bayes, Ials, Sgd};
     let mut table = Table::new();
-    let breaks: [(Solver, &str, fn(&mut Settings)); 26] = [
+    let breaks: [(Solver, &str, Break<Settings>); 26] = [
         (Sgd, "`batch_size` 0", |s| s.batch_size = 0),
         (Sgd, "`factors` 0", |s| s.factors = 0),
         (Adam, "`factors` 1099511627776", |s| s.factors = 1 << 40),
@@ -113,7 +116,7 @@ fn runs_go_on_from_no_other_runs_checkpoint() {
         c.state.moments[1][Side::Item].bias.clear();
     });
     resume(Solver::Bayes, "no chains", "it is no sampler's", |c| c.sampler = None);
-    let sampler: [(&str, &str, fn(&mut wgmf::sampler::SamplerState)); 9] = [
+    let sampler: [(&str, &str, Break<wgmf::sampler::SamplerState>); 9] = [
         ("a chain less", "0 chains, where `chains` is 1", |s| s.chains.clear()),
         ("a chain cut", "rows of 3 are needed", |s| {
             s.chains[0].0[Side::User].factors.truncate(1);
@@ -158,7 +161,7 @@ fn files_are_read_split_and_planted_by_sound_options_only() {
     add(&mut table, "read from nowhere", "nowhere.csv", || {
         read(&nowhere(), &ReadOptions::default(), &()).map(drop)
     });
-    let of_data: [(&str, fn(&mut DataOptions)); 6] = [
+    let of_data: [(&str, Break<DataOptions>); 6] = [
         ("`holdout` 1", |o| o.holdout = Some(1.0)),
         ("`holdout` NaN", |o| o.holdout = Some(f64::NAN)),
         ("`threshold` NaN", |o| o.threshold = f32::NAN),
@@ -175,7 +178,7 @@ fn files_are_read_split_and_planted_by_sound_options_only() {
             prepare(&nowhere(), &options, 0, &()).map(drop)
         });
     }
-    let of_split: [(&str, fn(&mut SplitOptions)); 8] = [
+    let of_split: [(&str, Break<SplitOptions>); 8] = [
         ("`holdout` 2", |o| o.holdout = Some(2.0)),
         ("`by_time` 0", |o| o.by_time = Some(0.0)),
         ("`folds` 1", |o| o.folds = Some(1)),
@@ -193,7 +196,7 @@ fn files_are_read_split_and_planted_by_sound_options_only() {
             split(&nowhere(), &options, &home.path().join("parts"), false, &()).map(drop)
         });
     }
-    let of_synth: [(&str, fn(&mut SynthOptions)); 9] = [
+    let of_synth: [(&str, Break<SynthOptions>); 9] = [
         ("`users` and `items`", |o| o.users = 0),
         ("`users` and `items`", |o| o.items = 0),
         ("`ratings` 0", |o| o.ratings = 0),
