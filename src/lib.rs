@@ -40,6 +40,7 @@
 //! stay in memory. `files` adds that, `cli` (the default) the command and the options as its flags.
 #![deny(missing_docs)]
 #![deny(unsafe_code)]
+#![warn(unreachable_pub, unused_qualifications)]
 
 pub mod backend;
 pub mod bench;
@@ -51,6 +52,7 @@ pub mod evaluate;
 #[cfg(feature = "files")]
 pub mod files;
 mod front;
+#[allow(unreachable_pub, unused_qualifications, reason = "its folders are private already")]
 pub mod gpu;
 pub mod math;
 pub mod model;

@@ -1,6 +1,7 @@
 //! The `wgmf` command: see `wgmf --help`.
 #![deny(missing_docs)]
 #![deny(unsafe_code)]
+#![warn(unreachable_pub, unused_qualifications)]
 
 mod cli;
 

@@ -8,7 +8,7 @@ use wgmf::{DeviceChoice, Error, Result};
 
 /// Where to compute.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub enum Kind {
+pub(super) enum Kind {
     /// A hardware GPU where there is one, else the CPU.
     #[default]
     Auto,
@@ -22,7 +22,7 @@ pub enum Kind {
 #[derive(clap::Args)]
 #[command(next_help_heading = "Device")]
 #[group(skip)]
-pub struct Args {
+pub(super) struct Args {
     /// Where to compute: auto takes a hardware GPU, else the CPU
     #[arg(long, value_enum, default_value_t)]
     pub backend: Kind,
@@ -36,7 +36,7 @@ pub struct Args {
 
 impl Args {
     /// Opens the backend; the second value says why it was taken.
-    pub fn open(&self) -> Result<(Arc<dyn Backend>, String)> {
+    pub(super) fn open(&self) -> Result<(Arc<dyn Backend>, String)> {
         let choice = match (&self.adapter, self.backend) {
             (Some(_), Kind::Cpu) => {
                 return Err(Error::settings("--adapter names a GPU; leave out --backend cpu"));

@@ -27,7 +27,7 @@ use wgmf::{Error, Result};
 /// on that device in the same run, and how near the epochs come to it. The first epoch warms up and
 /// is not counted. Without a hardware GPU only the CPU is measured, unless --adapter names one.
 #[derive(clap::Args)]
-pub struct Args {
+pub(super) struct Args {
     /// Measure with these ratings instead
     #[arg(long, value_name = "FILE")]
     data: Option<PathBuf>,
@@ -97,7 +97,7 @@ struct Report {
 }
 
 /// Runs the subcommand.
-pub fn run(args: Args) -> Result<()> {
+pub(super) fn run(args: Args) -> Result<()> {
     args.check()?;
     let backends = args.backends()?;
     let (workload, mut report) = args.workload()?;

@@ -9,7 +9,7 @@ use wgmf::{Error, Result};
 #[derive(clap::Args)]
 #[command(next_help_heading = "Ranking by samples (--solver bayes)")]
 #[group(skip)]
-pub struct Args {
+pub(super) struct Args {
     /// What items are ranked by: `mean` of the samples, the default; `lower 0.1`, a low quantile, lists
     /// sure bets; `upper 0.9`, a high one, explores what may be good; `thompson` ranks each user's
     /// items by one sample, drawn by --seed. The scores shown are these; all but the mean (of levels
@@ -33,19 +33,19 @@ fn part(text: &str) -> Result<String, String> {
 
 /// The samples of the model in `dir`, if it is Bayesian; whoever asks another for more than the mean is
 /// told what it lacks.
-pub fn samples(model: &Model, dir: &Path, criterion: Criterion) -> Result<Option<Samples>> {
+pub(super) fn samples(model: &Model, dir: &Path, criterion: Criterion) -> Result<Option<Samples>> {
     let wanted = model.is_bayesian() || criterion != Criterion::Mean;
     wanted.then(|| model.open_samples(dir)).transpose()
 }
 
 impl Args {
     /// Whether nothing is asked for.
-    pub fn is_plain(&self) -> bool {
+    pub(super) fn is_plain(&self) -> bool {
         self.by.is_empty() && self.seed.is_none()
     }
 
     /// What is asked for; the mean where nothing is.
-    pub fn criterion(&self) -> Result<Criterion> {
+    pub(super) fn criterion(&self) -> Result<Criterion> {
         let given = self.by.join(" ");
         let wrong = |why: &str| Err(Error::settings(format!("--by {given}: {why}")));
         let kind = self.by.first().map_or("mean", String::as_str);

@@ -9,14 +9,14 @@ use wgmf::{DeviceChoice, Result};
 
 /// List the GPUs, their limits, and which one --backend auto takes
 #[derive(clap::Args)]
-pub struct Args {
+pub(super) struct Args {
     /// Print one JSON object
     #[arg(long)]
     json: bool,
 }
 
 /// Runs the subcommand.
-pub fn run(args: Args) -> Result<()> {
+pub(super) fn run(args: Args) -> Result<()> {
     let adapters = adapters();
     let taken = adapters.iter().find(|adapter| adapter.is_hardware());
     let why = match taken {

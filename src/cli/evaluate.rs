@@ -28,7 +28,7 @@ use wgmf::{Error, Result};
 /// their 50, 80, 90 and 95 % prediction intervals, and the mean width of the 90 % ones.
 #[derive(clap::Args)]
 #[command(after_long_help = ranking::DEFINITIONS)]
-pub struct Args {
+pub(super) struct Args {
     /// The model directory that wgmf train wrote
     model: PathBuf,
     /// Files of ratings in the unit of the training file; - is standard input
@@ -50,7 +50,7 @@ pub struct Args {
 }
 
 /// Runs the subcommand.
-pub fn run(args: Args) -> Result<()> {
+pub(super) fn run(args: Args) -> Result<()> {
     args.ranking.check()?;
     let model = Model::open(&args.model)?;
     let mut table = read(&args.ratings, &args.read, &Steps::new(false))?;

@@ -7,7 +7,7 @@ use wgmf::{Error, Result};
 
 /// Write the embeddings for other programs: factors, biases, mean and ids
 #[derive(clap::Args)]
-pub struct Args {
+pub(super) struct Args {
     /// The model directory that wgmf train wrote
     model: PathBuf,
     /// What to write
@@ -23,7 +23,7 @@ pub struct Args {
 }
 
 /// Runs the subcommand.
-pub fn run(args: Args) -> Result<()> {
+pub(super) fn run(args: Args) -> Result<()> {
     let output = match args.output {
         Some(output) => output,
         None => beside(&args.model, args.format)?,

@@ -23,7 +23,7 @@ use wgmf::{Error, Result};
 /// --solver bayes they are drawn for each of its samples. What is written is a whole model: evaluate,
 /// predict, recommend and export open it.
 #[derive(clap::Args)]
-pub struct Args {
+pub(super) struct Args {
     /// The model directory that wgmf train wrote
     model: PathBuf,
     /// Files of ratings in the unit of the training file; - is standard input
@@ -58,7 +58,7 @@ pub struct Args {
 }
 
 /// Ratings to be folded in, as the command line gives them.
-pub struct NewRatings<'a> {
+pub(super) struct NewRatings<'a> {
     pub files: &'a [PathBuf],
     pub read: ReadOptions,
     pub duplicates: Duplicates,
@@ -68,7 +68,7 @@ pub struct NewRatings<'a> {
 }
 
 /// Runs the subcommand.
-pub fn run(args: Args) -> Result<()> {
+pub(super) fn run(args: Args) -> Result<()> {
     check_output(&args.output, args.force)?;
     let mut model = Model::open(&args.model)?;
     let mut seen = model.open_seen(&args.model)?;
@@ -121,7 +121,7 @@ fn ids(model: &Model, side: Side) -> usize {
 
 /// Folds new users into the model, its samples and its record, and returns the rows of all users of the
 /// file that it knows now, in order of first appearance.
-pub fn users_of(
+pub(super) fn users_of(
     backend: &dyn Backend,
     model: &mut Model,
     samples: Option<&mut Samples>,

@@ -13,7 +13,7 @@ use wgmf::predict::Unit;
 
 /// Show what a model is and how it came to be
 #[derive(clap::Args)]
-pub struct Args {
+pub(super) struct Args {
     /// The model directory that wgmf train wrote
     model: PathBuf,
     /// Print one JSON object
@@ -25,7 +25,7 @@ pub struct Args {
 const ROWS: usize = 12;
 
 /// Runs the subcommand.
-pub fn run(args: Args) -> Result<()> {
+pub(super) fn run(args: Args) -> Result<()> {
     let model = Model::open(&args.model)?;
     if args.json { print_json(&facts(&model)?) } else { to_stdout(show(&args, &model)) }
 }

@@ -13,7 +13,7 @@ static SAVING: AtomicBool = AtomicBool::new(false);
 const INTERRUPTED: i32 = 130;
 
 /// Takes Ctrl-C over.
-pub fn listen() -> Result<()> {
+pub(super) fn listen() -> Result<()> {
     let pressed = || {
         let first = PRESSED.fetch_add(1, Ordering::Relaxed) == 0;
         if !first || !ENDS_WELL.load(Ordering::Relaxed) {
@@ -29,16 +29,16 @@ pub fn listen() -> Result<()> {
 }
 
 /// From now on the command watches [`pressed`] and ends by itself.
-pub fn ends_well() {
+pub(super) fn ends_well() {
     ENDS_WELL.store(true, Ordering::Relaxed);
 }
 
 /// The epochs are over; the model is written.
-pub fn saving() {
+pub(super) fn saving() {
     SAVING.store(true, Ordering::Relaxed);
 }
 
 /// Whether Ctrl-C was pressed.
-pub fn pressed() -> bool {
+pub(super) fn pressed() -> bool {
     PRESSED.load(Ordering::Relaxed) > 0
 }

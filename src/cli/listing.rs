@@ -9,7 +9,7 @@ use wgmf::{Error, Result};
 
 /// How lists are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub enum Format {
+pub(super) enum Format {
     /// One line an entry, with a header.
     Csv,
     /// One JSON object a line.
@@ -22,7 +22,7 @@ pub enum Format {
 #[derive(clap::Args)]
 #[command(next_help_heading = "Output")]
 #[group(skip)]
-pub struct Args {
+pub(super) struct Args {
     /// How lists are written. Default: a table on a terminal, else CSV
     #[arg(long, value_enum)]
     pub format: Option<Format>,
@@ -35,7 +35,7 @@ pub struct Args {
 }
 
 /// What the columns are called.
-pub struct Columns {
+pub(super) struct Columns {
     /// Whose list it is: `user` or `item`.
     pub of: &'static str,
     /// What is listed: `item` or `similar`.
@@ -52,7 +52,7 @@ pub struct Columns {
 
 /// An entry of a list.
 #[derive(Default)]
-pub struct Entry<'a> {
+pub(super) struct Entry<'a> {
     pub id: &'a str,
     pub title: &'a str,
     pub score: f64,
@@ -60,7 +60,7 @@ pub struct Entry<'a> {
 }
 
 /// Why an entry has its score.
-pub struct Reason<'a> {
+pub(super) struct Reason<'a> {
     /// What the score would be without ratings.
     pub base: f64,
     /// The largest parts, as (id, title, part).
@@ -72,7 +72,7 @@ pub struct Reason<'a> {
 }
 
 /// Lists on their way out.
-pub struct Listing {
+pub(super) struct Listing {
     out: Output,
     format: Format,
     columns: Columns,
@@ -84,19 +84,19 @@ pub struct Listing {
 
 impl Args {
     /// Opens the output, before any work.
-    pub fn open(&self) -> Result<Output> {
+    pub(super) fn open(&self) -> Result<Output> {
         Output::create(self.output.as_deref().unwrap_or(Path::new("-")), self.force)
     }
 
     /// Whether lists appear on the terminal as they are made: a bar between them is no help.
-    pub fn on_terminal(&self) -> bool {
+    pub(super) fn on_terminal(&self) -> bool {
         self.output.is_none() && io::stdout().is_terminal()
     }
 }
 
 impl Listing {
     /// Begins with the header, where the format has one.
-    pub fn new(args: &Args, out: Output, columns: Columns) -> Result<Listing> {
+    pub(super) fn new(args: &Args, out: Output, columns: Columns) -> Result<Listing> {
         let format = args.format.unwrap_or(match args.on_terminal() {
             true => Format::Table,
             false => Format::Csv,
@@ -125,7 +125,7 @@ impl Listing {
     }
 
     /// Adds the list of `id`, whose own title is `title`, best first.
-    pub fn add(&mut self, id: &str, title: &str, entries: &[Entry]) -> Result<()> {
+    pub(super) fn add(&mut self, id: &str, title: &str, entries: &[Entry]) -> Result<()> {
         match self.format {
             Format::Csv => self.csv(id, entries)?,
             Format::Jsonl => self.json(id, entries)?,
@@ -141,7 +141,7 @@ impl Listing {
     }
 
     /// Finishes the output: lists and entries written.
-    pub fn finish(mut self) -> Result<(u64, u64)> {
+    pub(super) fn finish(mut self) -> Result<(u64, u64)> {
         self.flush()?;
         self.out.commit()?;
         Ok((self.lists, self.entries))
@@ -298,7 +298,7 @@ fn in_memory(error: csv::Error) -> Error {
 
 /// Says which ids the model does not know and that they are skipped; with `strict` they are an
 /// error, and so they are where nothing else is left.
-pub fn skip_unknown(unknown: &[String], all: usize, what: &str, strict: bool) -> Result<()> {
+pub(super) fn skip_unknown(unknown: &[String], all: usize, what: &str, strict: bool) -> Result<()> {
     if unknown.is_empty() {
         return Ok(());
     }

@@ -64,7 +64,7 @@ enum Command {
 }
 
 /// Parses the command line, runs it, and says how it ended: 0 done, 1 failed, 2 usage.
-pub fn main() -> ExitCode {
+pub(crate) fn main() -> ExitCode {
     let cli = parse();
     match run(cli) {
         Ok(()) => ExitCode::SUCCESS,

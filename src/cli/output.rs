@@ -4,24 +4,24 @@ use std::io::{self, Write};
 use wgmf::{Error, ErrorKind, Result};
 
 /// Buffered standard output.
-pub fn stdout() -> io::BufWriter<io::StdoutLock<'static>> {
+pub(super) fn stdout() -> io::BufWriter<io::StdoutLock<'static>> {
     io::BufWriter::with_capacity(1 << 16, io::stdout().lock())
 }
 
 /// Turns a failure to write to standard output into an error of this library.
-pub fn to_stdout(result: io::Result<()>) -> Result<()> {
+pub(super) fn to_stdout(result: io::Result<()>) -> Result<()> {
     result.map_err(|e| Error::io("standard output", e))
 }
 
 /// Prints `value` as one JSON object on a line of standard output.
-pub fn print_json(value: &impl serde::Serialize) -> Result<()> {
+pub(super) fn print_json(value: &impl serde::Serialize) -> Result<()> {
     let mut out = stdout();
     let written = serde_json::to_writer(&mut out, value).map_err(io::Error::from);
     to_stdout(written.and_then(|()| writeln!(out)).and_then(|()| out.flush()))
 }
 
 /// A reader that went away (`wgmf ... | head`) is a normal end.
-pub fn is_closed_pipe(error: &Error) -> bool {
+pub(super) fn is_closed_pipe(error: &Error) -> bool {
     matches!(error.kind(), ErrorKind::Io { source, .. }
         if source.kind() == io::ErrorKind::BrokenPipe)
 }

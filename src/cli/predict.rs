@@ -25,7 +25,7 @@ use wgmf::{Error, Result};
 /// (log1p), mean is the mean of the transformed rating with the transform undone, and std half the width
 /// of the central 68.3 % interval.
 #[derive(clap::Args)]
-pub struct Args {
+pub(super) struct Args {
     /// The model directory that wgmf train wrote
     model: PathBuf,
     /// A file of pairs, any delimiter, with or without header; further columns are ignored; - is
@@ -77,7 +77,7 @@ impl Args {
 }
 
 /// Runs the subcommand.
-pub fn run(args: Args) -> Result<()> {
+pub(super) fn run(args: Args) -> Result<()> {
     args.ask().check()?;
     if let Some(output) = &args.output {
         check_output(output, args.force)?;

@@ -13,7 +13,7 @@ use wgmf::train::Event;
 use wgmf::{Result, progress};
 
 /// Shows the steps of a command; silent when asked to be.
-pub struct Steps {
+pub(super) struct Steps {
     quiet: bool,
     terminal: bool,
     step: Mutex<Option<Step>>,
@@ -30,7 +30,7 @@ struct Step {
 
 impl Steps {
     /// `quiet` shows nothing at all.
-    pub fn new(quiet: bool) -> Self {
+    pub(super) fn new(quiet: bool) -> Self {
         Self { quiet, terminal: std::io::stderr().is_terminal(), step: Mutex::new(None) }
     }
 }
@@ -98,7 +98,7 @@ fn objective(record: &EpochRecord) -> Option<String> {
 
 /// How `wgmf train` shows its progress.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
-pub enum Progress {
+pub(super) enum Progress {
     /// A bar on a terminal, plain lines elsewhere.
     #[default]
     Bar,
@@ -109,7 +109,7 @@ pub enum Progress {
 }
 
 /// Shows the epochs of a training run.
-pub struct Epochs {
+pub(super) struct Epochs {
     progress: Progress,
     bar: Option<ProgressBar>,
     epochs: usize,
@@ -124,7 +124,7 @@ pub struct Epochs {
 
 impl Epochs {
     /// For a run with these settings on these data.
-    pub fn new(progress: Progress, settings: &Settings, prepared: &Prepared) -> Self {
+    pub(super) fn new(progress: Progress, settings: &Settings, prepared: &Prepared) -> Self {
         let ratings = prepared.train.len();
         let show = progress == Progress::Bar && std::io::stderr().is_terminal();
         let bar = show.then(|| {
@@ -148,7 +148,7 @@ impl Epochs {
 
     /// Shows an event. A reader of JSON that goes away ends the talk, not the run: the model is
     /// what was asked for.
-    pub fn hear(&mut self, event: &Event) -> Result<()> {
+    pub(super) fn hear(&mut self, event: &Event) -> Result<()> {
         match self.show(event) {
             Err(error) if is_closed_pipe(&error) => {
                 self.progress = Progress::None;
@@ -279,7 +279,7 @@ impl Epochs {
     }
 
     /// The run is over.
-    pub fn finish(&self) {
+    pub(super) fn finish(&self) {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();
             if !self.last.is_empty() {

@@ -16,7 +16,7 @@ use wgmf::predict::{Predictive, Unit};
 use wgmf::{Error, Result};
 
 /// What the numbers are, for `--help`.
-pub const DEFINITIONS: &str = "\
+pub(super) const DEFINITIONS: &str = "\
 Ranking metrics (--ranking):
   All candidates are ranked, exactly, equal scores by item index; none is sampled. R is the set of a
   user's relevant items among the candidates he has not seen, rel_j is 1 where the j-th item of his
@@ -47,7 +47,7 @@ Ranking metrics (--ranking):
 #[derive(clap::Args)]
 #[command(next_help_heading = "Ranking")]
 #[group(skip)]
-pub struct Args {
+pub(super) struct Args {
     /// Measure lists instead of predictions: precision, recall, NDCG, ...; --help defines them
     #[arg(long)]
     pub ranking: bool,
@@ -87,7 +87,7 @@ fn finite(text: &str) -> Result<f32, String> {
 }
 
 /// What a model is held against.
-pub struct Test {
+pub(super) struct Test {
     /// Indices of the model or unknown.
     pub ratings: Ratings,
     /// Whether the files had ratings.
@@ -105,7 +105,7 @@ struct Column {
 
 impl Args {
     /// Refuses flags of rankings without `--ranking`, and a wrong `--by`.
-    pub fn check(&self) -> Result<()> {
+    pub(super) fn check(&self) -> Result<()> {
         let plain = Path::new("all") == self.candidates && self.relevant_from.is_none();
         let plain = plain && !self.include_seen && !self.baselines;
         let plain = plain && self.backend.backend == backend::Kind::Auto;
@@ -122,7 +122,7 @@ impl Args {
 }
 
 /// Measures and prints.
-pub fn run(args: &Args, dir: &Path, model: &Model, test: &Test, json: bool) -> Result<()> {
+pub(super) fn run(args: &Args, dir: &Path, model: &Model, test: &Test, json: bool) -> Result<()> {
     let criterion = args.by.criterion()?;
     let samples = by::samples(model, dir, criterion)?;
     let predictive = samples.as_ref().map(|samples| Predictive::new(model, samples)).transpose()?;

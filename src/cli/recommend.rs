@@ -25,7 +25,7 @@ use wgmf::{Error, Result};
 /// order of the items in the model.
 #[derive(clap::Args)]
 #[command(group = clap::ArgGroup::new("who").required(true).args(["all", "users", "users_file", "new_users"]))]
-pub struct Args {
+pub(super) struct Args {
     /// The model directory that wgmf train wrote
     model: PathBuf,
     /// Every user of the model
@@ -99,7 +99,7 @@ struct ReadArgs {
 }
 
 /// Runs the subcommand.
-pub fn run(args: Args) -> Result<()> {
+pub(super) fn run(args: Args) -> Result<()> {
     if args.n == 0 {
         return Err(Error::settings("-n 0: must be 1 or more"));
     }

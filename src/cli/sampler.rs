@@ -10,7 +10,7 @@ const UNSETTLED: f64 = 1.1;
 const FEW: f64 = 50.0;
 
 /// How far a sampler's averages can be trusted.
-pub fn say_posterior(posterior: &PosteriorRecord) {
+pub(super) fn say_posterior(posterior: &PosteriorRecord) {
     let count = posterior.sweeps * posterior.chains;
     if count == 0 {
         say!(
@@ -57,7 +57,7 @@ pub fn say_posterior(posterior: &PosteriorRecord) {
 }
 
 /// The largest R-hat, and the smallest effective sample size.
-pub fn worst<'a>(
+pub(super) fn worst<'a>(
     quantities: impl Iterator<Item = &'a Quantity> + Clone,
 ) -> (Option<f64>, Option<f64>) {
     let r_hats = quantities.clone().filter_map(|q| q.r_hat);
@@ -66,7 +66,10 @@ pub fn worst<'a>(
 }
 
 /// What a sampler says of the posterior and of itself.
-pub fn sampler_lines(model: &Model, posterior: &PosteriorRecord) -> Vec<(&'static str, String)> {
+pub(super) fn sampler_lines(
+    model: &Model,
+    posterior: &PosteriorRecord,
+) -> Vec<(&'static str, String)> {
     let PosteriorRecord { chains, burn_in, sweeps, kept, .. } = posterior;
     let (chains, sweeps) = (counted(*chains, "chain"), counted(*sweeps, "sweep"));
     let samples = counted(*kept, "sample");

@@ -21,7 +21,7 @@ use wgmf::{Error, Result};
 /// known are like nothing.
 #[derive(clap::Args)]
 #[command(group = clap::ArgGroup::new("what").required(true).args(["items", "users", "all"]))]
-pub struct Args {
+pub(super) struct Args {
     /// The model directory that wgmf train wrote
     model: PathBuf,
     /// Items like these
@@ -54,7 +54,7 @@ pub struct Args {
 }
 
 /// Runs the subcommand.
-pub fn run(args: Args) -> Result<()> {
+pub(super) fn run(args: Args) -> Result<()> {
     if args.n == 0 {
         return Err(Error::settings("-n 0: must be 1 or more"));
     }

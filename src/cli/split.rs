@@ -12,7 +12,7 @@ use wgmf::data::{SplitOptions, split};
 /// Lines are copied as they are and the header goes into each file. Writes train and test with the
 /// input's extension into the folder, or fold1/train, fold1/test, fold2/train, ... with --folds.
 #[derive(clap::Args)]
-pub struct Args {
+pub(super) struct Args {
     /// Rating files (any form that `wgmf train` reads), taken as one set; `-` is standard input
     #[arg(required = true, value_name = "RATINGS")]
     ratings: Vec<PathBuf>,
@@ -30,7 +30,7 @@ pub struct Args {
 }
 
 /// Runs the subcommand.
-pub fn run(args: Args) -> Result<()> {
+pub(super) fn run(args: Args) -> Result<()> {
     let steps = Steps::new(false);
     let facts = split(&args.ratings, &args.options, &args.output, args.force, &steps)?;
     if args.json {

@@ -12,7 +12,7 @@ use wgmf::data::synth::{SynthFacts, SynthOptions, synth};
 /// Prints that error (the floor): no model can have a lower test RMSE than about this, and a good
 /// one comes close. Use it to see what settings or a machine can do before there are data.
 #[derive(clap::Args)]
-pub struct Args {
+pub(super) struct Args {
     #[command(flatten)]
     options: SynthOptions,
     /// File to write: comma-separated lines of user, item and value; `-` is standard output, and
@@ -28,7 +28,7 @@ pub struct Args {
 }
 
 /// Runs the subcommand.
-pub fn run(args: Args) -> Result<()> {
+pub(super) fn run(args: Args) -> Result<()> {
     let facts = synth(&args.options, &args.output, args.force, &Steps::new(false))?;
     let piped = args.output.as_os_str() == "-";
     if args.json && !piped {

@@ -1,13 +1,13 @@
 //! Numbers and names as people read them.
 
 /// A count and what is counted: `1 user`, `20,000 users`.
-pub fn counted(count: usize, noun: &str) -> String {
+pub(super) fn counted(count: usize, noun: &str) -> String {
     let plural = if count == 1 { "" } else { "s" };
     format!("{} {noun}{plural}", thousands(count as u64))
 }
 
 /// A count with commas: `20,000,263`.
-pub fn thousands(count: u64) -> String {
+pub(super) fn thousands(count: u64) -> String {
     let digits = count.to_string();
     let mut text = String::with_capacity(digits.len() + digits.len() / 3);
     for (at, digit) in digits.chars().enumerate() {
@@ -20,24 +20,24 @@ pub fn thousands(count: u64) -> String {
 }
 
 /// Five digits at least, and no power of ten.
-pub fn digits(x: f64) -> String {
+pub(super) fn digits(x: f64) -> String {
     let whole = x.abs().max(1.0).log10() as usize + 1;
     format!("{x:.*}", 6_usize.saturating_sub(whole))
 }
 
 /// Factors are single precision, so more digits would say nothing.
-pub fn number(x: f64) -> String {
+pub(super) fn number(x: f64) -> String {
     format!("{:?}", x as f32)
 }
 
 /// Text on one line.
-pub fn shown(text: &str) -> String {
+pub(super) fn shown(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
 /// `3 of 50 users are not in the model: "a", "b", "c"`, where `what` is `users are not in the
 /// model`; the first few are named.
-pub fn some_of<S: AsRef<str>>(some: &[S], all: usize, what: &str) -> String {
+pub(super) fn some_of<S: AsRef<str>>(some: &[S], all: usize, what: &str) -> String {
     const NAMED: usize = 5;
     let names = some.iter().take(NAMED).map(|id| format!("\"{}\"", id.as_ref()));
     let names = names.collect::<Vec<_>>().join(", ");
@@ -48,7 +48,7 @@ pub fn some_of<S: AsRef<str>>(some: &[S], all: usize, what: &str) -> String {
 
 /// A message of the library, which names settings as `` `reg_bias` ``, as the command line has them:
 /// `--reg-bias`. Only where `is_flag` knows the name: ids and lines of a file may have ticks too.
-pub fn flags(message: &str, is_flag: impl Fn(&str) -> bool) -> String {
+pub(super) fn flags(message: &str, is_flag: impl Fn(&str) -> bool) -> String {
     let mut text = String::with_capacity(message.len());
     let mut rest = message;
     while let Some((before, after)) = rest.split_once('`') {

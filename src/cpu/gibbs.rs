@@ -23,7 +23,7 @@ use std::ops::{ControlFlow, Range};
 const BLOCK: usize = 1 << 12;
 
 /// A problem of the Gibbs sampler in the CPU backend.
-pub struct CpuGibbs {
+pub(super) struct CpuGibbs {
     cpu: Cpu,
     ratings: RowRatings,
     test: Ratings,
@@ -39,7 +39,7 @@ pub struct CpuGibbs {
 
 impl CpuGibbs {
     /// Lays a problem out.
-    pub fn new(cpu: Cpu, problem: GibbsProblem) -> Self {
+    pub(super) fn new(cpu: Cpu, problem: GibbsProblem) -> Self {
         let GibbsProblem { ratings, test, starts, popularity, bias, block, latent } = problem;
         let (factors, mean) = starts.first().map_or((1, 0.0), |s| (s.factors, s.global_mean));
         let terms = RowTerms::of_draws(bias, block);

@@ -21,7 +21,7 @@ const SERIAL_BELOW: usize = 250_000;
 const RUN_COST: usize = 2;
 
 /// A problem in the CPU backend.
-pub struct CpuGradient {
+pub(super) struct CpuGradient {
     cpu: Cpu,
     problem: GradientProblem,
     lead: SideState,
@@ -51,7 +51,7 @@ struct Scratch {
 
 impl CpuGradient {
     /// Lays a problem out.
-    pub fn new(cpu: Cpu, problem: GradientProblem) -> Self {
+    pub(super) fn new(cpu: Cpu, problem: GradientProblem) -> Self {
         let batches = &problem.batches;
         let side_state = |side: Side| SideState {
             rows: Rows::new(&problem.start.factors, side),

@@ -14,14 +14,14 @@ use std::ops::Range;
 const TASK: usize = 96;
 
 /// Candidates that lie ready to be ranked.
-pub struct CpuRanker {
+pub(super) struct CpuRanker {
     cpu: Cpu,
     panels: Panels,
 }
 
 impl CpuRanker {
     /// Lays candidates out.
-    pub fn new(cpu: Cpu, candidates: &Candidates) -> Self {
+    pub(super) fn new(cpu: Cpu, candidates: &Candidates) -> Self {
         Self { cpu, panels: Panels::new(candidates) }
     }
 

@@ -30,7 +30,7 @@ const MOST_STAMPS: usize = 64 << 20;
 ///
 /// Rows are brought together by user in a counting sort; a stamp per item then tells whether the
 /// user has it already. Tasks own ranges of users, so no two of them share anything.
-pub fn find(ratings: &Ratings, users: usize, items: usize) -> Result<Vec<(u32, u32)>> {
+pub(super) fn find(ratings: &Ratings, users: usize, items: usize) -> Result<Vec<(u32, u32)>> {
     if ratings.len() >= u32::MAX as usize {
         return Err(Error::data("there are more than 4,294,967,294 ratings; split the files"));
     }
@@ -105,7 +105,7 @@ fn find_in(
 ///
 /// # Errors
 /// With [`Duplicates::Error`] the first duplicate, as `name` calls its two rows; a sum beyond f32.
-pub fn merge(
+pub(super) fn merge(
     ratings: &mut Ratings,
     found: &[(u32, u32)],
     policy: Duplicates,

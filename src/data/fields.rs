@@ -4,7 +4,7 @@ use super::options::Delimiter;
 
 /// A field and what follows it: eight bytes can then be taken at once, whatever its length.
 #[derive(Clone, Copy, Default)]
-pub struct Field<'a> {
+pub(super) struct Field<'a> {
     tail: &'a [u8],
     length: usize,
 }
@@ -12,20 +12,20 @@ pub struct Field<'a> {
 impl<'a> Field<'a> {
     /// The field from `from` to `end` in `text`.
     #[inline(always)]
-    pub fn new(text: &'a [u8], from: usize, end: usize) -> Self {
+    pub(super) fn new(text: &'a [u8], from: usize, end: usize) -> Self {
         Field { tail: &text[from..], length: end - from }
     }
 
     /// The field alone.
     #[inline(always)]
-    pub fn bytes(self) -> &'a [u8] {
+    pub(super) fn bytes(self) -> &'a [u8] {
         &self.tail[..self.length]
     }
 
     /// The bytes as one nonzero little-endian number, if there are 1 to 8 and the last is not NUL
     /// (so that padding with NUL loses nothing).
     #[inline(always)]
-    pub fn packed(self) -> Option<u64> {
+    pub(super) fn packed(self) -> Option<u64> {
         if !(1..=8).contains(&self.length) {
             return None;
         }
@@ -49,7 +49,7 @@ impl<'a> From<&'a [u8]> for Field<'a> {
 
 /// One way to cut lines into fields, compiled for each kind of delimiter. A line lies somewhere in
 /// `text` and ends at `line_end`.
-pub trait Cut: Copy + Sync {
+pub(super) trait Cut: Copy + Sync {
     /// Where the first field of a line at `from` may begin.
     fn begin(self, text: &[u8], from: usize, line_end: usize) -> usize;
     /// The end of the field that begins at `from`, and where the next begins if there is one.
@@ -58,16 +58,16 @@ pub trait Cut: Copy + Sync {
 
 /// Fields between single bytes.
 #[derive(Clone, Copy)]
-pub struct Byte(pub u8);
+pub(super) struct Byte(pub u8);
 /// Fields between single bytes, each followed by blanks that do not count.
 #[derive(Clone, Copy)]
-pub struct ByteAndBlanks(pub u8);
+pub(super) struct ByteAndBlanks(pub u8);
 /// Fields between `::`.
 #[derive(Clone, Copy)]
-pub struct DoubleColon;
+pub(super) struct DoubleColon;
 /// Fields between runs of blanks.
 #[derive(Clone, Copy)]
-pub struct Blanks;
+pub(super) struct Blanks;
 
 fn is_blank(byte: u8) -> bool {
     byte == b' ' || byte == b'\t'
@@ -147,7 +147,7 @@ impl Cut for Blanks {
 }
 
 /// All fields of a line, for the few lines that are looked at closely.
-pub fn all(delimiter: Delimiter, line: &[u8]) -> Vec<&[u8]> {
+pub(crate) fn all(delimiter: Delimiter, line: &[u8]) -> Vec<&[u8]> {
     fn collect<C: Cut>(cut: C, line: &[u8]) -> Vec<&[u8]> {
         let mut fields = Vec::new();
         let mut next = Some(cut.begin(line, 0, line.len()));
@@ -167,7 +167,7 @@ pub fn all(delimiter: Delimiter, line: &[u8]) -> Vec<&[u8]> {
 
 /// A line without the carriage return of a CRLF ending.
 #[inline(always)]
-pub fn without_return(line: &[u8]) -> &[u8] {
+pub(super) fn without_return(line: &[u8]) -> &[u8] {
     line.strip_suffix(b"\r").unwrap_or(line)
 }
 
@@ -175,7 +175,7 @@ const POWERS: [f32; 11] = [1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e1
 
 /// The number that `str::parse::<f32>` would give, blanks around it aside; infinities included.
 #[inline]
-pub fn number(text: &[u8]) -> Option<f32> {
+pub(super) fn number(text: &[u8]) -> Option<f32> {
     // Clinger's fast path: an integer below 2^24 and a power of ten up to 10^10 are exact in f32,
     // so their quotient is the correctly rounded value.
     let (negative, digits) = match text {
@@ -203,7 +203,7 @@ pub fn number(text: &[u8]) -> Option<f32> {
 
 /// A whole number, or the whole part of a decimal one.
 #[inline]
-pub fn timestamp(text: &[u8]) -> Option<i64> {
+pub(super) fn timestamp(text: &[u8]) -> Option<i64> {
     if (1..=18).contains(&text.len()) && text.iter().all(u8::is_ascii_digit) {
         return Some(text.iter().fold(0, |sum, &b| sum * 10 + i64::from(b - b'0')));
     }

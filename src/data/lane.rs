@@ -15,7 +15,7 @@ const LONGEST_ID: usize = 64 << 10;
 
 /// Why a text is no id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum BadId {
+pub(super) enum BadId {
     /// There is nothing.
     Empty,
     /// It is longer than any id can be.
@@ -26,7 +26,7 @@ pub enum BadId {
 
 impl BadId {
     /// Words for "the user id ...".
-    pub fn describe(self, id: &[u8]) -> String {
+    pub(super) fn describe(self, id: &[u8]) -> String {
         match self {
             BadId::Empty => "is empty".into(),
             BadId::Long => "is longer than 64 KiB; is a closing quote missing?".into(),
@@ -37,7 +37,7 @@ impl BadId {
 
 /// The ids of one side that a lane has met.
 #[derive(Default)]
-pub struct LaneIds {
+pub(super) struct LaneIds {
     short: ShortIds,
     long: HashTable<(u32, u32)>,
     hasher: foldhash::fast::FixedState,
@@ -50,7 +50,7 @@ pub struct LaneIds {
 impl LaneIds {
     /// The lane's index of `id`, or what is wrong with it.
     #[inline(always)]
-    pub fn index(&mut self, id: Field<'_>) -> Result<u32, BadId> {
+    pub(super) fn index(&mut self, id: Field<'_>) -> Result<u32, BadId> {
         let new = self.ends.len() as u32;
         let index = match id.packed() {
             Some(key) => self.short.find_or_insert(key, new),
@@ -88,7 +88,7 @@ impl LaneIds {
     }
 
     /// Adds what is new here to the shared table; false when that is full.
-    pub fn merge(&mut self, all: &mut Ids) -> bool {
+    pub(super) fn merge(&mut self, all: &mut Ids) -> bool {
         for index in self.shared.len()..self.ends.len() {
             if all.len() >= UNKNOWN as usize {
                 return false;
@@ -100,7 +100,7 @@ impl LaneIds {
     }
 
     /// The shared table's indices of merged ids.
-    pub fn shared(&self, local: &[u32]) -> impl Iterator<Item = u32> {
+    pub(super) fn shared(&self, local: &[u32]) -> impl Iterator<Item = u32> {
         local.iter().map(|&index| self.shared[index as usize])
     }
 }
@@ -164,7 +164,7 @@ fn spread(key: u64) -> usize {
 
 /// The ratings of one chunk as one lane read them.
 #[derive(Default)]
-pub struct Lane {
+pub(super) struct Lane {
     /// Users met by this lane.
     pub users: LaneIds,
     /// Items met by this lane.
@@ -175,7 +175,7 @@ pub struct Lane {
 
 /// What one chunk held; lines count from 0 at the start of the chunk.
 #[derive(Default)]
-pub struct Rows {
+pub(super) struct Rows {
     /// The lane's user index of each rating.
     pub users: Vec<u32>,
     /// The lane's item index of each rating.
@@ -197,7 +197,7 @@ pub struct Rows {
 
 impl Rows {
     /// Forgets the chunk, keeps the memory.
-    pub fn clear(&mut self) {
+    pub(super) fn clear(&mut self) {
         self.users.clear();
         self.items.clear();
         self.values.clear();
@@ -209,7 +209,7 @@ impl Rows {
 
     /// Adds a rating found at `line`.
     #[inline(always)]
-    pub fn push(&mut self, user: u32, item: u32, value: f32, line: u64) {
+    pub(super) fn push(&mut self, user: u32, item: u32, value: f32, line: u64) {
         if line != self.next_line {
             self.runs.push((self.values.len() as u64, line));
         }
@@ -219,7 +219,7 @@ impl Rows {
 
     /// Adds a rating where the one before it says.
     #[inline(always)]
-    pub fn push_on(&mut self, user: u32, item: u32, value: f32) {
+    pub(super) fn push_on(&mut self, user: u32, item: u32, value: f32) {
         self.users.push(user);
         self.items.push(item);
         self.values.push(value);

@@ -19,7 +19,7 @@ const CANDIDATES: [Delimiter; 6] = [
 
 /// What is known of a file before it is parsed.
 #[derive(Clone, Debug)]
-pub struct Layout {
+pub(crate) struct Layout {
     /// What separates fields.
     pub delimiter: Delimiter,
     /// Whether blanks after a delimiter are no part of the field.
@@ -40,7 +40,7 @@ pub struct Layout {
 
 impl Layout {
     /// Recognises the file `name` by `head`, its first lines.
-    pub fn recognise(name: &str, head: &[u8], options: &ReadOptions) -> Result<Self> {
+    pub(crate) fn recognise(name: &str, head: &[u8], options: &ReadOptions) -> Result<Self> {
         let lines = sample_lines(head);
         let Some(&(first_line, first)) = lines.first() else {
             return Err(Error::file(name, "holds no ratings (it is empty)"));
@@ -191,12 +191,12 @@ impl Layout {
     }
 
     /// Whether the file has a column of this role.
-    pub fn has(&self, role: Role) -> bool {
+    pub(crate) fn has(&self, role: Role) -> bool {
         self.columns[role as usize].is_some()
     }
 
     /// How messages call the column of a role.
-    pub fn column_name(&self, role: Role) -> String {
+    pub(crate) fn column_name(&self, role: Role) -> String {
         match (&self.header, self.columns[role as usize]) {
             (Some(header), Some(column)) if column < header.len() => header[column].clone(),
             (None, Some(column)) if self.format == Format::Triples => {
@@ -207,7 +207,7 @@ impl Layout {
     }
 
     /// One line for people: delimiter, header, columns.
-    pub fn describe(&self) -> String {
+    pub(crate) fn describe(&self) -> String {
         let form = match self.format {
             Format::Grouped => return format!("{}, grouped by user", self.delimiter.describe()),
             Format::Triples => self.delimiter.describe(),
@@ -237,7 +237,7 @@ enum Problem {
 type Outcome<T> = std::result::Result<T, Problem>;
 
 /// The start of a line that is too long to be shown whole.
-pub fn shorten(line: &[u8]) -> String {
+pub(super) fn shorten(line: &[u8]) -> String {
     let text = String::from_utf8_lossy(&line[..line.len().min(240)]);
     let shown = |c: char| if c.is_control() && c != '\t' { char::REPLACEMENT_CHARACTER } else { c };
     let mut short: String = text.chars().take(60).map(shown).collect();

@@ -2,7 +2,7 @@
 
 /// What a column holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Role {
+pub(crate) enum Role {
     /// The user's id.
     User,
     /// The item's id.
@@ -15,10 +15,10 @@ pub enum Role {
 
 impl Role {
     /// All of them, in the order of a file without header.
-    pub const ALL: [Role; 4] = [Role::User, Role::Item, Role::Rating, Role::Time];
+    pub(crate) const ALL: [Role; 4] = [Role::User, Role::Item, Role::Rating, Role::Time];
 
     /// The word for messages.
-    pub fn word(self) -> &'static str {
+    pub(crate) fn word(self) -> &'static str {
         match self {
             Role::User => "user",
             Role::Item => "item",
@@ -196,14 +196,14 @@ impl Role {
     }
 
     /// The column of `header` that has a known name of this role.
-    pub fn find(self, header: &[String]) -> Option<usize> {
+    pub(crate) fn find(self, header: &[String]) -> Option<usize> {
         let names: Vec<String> = header.iter().map(|name| normalised(name)).collect();
         self.known().iter().find_map(|known| names.iter().position(|name| name == known))
     }
 }
 
 /// A column name without what people vary: case, `_`, `-`, `.` and blanks.
-pub fn normalised(name: &str) -> String {
+pub(super) fn normalised(name: &str) -> String {
     let letters = name.chars().filter(|c| !matches!(c, '_' | '-' | '.' | ':' | '#'));
     letters.filter(|c| !c.is_whitespace()).flat_map(char::to_lowercase).collect()
 }

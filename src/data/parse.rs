@@ -8,7 +8,7 @@ use super::names::Role;
 use super::options::{Delimiter, Format};
 
 /// Parses a chunk of whole lines without quotes; `first` is the first of a file.
-pub fn chunk(lane: &mut Lane, chunk: &[u8], layout: &Layout, first: bool) {
+pub(super) fn chunk(lane: &mut Lane, chunk: &[u8], layout: &Layout, first: bool) {
     lane.rows.clear();
     let skip = u64::from(first && layout.header.is_some());
     match (layout.delimiter, layout.trims) {
@@ -83,7 +83,7 @@ type Parsed = Result<(), String>;
 
 /// Adds the rating whose fields are given in the order of [`Role::ALL`]; the last has no meaning.
 #[inline(always)]
-pub fn row(
+pub(super) fn row(
     lane: &mut Lane,
     found: &[Field<'_>; 5],
     layout: &Layout,
@@ -199,7 +199,7 @@ fn bad_rating(layout: &Layout, field: &[u8], line: &[u8]) -> String {
 
 /// A line without all needed columns.
 #[cold]
-pub fn too_few(layout: &Layout, fields: usize, line: &[u8]) -> String {
+pub(super) fn too_few(layout: &Layout, fields: usize, line: &[u8]) -> String {
     let roles = Role::ALL.into_iter().filter(|&role| layout.has(role)).map(Role::word);
     let roles = roles.collect::<Vec<_>>().join(", ");
     let (s, text) = (if fields == 1 { "" } else { "s" }, shorten(line));
@@ -208,7 +208,7 @@ pub fn too_few(layout: &Layout, fields: usize, line: &[u8]) -> String {
 
 /// A line with more fields than the first.
 #[cold]
-pub fn too_many(layout: &Layout, line: &[u8]) -> String {
+pub(super) fn too_many(layout: &Layout, line: &[u8]) -> String {
     let remedy = match layout.delimiter {
         Delimiter::Blanks => "use `format` grouped or `delimiter`?",
         _ => "quote an id that contains the delimiter",

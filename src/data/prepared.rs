@@ -265,13 +265,13 @@ pub(super) struct Selection {
 
 impl Selection {
     /// `wanted` of `count`.
-    pub fn new(count: usize, wanted: usize, seed: u64) -> Self {
+    pub(super) fn new(count: usize, wanted: usize, seed: u64) -> Self {
         let rng = ChaCha8Rng::seed_from_u64(seed);
         Selection { rng, left: count as u64, wanted: wanted as u64 }
     }
 
     /// Whether the next one is in the subset.
-    pub fn next(&mut self) -> bool {
+    pub(super) fn next(&mut self) -> bool {
         let draw = (u128::from(self.rng.next_u64()) * u128::from(self.left)) >> 64;
         let chosen = (draw as u64) < self.wanted;
         self.left = self.left.saturating_sub(1);

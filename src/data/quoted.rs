@@ -13,7 +13,7 @@ use std::io::{Cursor, Read};
 const BATCH: usize = 1 << 18;
 
 /// The records from the first chunk with a quote to the end of the file.
-pub struct Records<'a> {
+pub(super) struct Records<'a> {
     name: String,
     reader: csv::Reader<Input<'a>>,
     layout: &'a Layout,
@@ -38,7 +38,7 @@ impl Read for Input<'_> {
 
 impl<'a> Records<'a> {
     /// `chunks` were taken from `source` and not parsed yet; `before` lines came before them.
-    pub fn new(
+    pub(super) fn new(
         chunks: &'a [Vec<u8>],
         source: &'a mut Source<'_>,
         layout: &'a Layout,
@@ -105,7 +105,7 @@ impl<'a> Records<'a> {
     }
 
     /// Passes over the header.
-    pub fn skip_header(&mut self, there_is_one: bool) -> Result<()> {
+    pub(super) fn skip_header(&mut self, there_is_one: bool) -> Result<()> {
         if there_is_one {
             self.next()?;
         }
@@ -113,7 +113,7 @@ impl<'a> Records<'a> {
     }
 
     /// Fills the lane with the next ratings; false at the end.
-    pub fn batch(&mut self, lane: &mut Lane) -> Result<bool> {
+    pub(super) fn batch(&mut self, lane: &mut Lane) -> Result<bool> {
         lane.rows.clear();
         while lane.rows.values.len() < BATCH {
             let Some(line) = self.next()? else {

@@ -70,7 +70,7 @@ pub(super) struct Reader<'o> {
 }
 
 impl<'o> Reader<'o> {
-    pub fn new(options: &'o ReadOptions) -> Self {
+    pub(super) fn new(options: &'o ReadOptions) -> Self {
         let lanes = rayon::current_num_threads().clamp(1, MOST_LANES);
         Reader {
             options,
@@ -82,7 +82,7 @@ impl<'o> Reader<'o> {
     }
 
     /// Adds all of a source.
-    pub fn read(&mut self, mut source: Source<'_>) -> Result<()> {
+    pub(super) fn read(&mut self, mut source: Source<'_>) -> Result<()> {
         let name = source.name.clone();
         let mut batch = vec![Vec::new(); self.lanes.len()];
         let mut next = vec![Vec::new(); self.lanes.len()];
@@ -130,7 +130,7 @@ impl<'o> Reader<'o> {
     }
 
     /// How many ratings there are so far.
-    pub fn count(&self) -> usize {
+    pub(super) fn count(&self) -> usize {
         self.table.ratings.len()
     }
 
@@ -203,7 +203,7 @@ impl<'o> Reader<'o> {
     }
 
     /// What was read.
-    pub fn table(self) -> Result<Table> {
+    pub(super) fn table(self) -> Result<Table> {
         let mut table = self.table;
         if table.ratings.is_empty() {
             return Err(Error::data("there are no ratings to read; name a file of ratings"));

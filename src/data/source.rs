@@ -8,12 +8,12 @@ use std::io::{self, Cursor, Read};
 use std::path::Path;
 
 /// What a chunk aims at: large enough to amortise a task, small enough for the caches' next level.
-pub const CHUNK: usize = 4 << 20;
+pub(super) const CHUNK: usize = 4 << 20;
 /// A line beyond this is taken for a file that is not text.
 const LONGEST_LINE: usize = 256 << 20;
 
 /// An opened input.
-pub struct Source<'a> {
+pub(crate) struct Source<'a> {
     /// The file as the user named it.
     pub name: String,
     /// `gzip`, `zstd` or nothing.
@@ -26,7 +26,7 @@ pub struct Source<'a> {
 impl<'a> Source<'a> {
     /// Opens `path` (`-` is standard input), tells `progress` its size, and looks at its first
     /// bytes.
-    pub fn open(path: &Path, progress: &'a dyn Progress) -> Result<Self> {
+    pub(crate) fn open(path: &Path, progress: &'a dyn Progress) -> Result<Self> {
         let name = path.display().to_string();
         let step = format!("reading {name}");
         let raw: Box<dyn Read + Send> = if name == "-" {
@@ -45,7 +45,7 @@ impl<'a> Source<'a> {
     }
 
     /// An input in memory.
-    pub fn bytes(name: &str, bytes: &'a [u8]) -> Result<Self> {
+    pub(crate) fn bytes(name: &str, bytes: &'a [u8]) -> Result<Self> {
         Self::new(name.to_owned(), bytes)
     }
 
@@ -80,7 +80,7 @@ impl<'a> Source<'a> {
 
     /// Fills `chunk` with the next whole lines; the last line of the input gets its line feed if
     /// it has none. False at the end.
-    pub fn next_chunk(&mut self, chunk: &mut Vec<u8>) -> Result<bool> {
+    pub(crate) fn next_chunk(&mut self, chunk: &mut Vec<u8>) -> Result<bool> {
         chunk.clear();
         chunk.append(&mut self.carry);
         while !self.ended {
@@ -127,7 +127,7 @@ impl<'a> Source<'a> {
     }
 
     /// What is left as one stream, for a reader that does its own splitting; ends in a line feed.
-    pub fn rest(&mut self) -> impl Read + '_ {
+    pub(crate) fn rest(&mut self) -> impl Read + '_ {
         Rest { source: self, chunk: Vec::new(), at: 0 }
     }
 }

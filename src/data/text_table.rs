@@ -24,7 +24,7 @@ const CANDIDATES: [Delimiter; 5] = [
 ];
 
 /// A file of text in memory.
-pub struct TextTable {
+pub(super) struct TextTable {
     /// The file as the user named it.
     pub name: String,
     bytes: Vec<u8>,
@@ -32,7 +32,7 @@ pub struct TextTable {
 
 /// How a table is read.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Reading {
+pub(super) struct Reading {
     /// What separates fields; nothing where a line is one field.
     pub delimiter: Option<Delimiter>,
     /// The names of the columns, where the first record has them.
@@ -43,7 +43,7 @@ pub struct Reading {
 
 impl TextTable {
     /// Reads a file, plain or compressed; `what` it should be is for messages.
-    pub fn open(path: &Path, what: &str) -> Result<Self> {
+    pub(super) fn open(path: &Path, what: &str) -> Result<Self> {
         if path.is_dir() {
             return Err(Error::file(path, format!("is a directory; name {what}")));
         }
@@ -64,14 +64,14 @@ impl TextTable {
     }
 
     /// The first line that is not blank, shortened.
-    pub fn first_line(&self) -> String {
+    pub(super) fn first_line(&self) -> String {
         let mut lines = self.bytes.split(|&b| b == b'\n').map(fields::without_return);
         super::layout::shorten(lines.find(|line| !line.trim_ascii().is_empty()).unwrap_or(&[]))
     }
 
     /// The reading that finds the most ids of `known` in the column of ids; the first candidate where none finds any. `single` also takes
     /// a line for one field.
-    pub fn recognise(
+    pub(super) fn recognise(
         &self,
         known: &Ids,
         side: Side,
@@ -146,7 +146,7 @@ impl TextTable {
     }
 
     /// The fields of the first record.
-    pub fn first(&self, delimiter: Option<Delimiter>) -> Vec<String> {
+    pub(super) fn first(&self, delimiter: Option<Delimiter>) -> Vec<String> {
         let mut first = Vec::new();
         let _ = walk(&self.bytes, delimiter, |_, record| {
             first = record.iter().map(|field| decode(field).trim().to_owned()).collect();
@@ -156,7 +156,7 @@ impl TextTable {
     }
 
     /// Hands every record but the header to `each`, in order.
-    pub fn each(&self, reading: &Reading, mut each: impl FnMut(&[&[u8]])) {
+    pub(super) fn each(&self, reading: &Reading, mut each: impl FnMut(&[&[u8]])) {
         let skip = reading.header.is_some();
         let _ = walk(&self.bytes, reading.delimiter, |at, record| {
             if !(skip && at == 0) {
@@ -169,7 +169,7 @@ impl TextTable {
 
 impl Reading {
     /// Words for "it was read as ...".
-    pub fn describe(&self) -> String {
+    pub(super) fn describe(&self) -> String {
         let form = self.delimiter.map_or("one id a line".to_owned(), Delimiter::describe);
         match &self.header {
             Some(_) => format!("{form} with a header"),
@@ -178,7 +178,7 @@ impl Reading {
     }
 
     /// The column that `text` names or counts from 1.
-    pub fn column(&self, text: &str, fields: usize) -> Option<usize> {
+    pub(super) fn column(&self, text: &str, fields: usize) -> Option<usize> {
         if let Ok(position) = text.parse::<usize>() {
             return (1..=fields).contains(&position).then(|| position - 1);
         }
@@ -190,7 +190,7 @@ impl Reading {
 }
 
 /// UTF-8, and bytes that are not as Latin-1, in which any byte is text.
-pub fn decode(field: &[u8]) -> Cow<'_, str> {
+pub(super) fn decode(field: &[u8]) -> Cow<'_, str> {
     if let Ok(text) = std::str::from_utf8(field) {
         return Cow::Borrowed(text);
     }

@@ -18,7 +18,7 @@ pub(super) struct Judged {
 impl Judged {
     /// Gathers the pairs of `ratings` whose ids are known and that `keep` takes; of several ratings
     /// of a pair the largest counts.
-    pub fn new(ratings: &Ratings, keep: impl Fn(u32, u32) -> bool) -> Self {
+    pub(super) fn new(ratings: &Ratings, keep: impl Fn(u32, u32) -> bool) -> Self {
         let known = |&(user, item, _): &(u32, u32, f32)| user != UNKNOWN && item != UNKNOWN;
         let kept = ratings.iter().filter(known).filter(|&(user, item, _)| keep(user, item));
         let mut triples: Vec<(u32, u32, f32)> = kept.collect();
@@ -35,17 +35,17 @@ impl Judged {
     }
 
     /// The items that `users[at]` judged.
-    pub fn items(&self, at: usize) -> &[u32] {
+    pub(super) fn items(&self, at: usize) -> &[u32] {
         &self.items[self.starts[at]..self.starts[at + 1]]
     }
 
     /// The ratings of these.
-    pub fn values(&self, at: usize) -> &[f32] {
+    pub(super) fn values(&self, at: usize) -> &[f32] {
         &self.values[self.starts[at]..self.starts[at + 1]]
     }
 
     /// The part of the pairs whose rating `keep` takes.
-    pub fn part(&self, keep: impl Fn(f32) -> bool) -> Self {
+    pub(super) fn part(&self, keep: impl Fn(f32) -> bool) -> Self {
         let mut part = Self { starts: vec![0], ..Self::default() };
         for (at, &user) in self.users.iter().enumerate() {
             for (&item, &value) in self.items(at).iter().zip(self.values(at)) {
@@ -63,7 +63,7 @@ impl Judged {
     }
 
     /// How many pairs there are.
-    pub fn pairs(&self) -> usize {
+    pub(super) fn pairs(&self) -> usize {
         self.items.len()
     }
 }

@@ -13,7 +13,7 @@ pub(super) struct OneOrder {
 
 impl OneOrder {
     /// From the scores of all rows.
-    pub fn new(scores: &[f32]) -> Self {
+    pub(super) fn new(scores: &[f32]) -> Self {
         let mut order: Vec<Scored> = scores
             .iter()
             .zip(0..)
@@ -35,14 +35,14 @@ impl OneOrder {
     }
 
     /// The `n` best rows that are not among `excluded` (ascending).
-    pub fn top(&self, excluded: &[u32], n: usize) -> Vec<Scored> {
+    pub(super) fn top(&self, excluded: &[u32], n: usize) -> Vec<Scored> {
         let open = |scored: &&Scored| excluded.binary_search(&scored.row).is_err();
         self.order.iter().filter(open).take(n).copied().collect()
     }
 
     /// For each relevant row, how many rows are better and how many equal, but for itself and for
     /// those `excluded`, of which it is none.
-    pub fn ranks(&self, excluded: &[u32], relevant: &[u32]) -> Vec<[u64; 2]> {
+    pub(super) fn ranks(&self, excluded: &[u32], relevant: &[u32]) -> Vec<[u64; 2]> {
         let mut out: Vec<u32> = excluded.iter().map(|&row| self.places[row as usize]).collect();
         out.sort_unstable();
         let open_before =

@@ -74,7 +74,7 @@ pub fn rating_metrics(model: &Model, ratings: &Ratings) -> Result<RatingMetrics>
 ///
 /// # Errors
 /// The same; arrays of different lengths.
-pub fn score_metrics(
+pub(crate) fn score_metrics(
     model: &Model,
     ratings: &Ratings,
     score: &(dyn Fn(usize) -> f64 + Sync),

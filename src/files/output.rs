@@ -24,7 +24,7 @@ impl Folders {
     ///
     /// # Errors
     /// One that cannot be made.
-    pub fn create(folder: &Path) -> io::Result<Self> {
+    pub(crate) fn create(folder: &Path) -> io::Result<Self> {
         let named = folder.ancestors().filter(|path| !path.as_os_str().is_empty());
         let missing: Vec<PathBuf> =
             named.take_while(|path| !path.exists()).map(Path::to_owned).collect();
@@ -76,7 +76,7 @@ impl Write for Sink {
 ///
 /// # Errors
 /// `path` exists and `force` is not set.
-pub fn check_free(path: &Path, force: bool) -> Result<()> {
+pub(crate) fn check_free(path: &Path, force: bool) -> Result<()> {
     if path.is_dir() {
         return Err(Error::file(path, "is a directory; name a file"));
     }

@@ -48,12 +48,12 @@ pub(crate) struct Tensor<'a> {
 
 impl<'a> Tensor<'a> {
     /// `data` in row-major order of `shape`.
-    pub fn new<T: Element>(name: &'a str, shape: &[usize], data: &'a [T]) -> Self {
+    pub(crate) fn new<T: Element>(name: &'a str, shape: &[usize], data: &'a [T]) -> Self {
         Self::of_parts(name, shape, [data])
     }
 
     /// The parts one after another, in row-major order of `shape`.
-    pub fn of_parts<T: Element>(
+    pub(crate) fn of_parts<T: Element>(
         name: &'a str,
         shape: &[usize],
         parts: impl IntoIterator<Item = &'a [T]>,
@@ -96,7 +96,7 @@ pub(crate) struct TensorFile {
 
 impl TensorFile {
     /// Opens a file and checks that it is complete.
-    pub fn open(path: &Path) -> Result<TensorFile> {
+    pub(crate) fn open(path: &Path) -> Result<TensorFile> {
         let failed = |e| Error::io(path, e);
         let mut file = File::open(path).map_err(failed)?;
         let length = file.metadata().map_err(failed)?.len();
@@ -129,12 +129,12 @@ impl TensorFile {
     }
 
     /// Whether there is a tensor of this name.
-    pub fn has(&self, name: &str) -> bool {
+    pub(crate) fn has(&self, name: &str) -> bool {
         self.metadata.info(name).is_some()
     }
 
     /// The shape of a tensor that must be there and have `D` dimensions.
-    pub fn shape<const D: usize>(&self, name: &str) -> Result<[usize; D]> {
+    pub(crate) fn shape<const D: usize>(&self, name: &str) -> Result<[usize; D]> {
         let shape = &self.info(name)?.shape;
         shape.as_slice().try_into().map_err(|_| {
             let message = format!("\"{name}\" has shape {shape:?}, not {D} dimensions; {AGAIN}");
@@ -143,13 +143,13 @@ impl TensorFile {
     }
 
     /// A tensor of the given type and shape: (shape), row-major.
-    pub fn read<T: Element>(&mut self, name: &str, shape: &[usize]) -> Result<Vec<T>> {
+    pub(crate) fn read<T: Element>(&mut self, name: &str, shape: &[usize]) -> Result<Vec<T>> {
         self.read_cut(name, shape, (0, 1))
     }
 
     /// Part `at` of a tensor of the given type and shape, cut along the first dimension: (shape[1..]),
     /// row-major.
-    pub fn read_part<T: Element>(
+    pub(crate) fn read_part<T: Element>(
         &mut self,
         name: &str,
         shape: &[usize],
@@ -187,7 +187,7 @@ impl TensorFile {
     }
 
     /// Whether the tensor of this name holds `T`.
-    pub fn is<T: Element>(&self, name: &str) -> bool {
+    pub(crate) fn is<T: Element>(&self, name: &str) -> bool {
         self.metadata.info(name).is_some_and(|info| info.dtype == T::DTYPE)
     }
 

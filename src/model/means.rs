@@ -74,7 +74,7 @@ pub(crate) struct Turns {
 
 impl Turns {
     /// The means of rows of which `all` has one set a sample, (rows, k), each set turned first.
-    pub fn mean_rows(&self, all: &[&[f32]]) -> Vec<f32> {
+    pub(crate) fn mean_rows(&self, all: &[&[f32]]) -> Vec<f32> {
         let k = self.factors;
         let scale = 1.0 / all.len() as f64;
         let mut means = vec![0.0_f32; all.first().map_or(0, |rows| rows.len())];

@@ -302,7 +302,7 @@ impl<'a> CatalogueRanker<'a> {
     ///
     /// # Errors
     /// As [`Model::check`]; numbers that are not finite, candidates that do not fit the device.
-    pub fn new(backend: &dyn Backend, catalogue: Held<'a, Catalogue<'a>>) -> Result<Self> {
+    pub(crate) fn new(backend: &dyn Backend, catalogue: Held<'a, Catalogue<'a>>) -> Result<Self> {
         catalogue.model().check()?;
         match catalogue.is_ranked_by_backend() {
             true => Ok(Self::Products(ExactRanker::new(backend, catalogue)?)),
@@ -311,7 +311,7 @@ impl<'a> CatalogueRanker<'a> {
     }
 
     /// What is ranked.
-    pub fn catalogue(&self) -> &Catalogue<'a> {
+    pub(crate) fn catalogue(&self) -> &Catalogue<'a> {
         match self {
             Self::Products(ranker) => ranker.source(),
             Self::Sampled(catalogue) => catalogue,
@@ -322,7 +322,12 @@ impl<'a> CatalogueRanker<'a> {
     ///
     /// # Errors
     /// As there.
-    pub fn top(&self, users: &[u32], excluded: &[&[u32]], n: usize) -> Result<Vec<Vec<Scored>>> {
+    pub(crate) fn top(
+        &self,
+        users: &[u32],
+        excluded: &[&[u32]],
+        n: usize,
+    ) -> Result<Vec<Vec<Scored>>> {
         match self {
             Self::Products(ranker) => ranker.top(&ranker.source().queries(users), excluded, n),
             Self::Sampled(catalogue) => Ok(catalogue.sampled()?.top(catalogue, users, excluded, n)),
@@ -333,7 +338,7 @@ impl<'a> CatalogueRanker<'a> {
     ///
     /// # Errors
     /// As there; scores that are no products.
-    pub fn top_of(
+    pub(crate) fn top_of(
         &self,
         queries: &[f32],
         excluded: &[&[u32]],
@@ -351,7 +356,7 @@ impl<'a> CatalogueRanker<'a> {
     /// # Errors
     /// As there.
     #[expect(clippy::type_complexity, reason = "lists and ranks, one of each a user")]
-    pub fn top_and_ranks(
+    pub(crate) fn top_and_ranks(
         &self,
         users: &[u32],
         excluded: &[&[u32]],

@@ -70,17 +70,17 @@ pub(crate) struct SampleScores<'m> {
 const AT_ONCE: usize = 64 << 20;
 
 impl<'m> SampleScores<'m> {
-    pub fn new(predictive: Held<'m, Predictive<'m>>, criterion: Criterion) -> Self {
+    pub(super) fn new(predictive: Held<'m, Predictive<'m>>, criterion: Criterion) -> Self {
         Self { levels: predictive.level_values(), predictive, criterion }
     }
 
     /// The model.
-    pub fn model(&self) -> &Model {
+    pub(super) fn model(&self) -> &Model {
         self.predictive.model()
     }
 
     /// A score in the unit of the ratings.
-    pub fn prediction(&self, score: f64) -> f64 {
+    pub(super) fn prediction(&self, score: f64) -> f64 {
         match self.levels.is_empty() {
             true => self.predictive.model().objective.transform.invert(score),
             false => score,
@@ -88,7 +88,7 @@ impl<'m> SampleScores<'m> {
     }
 
     /// The `n` best candidates of each user.
-    pub fn top(
+    pub(super) fn top(
         &self,
         catalogue: &Catalogue,
         users: &[u32],
@@ -101,7 +101,7 @@ impl<'m> SampleScores<'m> {
     }
 
     /// The same, and better and equal candidates of each relevant one, which may itself be excluded.
-    pub fn top_and_ranks(
+    pub(super) fn top_and_ranks(
         &self,
         catalogue: &Catalogue,
         users: &[u32],

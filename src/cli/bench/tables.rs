@@ -5,7 +5,7 @@ use crate::cli::output::stdout;
 use std::io::Write;
 use wgmf::bench::{Profile, bytes_per_rating};
 
-pub fn show(report: &Report) -> std::io::Result<()> {
+pub(super) fn show(report: &Report) -> std::io::Result<()> {
     let mut out = stdout();
     let millions = |n: usize| n as f64 / 1e6;
     write!(

@@ -13,7 +13,7 @@ use wgmf::model::EpochRecord;
 use wgmf::train::{Finished, HELD_OUT_AT, Stop, best_epoch};
 
 /// Prints how the run ended, in words or as the last event of `--progress json`.
-pub fn print(finished: &Finished, dir: &Path, progress: Progress) -> Result<()> {
+pub(super) fn print(finished: &Finished, dir: &Path, progress: Progress) -> Result<()> {
     match progress {
         Progress::Json => print_json(&done(finished, dir)),
         _ => to_stdout(show(finished, dir)),

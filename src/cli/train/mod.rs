@@ -24,7 +24,7 @@ use wgmf::{Error, Result};
 /// Reads any table of user, item and rating (or plays, or minutes), trains biased matrix
 /// factorization, and writes a model directory that evaluate, predict, export and info open.
 #[derive(clap::Args)]
-pub struct Args {
+pub(super) struct Args {
     /// Files of ratings, read as one set; - is standard input
     #[arg(required = true)]
     ratings: Vec<PathBuf>,
@@ -61,7 +61,7 @@ pub struct Args {
 }
 
 /// Runs the subcommand.
-pub fn run(mut args: Args) -> Result<()> {
+pub(super) fn run(mut args: Args) -> Result<()> {
     args.check()?;
     // What is ranked for every user is held out of every user's ratings.
     args.data.holdout_per_user = args.options.solver == Some(Solver::Ials);

@@ -7,7 +7,7 @@ use wgmf::data::Prepared;
 use wgmf::model::Samples;
 
 /// The data, the settings as they were resolved, and the device with why it was taken.
-pub fn plan(prepared: &Prepared, settings: &Settings, device: &Device, why: &str) {
+pub(super) fn plan(prepared: &Prepared, settings: &Settings, device: &Device, why: &str) {
     data(prepared, settings.solver);
     say!("{}", line(settings));
     if settings.solver == Solver::Bayes {

@@ -12,7 +12,7 @@ use pulp::Simd;
 /// Factors `a`, the upper triangle in strips, in place; `inverse` gets `1/U_ii`. A pivot that is not
 /// above its number in `floors` makes the factor NaN from there on.
 #[inline(always)]
-pub fn cholesky<S: Simd, const V: usize>(
+pub(crate) fn cholesky<S: Simd, const V: usize>(
     simd: S,
     a: &mut [Line],
     floors: &[Line],
@@ -91,7 +91,12 @@ fn eliminate<S: Simd, const V: usize>(
 
 /// Solves `Uᵀ y = y` in place.
 #[inline(always)]
-pub fn forward<S: Simd, const V: usize>(simd: S, u: &[Line], inverse: &[Line], y: &mut [Line]) {
+pub(crate) fn forward<S: Simd, const V: usize>(
+    simd: S,
+    u: &[Line],
+    inverse: &[Line],
+    y: &mut [Line],
+) {
     for block in 0..inverse.len() {
         let (done, rest) = y.split_at_mut(block);
         let lines = &u[strip(block)..];
@@ -117,7 +122,12 @@ pub fn forward<S: Simd, const V: usize>(simd: S, u: &[Line], inverse: &[Line], y
 
 /// Solves `U x = x` in place.
 #[inline(always)]
-pub fn backward<S: Simd, const V: usize>(simd: S, u: &[Line], inverse: &[Line], x: &mut [Line]) {
+pub(crate) fn backward<S: Simd, const V: usize>(
+    simd: S,
+    u: &[Line],
+    inverse: &[Line],
+    x: &mut [Line],
+) {
     let strips = inverse.len();
     for block in (0..strips).rev() {
         let mut sums = [[simd.splat_f32s(0.0); V]; LANES];

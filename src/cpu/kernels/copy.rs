@@ -10,7 +10,7 @@ const BYTES: usize = 256 << 20;
 const REPEATS: usize = 5;
 
 /// Bytes a second that a copy reads and writes.
-pub fn copy() -> f64 {
+pub(crate) fn copy() -> f64 {
     let source = vec![1.0_f32; BYTES / 4];
     let mut destination = vec![0.0_f32; BYTES / 4];
     let block = source.len().div_ceil(4 * rayon::current_num_threads());

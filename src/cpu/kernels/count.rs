@@ -6,7 +6,7 @@ use crate::backend::{Counted, Interval, WITHIN};
 /// What an interval has seen so far.
 #[derive(Clone, Copy, Debug)]
 #[repr(C, align(64))]
-pub struct Tally {
+pub(crate) struct Tally {
     /// Scores above, in each place of a panel.
     above: [u32; PANEL],
     within: u32,
@@ -15,12 +15,12 @@ pub struct Tally {
 
 impl Tally {
     /// Nothing.
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { above: [0; PANEL], within: 0, rows: [0; WITHIN] }
     }
 
     /// The sums.
-    pub fn finish(&self) -> Counted {
+    pub(crate) fn finish(&self) -> Counted {
         Counted { above: self.above.iter().sum(), within: self.within, rows: self.rows }
     }
 
@@ -41,7 +41,7 @@ impl Tally {
 /// Adds what the scores of a panel, whose rows start at `first_row`, put above and within
 /// `interval`; panels come in ascending order.
 #[inline(always)]
-pub fn count(interval: &Interval, first_row: u32, scores: &Line, tally: &mut Tally) {
+pub(crate) fn count(interval: &Interval, first_row: u32, scores: &Line, tally: &mut Tally) {
     let mut within = 0_u32;
     for lane in 0..PANEL {
         let above = u32::from(scores.0[lane] > interval.high);

@@ -9,7 +9,7 @@ use std::ops::Range;
 
 /// How a row is drawn from the Gaussian around its solution.
 #[derive(Clone, Copy)]
-pub struct Draw<'a> {
+pub(crate) struct Draw<'a> {
     /// (rows): each row's popularity.
     pub popularity: &'a [f32],
     /// (rows): the noise weight of each row's ratings; empty where all are 1.
@@ -26,7 +26,7 @@ impl Draw<'_> {
     /// Draws the coordinates `columns` of a row, and with `bias` its number that one, from their
     /// summed normal equations.
     #[inline(always)]
-    pub fn draw<S: Simd, const V: usize>(
+    pub(crate) fn draw<S: Simd, const V: usize>(
         self,
         simd: S,
         row: usize,

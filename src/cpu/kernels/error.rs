@@ -10,7 +10,7 @@ const BLOCK: usize = 4096;
 
 /// Sum of the loss over `ratings`; an unknown row counts with zeros, so that the means that are
 /// known predict alone.
-pub fn error(
+pub(crate) fn error(
     arch: pulp::Arch,
     users: Table,
     items: Table,

@@ -6,7 +6,7 @@ use super::vector::{add_scaled, add_scaled_4};
 /// `gradient = Σ e·y` over a run: `residuals[link]` belongs to the partner beside the link.
 /// Returns `Σ e`.
 #[inline(always)]
-pub fn gradient(
+pub(crate) fn gradient(
     partner: &Rows,
     partners: &[u32],
     links: &[u32],

@@ -13,7 +13,7 @@ use std::ops::Range;
 
 /// Rows in strips of 16 columns.
 #[derive(Clone, Copy)]
-pub struct Panel<'a> {
+pub(crate) struct Panel<'a> {
     /// Strip `s` starts at `s·stride`, a line a row.
     pub lines: &'a [Line],
     /// Lines from strip to strip.
@@ -25,13 +25,13 @@ pub struct Panel<'a> {
 impl<'a> Panel<'a> {
     /// A strip: (rows).
     #[inline(always)]
-    pub fn strip(&self, s: usize) -> &'a [Line] {
+    pub(crate) fn strip(&self, s: usize) -> &'a [Line] {
         &self.lines[s * self.stride..][..self.rows]
     }
 
     /// Some of its rows, from strip `first` on.
     #[inline(always)]
-    pub fn part(&self, first: usize, rows: Range<usize>) -> Self {
+    pub(crate) fn part(&self, first: usize, rows: Range<usize>) -> Self {
         let lines = &self.lines[first * self.stride + rows.start..];
         Self { lines, stride: self.stride, rows: rows.len() }
     }
@@ -39,7 +39,7 @@ impl<'a> Panel<'a> {
 
 /// Rows that are gathered next. They are read, a few at a tile, while products are summed, so that
 /// the memory's latency is hidden: gathering them later finds them in a cache.
-pub struct Ahead<'a> {
+pub(crate) struct Ahead<'a> {
     side: Option<&'a Matrix>,
     rows: &'a [u32],
     /// Rows read at a tile.
@@ -49,13 +49,13 @@ pub struct Ahead<'a> {
 impl<'a> Ahead<'a> {
     /// Nothing comes next.
     #[inline(always)]
-    pub fn none() -> Self {
+    pub(crate) fn none() -> Self {
         Self { side: None, rows: &[], step: 0 }
     }
 
     /// `rows` of `side`, while the products of a panel of `strips` strips are summed.
     #[inline(always)]
-    pub fn new(side: &'a Matrix, rows: &'a [u32], strips: usize) -> Self {
+    pub(crate) fn new(side: &'a Matrix, rows: &'a [u32], strips: usize) -> Self {
         // About as many tiles as there are: two of half a strip's rows and up to three strips.
         let tiles = strips * (strips + 5) / 3;
         Self { side: Some(side), rows, step: rows.len().div_ceil(tiles) }
@@ -76,7 +76,7 @@ impl<'a> Ahead<'a> {
 
 /// `sums += Σ y yᵀ` over the rows of a panel of `strips` strips.
 #[inline(always)]
-pub fn gram<S: Simd, const V: usize>(
+pub(crate) fn gram<S: Simd, const V: usize>(
     simd: S,
     panel: Panel,
     strips: usize,
@@ -91,7 +91,7 @@ pub fn gram<S: Simd, const V: usize>(
 /// The 16 rows of `sums` from `16·block` on: adds the products of a panel's rows, or subtracts those of
 /// the rows of `sums` above, which is the step of a Cholesky factorization.
 #[inline(always)]
-pub fn block_row<S: Simd, const V: usize>(
+pub(crate) fn block_row<S: Simd, const V: usize>(
     simd: S,
     panel: Option<Panel>,
     block: usize,
@@ -182,7 +182,11 @@ fn tile<S: Simd, const V: usize, const R: usize, const N: usize>(
 
 /// `Σ_t scalars_t · lines_t`: in four sums by `t mod 4`, which are joined in halves.
 #[inline(always)]
-pub fn combine<S: Simd, const V: usize>(simd: S, lines: &[Line], scalars: &[f32]) -> [S::f32s; V] {
+pub(crate) fn combine<S: Simd, const V: usize>(
+    simd: S,
+    lines: &[Line],
+    scalars: &[f32],
+) -> [S::f32s; V] {
     let mut sums = [[simd.splat_f32s(0.0); V]; 4];
     let count = lines.len().min(scalars.len());
     let (lines, scalars) = (&lines[..count], &scalars[..count]);
@@ -213,7 +217,7 @@ pub fn combine<S: Simd, const V: usize>(simd: S, lines: &[Line], scalars: &[f32]
 
 /// `x · y` of rows of lines: summed in 16 lanes, which are folded in halves.
 #[inline(always)]
-pub fn dot<S: Simd, const V: usize>(simd: S, x: &[Line], y: &[Line]) -> f32 {
+pub(crate) fn dot<S: Simd, const V: usize>(simd: S, x: &[Line], y: &[Line]) -> f32 {
     let mut sum = [simd.splat_f32s(0.0); V];
     for (x, y) in vectors::<S, V>(x).iter().zip(vectors::<S, V>(y)) {
         for v in 0..V {
@@ -225,7 +229,7 @@ pub fn dot<S: Simd, const V: usize>(simd: S, x: &[Line], y: &[Line]) -> f32 {
 
 /// Vectors as a line.
 #[inline(always)]
-pub fn store<S: Simd, const V: usize>(vector: [S::f32s; V]) -> Line {
+pub(crate) fn store<S: Simd, const V: usize>(vector: [S::f32s; V]) -> Line {
     let mut line = Line::ZERO;
     vectors_mut::<S, V>(std::slice::from_mut(&mut line))[0] = vector;
     line

@@ -10,7 +10,7 @@ use std::ops::Range;
 
 /// How the latent value behind a rating's level is drawn.
 #[derive(Clone, Copy)]
-pub struct Latents<'a> {
+pub(crate) struct Latents<'a> {
     /// (levels − 1): where each level ends.
     pub thresholds: &'a [f32],
     /// The random words: a row's own in the column of the partner.
@@ -19,7 +19,7 @@ pub struct Latents<'a> {
 
 /// Appends the latent values of a row's ratings at `positions`, given its parameters `x` and `bias`.
 #[inline(always)]
-pub fn latent<S: Simd, const V: usize>(
+pub(crate) fn latent<S: Simd, const V: usize>(
     simd: S,
     inputs: &Inputs,
     Latents { thresholds, stream }: Latents,

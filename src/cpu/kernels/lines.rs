@@ -7,20 +7,20 @@ use pulp::{Arch, Simd, WithSimd};
 use std::ops::Range;
 
 /// Numbers of a line.
-pub const LANES: usize = 16;
+pub(crate) const LANES: usize = 16;
 
 /// Sixteen numbers: a cache line, and one, two or four vectors of a processor.
 #[derive(Clone, Copy, Debug, PartialEq, Pod, Zeroable)]
 #[repr(C, align(64))]
-pub struct Line(pub [f32; LANES]);
+pub(crate) struct Line(pub [f32; LANES]);
 
 impl Line {
     /// Sixteen zeros.
-    pub const ZERO: Self = Self([0.0; LANES]);
+    pub(crate) const ZERO: Self = Self([0.0; LANES]);
 
     /// The sum of its numbers, folded in halves.
     #[inline(always)]
-    pub fn fold(mut self) -> f32 {
+    pub(crate) fn fold(mut self) -> f32 {
         let mut width = LANES / 2;
         while width > 0 {
             for lane in 0..width {
@@ -33,7 +33,7 @@ impl Line {
 }
 
 /// Work on lines, written once for vectors of any width.
-pub trait LineTask {
+pub(crate) trait LineTask {
     /// What it leaves.
     type Output;
 
@@ -43,7 +43,7 @@ pub trait LineTask {
 }
 
 /// Does a task by the widest vectors that `arch` has.
-pub fn dispatch<T: LineTask>(arch: Arch, task: T) -> T::Output {
+pub(crate) fn dispatch<T: LineTask>(arch: Arch, task: T) -> T::Output {
     arch.dispatch(AnyWidth(task))
 }
 
@@ -65,38 +65,38 @@ impl<T: LineTask> WithSimd for AnyWidth<T> {
 
 /// Lines as vectors: `V` of them to a line.
 #[inline(always)]
-pub fn vectors<S: Simd, const V: usize>(lines: &[Line]) -> &[[S::f32s; V]] {
+pub(crate) fn vectors<S: Simd, const V: usize>(lines: &[Line]) -> &[[S::f32s; V]] {
     S::as_simd_f32s(bytemuck::cast_slice(lines)).0.as_chunks().0
 }
 
 /// Lines as vectors that can be written: `V` of them to a line.
 #[inline(always)]
-pub fn vectors_mut<S: Simd, const V: usize>(lines: &mut [Line]) -> &mut [[S::f32s; V]] {
+pub(crate) fn vectors_mut<S: Simd, const V: usize>(lines: &mut [Line]) -> &mut [[S::f32s; V]] {
     S::as_mut_simd_f32s(bytemuck::cast_slice_mut(lines)).0.as_chunks_mut().0
 }
 
 /// Lines as plain numbers.
 #[inline(always)]
-pub fn numbers(lines: &[Line]) -> &[f32] {
+pub(crate) fn numbers(lines: &[Line]) -> &[f32] {
     bytemuck::cast_slice(lines)
 }
 
 /// Lines as plain numbers that can be written.
 #[inline(always)]
-pub fn numbers_mut(lines: &mut [Line]) -> &mut [f32] {
+pub(crate) fn numbers_mut(lines: &mut [Line]) -> &mut [f32] {
     bytemuck::cast_slice_mut(lines)
 }
 
 /// Where strip `s` of a symmetric matrix starts. Strip `s` holds the columns `16s..16s + 16` of the
 /// rows `0..16s + 16`, a line a row: the upper triangle in blocks of 16.
 #[inline(always)]
-pub const fn strip(s: usize) -> usize {
+pub(crate) const fn strip(s: usize) -> usize {
     LANES / 2 * s * (s + 1)
 }
 
 /// One side's parameters: rows in lines, padded with zeros, beside a scalar per row (the bias).
 #[derive(Clone, Debug)]
-pub struct Matrix {
+pub(crate) struct Matrix {
     /// (rows, lines of a row), row-major.
     pub lines: Vec<Line>,
     /// (rows).
@@ -108,7 +108,7 @@ pub struct Matrix {
 impl Matrix {
     /// Copies a side of `factors` and appends one row of zeros: the row of ids that the model does
     /// not know.
-    pub fn new(factors: &Factors, side: Side) -> Self {
+    pub(crate) fn new(factors: &Factors, side: Side) -> Self {
         let (matrix, bias) = (&factors[side].factors, &factors[side].bias);
         let k = factors.factors;
         let strips = k.div_ceil(LANES);
@@ -122,18 +122,18 @@ impl Matrix {
     }
 
     /// Number of rows, without the one of unknown ids.
-    pub fn rows(&self) -> usize {
+    pub(crate) fn rows(&self) -> usize {
         self.bias.len() - 1
     }
 
     /// A row: (lines of a row).
     #[inline(always)]
-    pub fn row(&self, row: u32) -> &[Line] {
+    pub(crate) fn row(&self, row: u32) -> &[Line] {
         &self.lines[row as usize * self.strips..][..self.strips]
     }
 
     /// A range of rows without padding.
-    pub fn get(&self, rows: &Range<usize>, factors: usize) -> SideFactors {
+    pub(crate) fn get(&self, rows: &Range<usize>, factors: usize) -> SideFactors {
         let lines = &self.lines[rows.start * self.strips..rows.end * self.strips];
         let lines = lines.chunks_exact(self.strips);
         SideFactors {
@@ -143,7 +143,7 @@ impl Matrix {
     }
 
     /// Puts other rows in the place of a range.
-    pub fn put(&mut self, rows: &Range<usize>, factors: usize, values: &SideFactors) {
+    pub(crate) fn put(&mut self, rows: &Range<usize>, factors: usize, values: &SideFactors) {
         let lines = &mut self.lines[rows.start * self.strips..rows.end * self.strips];
         let lines = lines.chunks_exact_mut(self.strips);
         for (to, from) in lines.zip(values.factors.chunks_exact(factors)) {
@@ -153,12 +153,12 @@ impl Matrix {
     }
 
     /// The rows as plain numbers.
-    pub fn table(&self) -> Table<'_> {
+    pub(crate) fn table(&self) -> Table<'_> {
         Table { factors: numbers(&self.lines), bias: &self.bias, stride: self.strips * LANES }
     }
 
     /// The rows without padding and without the last.
-    pub fn unpadded(&self, factors: usize) -> SideFactors {
+    pub(crate) fn unpadded(&self, factors: usize) -> SideFactors {
         let rows = self.rows();
         let mut matrix = Vec::with_capacity(rows * factors);
         for row in self.lines.chunks_exact(self.strips).take(rows) {

@@ -1,21 +1,21 @@
 //! One kernel a file, the twin of the shader of that name, and what they work on: lines, tables and sums
 //! in one fixed order.
 
-pub mod cholesky;
-pub mod copy;
-pub mod count;
-pub mod draw;
-pub mod error;
-pub mod gradient;
-pub mod gram;
-pub mod latent;
-pub mod lines;
-pub mod multiply_add;
-pub mod nonnegative;
-pub mod residual;
-pub mod sample_scores;
-pub mod score;
-pub mod step;
-pub mod table;
-pub mod topk;
-pub mod vector;
+pub(super) mod cholesky;
+pub(super) mod copy;
+pub(super) mod count;
+pub(super) mod draw;
+pub(super) mod error;
+pub(super) mod gradient;
+pub(super) mod gram;
+pub(super) mod latent;
+pub(super) mod lines;
+pub(super) mod multiply_add;
+pub(super) mod nonnegative;
+pub(super) mod residual;
+pub(super) mod sample_scores;
+pub(super) mod score;
+pub(super) mod step;
+pub(super) mod table;
+pub(super) mod topk;
+pub(super) mod vector;

@@ -17,7 +17,7 @@ const ROUNDS: usize = 1 << 20;
 const REPEATS: usize = 5;
 
 /// Floating-point operations a second, two for each multiply-add.
-pub fn multiply_add(arch: pulp::Arch) -> f64 {
+pub(crate) fn multiply_add(arch: pulp::Arch) -> f64 {
     let mut best = f64::INFINITY;
     for _ in 0..=REPEATS {
         let clock = Instant::now();

@@ -16,7 +16,7 @@ const STILL: f32 = 1e-5;
 /// coordinate after coordinate to its best value, which never raises it. `sums` is `A`, the upper
 /// triangle in strips, and `right` is `b`.
 #[inline(always)]
-pub fn nonnegative<S: Simd, const V: usize>(
+pub(crate) fn nonnegative<S: Simd, const V: usize>(
     simd: S,
     factors: usize,
     sums: &[Line],
@@ -73,7 +73,7 @@ pub fn nonnegative<S: Simd, const V: usize>(
 
 /// The whole matrix of its upper triangle: strip after strip, a line for each of `factors` rows.
 #[inline(always)]
-pub fn mirror(factors: usize, strips: usize, sums: &[Line], whole: &mut Vec<Line>) {
+pub(crate) fn mirror(factors: usize, strips: usize, sums: &[Line], whole: &mut Vec<Line>) {
     whole.clear();
     whole.resize(strips * factors, Line::ZERO);
     for s in 0..strips {

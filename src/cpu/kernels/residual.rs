@@ -9,7 +9,7 @@ use super::vector::{add_scaled, add_scaled_4, cross_entropy, dot, sigmoid};
 use crate::core::Loss;
 
 /// What the residuals of one side need.
-pub struct Inputs<'a> {
+pub(crate) struct Inputs<'a> {
     /// The rows that lead.
     pub own: &'a Rows,
     /// The rows of the other side.
@@ -23,7 +23,7 @@ pub struct Inputs<'a> {
 /// Residuals `e` of the ratings `values` of `row` with `partners`; `gradient = Σ e·y`.
 /// Returns the summed loss and `Σ e`.
 #[inline(always)]
-pub fn residual(
+pub(crate) fn residual(
     inputs: &Inputs,
     row: u32,
     partners: &[u32],

@@ -6,10 +6,10 @@ use crate::predict::expected_level;
 use pulp::{Arch, Simd, WithSimd};
 
 /// Items that are scored side by side.
-pub const LANES: usize = 16;
+pub(crate) const LANES: usize = 16;
 
 /// What is to be scored, and how the scores of the samples become one.
-pub struct SampleProblem<'a> {
+pub(crate) struct SampleProblem<'a> {
     /// The samples.
     pub samples: &'a [Sample],
     /// Between what predictions are bounded.
@@ -27,7 +27,7 @@ pub struct SampleProblem<'a> {
 }
 
 /// (users): the scores of up to [`LANES`] `items`. `needed`: which samples count for anybody.
-pub fn sample_scores(
+pub(crate) fn sample_scores(
     arch: Arch,
     problem: &SampleProblem,
     needed: &[bool],
@@ -47,7 +47,7 @@ pub fn sample_scores(
 
 impl SampleProblem<'_> {
     /// (samples): whether a sample counts for anybody.
-    pub fn needed(&self) -> Vec<bool> {
+    pub(crate) fn needed(&self) -> Vec<bool> {
         let counts = |s: usize| self.drawn.iter().any(|drawn| drawn.is_none_or(|drawn| drawn == s));
         (0..self.samples.len()).map(counts).collect()
     }

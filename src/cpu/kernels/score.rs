@@ -7,15 +7,15 @@ use crate::backend::Candidates;
 use pulp::Simd;
 
 /// Candidates of a panel.
-pub const PANEL: usize = 32;
+pub(crate) const PANEL: usize = 32;
 
 /// One number of each candidate of a panel, on cache lines of its own.
 #[derive(Clone, Copy, Debug)]
 #[repr(C, align(64))]
-pub struct Line(pub [f32; PANEL]);
+pub(crate) struct Line(pub [f32; PANEL]);
 
 /// Candidates in panels: (panels, factors) of lines.
-pub struct Panels {
+pub(crate) struct Panels {
     /// Number of factors.
     pub factors: usize,
     values: Vec<Line>,
@@ -24,7 +24,7 @@ pub struct Panels {
 
 impl Panels {
     /// Lays candidates out. What is missing to a whole panel scores −∞.
-    pub fn new(candidates: &Candidates) -> Self {
+    pub(crate) fn new(candidates: &Candidates) -> Self {
         let factors = candidates.factors;
         let panels = candidates.bias.len().div_ceil(PANEL);
         let mut values = vec![Line([0.0; PANEL]); panels * factors];
@@ -45,13 +45,13 @@ impl Panels {
     }
 
     /// Number of panels.
-    pub fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.bias.len()
     }
 
     /// The factors of a panel, (factors), and its biases.
     #[inline(always)]
-    pub fn panel(&self, panel: usize) -> (&[Line], &Line) {
+    pub(crate) fn panel(&self, panel: usize) -> (&[Line], &Line) {
         (&self.values[panel * self.factors..][..self.factors], &self.bias[panel])
     }
 }
@@ -59,7 +59,7 @@ impl Panels {
 /// Scores of `Q` queries, given as (factors) of `Q` numbers each, against a panel that is walked in
 /// `V` vectors: `Q · V` sums stay in registers.
 #[inline(always)]
-pub fn score<S: Simd, const Q: usize, const V: usize>(
+pub(crate) fn score<S: Simd, const Q: usize, const V: usize>(
     simd: S,
     queries: &[[f32; Q]],
     (panel, bias): (&[Line], &Line),

@@ -5,7 +5,7 @@ use crate::core::Optimizer;
 
 /// What an update needs beside the row.
 #[derive(Clone, Copy, Debug)]
-pub struct Update {
+pub(crate) struct Update {
     /// Which one.
     pub optimizer: Optimizer,
     /// The step size, Adam's bias corrections included.
@@ -19,7 +19,7 @@ pub struct Update {
 /// Moves `x` against the gradient `scale·sums + decay·x`. `first` and `second` are the moments, as
 /// long as `x` where the optimizer keeps them and empty where not.
 #[inline(always)]
-pub fn step(
+pub(crate) fn step(
     update: &Update,
     x: &mut [f32],
     sums: &[f32],

@@ -3,11 +3,11 @@
 use crate::core::{Factors, Side, SideFactors};
 
 /// Rows are padded with zeros to a multiple of this, so that loops have no ragged end.
-pub const PAD: usize = 8;
+pub(crate) const PAD: usize = 8;
 
 /// A matrix of rows padded to `stride`, beside a scalar per row (the bias).
 #[derive(Clone, Debug, Default)]
-pub struct Rows {
+pub(crate) struct Rows {
     /// (rows, stride), row-major; columns from `factors` on are zero.
     pub factors: Vec<f32>,
     /// (rows).
@@ -19,7 +19,7 @@ pub struct Rows {
 impl Rows {
     /// Copies a side of `factors` and appends one row of zeros: the row of ids that the model does
     /// not know.
-    pub fn new(factors: &Factors, side: Side) -> Self {
+    pub(crate) fn new(factors: &Factors, side: Side) -> Self {
         let (matrix, bias) = (&factors[side].factors, &factors[side].bias);
         let k = factors.factors;
         let stride = k.next_multiple_of(PAD);
@@ -33,7 +33,7 @@ impl Rows {
     }
 
     /// The rows without padding and without the last.
-    pub fn unpadded(&self, factors: usize) -> SideFactors {
+    pub(crate) fn unpadded(&self, factors: usize) -> SideFactors {
         let rows = self.bias.len() - 1;
         let mut matrix = Vec::with_capacity(rows * factors);
         for row in self.factors.chunks_exact(self.stride).take(rows) {
@@ -44,24 +44,24 @@ impl Rows {
 
     /// A row: (stride).
     #[inline(always)]
-    pub fn row(&self, row: u32) -> &[f32] {
+    pub(crate) fn row(&self, row: u32) -> &[f32] {
         &self.factors[row as usize * self.stride..][..self.stride]
     }
 
     /// The rows as plain numbers.
-    pub fn table(&self) -> Table<'_> {
+    pub(crate) fn table(&self) -> Table<'_> {
         Table { factors: &self.factors, bias: &self.bias, stride: self.stride }
     }
 
     /// All rows, to be cut into parts that threads may write.
-    pub fn slices(&mut self) -> RowsMut<'_> {
+    pub(crate) fn slices(&mut self) -> RowsMut<'_> {
         RowsMut { first: 0, factors: &mut self.factors, bias: &mut self.bias, stride: self.stride }
     }
 }
 
 /// A side's parameters, whatever holds them.
 #[derive(Clone, Copy)]
-pub struct Table<'a> {
+pub(crate) struct Table<'a> {
     /// (rows, stride), row-major; columns that pad a row are zero, and so is the last row.
     pub factors: &'a [f32],
     /// (rows).
@@ -73,13 +73,13 @@ pub struct Table<'a> {
 impl<'a> Table<'a> {
     /// A row: (stride).
     #[inline(always)]
-    pub fn row(&self, row: u32) -> &'a [f32] {
+    pub(crate) fn row(&self, row: u32) -> &'a [f32] {
         &self.factors[row as usize * self.stride..][..self.stride]
     }
 }
 
 /// A range of rows that one thread owns.
-pub struct RowsMut<'a> {
+pub(crate) struct RowsMut<'a> {
     first: usize,
     factors: &'a mut [f32],
     bias: &'a mut [f32],
@@ -88,7 +88,7 @@ pub struct RowsMut<'a> {
 
 impl RowsMut<'_> {
     /// Splits before `row`, which counts from the start of the whole matrix.
-    pub fn split_at(self, row: usize) -> (Self, Self) {
+    pub(crate) fn split_at(self, row: usize) -> (Self, Self) {
         let at = row - self.first;
         let (factors, rest) = self.factors.split_at_mut(at * self.stride);
         let (bias, rest_bias) = self.bias.split_at_mut(at);
@@ -100,7 +100,7 @@ impl RowsMut<'_> {
 
     /// A row, which counts from the start of the whole matrix, and its bias.
     #[inline(always)]
-    pub fn row(&mut self, row: u32) -> (&mut [f32], &mut f32) {
+    pub(crate) fn row(&mut self, row: u32) -> (&mut [f32], &mut f32) {
         let at = row as usize - self.first;
         (&mut self.factors[at * self.stride..][..self.stride], &mut self.bias[at])
     }

@@ -5,7 +5,7 @@ use crate::backend::Ranked;
 use std::cmp::Ordering;
 
 /// The running list of a query.
-pub struct Best<'a> {
+pub(crate) struct Best<'a> {
     entries: Vec<Ranked>,
     n: usize,
     /// What a score must exceed: the `n`-th best when the list was last cut.
@@ -16,13 +16,13 @@ pub struct Best<'a> {
 
 impl<'a> Best<'a> {
     /// An empty list of at most `n` rows, without the `excluded`.
-    pub fn new(n: usize, excluded: &'a [u32]) -> Self {
+    pub(crate) fn new(n: usize, excluded: &'a [u32]) -> Self {
         let threshold = if n == 0 { f32::INFINITY } else { f32::NEG_INFINITY };
         Self { entries: Vec::new(), n, threshold, excluded }
     }
 
     /// The list, best first.
-    pub fn finish(mut self) -> Vec<Ranked> {
+    pub(crate) fn finish(mut self) -> Vec<Ranked> {
         self.cut();
         self.entries.sort_unstable_by(better);
         self.entries
@@ -60,7 +60,7 @@ impl<'a> Best<'a> {
 
 /// Offers the scores of a panel, whose rows start at `first_row`; panels come in ascending order.
 #[inline(always)]
-pub fn topk(best: &mut Best, first_row: u32, scores: &Line) {
+pub(crate) fn topk(best: &mut Best, first_row: u32, scores: &Line) {
     let mut any = 0_u32;
     for lane in 0..PANEL {
         any |= u32::from(scores.0[lane] > best.threshold);

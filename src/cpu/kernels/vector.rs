@@ -9,7 +9,7 @@ const LANES: usize = 16;
 
 /// `x · y` of rows whose length is a multiple of 8.
 #[inline(always)]
-pub fn dot(x: &[f32], y: &[f32]) -> f32 {
+pub(crate) fn dot(x: &[f32], y: &[f32]) -> f32 {
     let (xs, x_rest) = x.as_chunks::<LANES>();
     let (ys, y_rest) = y.as_chunks::<LANES>();
     let mut lanes = [0.0_f32; LANES];
@@ -40,7 +40,7 @@ fn fold(mut lanes: [f32; LANES]) -> f32 {
 
 /// `sum += a·x`.
 #[inline(always)]
-pub fn add_scaled(sum: &mut [f32], a: f32, x: &[f32]) {
+pub(crate) fn add_scaled(sum: &mut [f32], a: f32, x: &[f32]) {
     for (sum, x) in sum.as_chunks_mut::<8>().0.iter_mut().zip(x.as_chunks::<8>().0) {
         for lane in 0..8 {
             sum[lane] += a * x[lane];
@@ -50,7 +50,7 @@ pub fn add_scaled(sum: &mut [f32], a: f32, x: &[f32]) {
 
 /// `sum = (((sum + a0·x0) + a1·x1) + a2·x2) + a3·x3`: four [`add_scaled`] with one load and store.
 #[inline(always)]
-pub fn add_scaled_4(sum: &mut [f32], a: [f32; 4], x: [&[f32]; 4]) {
+pub(crate) fn add_scaled_4(sum: &mut [f32], a: [f32; 4], x: [&[f32]; 4]) {
     let sums = sum.as_chunks_mut::<8>().0.iter_mut();
     let x0 = x[0].as_chunks::<8>().0;
     let x1 = x[1].as_chunks::<8>().0;
@@ -71,7 +71,7 @@ pub fn add_scaled_4(sum: &mut [f32], a: [f32; 4], x: [&[f32]; 4]) {
 /// `e^x` by Cephes' polynomial (relative error below 2e-7), in plain products and sums: the same
 /// bits on every processor, unlike the system's.
 #[inline(always)]
-pub fn exp(x: f32) -> f32 {
+pub(crate) fn exp(x: f32) -> f32 {
     let x = x.clamp(-87.0, 88.0);
     let n = (x * std::f32::consts::LOG2_E).round_ties_even();
     let r = (x - n * 0.693_359_4) - n * -2.121_944_4e-4;
@@ -85,13 +85,13 @@ pub fn exp(x: f32) -> f32 {
 
 /// `σ(x) = 1 / (1 + e^−x)`.
 #[inline(always)]
-pub fn sigmoid(x: f32) -> f32 {
+pub(crate) fn sigmoid(x: f32) -> f32 {
     1.0 / (1.0 + exp(-x))
 }
 
 /// `−r log σ(x) − (1 − r) log σ(−x)`, which is `log(1 + e^x) − r·x`, without overflow.
 #[inline(always)]
-pub fn cross_entropy(x: f32, r: f32) -> f32 {
+pub(crate) fn cross_entropy(x: f32, r: f32) -> f32 {
     x.max(0.0) - r * x + exp(-x.abs()).ln_1p()
 }
 

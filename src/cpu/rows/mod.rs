@@ -1,7 +1,7 @@
 //! The row solvers' passes: which thread solves which rows.
 
-pub mod normal;
-pub mod objective;
-pub mod order;
-pub mod passes;
-pub mod row;
+pub(super) mod normal;
+pub(super) mod objective;
+pub(super) mod order;
+pub(super) mod passes;
+pub(super) mod row;

@@ -9,7 +9,7 @@ use std::ops::Range;
 /// Coordinates that are solved together, and what each row's equations of them start from: what every
 /// pair weighs, or a prior.
 #[derive(Default)]
-pub struct Block {
+pub(crate) struct Block {
     /// Which coordinates.
     pub columns: Range<usize>,
     /// `α₀ G` of these coordinates, or of a prior `Λ/τ`, the upper triangle in strips; else empty.
@@ -23,7 +23,7 @@ pub struct Block {
 
 /// What a prior `N(m + ζ s, Λ⁻¹)` of a row `[x, b]` adds to the equations of a block beside `Λ/τ`.
 #[derive(Default)]
-pub struct PriorPart {
+pub(crate) struct PriorPart {
     /// (strips): `Λm/τ` of these coordinates.
     pub right: Vec<Line>,
     /// (strips): `Λs/τ` of these coordinates.
@@ -41,7 +41,7 @@ pub struct PriorPart {
 impl Block {
     /// Some of a row's coordinates, whose equations start from the symmetric `matrix`: (factors,
     /// factors), row-major.
-    pub fn new(columns: Range<usize>, factors: usize, matrix: Option<&[f64]>) -> Self {
+    pub(crate) fn new(columns: Range<usize>, factors: usize, matrix: Option<&[f64]>) -> Self {
         let mut block = Self { columns: columns.clone(), ..Self::default() };
         let Some(matrix) = matrix else { return block };
         let strips = columns.len().div_ceil(LANES);
@@ -64,14 +64,14 @@ impl Block {
 
     /// Lines of a row of these coordinates.
     #[inline(always)]
-    pub fn strips(&self) -> usize {
+    pub(crate) fn strips(&self) -> usize {
         self.columns.len().div_ceil(LANES)
     }
 }
 
 /// How a side's prior stands for one of its rows.
 #[derive(Clone, Copy)]
-pub struct Prior {
+pub(crate) struct Prior {
     /// `ζ`.
     pub popularity: f32,
     /// One over the noise weight of the row's ratings.
@@ -80,7 +80,7 @@ pub struct Prior {
 
 /// Normal equations of `[p, b]`, or of some of their coordinates.
 #[derive(Clone, Default)]
-pub struct Normal {
+pub(crate) struct Normal {
     /// `Σ w q qᵀ`, the upper triangle in strips.
     pub sums: Vec<Line>,
     /// (strips): `Σ w t q`; then the solution.
@@ -98,7 +98,7 @@ pub struct Normal {
 impl Normal {
     /// Starts from what every pair weighs, from a prior as it stands for `row`, or from nothing.
     #[inline(always)]
-    pub fn start(&mut self, block: &Block, row: Prior) {
+    pub(crate) fn start(&mut self, block: &Block, row: Prior) {
         self.clear(block.columns.len());
         if !block.gram.is_empty() {
             self.sums.copy_from_slice(&block.gram);
@@ -125,7 +125,7 @@ impl Normal {
 
     /// Starts from zeros.
     #[inline(always)]
-    pub fn clear(&mut self, columns: usize) {
+    pub(crate) fn clear(&mut self, columns: usize) {
         let strips = columns.div_ceil(LANES);
         self.sums.clear();
         self.sums.resize(strip(strips), Line::ZERO);
@@ -140,7 +140,7 @@ impl Normal {
 
     /// Adds rows `√w q` with their `√w t` and `√w`, as many at a time as a cache holds.
     #[inline(always)]
-    pub fn add<S: Simd, const V: usize>(
+    pub(crate) fn add<S: Simd, const V: usize>(
         &mut self,
         simd: S,
         panel: Panel,
@@ -187,7 +187,7 @@ impl Normal {
 
     /// Adds another part of the same row's ratings.
     #[inline(always)]
-    pub fn join(&mut self, other: &Normal) {
+    pub(crate) fn join(&mut self, other: &Normal) {
         let pairs = [
             (&mut self.sums, &other.sums),
             (&mut self.right, &other.right),
@@ -207,7 +207,7 @@ impl Normal {
     /// Adds the regularization to the diagonal of the first `columns` coordinates; those that pad
     /// the last line get ones.
     #[inline(always)]
-    pub fn regularize(&mut self, columns: usize, reg: f32) {
+    pub(crate) fn regularize(&mut self, columns: usize, reg: f32) {
         for j in 0..self.right.len() * LANES {
             let diagonal = &mut self.sums[strip(j / LANES) + j].0[j % LANES];
             if j < columns {
@@ -221,7 +221,7 @@ impl Normal {
     /// Solves for `right`, and where there is a bias for `target`. Without regularization a pivot
     /// that is lost in rounding counts as singular: the solution is NaN.
     #[inline(always)]
-    pub fn solve<S: Simd, const V: usize>(
+    pub(crate) fn solve<S: Simd, const V: usize>(
         &mut self,
         simd: S,
         pivots: &mut Pivots,
@@ -245,7 +245,7 @@ impl Normal {
     /// `deviation²`: as [`solve`](Self::solve) with `deviation` times the standard normal numbers
     /// `normals` (and `normal` for the bias) added halfway, after the forward substitution.
     #[inline(always)]
-    pub fn draw<S: Simd, const V: usize>(
+    pub(crate) fn draw<S: Simd, const V: usize>(
         &mut self,
         simd: S,
         pivots: &mut Pivots,
@@ -308,7 +308,7 @@ impl Normal {
     /// Solves the equations of `other`'s right side and target by the factorization of these, which
     /// are solved already; the solution is left in `other`.
     #[inline(always)]
-    pub fn solve_again<S: Simd, const V: usize>(
+    pub(crate) fn solve_again<S: Simd, const V: usize>(
         &self,
         simd: S,
         pivots: &Pivots,
@@ -344,7 +344,7 @@ fn border<S: Simd, const V: usize>(
 
 /// What a factorization keeps of its pivots.
 #[derive(Default)]
-pub struct Pivots {
+pub(crate) struct Pivots {
     /// What a pivot must be of its diagonal where nothing is added to it.
     part: f32,
     /// (strips): what each pivot must be above.
@@ -358,6 +358,6 @@ const PANEL: usize = 512;
 
 /// Rows of a panel of `strips` strips.
 #[inline(always)]
-pub fn panel_rows(strips: usize) -> usize {
+pub(crate) fn panel_rows(strips: usize) -> usize {
     (PANEL / strips).clamp(64, 256)
 }

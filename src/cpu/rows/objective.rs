@@ -19,12 +19,12 @@ const PARTS: usize = 32;
 const BLOCK: usize = 1 << 13;
 
 /// `Σ x xᵀ` over a side's rows: (factors, factors) in f64, blocks of rows summed in f32.
-pub fn side_gram(arch: Arch, side: &Matrix, factors: usize) -> Vec<f64> {
+pub(crate) fn side_gram(arch: Arch, side: &Matrix, factors: usize) -> Vec<f64> {
     whole(&join_blocks(gram_parts(arch, side, &ALL)), factors)
 }
 
 /// The same of each block that begins in `among`.
-pub fn gram_blocks(
+pub(crate) fn gram_blocks(
     arch: Arch,
     side: &Matrix,
     factors: usize,
@@ -94,7 +94,7 @@ impl LineTask for GramTask<'_> {
 }
 
 /// (rows of `among`): `Σ w (v − r̂)²` over the ratings of each row of `own`.
-pub fn squared_errors(
+pub(crate) fn squared_errors(
     arch: Arch,
     ratings: &SideRatings,
     own: &Matrix,
@@ -111,7 +111,7 @@ pub fn squared_errors(
 }
 
 /// Ranges of rows in order that hold `most` ratings or little more each.
-pub fn ranges(ratings: &SideRatings, most: usize) -> Vec<Range<usize>> {
+pub(crate) fn ranges(ratings: &SideRatings, most: usize) -> Vec<Range<usize>> {
     let mut ranges = Vec::new();
     let mut first = 0;
     for row in 0..ratings.rows() {
@@ -159,7 +159,7 @@ impl LineTask for ErrorTask<'_> {
 
 /// `Σ π (reg ‖x‖² + reg_bias b²)` over a side's rows of `n` ratings each, for each block that begins in
 /// `among`.
-pub fn regularization(
+pub(crate) fn regularization(
     side: &Matrix,
     ratings: &SideRatings,
     partners: usize,

@@ -21,7 +21,7 @@ const NUMBERS: usize = 1 << 25;
 
 /// A side's rows in the order in which they are solved.
 #[derive(Default)]
-pub struct RowOrder {
+pub(crate) struct RowOrder {
     /// Hot rows, some at a time.
     pub hot: Vec<Vec<HotRow>>,
     /// Waves of ranges of rows, ascending; hot rows are left out where their range is solved.
@@ -29,7 +29,7 @@ pub struct RowOrder {
 }
 
 /// A row whose ratings are summed by several threads.
-pub struct HotRow {
+pub(crate) struct HotRow {
     /// Which row.
     pub row: usize,
     /// Positions of its ratings, in order.
@@ -38,7 +38,7 @@ pub struct HotRow {
 
 impl RowOrder {
     /// Cuts a side.
-    pub fn new(ratings: &SideRatings, factors: usize, terms: &RowTerms) -> Self {
+    pub(crate) fn new(ratings: &SideRatings, factors: usize, terms: &RowTerms) -> Self {
         let block = terms.block.min(factors);
         let in_parts = block == factors;
         let cost = |row: usize| {
@@ -101,6 +101,6 @@ impl RowOrder {
 }
 
 /// Whether a row of `n` ratings is summed by several threads.
-pub fn is_hot(n: usize) -> bool {
+pub(crate) fn is_hot(n: usize) -> bool {
     n > 2 * SEGMENT
 }

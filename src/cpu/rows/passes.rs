@@ -18,7 +18,7 @@ use std::ops::{ControlFlow, Range};
 use std::sync::{Mutex, PoisonError};
 
 /// A problem of the row solvers in the CPU backend.
-pub struct CpuRows {
+pub(crate) struct CpuRows {
     cpu: Cpu,
     problem: RowProblem,
     users: Matrix,
@@ -32,7 +32,7 @@ pub struct CpuRows {
 
 impl CpuRows {
     /// Lays a problem out.
-    pub fn new(cpu: Cpu, problem: RowProblem) -> Self {
+    pub(crate) fn new(cpu: Cpu, problem: RowProblem) -> Self {
         let factors = problem.start.factors;
         let terms = &problem.terms;
         Self {
@@ -79,7 +79,7 @@ impl CpuRows {
 }
 
 /// The blocks of `size` coordinates in turn.
-pub fn cut(factors: usize, size: usize) -> impl Iterator<Item = Range<usize>> {
+pub(crate) fn cut(factors: usize, size: usize) -> impl Iterator<Item = Range<usize>> {
     let size = size.clamp(1, factors);
     (0..factors).step_by(size).map(move |from| from..factors.min(from + size))
 }
@@ -188,7 +188,7 @@ impl RowPasses for CpuRows {
 }
 
 /// Solves (or draws) a range of a side's rows in the order of its order. Returns the ratings done.
-pub fn solve_side(
+pub(crate) fn solve_side(
     cpu: Cpu,
     inputs: &Inputs,
     order: &RowOrder,

@@ -14,7 +14,7 @@ use pulp::Simd;
 use std::ops::Range;
 
 /// What the rows of a side need.
-pub struct Inputs<'a> {
+pub(crate) struct Inputs<'a> {
     /// The side's ratings.
     pub ratings: &'a SideRatings,
     /// The other side.
@@ -37,7 +37,7 @@ pub struct Inputs<'a> {
 
 /// Memory of one thread, kept from row to row.
 #[derive(Default)]
-pub struct Scratch {
+pub(crate) struct Scratch {
     panel: Vec<Line>,
     /// Latent values of the ratings from position `first` on.
     latents: Vec<f32>,
@@ -179,7 +179,7 @@ impl Inputs<'_> {
     /// The normal equations of ratings of one row, whose parameters are `own`, without regularization
     /// and without what every pair weighs.
     #[inline(always)]
-    pub fn part<S: Simd, const V: usize>(
+    pub(crate) fn part<S: Simd, const V: usize>(
         &self,
         simd: S,
         (row, positions): (usize, Range<usize>),
@@ -220,7 +220,7 @@ impl Inputs<'_> {
 
     /// Solves a row: `x` and `bias` are its parameters.
     #[inline(always)]
-    pub fn row<S: Simd, const V: usize>(
+    pub(crate) fn row<S: Simd, const V: usize>(
         &self,
         simd: S,
         row: usize,
@@ -253,7 +253,7 @@ impl Inputs<'_> {
 
     /// Solves a row whose normal equations were summed in parts.
     #[inline(always)]
-    pub fn joined<S: Simd, const V: usize>(
+    pub(crate) fn joined<S: Simd, const V: usize>(
         &self,
         simd: S,
         row: usize,

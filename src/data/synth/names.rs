@@ -28,7 +28,7 @@ const THINGS: [&str; 50] = [
 
 /// A first name from an index, with an initial from the thousandth on; different indices have
 /// different names.
-pub fn listener(index: u64) -> String {
+pub(super) fn listener(index: u64) -> String {
     let (name, round) = pick(index, &STARTS, "", &ENDS);
     match round {
         0 => name,
@@ -38,7 +38,7 @@ pub fn listener(index: u64) -> String {
 }
 
 /// Two words from an index, with a number from the 2,500th on.
-pub fn artist(index: u64) -> String {
+pub(super) fn artist(index: u64) -> String {
     match pick(index, &COLOURS, " ", &THINGS) {
         (name, 0) => name,
         (name, round) => format!("{name} {}", round + 1),

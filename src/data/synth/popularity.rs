@@ -6,7 +6,13 @@ use rand::{Rng, RngExt};
 /// at least 1 and at most `most` each; they sum to `ratings` exactly.
 ///
 /// Needs `rows <= ratings <= rows · most`.
-pub fn counts(rows: usize, ratings: u64, most: u32, exponent: f64, rng: &mut impl Rng) -> Vec<u32> {
+pub(super) fn counts(
+    rows: usize,
+    ratings: u64,
+    most: u32,
+    exponent: f64,
+    rng: &mut impl Rng,
+) -> Vec<u32> {
     let weights = weights(rows, exponent, rng);
     let most = f64::from(most);
     let share = |scale: f64, weight: f64| (scale * weight).clamp(1.0, most);
@@ -55,14 +61,14 @@ pub fn counts(rows: usize, ratings: u64, most: u32, exponent: f64, rng: &mut imp
 }
 
 /// `rank^-exponent` for a random order of the ranks 1 to `rows`.
-pub fn weights(rows: usize, exponent: f64, rng: &mut impl Rng) -> Vec<f64> {
+pub(super) fn weights(rows: usize, exponent: f64, rng: &mut impl Rng) -> Vec<f64> {
     let mut weights: Vec<f64> = (1..=rows).map(|rank| (rank as f64).powf(-exponent)).collect();
     shuffle(&mut weights, rng);
     weights
 }
 
 /// A uniform reordering (Fisher and Yates).
-pub fn shuffle<T>(values: &mut [T], rng: &mut impl Rng) {
+pub(super) fn shuffle<T>(values: &mut [T], rng: &mut impl Rng) {
     for last in (1..values.len()).rev() {
         values.swap(last, below(last as u32 + 1, rng) as usize);
     }
@@ -70,12 +76,12 @@ pub fn shuffle<T>(values: &mut [T], rng: &mut impl Rng) {
 
 /// A number below `end`, without the bias that would matter here.
 #[inline]
-pub fn below(end: u32, rng: &mut impl Rng) -> u32 {
+pub(super) fn below(end: u32, rng: &mut impl Rng) -> u32 {
     ((u64::from(rng.next_u32()) * u64::from(end)) >> 32) as u32
 }
 
 /// Draws items by weight in constant time (Walker's alias method), and without replacement.
-pub struct Popularity {
+pub(super) struct Popularity {
     weights: Vec<f64>,
     /// `(threshold of 2^32, alias)`.
     places: Vec<(u32, u32)>,
@@ -83,7 +89,7 @@ pub struct Popularity {
 
 impl Popularity {
     /// From positive weights.
-    pub fn new(weights: Vec<f64>) -> Self {
+    pub(super) fn new(weights: Vec<f64>) -> Self {
         let count = weights.len();
         let mean = weights.iter().sum::<f64>() / count as f64;
         let mut scaled: Vec<f64> = weights.iter().map(|w| w / mean).collect();
@@ -110,7 +116,7 @@ impl Popularity {
 
     /// Appends `count` different items, drawn one after the other by weight among those left.
     /// `stamps` has a place an item; `stamp` is a number it does not contain yet.
-    pub fn distinct(
+    pub(super) fn distinct(
         &self,
         count: usize,
         stamp: u32,

@@ -71,7 +71,7 @@ impl Scale {
 }
 
 /// The digits of a number.
-pub fn whole(text: &mut Vec<u8>, mut number: u64) {
+pub(super) fn whole(text: &mut Vec<u8>, mut number: u64) {
     let mut digits = [0; 20];
     let mut at = digits.len();
     loop {
@@ -89,7 +89,7 @@ const POINTS: usize = 2048;
 const NODES: usize = 2001;
 
 /// The expected value given the score before the noise, as a table over scores.
-pub struct Expectation {
+pub(super) struct Expectation {
     low: f64,
     step: f64,
     /// Of the value, and of `ln(1 + value)`.
@@ -98,7 +98,7 @@ pub struct Expectation {
 
 impl Expectation {
     /// For scores around `centre` with a deviation of `spread`, and normal noise.
-    pub fn new(scale: Scale, centre: f64, spread: f64, noise: f64) -> Self {
+    pub(super) fn new(scale: Scale, centre: f64, spread: f64, noise: f64) -> Self {
         // Rounding to hundredths leaves the mean where it is.
         if scale == Scale::Real {
             return Expectation { low: 0.0, step: 1.0, table: Vec::new() };
@@ -122,7 +122,7 @@ impl Expectation {
     }
 
     /// Interpolated at a score.
-    pub fn at(&self, score: f64) -> (f64, f64) {
+    pub(super) fn at(&self, score: f64) -> (f64, f64) {
         if self.table.is_empty() {
             return (score, 0.0);
         }

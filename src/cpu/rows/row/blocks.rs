@@ -13,7 +13,7 @@ const AHEAD: usize = 256;
 impl Inputs<'_> {
     /// Solves a row block after block on its whole normal equations.
     #[inline(always)]
-    pub fn equations<S: Simd, const V: usize>(
+    pub(crate) fn equations<S: Simd, const V: usize>(
         &self,
         simd: S,
         row: usize,
@@ -72,7 +72,7 @@ impl Inputs<'_> {
 
     /// Solves a row block after block.
     #[inline(always)]
-    pub fn blocks<S: Simd, const V: usize>(
+    pub(crate) fn blocks<S: Simd, const V: usize>(
         &self,
         simd: S,
         row: usize,
