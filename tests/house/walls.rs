@@ -406,8 +406,7 @@ fn shader_objections(stem: &str, source: &str, files: &[(String, String)]) -> Ve
             if !text.contains(&file) {
                 object(format!("{twin} does not name it"));
             }
-            if !text.contains(&format!("pub fn {stem}(")) && !text.contains(&format!("fn {stem}<"))
-            {
+            if !text.contains(&format!("fn {stem}(")) && !text.contains(&format!("fn {stem}<")) {
                 object(format!("no function of that name in {twin}"));
             }
             if !source.contains(&format!("Twin: {twin}")) {
