@@ -85,7 +85,8 @@ fn show_profiles(out: &mut impl Write, report: &Report) -> std::io::Result<()> {
         let timed: f64 = kernels.iter().filter_map(|part| part.seconds).sum();
         writeln!(
             out,
-            "\n{backend}: {what}: {seconds:.4} s, of it kernels {timed:.4} s; {submissions:.0} submissions"
+            "\n{backend}: {what}: {seconds:.4} s; kernels {timed:.4} s, with those of errors and objective; \
+             {submissions:.0} submissions"
         )?;
         for part in kernels {
             write!(out, "  {:<12}{:>9.1} dispatches", part.kernel, part.dispatches)?;
