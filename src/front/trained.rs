@@ -19,7 +19,7 @@ use crate::{Error, Result};
 use std::fmt::{self, Display, Write};
 #[cfg(feature = "files")]
 use std::path::Path;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, TryLockError};
 
 /// An id in a list.
 #[derive(Clone, Debug, PartialEq)]
@@ -69,7 +69,8 @@ struct Ready {
     neighbours: [Once<Neighbours<'static>>; 2],
 }
 
-/// A value that is made once, by whoever asks first; the others wait.
+/// A value that is made once, by whoever asks first; the others wait. Workers of rayon's do not, which
+/// could be waiting for work further down their own stack: they make one for themselves.
 struct Once<T>(Mutex<Option<Arc<T>>>);
 
 impl<T> Default for Once<T> {
@@ -80,7 +81,13 @@ impl<T> Default for Once<T> {
 
 impl<T> Once<T> {
     fn get(&self, make: impl FnOnce() -> Result<T>) -> Result<Arc<T>> {
-        let mut slot = self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let mut slot = match self.0.try_lock() {
+            Ok(slot) => slot,
+            Err(TryLockError::WouldBlock) if rayon::current_thread_index().is_some() => {
+                return make().map(Arc::new);
+            }
+            Err(_) => self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner()),
+        };
         if let Some(value) = &*slot {
             return Ok(value.clone());
         }

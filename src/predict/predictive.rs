@@ -254,17 +254,18 @@ impl<'a> Predictive<'a> {
     }
 
     fn strangers(&self) -> Option<&[[Stranger; 2]]> {
-        let made = self.strangers.get_or_init(|| {
+        // In parallel, and so not while others wait for it: a worker could wait here for itself.
+        if self.strangers.get().is_none() {
             let samples = self.samples.samples.par_iter();
             let [users, items] = self.samples.popularity.map(|popularity| popularity.of(0));
-            samples
-                .map(|sample| {
-                    let user = Stranger::new(&sample.priors[0], users)?;
-                    Some([user, Stranger::new(&sample.priors[1], items)?])
-                })
-                .collect()
-        });
-        made.as_deref()
+            let made = samples.map(|sample| {
+                let user = Stranger::new(&sample.priors[0], users)?;
+                Some([user, Stranger::new(&sample.priors[1], items)?])
+            });
+            let made = made.collect();
+            self.strangers.get_or_init(|| made);
+        }
+        self.strangers.get().and_then(|made| made.as_deref())
     }
 
     /// The variance of `r̂` of a known row with an unknown partner: (samples).
@@ -283,8 +284,9 @@ impl<'a> Predictive<'a> {
 
     /// The variance of `r̂` where nothing is known: that of `p·q + b + c` with independent rows.
     fn nobody(&self) -> &[f64] {
+        // Not in parallel: a worker that steals another pair would wait here for itself.
         self.nobody.get_or_init(|| {
-            let strangers = self.strangers().unwrap_or_default().par_iter();
+            let strangers = self.strangers().unwrap_or_default().iter();
             let variance = |[user, item]: &[Stranger; 2]| {
                 let k = user.mean.len() - 1;
                 let factors = |row: &Stranger| {

@@ -1,5 +1,6 @@
 //! Checkpoints: everything a stopped run needs to go on to the same bits.
 
+use super::run::best_epoch;
 use crate::backend::State;
 use crate::core::{Factors, Settings, Solver};
 use crate::model::EpochRecord;
@@ -43,6 +44,10 @@ impl Checkpoint {
         if let Some((record, epoch)) = epochs.find(|(record, epoch)| record.epoch != *epoch) {
             let got = record.epoch;
             return Err(wrong(format!("epoch {got} stands in the place of epoch {epoch}")));
+        }
+        let keeps = settings.patience.is_some() && settings.solver != Solver::Bayes;
+        if keeps && self.best.is_none() && best_epoch(&self.history).is_some() {
+            return Err(wrong("it keeps no best epoch, which `patience` asks for".to_owned()));
         }
         if self.sampler.is_none() && settings.solver == Solver::Bayes {
             return Err(wrong("it is no sampler's".to_owned()));

@@ -236,6 +236,11 @@ pub fn train<'a>(
     let Ready { mut work, layout_seconds, upload_seconds } = ready;
     let ready = Event::Ready { layout_seconds, upload_seconds };
     let mut stop = if listen(ready)?.is_break() { Stop::Interrupted } else { Stop::Finished };
+    // What is resumed may have been at its end.
+    let waited = |best: usize| settings.patience.is_some_and(|most| history.len() - best >= most);
+    if stop == Stop::Finished && best_epoch(&history).is_some_and(waited) {
+        stop = Stop::Patience;
+    }
 
     let mut visited = 0;
     let mut pass_seconds = 0.0;

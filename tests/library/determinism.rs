@@ -214,6 +214,14 @@ fn resumes(backend: &dyn Backend) {
                 with_checkpoint(backend, &data, &at(6), Some(checkpoint.clone()));
             assert!(bits_of(&resumed) == bits_of(&whole), "{what}");
             assert_eq!((resumed.epoch, resumed.stop), (whole.epoch, whole.stop), "{what}");
+            if patience.is_some() {
+                // Where the first epoch was the best the run had ended, and has nothing more to do.
+                let mut ended = checkpoint.clone();
+                ended.history[0].test_error = Some(-9.0);
+                let (resumed, _) = with_checkpoint(backend, &data, &at(6), Some(ended));
+                let got = (resumed.history.len(), resumed.epoch, resumed.stop);
+                assert_eq!(got, (3, 1, Stop::Patience), "{what}");
+            }
             // A checkpoint of the resumed run is that of a run in one piece.
             let (uninterrupted, _) = with_checkpoint(backend, &data, &at(6), None);
             assert!(bits_of(&uninterrupted) == bits_of(&whole), "{what}");

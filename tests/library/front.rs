@@ -2,6 +2,7 @@
 
 use crate::fixture::{self, bayes::bayes};
 use crate::recommend::{Notes, Noting};
+use rayon::prelude::*;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Barrier};
 use std::thread;
@@ -181,4 +182,25 @@ fn a_fit_goes_on_from_another_model() {
 fn a_device_without_a_name_is_refused_and_names_have_no_case() {
     assert!(open_device("").unwrap_err().to_string().contains("no name"));
     assert_eq!(open_device("CPU").unwrap().device(), Cpu::new().device());
+}
+
+#[test]
+fn workers_of_a_pool_that_share_a_trained_model_do_not_wait_for_each_other() {
+    let device = open_device("cpu").unwrap();
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(4).build().unwrap();
+    for options in brief() {
+        let model = fit(&plays(), &options, &device).unwrap();
+        let ask = |user: u32| {
+            let lists = model.recommend(user % 30, 4).unwrap();
+            (
+                lists,
+                model.similar_items(user % 12, 4).unwrap(),
+                model.predict("nobody", "q").unwrap(),
+            )
+        };
+        let many: Vec<_> = pool.install(|| (0..200).into_par_iter().map(ask).collect());
+        for (user, asked) in (0..).zip(many) {
+            assert_eq!(asked, ask(user));
+        }
+    }
 }
