@@ -31,7 +31,7 @@ pub(super) struct Args {
     /// A file of pairs, any delimiter, with or without header; further columns are ignored; - is
     /// standard input
     pairs: PathBuf,
-    /// Write to a file instead of standard output
+    /// Write to a file instead of standard output ("-")
     #[arg(long, short, value_name = "FILE")]
     output: Option<PathBuf>,
     /// Replace an existing output file
@@ -77,8 +77,9 @@ impl Args {
 }
 
 /// Runs the subcommand.
-pub(super) fn run(args: Args) -> Result<()> {
+pub(super) fn run(mut args: Args) -> Result<()> {
     args.ask().check()?;
+    args.output.take_if(|output| output.as_os_str() == "-");
     if let Some(output) = &args.output {
         check_output(output, args.force)?;
     }

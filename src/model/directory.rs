@@ -116,6 +116,11 @@ impl Model {
         let facts = TrainingFacts::read(&file.run.data).map_err(wrong)?;
         let run = file.run;
         let factors = read_factors(&dir.join(FACTORS))?;
+        let told = run.settings["factors"].as_u64();
+        if let Some(told) = told.filter(|&told| told != factors.factors as u64) {
+            let message = format!("has rows of {} factors, {RUN} tells of {told}", factors.factors);
+            return Err(Error::file(dir.join(FACTORS), format!("{message}; {AGAIN}")));
+        }
         let (users, user_ratings) = id_file::read(&dir.join(USERS), factors.users())?;
         let (items, item_ratings) = id_file::read(&dir.join(ITEMS), factors.items())?;
         let model =

@@ -197,6 +197,14 @@ fn quotes_over_lines_keep_the_count_of_lines() {
 }
 
 #[test]
+fn a_dash_is_standard_output() {
+    let home = Home::new();
+    let pairs = home.file("pairs.csv", "u15,i15\n");
+    let plain = stdout(&wgmf(&["predict", &home.dir, &pairs]));
+    assert_eq!(stdout(&wgmf(&["predict", &home.dir, &pairs, "--output", "-"])), plain);
+}
+
+#[test]
 fn standard_input_and_a_closed_pipe_are_normal() {
     let home = Home::new();
     let mut child = Command::new(env!("CARGO_BIN_EXE_wgmf"))

@@ -298,6 +298,14 @@ fn numbers_that_are_not_finite_are_noticed() {
 }
 
 #[test]
+fn factors_of_another_model_are_noticed() {
+    let message = damaged(|dir| {
+        edit(&dir.join("run.json"), |t| t.replace("\"factors\": 5", "\"factors\": 9"))
+    });
+    assert!(message.contains("rows of 5 factors, run.json tells of 9"), "{message}");
+}
+
+#[test]
 fn damaged_ids_are_noticed_with_their_line() {
     let message = damaged(|dir| edit(&dir.join("users.csv"), |t| t.replace("14,u14,", "14,u15,")));
     assert!(message.contains("users.csv:19: id \"u15\" a second time"), "{message}");

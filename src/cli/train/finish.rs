@@ -66,7 +66,7 @@ fn how_it_stopped(out: &mut impl Write, finished: &Finished) -> std::io::Result<
             writeln!(out, "stopped after epoch {epochs}: no better held-out figure since {epoch}")
         }
         Stop::Interrupted => {
-            let at = format!("stopped by Ctrl-C after {epochs} complete epochs");
+            let at = format!("stopped by Ctrl-C after {}", counted(epochs, "complete epoch"));
             match model.run.settings["patience"].is_null() || *epoch == 0 {
                 true => writeln!(out, "{at}; the model is as it was at that moment"),
                 false => writeln!(out, "{at}; the model is that of epoch {epoch}, the best"),
