@@ -300,7 +300,7 @@ fn numbers_that_are_not_finite_are_noticed() {
 #[test]
 fn factors_of_another_model_are_noticed() {
     let message = damaged(|dir| {
-        edit(&dir.join("run.json"), |t| t.replace("\"factors\": 5", "\"factors\": 9"))
+        edit(&dir.join("run.json"), |t| t.replace("\"factors\": 5", "\"factors\": 9"));
     });
     assert!(message.contains("rows of 5 factors, run.json tells of 9"), "{message}");
 }
