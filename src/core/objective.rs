@@ -152,6 +152,9 @@ impl Objective {
         if let Some((name, x)) = numbers.iter().find(|(_, x)| !x.is_finite() || *x < 0.0) {
             return Err(format!("{name} is {x}, which is no finite number of 0 or more"));
         }
+        if self.reg_exponent > 4.0 {
+            return Err(format!("reg_exponent is {}, which is above 4", self.reg_exponent));
+        }
         let implicit = self.is_implicit();
         let loss = format!("loss {}", self.loss.name());
         let wrong = [
@@ -219,6 +222,7 @@ mod tests {
         for (solver, change, expected) in [
             (Solver::Als, (|o| o.reg = f64::NAN) as fn(&mut Objective), "reg is NaN"),
             (Solver::Als, |o| o.reg_bias = -1.0, "reg_bias is -1"),
+            (Solver::Als, |o| o.reg_exponent = 4.5, "reg_exponent is 4.5"),
             (Solver::Als, |o| o.loss = Loss::Logistic, "loss logistic with solver als"),
             (Solver::Adam, |o| o.nonnegative = true, "nonnegative with solver adam"),
             (Solver::Sgd, |o| o.likelihood = Likelihood::Probit, "a likelihood with solver sgd"),
