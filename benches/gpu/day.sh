@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# A day with a GPU, in less than nine minutes: every kernel's tests on it, then training and lists by
+# A day with a GPU: every kernel's tests on it, then training and lists by
 # every solver on planted ratings beside the device's own bandwidth and arithmetic rate, then, where
 # Python has PyTorch, its training loop on the same ratings and card. Runs in a folder that pack.sh
 # made; writes gpu.md, gpu.json and logs to $OUT.

@@ -11,7 +11,7 @@ folder=$(mkdir -p "$1" && cd "$1" && pwd)
 cd "$(dirname "$0")/../.."
 
 # Those that need neither the repository nor the binary there.
-tests=(kernels sampler)
+tests=(kernels)
 
 cargo build --release
 mkdir -p "$folder/bin" "$folder/tests" "$folder/lib"

@@ -133,8 +133,8 @@ impl Trained {
     /// and, if and only if it is Bayesian, its samples. `device` ranks and folds in.
     ///
     /// # Errors
-    /// A model whose parts do not fit; training pairs or samples of another model; samples that are missing, or that the model has no
-    /// use for.
+    /// A model whose parts do not fit; training pairs or samples of another model; samples that are
+    /// missing, or that the model has no use for.
     pub fn from_parts(
         model: Model,
         samples: Option<Samples>,
@@ -210,7 +210,8 @@ impl Trained {
             true => Some(model.open_samples(dir)?),
             false => None,
         };
-        Self::from_parts(model, samples, seen, device)
+        // Each was checked against the model when it was read.
+        Ok(Self::of(model, samples, seen, device.clone(), None))
     }
 
     /// Writes a model directory, whole or not at all. A model that is there is replaced only with
