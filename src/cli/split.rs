@@ -2,6 +2,7 @@
 
 use super::output::{print_json, stdout, to_stdout};
 use super::progress::Steps;
+use super::with_flags;
 use std::io::Write;
 use std::path::PathBuf;
 use wgmf::Result;
@@ -37,7 +38,8 @@ pub(super) fn run(args: Args) -> Result<()> {
         return print_json(&facts);
     }
     let mut out = stdout();
-    let written = facts.recognised.iter().try_for_each(|line| writeln!(out, "{line}"));
+    let written =
+        facts.recognised.iter().try_for_each(|line| writeln!(out, "{}", with_flags(line)));
     let written = written.and_then(|()| {
         facts.parts.iter().try_for_each(|part| {
             let (train, test) = (part.train.display(), part.test.display());

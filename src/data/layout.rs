@@ -1,8 +1,9 @@
 //! What a file looks like: its delimiter, its header, its columns; recognised from its first lines.
 
 use super::fields;
+use super::form::{self, Doubt};
 use super::names::{Role, normalised};
-use super::options::{Delimiter, Format, Header, ReadOptions};
+use super::options::{Delimiter, Format, Header, Quotes, ReadOptions};
 use crate::{Error, Result};
 
 /// How many lines are looked at.
@@ -36,6 +37,10 @@ pub(crate) struct Layout {
     pub fields: usize,
     /// Whether the timestamp was asked for, so that one that cannot be read is an error.
     pub needs_time: bool,
+    /// Whether fields may be quoted.
+    pub quotes: Quotes,
+    /// What of all this is a guess.
+    pub doubts: Vec<Doubt>,
 }
 
 impl Layout {
@@ -76,6 +81,8 @@ impl Layout {
             slots: Vec::new(),
             fields: records.first().map_or(0, Vec::len),
             needs_time: false,
+            quotes: if delimiter.quotes() { Quotes::Auto } else { Quotes::No },
+            doubts: Vec::new(),
         };
         let records: Vec<Vec<String>> = records
             .into_iter()
@@ -86,6 +93,7 @@ impl Layout {
             Problem::Line(message) => failure(message),
             Problem::Settings(message) => Error::settings(message),
         })?;
+        layout.doubts = form::doubts(&layout, options);
         let last = layout.columns.iter().flatten().max().map_or(0, |&last| last + 1);
         layout.slots = vec![4; last];
         for (slot, column) in layout.columns.iter().enumerate() {

@@ -5,6 +5,8 @@ mod duplicates;
 #[cfg(feature = "files")]
 mod fields;
 #[cfg(feature = "files")]
+mod form;
+#[cfg(feature = "files")]
 mod id_list;
 #[cfg(feature = "files")]
 mod lane;
@@ -39,9 +41,11 @@ mod titles;
 pub use dataset::Dataset;
 pub use duplicates::Duplicates;
 #[cfg(feature = "files")]
+pub use form::{Doubt, FileForm};
+#[cfg(feature = "files")]
 pub use id_list::IdList;
 #[cfg(feature = "files")]
-pub use options::{Delimiter, Format, Header, ReadOptions};
+pub use options::{Delimiter, Format, Header, Quotes, ReadOptions};
 #[cfg(feature = "files")]
 pub use prepare::{DataOptions, align, prepare};
 pub use prepared::{DataFacts, Prepared};

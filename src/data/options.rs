@@ -40,6 +40,20 @@ pub enum Header {
     No,
 }
 
+/// Whether fields may stand in quotes (RFC 4180).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
+#[serde(rename_all = "lowercase")]
+pub enum Quotes {
+    /// Decided by content.
+    #[default]
+    Auto,
+    /// They may.
+    Yes,
+    /// A quote is a character like others.
+    No,
+}
+
 /// What a line of a file holds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "cli", derive(clap::ValueEnum))]

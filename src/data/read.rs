@@ -1,5 +1,6 @@
 //! Reading rating files: everything is recognised by content, plain text is parsed in parallel.
 
+use super::form::FileForm;
 use super::lane::Lane;
 use super::layout::Layout;
 use super::lines::Lines;
@@ -27,6 +28,8 @@ pub struct Table {
     pub ratings: Ratings,
     /// One line a file of what was recognised, for people.
     pub recognised: Vec<String>,
+    /// What each file was taken for.
+    pub forms: Vec<FileForm>,
     /// Whether there was a rating column; without one all ratings are 1.
     pub has_ratings: bool,
     pub(super) lines: Lines,
@@ -189,6 +192,7 @@ impl<'o> Reader<'o> {
             };
             return Err(Error::file(name, message));
         }
+        self.table.forms.push(FileForm::new(name, source.compression, "utf-8", &layout, count));
         let kind = source.compression.map(|kind| format!("{kind}, ")).unwrap_or_default();
         let mut line = format!("{name}: {kind}{}; {} ratings", layout.describe(), grouped(count));
         if let Some((at, text)) = bad_timestamp {
@@ -196,6 +200,9 @@ impl<'o> Reader<'o> {
                 "; timestamps ignored (line {at}: \"{text}\" is not a number in column {})",
                 layout.column_name(Role::Time)
             );
+        }
+        for doubt in &layout.doubts {
+            line += &format!("; {}", doubt.what);
         }
         self.table.recognised.push(line);
         self.layouts.push(layout);

@@ -493,6 +493,16 @@ fn text_ids_need_no_header() {
     assert!(table.recognised[0].ends_with(
         "plays.csv: comma-separated, no header, columns 1=user,2=item,3=rating; 3 ratings"
     ));
+    let form = &table.forms[0];
+    assert_eq!(
+        (form.columns, form.ratings, form.doubts.len()),
+        ([Some(0), Some(1), Some(2), None], 3, 0)
+    );
+    let told = form.options(&ReadOptions::default());
+    assert_eq!(rows(&read_bytes(text, &told).unwrap()), rows(&table));
+    let unnamed = read_bytes("who,what\n7,8\n", &ReadOptions::default()).unwrap();
+    let doubts: Vec<&str> = unnamed.forms[0].doubts.iter().map(|d| d.option.as_str()).collect();
+    assert_eq!(doubts, ["columns", "columns"]);
     // One half-numeric column below text is no header either.
     let isbn = "7,034545104X,0\n8,0155061224,5\n8,0446520802,0\n";
     assert_eq!(read_bytes(isbn, &ReadOptions::default()).unwrap().ratings.len(), 3);

@@ -1,5 +1,6 @@
 //! What `wgmf train` says before it trains.
 
+use crate::cli::with_flags;
 use wgmf::DeviceChoice;
 use wgmf::backend::Device;
 use wgmf::core::{SamplePrecision, Settings, Solver};
@@ -29,7 +30,7 @@ const HEAVY: f64 = 50.0;
 /// What there is to train on.
 fn data(prepared: &Prepared, solver: Solver) {
     for line in &prepared.recognised {
-        say!("{line}");
+        say!("{}", with_flags(line));
     }
     let facts = &prepared.facts;
     let mut line = format!(
