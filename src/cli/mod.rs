@@ -63,13 +63,18 @@ enum Command {
     Devices(devices::Args),
 }
 
-/// Parses the command line, runs it, and says how it ended: 0 done, 1 failed, 2 usage.
+/// Parses the command line, runs it, and says how it ended: 0 done, 1 failed, 2 usage, 128 and more the
+/// signal that ended it.
 pub(crate) fn main() -> ExitCode {
     let cli = parse();
     match run(cli) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) if is_closed_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
+            if let Some(signal) = interrupt::ended() {
+                say!("stopped by {}", signal.name());
+                return ExitCode::from(signal.exit_code());
+            }
             say!("error: {}", with_flags(&error.to_string()));
             let usage = matches!(error.kind(), ErrorKind::Settings(_));
             ExitCode::from(if usage { 2 } else { 1 })
@@ -99,7 +104,7 @@ fn parse() -> Cli {
     Cli::from_arg_matches(&command.get_matches()).unwrap_or_else(|error| error.exit())
 }
 
-fn run(cli: Cli) -> Result<()> {
+fn run(cli: Cli) -> Result<ExitCode> {
     interrupt::listen()?;
     let threads = cli.threads.map_or(0, usize::from);
     rayon::ThreadPoolBuilder::new()
@@ -107,7 +112,7 @@ fn run(cli: Cli) -> Result<()> {
         .build_global()
         .map_err(|e| Error::settings(format!("--threads {threads}: {e}")))?;
     match cli.command {
-        Command::Train(args) => train::run(*args),
+        Command::Train(args) => return train::run(*args),
         Command::Evaluate(args) => evaluate::run(args),
         Command::Predict(args) => predict::run(args),
         Command::Recommend(args) => recommend::run(*args),
@@ -119,5 +124,6 @@ fn run(cli: Cli) -> Result<()> {
         Command::Synth(args) => synth::run(args),
         Command::Bench(args) => bench::run(args),
         Command::Devices(args) => devices::run(args),
-    }
+    }?;
+    Ok(ExitCode::SUCCESS)
 }

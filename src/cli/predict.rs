@@ -1,13 +1,12 @@
 //! `wgmf predict`.
 
-use super::output::stdout;
 use super::progress::Steps;
 use serde::ser::{Serialize, SerializeMap, Serializer};
-use std::fs::{self, File};
-use std::io::{self, BufWriter, IsTerminal, Write};
+use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use wgmf::core::UNKNOWN;
 use wgmf::data::ReadOptions;
+use wgmf::files::Output;
 use wgmf::model::Model;
 use wgmf::predict::{Ask, Prediction, Predictive, Summary, Unit};
 use wgmf::{Error, Result};
@@ -80,24 +79,15 @@ impl Args {
 pub(super) fn run(mut args: Args) -> Result<()> {
     args.ask().check()?;
     args.output.take_if(|output| output.as_os_str() == "-");
-    if let Some(output) = &args.output {
-        check_output(output, args.force)?;
-    }
+    let (shown, path) = match args.output.as_deref() {
+        Some(path) => (path, path),
+        None => (Path::new("standard output"), Path::new("-")),
+    };
+    let mut out = Output::create(path, args.force)?;
     let model = Model::open(&args.model)?;
     args.check(&model)?;
-    let (count, unknown) = match &args.output {
-        Some(output) => {
-            let file = PartialFile::create(output)?;
-            let mut out = BufWriter::with_capacity(1 << 16, &file.file);
-            let done = predict(&args, &model, &mut out, output)?;
-            out.flush().map_err(|e| Error::io(output, e))?;
-            drop(out);
-            check_output(output, args.force)?;
-            file.finish(output)?;
-            done
-        }
-        None => predict(&args, &model, &mut stdout(), Path::new("standard output"))?,
-    };
+    let (count, unknown) = predict(&args, &model, &mut out, shown)?;
+    out.commit()?;
     unknown.report(count, model.is_bayesian());
     let unit = match model.unit() {
         Unit::Rating => "ratings",
@@ -296,46 +286,5 @@ impl<W: Write> Rows<W> {
             Rows::Csv(csv) => csv.flush(),
             Rows::Json(out) => out.flush(),
         }
-    }
-}
-
-fn check_output(output: &Path, force: bool) -> Result<()> {
-    if output.is_dir() {
-        return Err(Error::file(output, "is a directory; name a file for --output"));
-    }
-    if output.exists() && !force {
-        return Err(Error::file(output, "already exists; choose another file or add --force"));
-    }
-    Ok(())
-}
-
-/// A file beside the output that takes its name when it is complete, and is removed otherwise.
-struct PartialFile {
-    path: PathBuf,
-    file: File,
-}
-
-impl PartialFile {
-    fn create(output: &Path) -> Result<Self> {
-        let mut name = std::ffi::OsString::from(".");
-        name.push(output.file_name().unwrap_or_default());
-        name.push(format!(".wgmf-{}", std::process::id()));
-        let path = output.with_file_name(name);
-        let file = File::create_new(&path).map_err(|e| Error::io(output, e))?;
-        Ok(PartialFile { path, file })
-    }
-
-    fn finish(self, output: &Path) -> Result<()> {
-        self.file
-            .sync_all()
-            .and_then(|()| fs::rename(&self.path, output))
-            .map_err(|e| Error::io(output, e))
-    }
-}
-
-impl Drop for PartialFile {
-    fn drop(&mut self) {
-        // Gone already where it took its final name.
-        let _ = fs::remove_file(&self.path);
     }
 }

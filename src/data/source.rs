@@ -1,6 +1,7 @@
 //! Where the bytes come from: a file or standard input, decompressed by content, in chunks that
 //! end at line borders.
 
+use crate::files::stop;
 use crate::progress::Progress;
 use crate::{Error, Result};
 use std::fs::File;
@@ -31,7 +32,7 @@ impl<'a> Source<'a> {
         let step = format!("reading {name}");
         let raw: Box<dyn Read + Send> = if name == "-" {
             progress.start(&step, None, "bytes");
-            Box::new(io::stdin())
+            standard_input().map_err(|e| Error::io(path, e))?
         } else {
             let file = File::open(path).map_err(|e| Error::io(path, e))?;
             let meta = file.metadata().map_err(|e| Error::io(path, e))?;
@@ -39,7 +40,7 @@ impl<'a> Source<'a> {
                 return Err(Error::file(path, "is a directory; name a file of ratings"));
             }
             progress.start(&step, meta.is_file().then_some(meta.len()), "bytes");
-            Box::new(file)
+            waiting(file)
         };
         Self::new(name, Counted { inner: raw, progress })
     }
@@ -151,6 +152,46 @@ impl Read for Rest<'_, '_> {
     }
 }
 
+/// Standard input without its buffer, so that waiting for it is waiting for the pipe.
+#[cfg(unix)]
+fn standard_input() -> io::Result<Box<dyn Read + Send>> {
+    use std::os::fd::AsFd;
+    Ok(waiting(File::from(io::stdin().as_fd().try_clone_to_owned()?)))
+}
+
+#[cfg(not(unix))]
+fn standard_input() -> io::Result<Box<dyn Read + Send>> {
+    Ok(Box::new(io::stdin()))
+}
+
+#[cfg(unix)]
+fn waiting(file: File) -> Box<dyn Read + Send> {
+    Box::new(Waiting(file))
+}
+
+#[cfg(not(unix))]
+fn waiting(file: File) -> Box<dyn Read + Send> {
+    Box::new(file)
+}
+
+/// A file, or a pipe that may have nothing to give for long: meanwhile it hears that the program is to
+/// end.
+#[cfg(unix)]
+struct Waiting(File);
+
+#[cfg(unix)]
+impl Read for Waiting {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        use rustix::event::{PollFd, PollFlags, Timespec, poll};
+        let tenth = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
+        // What cannot be waited for is read all the same, and so is what an interrupted wait may have.
+        while poll(&mut [PollFd::new(&self.0, PollFlags::IN)], Some(&tenth)) == Ok(0) {
+            stop::check()?;
+        }
+        self.0.read(into)
+    }
+}
+
 /// Reports the compressed bytes as they are taken.
 struct Counted<'a> {
     inner: Box<dyn Read + Send>,
@@ -159,6 +200,7 @@ struct Counted<'a> {
 
 impl Read for Counted<'_> {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        stop::check()?;
         let count = self.inner.read(into)?;
         self.progress.advance(count as u64);
         Ok(count)

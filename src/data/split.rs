@@ -6,13 +6,14 @@ use super::options::{Delimiter, Format, ReadOptions};
 use super::prepared::{Selection, check_fraction};
 use super::read::Reader;
 use super::source::Source;
-use crate::files::{Folders, Output, Sink, check_free};
+use crate::files::{Kind, Part, added, check_free, whole};
 use crate::progress::Progress;
 use crate::{Error, Result};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
-use std::io::{Read, Write};
+use std::fs;
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
 /// The most folds: two files each are open at once.
@@ -138,36 +139,29 @@ pub fn split(
     let folds = options.folds.unwrap_or(1) as usize;
 
     let extension = extension(&inputs[0].path, layouts[0].delimiter);
-    let file = |fold: usize, part: &str| {
-        let folder = match options.folds {
-            Some(_) => output.join(format!("fold{}", fold + 1)),
-            None => output.to_owned(),
-        };
-        folder.join(format!("{part}{extension}"))
-    };
+    let target = Target { output, folds: options.folds, extension };
     let mut parts: Vec<SplitPart> = (0..folds)
         .map(|fold| SplitPart {
-            train: file(fold, "train"),
+            train: target.file(output, fold, "train"),
             train_ratings: 0,
-            test: file(fold, "test"),
+            test: target.file(output, fold, "test"),
             test_ratings: 0,
         })
         .collect();
     count(&choice, &mut parts)?;
-    let _folders = make_folders(&parts, output, force)?;
-    let mut pairs = open(&parts, force)?;
-    let mut first = 0;
-    for (number, (input, &end)) in inputs.iter().zip(&ends).enumerate() {
-        let rows = Rows { table: &table, choice: &choice, first, end, header: number == 0 };
-        let outcome = rows.copy(input.source(progress)?, &mut pairs);
-        progress.finish();
-        outcome?;
-        first = end;
-    }
-    for (train, test) in pairs {
-        train.commit()?;
-        test.commit()?;
-    }
+    target.check(&parts, force)?;
+    target.write(force, |dir| {
+        let mut pairs = target.open(dir, folds)?;
+        let mut first = 0;
+        for (number, (input, &end)) in inputs.iter().zip(&ends).enumerate() {
+            let rows = Rows { table: &table, choice: &choice, first, end, header: number == 0 };
+            let outcome = rows.copy(input.source(progress)?, &mut pairs);
+            progress.finish();
+            outcome?;
+            first = end;
+        }
+        pairs.into_iter().try_for_each(|(train, test)| train.finish().and_then(|()| test.finish()))
+    })?;
     Ok(SplitFacts { ratings: choice.len(), parts, recognised: table.recognised })
 }
 
@@ -314,24 +308,86 @@ fn count(choice: &[u8], parts: &mut [SplitPart]) -> Result<()> {
     Ok(())
 }
 
-/// Makes the folders of the parts, once it is known that no file is in the way.
-fn make_folders(parts: &[SplitPart], output: &Path, force: bool) -> Result<Vec<Folders>> {
-    if output.is_file() {
-        return Err(Error::file(output, "is a file; name a directory for `output`"));
-    }
-    for path in parts.iter().flat_map(|part| [&part.train, &part.test]) {
-        check_free(path, force)?;
-    }
-    let folders = parts.iter().filter_map(|part| part.train.parent());
-    folders.map(|folder| Folders::create(folder).map_err(|e| Error::io(folder, e))).collect()
+/// Where the parts go.
+struct Target<'a> {
+    output: &'a Path,
+    folds: Option<u32>,
+    extension: String,
 }
 
-/// Opens all files; all or none are there at the end.
-fn open(parts: &[SplitPart], force: bool) -> Result<Vec<(Output, Output)>> {
-    let create = |part: &SplitPart| {
-        Ok((Output::create(&part.train, force)?, Output::create(&part.test, force)?))
-    };
-    parts.iter().map(create).collect()
+impl Target<'_> {
+    /// A part's file, where the folder of all is `dir`.
+    fn file(&self, dir: &Path, fold: usize, part: &str) -> PathBuf {
+        let folder = match self.folds {
+            Some(_) => dir.join(format!("fold{}", fold + 1)),
+            None => dir.to_owned(),
+        };
+        folder.join(format!("{part}{}", self.extension))
+    }
+
+    /// Opens all files below `dir`.
+    fn open(&self, dir: &Path, folds: usize) -> Result<Vec<(Part, Part)>> {
+        let open = |fold: usize| {
+            let (train, test) = (self.file(dir, fold, "train"), self.file(dir, fold, "test"));
+            if self.folds.is_some() {
+                let folder = dir.join(format!("fold{}", fold + 1));
+                fs::create_dir(&folder).map_err(|e| Error::io(&folder, e))?;
+            }
+            Ok((Part::create(&train)?, Part::create(&test)?))
+        };
+        (0..folds).map(open).collect()
+    }
+
+    /// Whether a file is in the way.
+    fn check(&self, parts: &[SplitPart], force: bool) -> Result<()> {
+        if self.output.is_file() {
+            let message = "is a file; name a directory for `output`";
+            return Err(Error::file(self.output, message));
+        }
+        let mut files = parts.iter().flat_map(|part| [&part.train, &part.test]);
+        files.try_for_each(|path| check_free(path, force))
+    }
+
+    /// Writes all files, or none. An earlier split of this kind is replaced as a whole directory; to a
+    /// directory that holds none they are added.
+    fn write(&self, force: bool, write: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
+        let kind = Kind { what: "a split", owns: &|name| self.owns(name) };
+        let names = match fs::read_dir(self.output) {
+            Ok(entries) => entries
+                .map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()))
+                .collect::<io::Result<Vec<String>>>()
+                .map_err(|e| Error::io(self.output, e))?,
+            Err(_) => return whole::write_directory(self.output, false, &kind, write),
+        };
+        let earlier = force && names.iter().any(|name| self.owns(name));
+        if !earlier {
+            return added::add(self.output, "split", write);
+        }
+        if let Some(stranger) = names.iter().find(|name| !self.owns(name) && !name.contains(".wgmf-"))
+        {
+            let message = format!(
+                "holds \"{stranger}\" beside an earlier split, which could only be replaced as a whole \
+                 directory; choose another one, or move one of them away"
+            );
+            return Err(Error::file(self.output, message));
+        }
+        whole::write_directory(self.output, true, &kind, write)
+    }
+
+    /// Whether a name in the folder is that of such a split: a file of it, or a fold with no other files.
+    fn owns(&self, name: &str) -> bool {
+        let file = |name: &str| {
+            name.strip_suffix(&self.extension).is_some_and(|stem| matches!(stem, "train" | "test"))
+        };
+        if self.folds.is_none() {
+            return file(name);
+        }
+        let number = name.strip_prefix("fold").and_then(|number| number.parse::<u32>().ok());
+        number.is_some()
+            && fs::read_dir(self.output.join(name)).is_ok_and(|mut entries| {
+                entries.all(|entry| entry.is_ok_and(|entry| entry.file_name().to_str().is_some_and(file)))
+            })
+    }
 }
 
 /// With its dot: that of the input without a compressor's, or what suits the delimiter.
@@ -359,7 +415,7 @@ struct Rows<'a> {
 }
 
 impl Rows<'_> {
-    fn copy(&self, mut source: Source<'_>, pairs: &mut [(Output, Output)]) -> Result<()> {
+    fn copy(&self, mut source: Source<'_>, pairs: &mut [(Part, Part)]) -> Result<()> {
         let (mut row, mut number, mut fold) = (self.first, 0, None);
         let (mut chunk, mut next_line) = (Vec::new(), self.line(row));
         while source.next_chunk(&mut chunk)? {
@@ -370,20 +426,20 @@ impl Rows<'_> {
                     row += 1;
                     next_line = self.line(row);
                 }
-                let write = |sink: &mut Sink| sink.write_all(line);
+                let write = |part: &mut Part| part.write(|out| out.write_all(line));
                 match fold {
                     // A line that begins no rating goes on with the one before: a line feed in
                     // quotes.
                     Some(fold) => {
                         for (number, (train, test)) in pairs.iter_mut().enumerate() {
                             let side = if number == usize::from(fold) { test } else { train };
-                            side.write(write)?;
+                            write(side)?;
                         }
                     }
                     None if self.header && !line.trim_ascii().is_empty() => {
                         for (train, test) in pairs.iter_mut() {
-                            train.write(write)?;
-                            test.write(write)?;
+                            write(train)?;
+                            write(test)?;
                         }
                     }
                     None => {}

@@ -1,11 +1,19 @@
-//! Files that appear whole or not at all: single outputs, directories, tensors.
+//! Files and directories that appear whole or not at all: single outputs, directories, tensors.
 
+pub(crate) mod added;
+mod beside;
+#[doc(hidden)]
+pub mod disk;
 mod output;
-pub mod temporary;
+pub mod stop;
+mod temporary;
 pub(crate) mod tensors;
 pub(crate) mod whole;
 
-pub(crate) use output::{Folders, check_free};
 pub use output::{Output, Sink};
+pub(crate) use beside::recover;
+pub(crate) use output::check_free;
+pub use temporary::in_the_making;
 pub(crate) use tensors::{AGAIN, Tensor, TensorFile};
-pub(crate) use whole::{Kind, write_file};
+pub use whole::Reserved;
+pub(crate) use whole::{Kind, Part, write_file};

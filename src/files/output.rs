@@ -1,22 +1,34 @@
 //! Files that appear whole or not at all.
 
-use super::temporary as temporary_files;
+use super::beside::{Beside, Lock};
+use super::disk::{self, Written};
+use super::stop;
+use super::temporary::Temporary;
 use crate::{Error, Result};
-use std::fs::{self, File};
-use std::io::{self, BufWriter, Write};
+use std::io::{self, BufWriter, Stdout, Write};
 use std::path::{Path, PathBuf};
 
-/// A file in the making: written under a temporary name beside its own, which it gets at the end.
-/// Dropped before that, it leaves nothing behind.
+/// A file in the making: written under a temporary name beside its own, which it gets once the disk has
+/// all of it. Dropped before that, it leaves nothing behind.
 pub struct Output {
     path: PathBuf,
-    /// Nothing for standard output.
-    temporary: Option<PathBuf>,
+    force: bool,
+    /// Nothing of standard output.
+    making: Option<Making>,
     sink: Option<Sink>,
+}
+
+/// What there is until the file has its name.
+struct Making {
+    // In the order in which they are to go.
+    temporary: Temporary,
+    beside: Beside,
+    _lock: Lock,
 }
 
 /// Folders made on the way to an output. Dropped, those go that are empty still, as they are after
 /// a failure.
+#[derive(Debug)]
 pub(crate) struct Folders(Vec<PathBuf>);
 
 impl Folders {
@@ -30,7 +42,9 @@ impl Folders {
             named.take_while(|path| !path.exists()).map(Path::to_owned).collect();
         // Dropped on an error, so that a part of them does not stay either.
         let folders = Folders(missing);
-        fs::create_dir_all(folder)?;
+        if !folders.0.is_empty() {
+            disk::create_directories(folder)?;
+        }
         Ok(folders)
     }
 }
@@ -39,24 +53,40 @@ impl Drop for Folders {
     fn drop(&mut self) {
         for folder in &self.0 {
             // Refused where the folder holds something, as after a success.
-            let _ = fs::remove_dir(folder);
+            let _ = disk::remove_directory(folder);
         }
     }
 }
 
 /// Where the bytes go: plain, or through a compressor.
 pub enum Sink {
-    /// As they are.
-    Plain(BufWriter<Box<dyn Write + Send>>),
+    /// As they are, to standard output.
+    Standard(BufWriter<Stdout>),
+    /// As they are, to a file.
+    Plain(BufWriter<Written>),
     /// Through gzip.
-    Gzip(flate2::write::GzEncoder<BufWriter<File>>),
+    Gzip(flate2::write::GzEncoder<BufWriter<Written>>),
     /// Through zstd.
-    Zstd(zstd::stream::write::Encoder<'static, BufWriter<File>>),
+    Zstd(zstd::stream::write::Encoder<'static, BufWriter<Written>>),
+}
+
+impl Sink {
+    /// Writes what is still to be written; the file, where it is one.
+    fn finish(self) -> io::Result<Option<Written>> {
+        let buffer = match self {
+            Sink::Standard(mut sink) => return sink.flush().map(|()| None),
+            Sink::Plain(sink) => sink,
+            Sink::Gzip(sink) => sink.finish()?,
+            Sink::Zstd(sink) => sink.finish()?,
+        };
+        buffer.into_inner().map(Some).map_err(io::IntoInnerError::into_error)
+    }
 }
 
 impl Write for Sink {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match self {
+            Sink::Standard(sink) => sink.write(bytes),
             Sink::Plain(sink) => sink.write(bytes),
             Sink::Gzip(sink) => sink.write(bytes),
             Sink::Zstd(sink) => sink.write(bytes),
@@ -65,6 +95,7 @@ impl Write for Sink {
 
     fn flush(&mut self) -> io::Result<()> {
         match self {
+            Sink::Standard(sink) => sink.flush(),
             Sink::Plain(sink) => sink.flush(),
             Sink::Gzip(sink) => sink.flush(),
             Sink::Zstd(sink) => sink.flush(),
@@ -81,44 +112,36 @@ pub(crate) fn check_free(path: &Path, force: bool) -> Result<()> {
         return Err(Error::file(path, "is a directory; name a file"));
     }
     match !force && path.symlink_metadata().is_ok() {
-        true => Err(Error::file(path, "exists already; use `force` to replace it")),
+        true => Err(in_the_way(path)),
         false => Ok(()),
     }
 }
 
+fn in_the_way(path: &Path) -> Error {
+    Error::file(path, "exists already; use `force` to replace it")
+}
+
 impl Output {
-    /// Opens `path` for writing; `-` is standard output, `.gz` and `.zst` are compressed.
+    /// Opens `path` for writing; `-` is standard output, `.gz` and `.zst` are compressed. What runs that
+    /// were killed had in the making there is removed.
     ///
     /// # Errors
-    /// A file that exists, unless `force`; one that cannot be created.
+    /// A file that exists, unless `force`; one that another process writes; one that cannot be created.
     pub fn create(path: &Path, force: bool) -> Result<Self> {
         if path.as_os_str() == "-" {
-            let sink = BufWriter::with_capacity(1 << 18, Box::new(io::stdout()) as Box<_>);
+            let sink = Sink::Standard(BufWriter::with_capacity(BUFFER, io::stdout()));
             let path = PathBuf::from("standard output");
-            return Ok(Output { path, temporary: None, sink: Some(Sink::Plain(sink)) });
+            return Ok(Output { path, force, making: None, sink: Some(sink) });
         }
         check_free(path, force)?;
-        let mut name = std::ffi::OsString::from(".");
-        name.push(path.file_name().unwrap_or_default());
-        name.push(format!(".{}.tmp", std::process::id()));
-        let temporary = path.with_file_name(name);
-        let file = File::create(&temporary).map_err(|e| Error::io(path, e))?;
-        temporary_files::note(&temporary);
-        let mut output = Output { path: path.to_owned(), temporary: Some(temporary), sink: None };
-        let extension = path.extension().and_then(|e| e.to_str()).unwrap_or("");
-        let buffered = |file| BufWriter::with_capacity(1 << 18, file);
-        output.sink = Some(match extension {
-            "gz" => {
-                let level = flate2::Compression::new(6);
-                Sink::Gzip(flate2::write::GzEncoder::new(buffered(file), level))
-            }
-            "zst" => {
-                let encoder = zstd::stream::write::Encoder::new(buffered(file), 3);
-                Sink::Zstd(encoder.map_err(|e| Error::io(path, e))?)
-            }
-            _ => Sink::Plain(BufWriter::with_capacity(1 << 18, Box::new(file))),
-        });
-        Ok(output)
+        let failed = |e| Error::io(path, e);
+        let beside = Beside::of(path).map_err(failed)?;
+        let lock = Lock::take(&beside, path)?;
+        beside.tidy(&lock).map_err(failed)?;
+        let (temporary, file) = Temporary::file(&beside).map_err(failed)?;
+        let making = Some(Making { temporary, beside, _lock: lock });
+        let sink = sink(path, file).map_err(failed)?;
+        Ok(Output { path: path.to_owned(), force, making, sink: Some(sink) })
     }
 
     /// Writes, with failures named after the file.
@@ -129,32 +152,58 @@ impl Output {
         }
     }
 
-    /// Finishes the file and gives it its name.
+    /// Finishes the file, waits until the disk has it, and gives it its name.
     pub fn commit(mut self) -> Result<()> {
-        let finished = match self.sink.take() {
-            Some(Sink::Plain(mut sink)) => sink.flush(),
-            Some(Sink::Gzip(sink)) => sink.finish().and_then(|mut sink| sink.flush()),
-            Some(Sink::Zstd(sink)) => sink.finish().and_then(|mut sink| sink.flush()),
-            None => Ok(()),
+        let failed = |e| Error::io(&self.path, e);
+        let finished = self.sink.take().map_or(Ok(None), Sink::finish).map_err(failed)?;
+        let (Some(Making { temporary, beside, _lock }), Some(file)) = (self.making.take(), finished)
+        else {
+            return Ok(());
         };
-        finished.map_err(|e| Error::io(&self.path, e))?;
-        if let Some(temporary) = &self.temporary {
-            fs::rename(temporary, &self.path).map_err(|e| Error::io(&self.path, e))?;
-            temporary_files::forget(temporary);
-            self.temporary = None;
+        file.sync().map_err(failed)?;
+        let swapping = stop::swapping().map_err(failed)?;
+        if self.force {
+            disk::rename(temporary.path(), &self.path).map_err(failed)?;
+        } else {
+            // Asked again: someone may have put something there while we wrote.
+            disk::rename_new(temporary.path(), &self.path).map_err(|e| match e.kind() {
+                io::ErrorKind::AlreadyExists => in_the_way(&self.path),
+                _ => failed(e),
+            })?;
         }
-        Ok(())
+        temporary.keep();
+        let synced = disk::sync_directory(&beside.parent);
+        drop(swapping);
+        synced.map_err(failed)
     }
+}
+
+const BUFFER: usize = 1 << 18;
+
+/// Writes to `file` as the name at `path` says.
+fn sink(path: &Path, file: Written) -> io::Result<Sink> {
+    let buffer = BufWriter::with_capacity(BUFFER, file);
+    Ok(match path.extension().and_then(|e| e.to_str()).unwrap_or("") {
+        "gz" => Sink::Gzip(flate2::write::GzEncoder::new(buffer, flate2::Compression::new(6))),
+        "zst" => Sink::Zstd(zstd::stream::write::Encoder::new(buffer, 3)?),
+        _ => Sink::Plain(buffer),
+    })
 }
 
 impl Drop for Output {
     fn drop(&mut self) {
-        // A compressor that is dropped writes its end first, which nobody needs; then the file
-        // goes. A failure to remove it has no one to be told.
+        // A compressor that is dropped writes its end first, which nobody needs; then the file goes.
         self.sink = None;
-        if let Some(temporary) = &self.temporary {
-            let _ = fs::remove_file(temporary);
-            temporary_files::forget(temporary);
-        }
+        self.making = None;
+    }
+}
+
+impl Write for Output {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.sink.as_mut().map_or(Ok(bytes.len()), |sink| sink.write(bytes))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.sink.as_mut().map_or(Ok(()), Write::flush)
     }
 }

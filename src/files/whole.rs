@@ -1,13 +1,16 @@
-//! Files and directories that are there whole or not at all.
+//! Directories that are there whole or not at all.
 //!
 //! A directory is written under a temporary name beside its final one and then renamed, so a
-//! failure, a full disk or an interruption never leaves half of it in the place of a good one.
+//! failure, a full disk, an interruption or a kill never leaves half of it in the place of a good one.
 
+use super::beside::{Beside, Lock};
+use super::disk::{self, Written};
 use super::output::Folders;
-use super::temporary;
+use super::stop;
+use super::temporary::Temporary;
 use crate::{Error, ErrorKind, Result};
 use std::ffi::OsStr;
-use std::fs::{self, File};
+use std::fs;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
@@ -22,28 +25,92 @@ pub(crate) struct Kind<'a> {
 /// Writes a file through a buffer and waits until the disk has it.
 pub(crate) fn write_file(
     path: &Path,
-    write: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>,
+    write: impl FnOnce(&mut BufWriter<Written>) -> io::Result<()>,
 ) -> Result<()> {
-    let written = File::create(path).and_then(|file| {
-        let mut out = BufWriter::with_capacity(1 << 20, file);
-        write(&mut out)?;
-        out.flush()?;
-        out.get_ref().sync_all()
-    });
-    written.map_err(|e| Error::io(path, e))
+    let mut part = Part::create(path)?;
+    part.write(write)?;
+    part.finish()
 }
 
-/// Makes sure that `directory` may be written and can be, and leaves nothing behind.
+/// A file of a directory in the making.
+pub(crate) struct Part {
+    path: PathBuf,
+    out: BufWriter<Written>,
+}
+
+impl Part {
+    /// An empty one.
+    pub(crate) fn create(path: &Path) -> Result<Self> {
+        let file = Written::create(path).map_err(|e| Error::io(path, e))?;
+        Ok(Part { path: path.to_owned(), out: BufWriter::with_capacity(1 << 20, file) })
+    }
+
+    /// Writes, with failures named after the file.
+    pub(crate) fn write(
+        &mut self,
+        work: impl FnOnce(&mut BufWriter<Written>) -> io::Result<()>,
+    ) -> Result<()> {
+        work(&mut self.out).map_err(|e| Error::io(&self.path, e))
+    }
+
+    /// Waits until the disk has it.
+    pub(crate) fn finish(mut self) -> Result<()> {
+        let finished = self.out.flush().and_then(|()| self.out.get_ref().sync());
+        finished.map_err(|e| Error::io(&self.path, e))
+    }
+}
+
+/// Makes sure that `directory` may be written and can be; what runs that were killed left beside it
+/// is put back or taken away, and nothing else changes.
 pub(crate) fn check(directory: &Path, overwrite: bool, kind: &Kind) -> Result<()> {
     let place = Place::of(directory, overwrite, kind)?;
     // Parents that do not exist yet are made when the directory is; here the nearest one that
     // exists must let us write.
-    let parent = place.path.parent().unwrap_or(Path::new("/"));
+    let parent = place.parent();
     let base = parent.ancestors().find(|p| p.exists()).unwrap_or(parent);
     if !base.is_dir() {
         return Err(not_a_directory(directory));
     }
-    Temporary::create(base, &place.name).map(drop).map_err(|e| named(e, base, directory))
+    if base == parent {
+        return Reserved::new(directory, overwrite, kind).map(drop);
+    }
+    let name = place.path.file_name().unwrap_or_default();
+    let beside = Beside::of(&base.join(name)).map_err(|e| Error::io(directory, e))?;
+    Temporary::directory(&beside).map(drop).map_err(|e| Error::io(directory, e))
+}
+
+/// An output that no other process writes while this lives.
+#[derive(Debug)]
+pub struct Reserved {
+    beside: Beside,
+    // In the order in which they are to go.
+    _lock: Lock,
+    _folders: Folders,
+}
+
+impl Reserved {
+    /// Makes sure that `directory` may be written and can be, and that nobody else does; what runs that
+    /// were killed left beside it is put back or taken away. Parents that it lacks are made, and go with
+    /// this where they stay empty.
+    ///
+    /// # Errors
+    /// As [`check`]; another process writes it.
+    pub(crate) fn new(directory: &Path, overwrite: bool, kind: &Kind) -> Result<Self> {
+        let reserved = Self::unchecked(directory, overwrite, kind)?;
+        // What was put back may not be replaced unasked either.
+        Place::of(directory, overwrite, kind)?;
+        Ok(reserved)
+    }
+
+    fn unchecked(directory: &Path, overwrite: bool, kind: &Kind) -> Result<Self> {
+        let failed = |e| Error::io(directory, e);
+        let place = Place::of(directory, overwrite, kind)?;
+        let folders = Folders::create(place.parent()).map_err(failed)?;
+        let beside = Beside::of(&place.path).map_err(failed)?;
+        let lock = Lock::take(&beside, directory)?;
+        beside.tidy(&lock).map_err(failed)?;
+        Ok(Reserved { beside, _lock: lock, _folders: folders })
+    }
 }
 
 /// Writes a directory under a temporary name with `write`, then gives it its own name. What was
@@ -54,59 +121,60 @@ pub(crate) fn write_directory(
     kind: &Kind,
     write: impl FnOnce(&Path) -> Result<()>,
 ) -> Result<()> {
-    let place = Place::of(directory, overwrite, kind)?;
-    let parent = place.path.parent().unwrap_or(Path::new("/"));
-    let _folders = Folders::create(parent).map_err(|e| Error::io(directory, e))?;
-    let create = || Temporary::create(parent, &place.name).map_err(|e| named(e, parent, directory));
-    let mut temporary = create()?;
-    write(&temporary.path).map_err(|e| named(e, &temporary.path, directory))?;
-    sync(&temporary.path)?;
+    let reserved = Reserved::new(directory, overwrite, kind)?;
+    let beside = &reserved.beside;
+    let failed = |e| Error::io(directory, e);
+    let temporary = Temporary::directory(beside).map_err(failed)?;
+    write(temporary.path()).map_err(|e| named(e, temporary.path(), directory))?;
+    sync_all(temporary.path()).map_err(failed)?;
 
+    let swapping = stop::swapping().map_err(failed)?;
     // Asked again: someone may have put something there while we wrote.
     let place = Place::of(directory, overwrite, kind)?;
-    if place.exists {
-        if exchange(&temporary.path, &place.path).is_ok() {
-            // The temporary name holds the old directory now, and takes it away.
-            drop(temporary);
-            return sync(parent).map_err(|e| named(e, parent, directory));
+    if !place.exists {
+        disk::rename_new(temporary.path(), &place.path).map_err(failed)?;
+        temporary.keep();
+    } else if disk::exchange(temporary.path(), &place.path).is_err() {
+        let old = beside.old();
+        disk::rename(&place.path, &old).map_err(failed)?;
+        if let Err(e) = disk::rename_new(temporary.path(), &place.path) {
+            // Where that fails too, the next run or whoever opens it puts it back.
+            return Err(match disk::rename_new(&old, &place.path) {
+                Ok(()) => failed(e),
+                Err(_) => {
+                    let message = format!("{e}; what it held is now in {}", old.display());
+                    Error::file(directory, message)
+                }
+            });
         }
-        let mut old = create()?;
-        // It will hold the old directory for a moment: an interruption must not take that away.
-        temporary::forget(&old.path);
-        let aside = old.path.join("old");
-        fs::rename(&place.path, &aside).map_err(|e| Error::io(directory, e))?;
-        if let Err(e) = fs::rename(&temporary.path, &place.path) {
-            if fs::rename(&aside, &place.path).is_err() {
-                old.keep = true; // The old directory is in there: better misplaced than lost.
-                return Err(Error::file(
-                    directory,
-                    format!("{e}; what it held is now in {}", aside.display()),
-                ));
-            }
-            return Err(Error::io(directory, e));
-        }
-    } else {
-        fs::rename(&temporary.path, &place.path).map_err(|e| Error::io(directory, e))?;
+        temporary.keep();
     }
-    temporary.keep = true;
-    sync(parent).map_err(|e| named(e, parent, directory))
+    // An exchanged temporary name holds the old directory now, and takes it away in the end.
+    disk::sync_directory(&beside.parent).map_err(|e| {
+        let message = format!("{e}, after the new one was put there: the disk may not have it yet");
+        Error::file(directory, message)
+    })?;
+    drop(swapping);
+    if beside.old().is_dir() {
+        // The next run tries again.
+        let _ = disk::remove_all(&beside.old());
+    }
+    Ok(())
 }
 
-/// Swaps two names in one step, so that at no moment the name has nothing under it.
-#[cfg(any(target_os = "linux", target_os = "macos"))]
-fn exchange(a: &Path, b: &Path) -> io::Result<()> {
-    use rustix::fs::{CWD, RenameFlags, renameat_with};
-    Ok(renameat_with(CWD, a, CWD, b, RenameFlags::EXCHANGE)?)
-}
-
-/// There is no such call here: two renames have to do.
-#[cfg(not(any(target_os = "linux", target_os = "macos")))]
-fn exchange(_: &Path, _: &Path) -> io::Result<()> {
-    Err(io::ErrorKind::Unsupported.into())
+/// Waits until the disk has the names in a directory and in those below it.
+pub(super) fn sync_all(directory: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(directory)? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            sync_all(&entry.path())?;
+        }
+    }
+    disk::sync_directory(directory)
 }
 
 /// A failure at `inner` or in it, under the name that the user knows.
-fn named(error: Error, inner: &Path, directory: &Path) -> Error {
+pub(super) fn named(error: Error, inner: &Path, directory: &Path) -> Error {
     match error.kind() {
         ErrorKind::Io { path, source } if path.starts_with(inner) => {
             let part = path.strip_prefix(inner).unwrap_or(path);
@@ -127,11 +195,14 @@ fn not_a_directory(directory: &Path) -> Error {
 /// Where a directory will stand, once it is known that it may.
 struct Place {
     path: PathBuf,
-    name: String,
     exists: bool,
 }
 
 impl Place {
+    fn parent(&self) -> &Path {
+        self.path.parent().unwrap_or(Path::new("/"))
+    }
+
     fn of(directory: &Path, overwrite: bool, kind: &Kind) -> Result<Place> {
         let what = kind.what;
         let exists = match fs::symlink_metadata(directory) {
@@ -148,10 +219,10 @@ impl Place {
         } else {
             std::path::absolute(directory).map_err(|e| Error::io(directory, e))?
         };
-        let Some(name) = path.file_name().map(|n| n.to_string_lossy().into_owned()) else {
+        if path.file_name().is_none() {
             let message = format!("cannot become {what}; name a directory inside it");
             return Err(Error::file(directory, message));
-        };
+        }
         if exists {
             // Renaming it away would leave the caller's shell nowhere.
             if std::env::current_dir().is_ok_and(|here| here == path) {
@@ -160,7 +231,7 @@ impl Place {
             }
             may_replace(directory, &path, overwrite, kind)?;
         }
-        Ok(Place { path, name, exists })
+        Ok(Place { path, exists })
     }
 }
 
@@ -188,56 +259,6 @@ fn may_replace(shown: &Path, path: &Path, overwrite: bool, kind: &Kind) -> Resul
     if !names.is_empty() && !overwrite {
         let message = format!("already holds {what}; choose another directory or add `force`");
         return Err(Error::file(shown, message));
-    }
-    Ok(())
-}
-
-/// A directory that is removed with all it holds unless it is to be kept.
-struct Temporary {
-    path: PathBuf,
-    keep: bool,
-}
-
-impl Temporary {
-    fn create(parent: &Path, name: &str) -> Result<Temporary> {
-        let process = std::process::id();
-        for attempt in 0.. {
-            let path = parent.join(format!(".{name}.wgmf-{process}-{attempt}"));
-            match fs::create_dir(&path) {
-                Ok(()) => {
-                    temporary::note(&path);
-                    return Ok(Temporary { path, keep: false });
-                }
-                Err(e) if e.kind() == io::ErrorKind::AlreadyExists && attempt < 1000 => {}
-                Err(e) => return Err(Error::io(parent, e)),
-            }
-        }
-        Err(Error::file(parent, "has too many temporary directories of wgmf; remove them"))
-    }
-}
-
-impl Drop for Temporary {
-    fn drop(&mut self) {
-        temporary::forget(&self.path);
-        if !self.keep {
-            // Nothing more can be done about a failure here; the next run uses another name.
-            let _ = fs::remove_dir_all(&self.path);
-        }
-    }
-}
-
-/// Waits until the disk has the names in a directory; where directories cannot be opened
-/// (Windows) the system does that by itself.
-fn sync(directory: &Path) -> Result<()> {
-    if cfg!(unix) {
-        let synced = File::open(directory).and_then(|d| d.sync_all());
-        // Some network file systems refuse to sync a directory.
-        match synced {
-            Err(e) if e.kind() == io::ErrorKind::PermissionDenied => {
-                return Err(Error::io(directory, e));
-            }
-            _ => {}
-        }
     }
     Ok(())
 }

@@ -4,7 +4,9 @@ use super::{Model, RunRecord, Samples, Seen, TrainingFacts, id_file};
 use crate::core::{
     Factors, Loss, Objective, ObjectiveSettings, Ratings, Side, SideFactors, Solver, Transform,
 };
-use crate::files::{AGAIN, Kind, Tensor, TensorFile, tensors, whole, write_file};
+use crate::files::{
+    AGAIN, Kind, Reserved, Tensor, TensorFile, recover, tensors, whole, write_file,
+};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -79,6 +81,14 @@ pub fn check_output(dir: impl AsRef<Path>, overwrite: bool) -> Result<()> {
     whole::check(dir.as_ref(), overwrite, &Model::KIND)
 }
 
+/// As [`check_output`], and keeps other processes from writing there until what this returns is dropped.
+///
+/// # Errors
+/// As [`check_output`]; another process that writes a model there, by its number and host.
+pub fn reserve(dir: impl AsRef<Path>, overwrite: bool) -> Result<Reserved> {
+    Reserved::new(dir.as_ref(), overwrite, &Model::KIND)
+}
+
 impl Model {
     const KIND: Kind<'static> = Kind {
         what: "a wgmf model",
@@ -91,8 +101,12 @@ impl Model {
 
     /// Reads a model directory and checks it whole: every file complete, shapes that agree, finite
     /// numbers, ids in order. Errors name the file and what to do.
+    ///
+    /// Where a process was killed just before a model got its successor (which takes two steps on Windows
+    /// and some file systems), the model is put back first.
     pub fn open(dir: impl AsRef<Path>) -> Result<Model> {
         let dir = dir.as_ref();
+        recover(dir)?;
         let entries = fs::metadata(dir).map_err(|e| Error::io(dir, e))?;
         if !entries.is_dir() {
             let message = "is a file; give the directory that wgmf train wrote";

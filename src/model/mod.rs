@@ -58,7 +58,7 @@ mod seen;
 mod seen_file;
 
 #[cfg(feature = "files")]
-pub use directory::check_output;
+pub use directory::{check_output, reserve};
 #[cfg(feature = "files")]
 pub use export::{Format, export};
 pub use facts::{Joined, TrainingFacts};

@@ -9,6 +9,7 @@ use super::words::counted;
 use super::{backend, interrupt};
 use std::ops::ControlFlow;
 use std::path::PathBuf;
+use std::process::ExitCode;
 use std::time::Instant;
 use wgmf::backend::Backend;
 use wgmf::core::{Factors, Options, Settings, Side, Solver};
@@ -61,7 +62,7 @@ pub(super) struct Args {
 }
 
 /// Runs the subcommand.
-pub(super) fn run(mut args: Args) -> Result<()> {
+pub(super) fn run(mut args: Args) -> Result<ExitCode> {
     args.check()?;
     // What is ranked for every user is held out of every user's ratings.
     args.data.holdout_per_user = args.options.solver == Some(Solver::Ials);
@@ -83,7 +84,7 @@ pub(super) fn run(mut args: Args) -> Result<()> {
     if talk {
         say::plan(&prepared, &settings, &device, &why);
     }
-    if interrupt::pressed() {
+    if interrupt::pressed().is_some() {
         return Err(Error::data("stopped before the first epoch; nothing was written"));
     }
 
@@ -102,7 +103,8 @@ pub(super) fn run(mut args: Args) -> Result<()> {
     if let Some(posterior) = finished.model.run.posterior.as_ref().filter(|_| talk) {
         say_posterior(posterior);
     }
-    finish::print(&finished, &args.model, args.progress)
+    finish::print(&finished, &args.model, args.progress)?;
+    Ok(ExitCode::SUCCESS)
 }
 
 impl Args {
@@ -181,7 +183,7 @@ impl Args {
                 checkpoint.save(&checkpoints, settings, &fingerprint)?;
             }
             epochs.hear(&event)?;
-            Ok(match interrupt::pressed() {
+            Ok(match interrupt::pressed().is_some() {
                 true => ControlFlow::Break(()),
                 false => ControlFlow::Continue(()),
             })
