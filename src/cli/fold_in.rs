@@ -11,7 +11,7 @@ use wgmf::backend::Backend;
 use wgmf::core::{Side, UNKNOWN};
 use wgmf::data::{Duplicates, ReadOptions, Table, align, read};
 use wgmf::evaluate::{first_without_level, no_level};
-use wgmf::model::{Model, Samples, Seen, check_output};
+use wgmf::model::{Model, Samples, Seen, reserve};
 use wgmf::predict::{Predictive, Unit};
 use wgmf::recommend::{Criterion, FoldedIn, NewRows, draw_in, fold_in};
 use wgmf::{Error, Result};
@@ -69,7 +69,8 @@ pub(super) struct NewRatings<'a> {
 
 /// Runs the subcommand.
 pub(super) fn run(args: Args) -> Result<()> {
-    check_output(&args.output, args.force)?;
+    // Nobody else writes there until the model is.
+    let _reserved = reserve(&args.output, args.force)?;
     let mut model = Model::open(&args.model)?;
     let mut seen = model.open_seen(&args.model)?;
     let mut samples = by::samples(&model, &args.model, Criterion::Mean)?;

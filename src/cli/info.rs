@@ -75,6 +75,9 @@ fn show(args: &Args, model: &Model) -> io::Result<()> {
     line("solver", format!("{}, {fits}, seed {}", model.objective.solver.name(), run.seed))?;
     line("transform", model.objective.transform.describe())?;
     line("device", format!("{} ({})", run.device, run.backend))?;
+    if let Some(signal) = &run.stopped_by {
+        line("stopped", format!("by {signal}, before the run was through"))?;
+    }
     if let Some(posterior) = &run.posterior {
         for (name, text) in sampler_lines(model, posterior) {
             line(name, text)?;

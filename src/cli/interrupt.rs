@@ -100,10 +100,9 @@ fn came(signal: Signal) {
     match (SAVING.load(Ordering::SeqCst), signal) {
         (true, _) => say!("\nthe model is being saved; {again}"),
         (false, Signal::Interrupt) => say!("\nstopping after this step; {again}"),
-        (false, _) => say!(
-            "\n{}: stopping after this epoch, with a checkpoint; {again}",
-            signal.name()
-        ),
+        (false, _) => {
+            say!("\n{}: stopping after this epoch, with a checkpoint; {again}", signal.name())
+        }
     }
 }
 

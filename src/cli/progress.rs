@@ -10,7 +10,7 @@ use wgmf::core::{Loss, Settings, Solver};
 use wgmf::data::Prepared;
 use wgmf::model::EpochRecord;
 use wgmf::train::Event;
-use wgmf::{Result, progress};
+use wgmf::{ErrorKind, Result, progress};
 
 /// Shows the steps of a command; silent when asked to be.
 pub(super) struct Steps {
@@ -146,11 +146,14 @@ impl Epochs {
         }
     }
 
-    /// Shows an event. A reader of JSON that goes away ends the talk, not the run: the model is
-    /// what was asked for.
+    /// Shows an event. A reader of JSON that goes away, or a disk that takes no more of it, ends the talk,
+    /// not the run: the model is what was asked for.
     pub(super) fn hear(&mut self, event: &Event) -> Result<()> {
         match self.show(event) {
-            Err(error) if is_closed_pipe(&error) => {
+            Err(error) if matches!(error.kind(), ErrorKind::Io { .. }) => {
+                if !is_closed_pipe(&error) {
+                    say!("warning: training goes on without showing its progress: {error}");
+                }
                 self.progress = Progress::None;
                 Ok(())
             }

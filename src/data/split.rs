@@ -308,6 +308,9 @@ fn count(choice: &[u8], parts: &mut [SplitPart]) -> Result<()> {
     Ok(())
 }
 
+/// What processes that split into one directory have in common.
+const ADDED: &str = "split";
+
 /// Where the parts go.
 struct Target<'a> {
     output: &'a Path,
@@ -338,12 +341,14 @@ impl Target<'_> {
         (0..folds).map(open).collect()
     }
 
-    /// Whether a file is in the way.
+    /// Whether a file is in the way, once it is known what a run that was killed has left.
     fn check(&self, parts: &[SplitPart], force: bool) -> Result<()> {
         if self.output.is_file() {
             let message = "is a file; name a directory for `output`";
             return Err(Error::file(self.output, message));
         }
+        whole::tidy(self.output);
+        added::tidy(self.output, ADDED)?;
         let mut files = parts.iter().flat_map(|part| [&part.train, &part.test]);
         files.try_for_each(|path| check_free(path, force))
     }
@@ -361,9 +366,10 @@ impl Target<'_> {
         };
         let earlier = force && names.iter().any(|name| self.owns(name));
         if !earlier {
-            return added::add(self.output, "split", write);
+            return added::add(self.output, ADDED, write);
         }
-        if let Some(stranger) = names.iter().find(|name| !self.owns(name) && !name.contains(".wgmf-"))
+        if let Some(stranger) =
+            names.iter().find(|name| !self.owns(name) && !name.contains(".wgmf-"))
         {
             let message = format!(
                 "holds \"{stranger}\" beside an earlier split, which could only be replaced as a whole \
@@ -385,7 +391,9 @@ impl Target<'_> {
         let number = name.strip_prefix("fold").and_then(|number| number.parse::<u32>().ok());
         number.is_some()
             && fs::read_dir(self.output.join(name)).is_ok_and(|mut entries| {
-                entries.all(|entry| entry.is_ok_and(|entry| entry.file_name().to_str().is_some_and(file)))
+                entries.all(|entry| {
+                    entry.is_ok_and(|entry| entry.file_name().to_str().is_some_and(file))
+                })
             })
     }
 }

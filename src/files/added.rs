@@ -59,7 +59,22 @@ pub(crate) fn add(
     disk::sync_directory(&beside.parent).map_err(failed)
 }
 
-/// Goes on where a process was killed while it placed what it had made.
+/// Goes on where a process was killed while it added to `directory`, if it is one; nothing else changes.
+///
+/// # Errors
+/// A failure of the disk; a living process that does the same.
+pub(crate) fn tidy(directory: &Path, name: &str) -> Result<()> {
+    let failed = |e| Error::io(directory, e);
+    let Ok(beside) = Beside::of(&directory.join(name)) else { return Ok(()) };
+    let placing = beside.with("placing");
+    if !placing.is_dir() {
+        return Ok(());
+    }
+    let _lock = Lock::take(&beside, directory)?;
+    finish(&placing, &beside.parent).map_err(failed)
+}
+
+/// Places what was not placed yet.
 fn finish(placing: &Path, directory: &Path) -> io::Result<()> {
     if !placing.is_dir() {
         return Ok(());

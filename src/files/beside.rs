@@ -106,7 +106,8 @@ impl Beside {
         for entry in entries.flatten() {
             let name = entry.file_name();
             let ending = name.as_encoded_bytes().strip_prefix(prefix.as_encoded_bytes());
-            if ending.is_some_and(|end| end.len() == RANDOM && end.iter().all(u8::is_ascii_alphanumeric))
+            if ending
+                .is_some_and(|end| end.len() == RANDOM && end.iter().all(u8::is_ascii_alphanumeric))
             {
                 temporary::while_known(|mine| {
                     let path = self.parent.join(&name);
@@ -271,7 +272,7 @@ fn taken(shown: &Path, file: File) -> Error {
         Some((process, host)) => format!("process {process} on {host}"),
         None => "another process".to_owned(),
     };
-    let message = format!("is being written by {by}; wait until that has ended, or choose another name");
+    let message =
+        format!("is being written by {by}; wait until that has ended, or choose another name");
     Error::file(shown, message)
 }
-

@@ -123,7 +123,8 @@ pub(super) fn create_directories(path: &Path) -> io::Result<()> {
     fs::create_dir_all(path)
 }
 
-pub(super) fn remove_file(path: &Path) -> io::Result<()> {
+/// Removes a file.
+pub(crate) fn remove_file(path: &Path) -> io::Result<()> {
     turn()?;
     fs::remove_file(path)
 }
@@ -220,7 +221,9 @@ pub(super) fn lock(path: &Path) -> io::Result<Locked> {
     let open = File::options().read(true).write(true).create(true).truncate(false).open(path);
     let file = match open {
         // Left behind by somebody else, whose file it is: it can still be locked.
-        Err(e) if e.kind() == io::ErrorKind::PermissionDenied && path.is_file() => File::open(path)?,
+        Err(e) if e.kind() == io::ErrorKind::PermissionDenied && path.is_file() => {
+            File::open(path)?
+        }
         opened => opened?,
     };
     match file.try_lock() {

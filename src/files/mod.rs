@@ -10,9 +10,10 @@ mod temporary;
 pub(crate) mod tensors;
 pub(crate) mod whole;
 
-pub use output::{Output, Sink};
 pub(crate) use beside::recover;
+pub(crate) use disk::remove_file;
 pub(crate) use output::check_free;
+pub use output::{Output, Sink};
 pub use temporary::in_the_making;
 pub(crate) use tensors::{AGAIN, Tensor, TensorFile};
 pub use whole::Reserved;

@@ -156,7 +156,8 @@ impl Output {
     pub fn commit(mut self) -> Result<()> {
         let failed = |e| Error::io(&self.path, e);
         let finished = self.sink.take().map_or(Ok(None), Sink::finish).map_err(failed)?;
-        let (Some(Making { temporary, beside, _lock }), Some(file)) = (self.making.take(), finished)
+        let (Some(Making { temporary, beside, _lock }), Some(file)) =
+            (self.making.take(), finished)
         else {
             return Ok(());
         };

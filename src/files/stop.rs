@@ -27,7 +27,10 @@ pub fn is_asked() -> bool {
 }
 
 /// Fails once [`stop`] was called.
-pub(crate) fn check() -> io::Result<()> {
+///
+/// # Errors
+/// That it was.
+pub fn check() -> io::Result<()> {
     match is_asked() {
         true => Err(io::Error::other("the program was told to end")),
         false => Ok(()),

@@ -79,6 +79,14 @@ pub(crate) fn check(directory: &Path, overwrite: bool, kind: &Kind) -> Result<()
     Temporary::directory(&beside).map(drop).map_err(|e| Error::io(directory, e))
 }
 
+/// Takes away or puts back what runs that were killed left beside `directory`, if nobody writes it now
+/// and that can be told.
+pub(crate) fn tidy(directory: &Path) {
+    let Ok(beside) = Beside::of(directory) else { return };
+    // Nothing depends on it: what stays is tidied once the directory is written.
+    let _ = Lock::take(&beside, directory).map(|lock| beside.tidy(&lock));
+}
+
 /// An output that no other process writes while this lives.
 #[derive(Debug)]
 pub struct Reserved {

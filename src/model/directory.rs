@@ -89,6 +89,17 @@ pub fn reserve(dir: impl AsRef<Path>, overwrite: bool) -> Result<Reserved> {
     Reserved::new(dir.as_ref(), overwrite, &Model::KIND)
 }
 
+/// The signal that ended the run of the model in `dir` before it was through, if one did: what
+/// [`RunRecord::stopped_by`] of it says.
+pub fn stopped_by(dir: impl AsRef<Path>) -> Option<String> {
+    #[derive(Deserialize)]
+    struct Stopped {
+        stopped_by: Option<String>,
+    }
+    let text = fs::read(dir.as_ref().join(RUN)).ok()?;
+    serde_json::from_slice::<Stopped>(&text).ok()?.stopped_by
+}
+
 impl Model {
     const KIND: Kind<'static> = Kind {
         what: "a wgmf model",

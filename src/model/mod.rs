@@ -58,7 +58,7 @@ mod seen;
 mod seen_file;
 
 #[cfg(feature = "files")]
-pub use directory::{check_output, reserve};
+pub use directory::{check_output, reserve, stopped_by};
 #[cfg(feature = "files")]
 pub use export::{Format, export};
 pub use facts::{Joined, TrainingFacts};

@@ -27,6 +27,9 @@ pub struct RunRecord {
     /// How many epochs ran.
     #[serde(default)]
     pub epochs: usize,
+    /// The signal that ended the run before it was through, such as `SIGTERM`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stopped_by: Option<String>,
     /// The epoch, counted from 1, whose factors were kept, where held-out ratings decided.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub best_epoch: Option<usize>,

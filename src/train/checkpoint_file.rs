@@ -1,14 +1,15 @@
 //! Checkpoints as directories beside the model.
 
 use super::Checkpoint;
-use crate::backend::State;
+use crate::backend::{Device, State};
 use crate::core::{Factors, Ratings, SamplePrecision, Settings, Side, SideFactors, Solver};
 use crate::files::tensors::write;
-use crate::files::{Kind, Tensor, TensorFile, whole, write_file};
+use crate::files::{Kind, Tensor, TensorFile, recover, remove_file, whole, write_file};
 use crate::model::{EpochRecord, Sample, Samples};
 use crate::sampler::{Chain, Noise, SamplerState, Traces};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -29,10 +30,57 @@ const KIND: Kind<'static> = Kind {
 #[derive(Serialize, Deserialize)]
 struct Record {
     settings: Settings,
-    ratings: String,
+    #[serde(flatten)]
+    origin: Origin,
     moments: usize,
     best: bool,
     history: Vec<EpochRecord>,
+}
+
+/// What a run must have in common with the one that wrote a checkpoint, beside the settings, to end at
+/// the same bits.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Origin {
+    /// The [`fingerprint`] of the ratings.
+    pub ratings: String,
+    /// The version of this crate.
+    #[serde(default)]
+    pub version: String,
+    /// The kind of device.
+    #[serde(default)]
+    pub backend: String,
+    /// The device in words.
+    #[serde(default)]
+    pub device: String,
+}
+
+impl Origin {
+    /// Ratings of this [`fingerprint`], on a device, by this version.
+    pub fn new(fingerprint: impl Into<String>, device: &Device) -> Self {
+        Origin {
+            ratings: fingerprint.into(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            backend: device.backend.to_owned(),
+            device: device.name.clone(),
+        }
+    }
+
+    /// What, other than ratings, may give a run that goes on from here other bits than one of `other`
+    /// that was never stopped, in words. Threads and vector width of a processor change none.
+    pub fn difference(&self, other: &Origin) -> Option<String> {
+        let said =
+            |text: &str| if text.is_empty() { "unknown".to_owned() } else { text.to_owned() };
+        if self.version != other.version {
+            let (then, now) = (said(&self.version), said(&other.version));
+            return Some(format!("wgmf was version {then} then and is {now} now"));
+        }
+        let one_kind = self.backend == other.backend && self.backend == "cpu";
+        let same = (&self.backend, &self.device) == (&other.backend, &other.device);
+        (!one_kind && !same).then(|| {
+            let (then, now) = (said(&self.device), said(&other.device));
+            format!("the device was {then} then and is {now} now")
+        })
+    }
 }
 
 /// Where the checkpoint of a model lies: beside it, as `NAME.checkpoint`.
@@ -77,13 +125,19 @@ impl Checkpoint {
         whole::check(dir, true, &KIND)
     }
 
+    /// Takes away what runs that were killed while they wrote a checkpoint left beside `dir`, where
+    /// that can be told, and puts back one that was about to be replaced.
+    pub fn tidy(dir: &Path) {
+        whole::tidy(dir);
+    }
+
     /// Removes the checkpoint in `dir`, if there is one, and nothing else.
     ///
     /// # Errors
     /// If it cannot be removed.
     pub fn remove(dir: &Path) -> Result<()> {
         for path in [RECORD, STATE, CHAINS, SAMPLES].map(|name| dir.join(name)) {
-            match fs::remove_file(&path) {
+            match remove_file(&path) {
                 Err(e) if !matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
                     return Err(Error::io(path, e));
                 }
@@ -101,7 +155,7 @@ impl Checkpoint {
     ///
     /// # Errors
     /// If it cannot be written.
-    pub fn save(&self, dir: &Path, settings: &Settings, fingerprint: &str) -> Result<()> {
+    pub fn save(&self, dir: &Path, settings: &Settings, origin: &Origin) -> Result<()> {
         let sets = self.named();
         whole::write_directory(dir, true, &KIND, |dir| {
             let mut tensors = Vec::new();
@@ -123,7 +177,7 @@ impl Checkpoint {
             write_file(&dir.join(RECORD), |out| {
                 let record = Record {
                     settings: settings.clone(),
-                    ratings: fingerprint.to_owned(),
+                    origin: origin.clone(),
                     moments: self.state.moments.len(),
                     best: self.best.is_some(),
                     history: self.history.clone(),
@@ -133,31 +187,37 @@ impl Checkpoint {
         })
     }
 
-    /// Opens the checkpoint in `dir` for a run with these settings and this training set. More
-    /// epochs (or samples) and another patience than before are allowed; nothing else may differ.
+    /// What the checkpoint in `dir` was written with.
+    ///
+    /// # Errors
+    /// No checkpoint, or an incomplete one.
+    pub fn origin(dir: &Path) -> Result<Origin> {
+        Ok(Record::read(dir)?.origin)
+    }
+
+    /// Opens the checkpoint in `dir` for a run with these settings and of this origin. More epochs (or
+    /// samples) and another patience than before are allowed; nothing else may differ, but `anyway` the
+    /// device and the version, which then may change the bits.
     ///
     /// # Errors
     /// No checkpoint, an incomplete one, or one of another run.
-    pub fn open(dir: &Path, settings: &Settings, fingerprint: &str) -> Result<Checkpoint> {
+    pub fn open(
+        dir: &Path,
+        settings: &Settings,
+        origin: &Origin,
+        anyway: bool,
+    ) -> Result<Checkpoint> {
         let path = dir.join(RECORD);
-        let text = fs::read(&path).map_err(|e| match e.kind() {
-            ErrorKind::NotFound => Error::file(
-                dir,
-                "there is no checkpoint to resume; train with `checkpoint_every` N first",
-            ),
-            _ => Error::io(&path, e),
-        })?;
-        let record: Record = serde_json::from_slice(&text).map_err(|e| {
-            Error::file(&path, format!("is not a checkpoint ({e}); train without `resume`"))
-        })?;
+        let record = Record::read(dir)?;
         let Settings { epochs, patience, samples, keep, .. } = *settings;
         let bayes = settings.solver == Solver::Bayes;
         let same = Settings { epochs, patience, samples, keep, ..record.settings.clone() };
         if same != *settings {
             let may = if bayes { "`samples` and `keep`" } else { "`epochs`" };
             let message = format!(
-                "was written with other settings; give the same ones (only {may} and `patience` \
-                 may change), or train without `resume`"
+                "was written with other settings: {}; give the same ones (only {may} and `patience` \
+                 may change), or train without `resume`",
+                differences(&same, settings)
             );
             return Err(Error::file(&path, message));
         }
@@ -186,14 +246,21 @@ impl Checkpoint {
                 },
             ));
         }
-        if record.ratings != fingerprint {
+        if record.origin.ratings != origin.ratings {
             return Err(Error::file(
                 &path,
                 format!(
-                    "was written for other ratings ({}; now {fingerprint}); train without `resume`",
-                    record.ratings
+                    "was written for other ratings ({}; now {}); train without `resume`",
+                    record.origin.ratings, origin.ratings
                 ),
             ));
+        }
+        if let Some(difference) = record.origin.difference(origin).filter(|_| !anyway) {
+            let message = format!(
+                "{difference}, and the bits may not be those of a run that was never stopped; add \
+                 `resume_anyway` if they need not be, or train without `resume`"
+            );
+            return Err(Error::file(&path, message));
         }
         let mut file = TensorFile::open(&dir.join(STATE))?;
         let mut read = |prefix: &str| -> Result<Factors> {
@@ -251,6 +318,52 @@ impl Checkpoint {
         [(names(""), &self.state.factors)].into_iter().chain(moments).chain(best).collect()
     }
 }
+
+impl Record {
+    fn read(dir: &Path) -> Result<Record> {
+        recover(dir)?;
+        let path = dir.join(RECORD);
+        let text = fs::read(&path).map_err(|e| match e.kind() {
+            ErrorKind::NotFound => Error::file(
+                dir,
+                "there is no checkpoint to resume; train with `checkpoint_every` N first",
+            ),
+            _ => Error::io(&path, e),
+        })?;
+        serde_json::from_slice(&text).map_err(|e| {
+            Error::file(&path, format!("is not a checkpoint ({e}); train without `resume`"))
+        })
+    }
+}
+
+/// The settings that differ, with both values.
+fn differences(then: &Settings, now: &Settings) -> String {
+    let values = |settings: &Settings| match serde_json::to_value(settings) {
+        Ok(Value::Object(values)) => values,
+        _ => Map::new(),
+    };
+    let (then, now) = (values(then), values(now));
+    let shown = |value: Option<&Value>| value.map_or("absent".to_owned(), Value::to_string);
+    let of = |name: &String| (then.get(name), now.get(name));
+    let mut names: Vec<&String> = then.keys().chain(now.keys()).collect();
+    names.sort_unstable();
+    names.dedup();
+    names.retain(|name| of(name).0 != of(name).1);
+    // What the others follow from comes first.
+    names.sort_by_key(|name| !matches!(name.as_str(), "solver" | "factors"));
+    let listed = names.iter().take(LISTED).map(|name| {
+        let (then, now) = of(name);
+        format!("`{name}` was {} and is {}", shown(then), shown(now))
+    });
+    let mut text = listed.collect::<Vec<_>>().join(", ");
+    if names.len() > LISTED {
+        text += &format!(" and {} more", names.len() - LISTED);
+    }
+    text
+}
+
+/// Settings that an error lists at most.
+const LISTED: usize = 4;
 
 fn names(prefix: &str) -> [String; 5] {
     ["user_factors", "item_factors", "user_bias", "item_bias", "global_mean"]

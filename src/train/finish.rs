@@ -50,6 +50,7 @@ impl Outcome {
             backend: device.backend.to_owned(),
             device: device.name,
             epochs: self.history.len(),
+            stopped_by: None,
             // Without patience the last factors are kept, however good an earlier epoch was.
             best_epoch: settings
                 .patience

@@ -190,8 +190,23 @@ pub(super) struct Ready<'a> {
 /// [`ErrorKind::NonFinite`] when a factor overflows.
 pub fn train<'a>(
     backend: &'a dyn Backend,
+    input: Input<'a>,
+    settings: &Settings,
+    listen: &mut dyn FnMut(Event) -> Result<ControlFlow<()>>,
+) -> Result<Outcome> {
+    train_with(backend, input, settings, &|| false, listen)
+}
+
+/// As [`train`]; after each epoch `wanted` is asked whether a checkpoint is due, beside those of
+/// [`checkpoint_every`](Input::checkpoint_every): a run that is told to end can leave one.
+///
+/// # Errors
+/// As [`train`].
+pub fn train_with<'a>(
+    backend: &'a dyn Backend,
     mut input: Input<'a>,
     settings: &Settings,
+    wanted: &dyn Fn() -> bool,
     listen: &mut dyn FnMut(Event) -> Result<ControlFlow<()>>,
 ) -> Result<Outcome> {
     settings.check()?;
@@ -297,7 +312,8 @@ pub fn train<'a>(
         if listen(Event::Epoch(&history[epoch - 1]))?.is_break() {
             stop = Stop::Interrupted;
         }
-        if input.checkpoint_every.is_some_and(|every| epoch.is_multiple_of(every)) {
+        let due = input.checkpoint_every.is_some_and(|every| epoch.is_multiple_of(every));
+        if due || wanted() {
             let kept = match (&best, settings.patience, best_epoch(&history)) {
                 (Some(best), ..) => Some(best.clone()),
                 (None, Some(_), Some(_)) if !averages => Some(work.kept()?),

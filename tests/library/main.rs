@@ -10,6 +10,7 @@ mod oracle;
 #[path = "../support/place/mod.rs"]
 mod place;
 
+mod crash;
 mod data;
 mod defaults;
 mod determinism;

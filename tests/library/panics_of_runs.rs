@@ -9,7 +9,7 @@ use wgmf::core::{Factors, Ids, Loss, Settings, Side, Solver};
 use wgmf::cpu::Cpu;
 use wgmf::data::synth::{SynthOptions, planted, synth};
 use wgmf::data::{DataOptions, Format, ReadOptions, SplitOptions, prepare, read, split};
-use wgmf::train::{Checkpoint, Event, Input, train};
+use wgmf::train::{Checkpoint, Event, Input, Origin, train};
 
 /// What breaks a part.
 type Break<T> = fn(&mut T);
@@ -143,7 +143,7 @@ fn runs_go_on_from_no_other_runs_checkpoint() {
     }
     add(&mut table, "no checkpoint there", "nowhere", || {
         let settings = settings(Solver::Als)?;
-        Checkpoint::open("nowhere".as_ref(), &settings, "").map(drop)
+        Checkpoint::open("nowhere".as_ref(), &settings, &Origin::default(), false).map(drop)
     });
     refused(table);
 }

@@ -2,12 +2,13 @@
 //! on from a checkpoint, on any number of threads, to the same bits.
 
 use crate::{oracle, place};
+use wgmf::backend::Backend;
 use wgmf::core::{
     Ids, Likelihood, Objective, Options, Ratings, SamplePrecision, Settings, Side, Solver, UNKNOWN,
 };
 use wgmf::cpu::Cpu;
 use wgmf::model::{EpochRecord, Model, Samples, Seen};
-use wgmf::train::{Checkpoint, Event, Input, Outcome, Stop, train};
+use wgmf::train::{Checkpoint, Event, Input, Origin, Outcome, Stop, train};
 
 use oracle::case::Draw;
 use place::Place;
@@ -302,7 +303,7 @@ fn checkpointed(data: &Data, options: &Options, at: usize, dir: &Path) -> Outcom
         if let Event::Checkpoint(checkpoint) = event
             && std::mem::take(&mut first)
         {
-            checkpoint.save(dir, &settings, "these")?;
+            checkpoint.save(dir, &settings, &Origin::new("these", &Cpu::new().device()))?;
         }
         Ok(ControlFlow::Continue(()))
     })
@@ -311,7 +312,8 @@ fn checkpointed(data: &Data, options: &Options, at: usize, dir: &Path) -> Outcom
 
 fn resumed(data: &Data, options: &Options, dir: &Path) -> wgmf::Result<Outcome> {
     let settings = settings(data, options);
-    let resume = Some(Checkpoint::open(dir, &settings, "these")?);
+    let origin = Origin::new("these", &Cpu::new().device());
+    let resume = Some(Checkpoint::open(dir, &settings, &origin, false)?);
     let input = Input { resume, ..input(data) };
     train(&Cpu::new(), input, &settings, &mut |_| Ok(ControlFlow::Continue(())))
 }

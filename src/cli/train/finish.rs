@@ -1,5 +1,6 @@
 //! What `wgmf train` prints when it is done.
 
+use super::super::interrupt::Signal;
 use super::super::output::{print_json, stdout, to_stdout};
 use super::super::progress::Progress;
 use super::super::sampler::worst;
@@ -12,18 +13,30 @@ use wgmf::evaluate::RatingMetrics;
 use wgmf::model::EpochRecord;
 use wgmf::train::{Finished, HELD_OUT_AT, Stop, best_epoch};
 
+/// How a run ended, beside what it found.
+pub(super) struct End<'a> {
+    /// Where the model is, or would be.
+    pub dir: &'a Path,
+    /// Whether it was saved.
+    pub saved: bool,
+    /// The signal that ended the run before it was through.
+    pub early: Option<Signal>,
+    /// The checkpoint, if there is one to go on from.
+    pub checkpoint: Option<&'a Path>,
+}
+
 /// Prints how the run ended, in words or as the last event of `--progress json`.
-pub(super) fn print(finished: &Finished, dir: &Path, progress: Progress) -> Result<()> {
+pub(super) fn print(finished: &Finished, end: &End, progress: Progress) -> Result<()> {
     match progress {
-        Progress::Json => print_json(&done(finished, dir)),
-        _ => to_stdout(show(finished, dir)),
+        Progress::Json => print_json(&done(finished, end)),
+        _ => to_stdout(show(finished, end)),
     }
 }
 
 /// The held-out errors and where the model is.
-fn show(finished: &Finished, dir: &Path) -> std::io::Result<()> {
+fn show(finished: &Finished, end: &End) -> std::io::Result<()> {
     let mut out = stdout();
-    how_it_stopped(&mut out, finished)?;
+    how_it_stopped(&mut out, finished, end)?;
     if let Some(metrics) = &finished.metrics {
         held_out(&mut out, finished, metrics)?;
     }
@@ -31,7 +44,15 @@ fn show(finished: &Finished, dir: &Path) -> std::io::Result<()> {
         let (at, epoch) = (HELD_OUT_AT, finished.epoch);
         writeln!(out, "held-out recall@{at} {recall:.4}, NDCG@{at} {ndcg:.4} (epoch {epoch})")?;
     }
-    writeln!(out, "model: {}", dir.display())?;
+    let dir = end.dir.display();
+    match (end.saved, end.checkpoint.map(Path::display)) {
+        (true, _) => writeln!(out, "model: {dir}")?,
+        (false, Some(checkpoint)) => writeln!(
+            out,
+            "the model in {dir} is left as it was; --resume --force goes on from {checkpoint}"
+        )?,
+        (false, None) => writeln!(out, "the model in {dir} is left as it was")?,
+    }
     out.flush()
 }
 
@@ -42,7 +63,11 @@ fn kept(finished: &Finished) -> Option<&EpochRecord> {
 }
 
 /// Why training ended, and after how much.
-fn how_it_stopped(out: &mut impl Write, finished: &Finished) -> std::io::Result<()> {
+fn how_it_stopped(out: &mut impl Write, finished: &Finished, end: &End) -> std::io::Result<()> {
+    let by = match end.early {
+        Some(signal) if signal != Signal::Interrupt => signal.name(),
+        _ => "Ctrl-C",
+    };
     let Finished { model, epoch, stop, .. } = finished;
     let history = &model.run.history;
     let epochs = history.len();
@@ -59,14 +84,14 @@ fn how_it_stopped(out: &mut impl Write, finished: &Finished) -> std::io::Result<
         }
         Stop::Interrupted if samples => {
             let sweeps = counted(epochs, "complete sweep");
-            writeln!(out, "stopped by Ctrl-C after {sweeps}")
+            writeln!(out, "stopped by {by} after {sweeps}")
         }
         Stop::Finished => writeln!(out, "{} done", counted(epochs, "epoch")),
         Stop::Patience => {
             writeln!(out, "stopped after epoch {epochs}: no better held-out figure since {epoch}")
         }
         Stop::Interrupted => {
-            let at = format!("stopped by Ctrl-C after {}", counted(epochs, "complete epoch"));
+            let at = format!("stopped by {by} after {}", counted(epochs, "complete epoch"));
             match model.run.settings["patience"].is_null() || *epoch == 0 {
                 true => writeln!(out, "{at}; the model is as it was at that moment"),
                 false => writeln!(out, "{at}; the model is that of epoch {epoch}, the best"),
@@ -110,7 +135,7 @@ fn held_out(
 }
 
 /// The last event of `--progress json`.
-fn done(finished: &Finished, dir: &Path) -> serde_json::Map<String, serde_json::Value> {
+fn done(finished: &Finished, end: &End) -> serde_json::Map<String, serde_json::Value> {
     let Finished { model, metrics, epoch, stop, .. } = finished;
     let run = &model.run;
     let mut done = serde_json::Map::new();
@@ -161,12 +186,17 @@ fn done(finished: &Finished, dir: &Path) -> serde_json::Map<String, serde_json::
     put("ratings_per_second", serde_json::json!(run.ratings_per_second));
     put("backend", run.backend.clone().into());
     put("device", run.device.clone().into());
-    let stop = match stop {
+    let name = match stop {
         Stop::Finished => "finished",
         Stop::Patience => "patience",
         Stop::Interrupted => "interrupted",
     };
-    put("stop", stop.into());
-    put("model", dir.display().to_string().into());
+    put("stop", name.into());
+    put("stopped_by", serde_json::json!(run.stopped_by));
+    if end.saved {
+        put("model", end.dir.display().to_string().into());
+    }
+    let checkpoint = end.checkpoint.filter(|_| *stop == Stop::Interrupted);
+    put("checkpoint", serde_json::json!(checkpoint.map(|path| path.display().to_string())));
     done
 }

@@ -1,5 +1,6 @@
 //! `wgmf train`.
 
+mod checkpoints;
 mod finish;
 mod say;
 
@@ -7,6 +8,9 @@ use super::progress::{Epochs, Progress, Steps};
 use super::sampler::say_posterior;
 use super::words::counted;
 use super::{backend, interrupt};
+use checkpoints::Checkpoints;
+use interrupt::Signal;
+use std::io::ErrorKind::BrokenPipe;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -14,11 +18,12 @@ use std::time::Instant;
 use wgmf::backend::Backend;
 use wgmf::core::{Factors, Options, Settings, Side, Solver};
 use wgmf::data::{DataOptions, Prepared, prepare};
-use wgmf::model::{Model, check_output};
+use wgmf::files::{Reserved, stop};
+use wgmf::model::{Model, check_output, reserve, stopped_by};
 use wgmf::train::{
-    Checkpoint, Event, Input, Outcome, Stop, checkpoint_path, fingerprint, train, warm_start,
+    Checkpoint, Event, Input, Outcome, Stop, checkpoint_path, train_with, warm_start,
 };
-use wgmf::{Error, Result};
+use wgmf::{Error, ErrorKind, Result};
 
 /// Learn embeddings of users and items from ratings
 ///
@@ -52,9 +57,16 @@ pub(super) struct Args {
     /// Write a checkpoint beside the model after every N epochs
     #[arg(long, value_name = "N", help_heading = "Run")]
     checkpoint_every: Option<usize>,
-    /// Go on from the checkpoint beside the model, to the same bits as if never stopped
+    /// Go on from the checkpoint beside the model, to the same bits as if never stopped. A model that a
+    /// signal ended early is replaced
     #[arg(long, help_heading = "Run")]
     resume: bool,
+    /// Go on also on another device or with another version of wgmf, where bits may differ
+    #[arg(long, help_heading = "Run", requires = "resume")]
+    resume_anyway: bool,
+    /// Replace the model also by one of a run that SIGTERM or SIGHUP ended early
+    #[arg(long, help_heading = "Run", requires = "force")]
+    keep_early: bool,
     /// How progress is shown: a bar (plain lines where there is no terminal), one JSON event a
     /// line on standard output, or not at all
     #[arg(long, value_enum, default_value_t, help_heading = "Run")]
@@ -70,8 +82,9 @@ pub(super) fn run(mut args: Args) -> Result<ExitCode> {
     if let Some(model) = &from {
         args.options.factors.get_or_insert(model.factors.factors);
     }
-    args.check_outputs()?;
-    interrupt::ends_well();
+    let force = args.may_replace();
+    // Nobody else writes here until the model is.
+    let _reserved = args.reserve(force)?;
     let (mut backend, mut why) = args.backend.open()?;
     let talk = args.progress != Progress::None;
     let prepared = prepare(&args.ratings, &args.data, args.options.seed, &Steps::new(!talk))?;
@@ -84,27 +97,58 @@ pub(super) fn run(mut args: Args) -> Result<ExitCode> {
     if talk {
         say::plan(&prepared, &settings, &device, &why);
     }
-    if interrupt::pressed().is_some() {
-        return Err(Error::data("stopped before the first epoch; nothing was written"));
-    }
 
+    let mut checkpoints = Checkpoints::new(&args, &prepared, &settings, &device);
+    interrupt::ends_well();
     let clock = Instant::now();
-    let outcome = args.train(&*backend, from.as_ref(), &prepared, &settings)?;
+    let outcome = args.train(&*backend, from.as_ref(), &prepared, &settings, &mut checkpoints)?;
     let seconds = clock.elapsed().as_secs_f64();
+    let Some(outcome) = outcome else {
+        say!("stopped before the first epoch; nothing was written");
+        return Ok(interrupt::pressed().unwrap_or(Signal::Interrupt).exit_code().into());
+    };
 
-    let finished = outcome.finish(prepared, &settings, device, seconds)?;
+    let mut finished = outcome.finish(prepared, &settings, device, seconds)?;
+    let cut_short =
+        finished.stop == Stop::Interrupted && finished.model.run.epochs < settings.epochs;
+    let early = interrupt::pressed().filter(|_| cut_short);
+    if finished.stop == Stop::Interrupted && !cut_short {
+        // The signal came in the last epoch.
+        finished.stop = Stop::Finished;
+    }
+    finished.model.run.stopped_by = early.map(|signal| signal.name().to_owned());
     interrupt::saving();
-    let samples = finished.samples.as_ref();
-    finished.model.save_with(&args.model, &finished.seen, samples, args.force)?;
+    // What was there is worth more than a part of its successor, unless the user saw to it.
+    let leave = early.is_some_and(|signal| signal != Signal::Interrupt)
+        && !args.keep_early
+        && check_output(&args.model, false).is_err();
+    if !leave {
+        let samples = finished.samples.as_ref();
+        finished.model.save_with(&args.model, &finished.seen, samples, force)?;
+    }
     // A finished run needs its checkpoint no more; an interrupted one may go on from it.
-    if args.checkpoints() && finished.stop != Stop::Interrupted {
-        Checkpoint::remove(&checkpoint_path(&args.model))?;
+    if finished.stop != Stop::Interrupted {
+        checkpoints.remove();
     }
     if let Some(posterior) = finished.model.run.posterior.as_ref().filter(|_| talk) {
         say_posterior(posterior);
     }
-    finish::print(&finished, &args.model, args.progress)?;
-    Ok(ExitCode::SUCCESS)
+    let end = finish::End {
+        dir: &args.model,
+        saved: !leave,
+        early,
+        checkpoint: checkpoints.written.then_some(&*checkpoints.dir),
+    };
+    finish::print(&finished, &end, args.progress).map_err(|error| match error.kind() {
+        ErrorKind::Io { source, .. } if !leave && source.kind() != BrokenPipe => {
+            let model = args.model.display();
+            Error::data(format!("{error}; the model is saved in {model} all the same"))
+        }
+        _ => error,
+    })?;
+    Ok(early
+        .filter(|&signal| signal != Signal::Interrupt)
+        .map_or(ExitCode::SUCCESS, |signal| ExitCode::from(signal.exit_code())))
 }
 
 impl Args {
@@ -137,30 +181,33 @@ impl Args {
         self.checkpoint_every.is_some() || self.resume
     }
 
-    /// Whether what is to be written can be, before any work.
-    fn check_outputs(&self) -> Result<()> {
-        check_output(&self.model, self.force)?;
-        if self.checkpoints() {
-            let dir = checkpoint_path(&self.model);
-            Checkpoint::check_output(&dir, self.force || self.resume)?;
-        }
-        Ok(())
+    /// Whether a model that is there may be replaced: one that is to be gone on with may.
+    fn may_replace(&self) -> bool {
+        self.force || self.resume && stopped_by(&self.model).is_some()
     }
 
-    /// Trains, from wherever the flags say, and shows the epochs.
+    /// Sees to it, before any work, that what is to be written can be, and by nobody else.
+    fn reserve(&self, force: bool) -> Result<Reserved> {
+        let reserved = reserve(&self.model, force)?;
+        let dir = checkpoint_path(&self.model);
+        match self.checkpoints() {
+            true => Checkpoint::check_output(&dir, self.force || self.resume)?,
+            false => Checkpoint::tidy(&dir),
+        }
+        Ok(reserved)
+    }
+
+    /// Trains, from wherever the flags say, and shows the epochs. Nothing, if a signal came before the
+    /// first.
     fn train(
         &self,
         backend: &dyn Backend,
         from: Option<&Model>,
         prepared: &Prepared,
         settings: &Settings,
-    ) -> Result<Outcome> {
+        checkpoints: &mut Checkpoints,
+    ) -> Result<Option<Outcome>> {
         let Prepared { users, items, train: ratings, test, .. } = prepared;
-        let checkpoints = checkpoint_path(&self.model);
-        let fingerprint = match self.checkpoints() {
-            true => fingerprint(users.len(), items.len(), ratings, test.as_ref()),
-            false => String::new(),
-        };
         let input = Input {
             users,
             items,
@@ -171,25 +218,36 @@ impl Args {
                 None => self.read_init(prepared, settings)?,
             },
             resume: match self.resume {
-                true => Some(Checkpoint::open(&checkpoints, settings, &fingerprint)?),
+                true => Some(checkpoints.open(self.resume_anyway)?),
                 false => None,
             },
             checkpoint_every: self.checkpoint_every,
             clock: wgmf::train::seconds,
         };
         let mut epochs = Epochs::new(self.progress, settings, prepared);
-        let outcome = train(backend, input, settings, &mut |event| {
+        let mut none_yet = false;
+        let wanted = interrupt::terminated;
+        let outcome = train_with(backend, input, settings, &wanted, &mut |event| {
+            // A second signal: there is no time for an end of the usual kind.
+            stop::check().map_err(|e| Error::data(e.to_string()))?;
             if let Event::Checkpoint(checkpoint) = &event {
-                checkpoint.save(&checkpoints, settings, &fingerprint)?;
+                checkpoints.write(checkpoint)?;
             }
             epochs.hear(&event)?;
-            Ok(match interrupt::pressed().is_some() {
-                true => ControlFlow::Break(()),
-                false => ControlFlow::Continue(()),
-            })
+            let ends = match (&event, interrupt::pressed()) {
+                (_, None) => false,
+                (Event::Ready { .. }, Some(_)) => {
+                    none_yet = true;
+                    true
+                }
+                (_, Some(Signal::Interrupt)) => true,
+                // The epoch is brought to its end, and the checkpoint is written.
+                (event, Some(_)) => matches!(event, Event::Checkpoint(_)),
+            };
+            Ok(if ends { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
         });
         epochs.finish();
-        outcome
+        outcome.map(|outcome| (!none_yet).then_some(outcome))
     }
 
     fn read_init(&self, prepared: &Prepared, settings: &Settings) -> Result<Option<Factors>> {

@@ -1,0 +1,95 @@
+//! The checkpoints of `wgmf train`: written while it runs, gone on from, removed when it is through.
+
+use super::super::{interrupt, with_flags};
+use super::Args;
+use std::path::PathBuf;
+use wgmf::Result;
+use wgmf::backend::Device;
+use wgmf::core::Settings;
+use wgmf::data::Prepared;
+use wgmf::train::{Checkpoint, Origin, checkpoint_path, fingerprint};
+
+/// Where checkpoints go, and how that went so far.
+pub(super) struct Checkpoints<'a> {
+    pub dir: PathBuf,
+    settings: &'a Settings,
+    origin: Origin,
+    /// Whether the run was asked to write some.
+    asked: bool,
+    /// Whether one of an earlier run may be replaced.
+    overwrite: bool,
+    /// Whether the last one could not be written.
+    failed: bool,
+    /// Whether one of this run is there.
+    pub written: bool,
+}
+
+impl<'a> Checkpoints<'a> {
+    /// Those of a run that is about to begin.
+    pub(super) fn new(
+        args: &Args,
+        prepared: &Prepared,
+        settings: &'a Settings,
+        device: &Device,
+    ) -> Self {
+        let Prepared { users, items, train, test, .. } = prepared;
+        let fingerprint = fingerprint(users.len(), items.len(), train, test.as_ref());
+        Checkpoints {
+            dir: checkpoint_path(&args.model),
+            settings,
+            origin: Origin::new(fingerprint, device),
+            asked: args.checkpoints(),
+            overwrite: args.force || args.resume,
+            failed: false,
+            written: args.resume,
+        }
+    }
+
+    /// The one to go on from.
+    pub(super) fn open(&self, anyway: bool) -> Result<Checkpoint> {
+        let checkpoint = Checkpoint::open(&self.dir, self.settings, &self.origin, anyway)?;
+        if let Some(difference) = Checkpoint::origin(&self.dir)?.difference(&self.origin) {
+            say!(
+                "note: {difference}: the model may differ in its bits from that of a run that was never \
+                 stopped"
+            );
+        }
+        Ok(checkpoint)
+    }
+
+    /// Writes one. A failure is said, and ends the run only where the one before failed too: a full disk
+    /// may be emptied, and what was trained is worth more than a checkpoint of it.
+    pub(super) fn write(&mut self, checkpoint: &Checkpoint) -> Result<()> {
+        let may = match self.asked || self.written {
+            true => Ok(()),
+            false => Checkpoint::check_output(&self.dir, self.overwrite),
+        };
+        let saved = may.and_then(|()| checkpoint.save(&self.dir, self.settings, &self.origin));
+        match saved {
+            Ok(()) => {
+                self.failed = false;
+                self.written = true;
+            }
+            Err(error) if self.failed || interrupt::ended().is_some() => return Err(error),
+            Err(error) => {
+                self.failed = true;
+                let error = with_flags(&error.to_string());
+                let before = match self.written {
+                    true => ", the one before stays",
+                    false => "",
+                };
+                say!("warning: no checkpoint after this epoch{before}: {error}");
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes the last one: the run is through.
+    pub(super) fn remove(&self) {
+        if self.asked
+            && let Err(error) = Checkpoint::remove(&self.dir)
+        {
+            say!("warning: the model is saved, but its checkpoint could not be removed: {error}");
+        }
+    }
+}
