@@ -59,19 +59,20 @@ pub(crate) fn add(
     disk::sync_directory(&beside.parent).map_err(failed)
 }
 
-/// Goes on where a process was killed while it added to `directory`, if it is one; nothing else changes.
+/// Goes on where a process was killed while it added to `directory`, if it is one, and takes away what it
+/// had in the making.
 ///
 /// # Errors
 /// A failure of the disk; a living process that does the same.
 pub(crate) fn tidy(directory: &Path, name: &str) -> Result<()> {
-    let failed = |e| Error::io(directory, e);
-    let Ok(beside) = Beside::of(&directory.join(name)) else { return Ok(()) };
-    let placing = beside.with("placing");
-    if !placing.is_dir() {
+    if !directory.is_dir() {
         return Ok(());
     }
-    let _lock = Lock::take(&beside, directory)?;
-    finish(&placing, &beside.parent).map_err(failed)
+    let failed = |e| Error::io(directory, e);
+    let beside = Beside::of(&directory.join(name)).map_err(failed)?;
+    let lock = Lock::take(&beside, directory)?;
+    beside.tidy(&lock).map_err(failed)?;
+    finish(&beside.with("placing"), &beside.parent).map_err(failed)
 }
 
 /// Places what was not placed yet.
