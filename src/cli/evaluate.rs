@@ -7,7 +7,7 @@ use super::words::{some_of, thousands};
 use std::io::{self, Write};
 use std::path::PathBuf;
 use wgmf::core::Ids;
-use wgmf::data::{Duplicates, ReadOptions, align, read};
+use wgmf::data::{Duplicates, Order, ReadOptions, align, read};
 use wgmf::evaluate::{
     PredictiveMetrics, RatingMetrics, first_without_level, no_level, predictive_metrics,
     rating_metrics, unknown_ids,
@@ -54,7 +54,7 @@ pub(super) fn run(args: Args) -> Result<()> {
     args.ranking.check()?;
     let model = Model::open(&args.model)?;
     let mut table = read(&args.ratings, &args.read, &Steps::new(false))?;
-    let merged = table.merge_duplicates(args.duplicates)?;
+    let merged = table.settle(args.duplicates, Order::Canonical)?;
     if merged > 0 {
         say!("{} duplicates merged", thousands(merged as u64));
     }

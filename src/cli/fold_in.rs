@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::time::Instant;
 use wgmf::backend::Backend;
 use wgmf::core::{Side, UNKNOWN};
-use wgmf::data::{Duplicates, ReadOptions, Table, align, read};
+use wgmf::data::{Duplicates, Order, ReadOptions, Table, align, read};
 use wgmf::evaluate::{first_without_level, no_level};
 use wgmf::model::{Model, Samples, Seen, reserve};
 use wgmf::predict::{Predictive, Unit};
@@ -85,7 +85,7 @@ pub(super) fn run(args: Args) -> Result<()> {
         strict: args.strict,
     };
     let before = ids(&model, new.side);
-    let table = new.table(&model, &Steps::new(false))?;
+    let table = new.settled(read(new.files, &new.read, &Steps::new(false))?, &model)?;
     let rows = new.rows(&model, samples.as_ref(), &seen, &table)?;
     let clock = Instant::now();
     new.join(&*backend, &mut model, samples.as_mut(), &mut seen, &rows)?;
@@ -130,7 +130,9 @@ pub(super) fn users_of(
     new: &NewRatings,
     steps: &Steps,
 ) -> Result<Vec<u32>> {
-    let table = new.table(model, steps)?;
+    let table = read(new.files, &new.read, steps)?;
+    let listed = table.users.clone();
+    let table = new.settled(table, model)?;
     let rows = new.rows(model, samples.as_deref(), seen, &table)?;
     // Users that are known have their lists even where nobody is new.
     if !rows.ids.is_empty() || rows.known.is_empty() {
@@ -143,13 +145,13 @@ pub(super) fn users_of(
     rated.retain(|at| known[at]);
     rated.values.iter_mut().for_each(|value| *value = model.objective.transform.apply(*value));
     *seen = seen.extended(&rated, model.factors.users(), model.factors.items())?;
-    Ok(table.users.iter().filter_map(|id| model.users.get(id)).collect())
+    Ok(listed.iter().filter_map(|id| model.users.get(id)).collect())
 }
 
 impl NewRatings<'_> {
-    fn table(&self, model: &Model, steps: &Steps) -> Result<Table> {
-        let mut table = read(self.files, &self.read, steps)?;
-        let merged = table.merge_duplicates(self.duplicates)?;
+    /// The ratings without duplicates and in canonical order.
+    fn settled(&self, mut table: Table, model: &Model) -> Result<Table> {
+        let merged = table.settle(self.duplicates, Order::Canonical)?;
         if merged > 0 {
             say!("{} merged", counted(merged, "duplicate"));
         }

@@ -3,6 +3,7 @@
 use super::output::{print_json, stdout, to_stdout};
 use super::progress::Steps;
 use super::with_flags;
+use super::words::counted;
 use std::io::Write;
 use std::path::PathBuf;
 use wgmf::Result;
@@ -40,6 +41,15 @@ pub(super) fn run(args: Args) -> Result<()> {
     let mut out = stdout();
     let written =
         facts.recognised.iter().try_for_each(|line| writeln!(out, "{}", with_flags(line)));
+    if let Some(border) = &facts.border {
+        say!("the test part has the ratings from {border} on");
+    }
+    if let Some(repeats) = facts.repeats.filter(|&repeats| repeats > 0) {
+        say!(
+            "note: {} of the test part rate a pair that is in the training part too",
+            counted(repeats, "rating")
+        );
+    }
     let written = written.and_then(|()| {
         facts.parts.iter().try_for_each(|part| {
             let (train, test) = (part.train.display(), part.test.display());

@@ -1,10 +1,11 @@
 //! Text ids and their dense indices.
 
 use hashbrown::HashTable;
+use rayon::prelude::*;
 use std::hash::BuildHasher;
 
-/// A set of distinct text ids; the dense index of an id is its position, in order of first
-/// appearance. All text lives in one allocation.
+/// A set of distinct text ids; the dense index of an id is its position, in the order in which they were
+/// added. All text lives in one allocation.
 #[derive(Clone, Default)]
 pub struct Ids {
     text: String,
@@ -60,6 +61,40 @@ impl Ids {
         self.ends.push(self.text.len());
         self.index.insert_unique(long_hash(hash), (hash, index), |entry| long_hash(entry.0));
         index
+    }
+
+    /// The ids in order of their UTF-8 bytes, and where each of these is there; nothing where they are in
+    /// that order already.
+    pub(crate) fn sorted(&self) -> Option<(Ids, Vec<u32>)> {
+        if self.iter().is_sorted() {
+            return None;
+        }
+        // Most names differ in their first bytes, which are compared as one number.
+        let head = |name: &str| {
+            let mut head = [0; 8];
+            let length = name.len().min(8);
+            head[..length].copy_from_slice(&name.as_bytes()[..length]);
+            u64::from_be_bytes(head)
+        };
+        let mut order: Vec<(u64, u32)> =
+            (0..self.len() as u32).into_par_iter().map(|i| (head(self.name(i)), i)).collect();
+        order.par_sort_unstable_by(|a, b| {
+            a.0.cmp(&b.0).then_with(|| self.name(a.1).cmp(self.name(b.1)))
+        });
+        let mut sorted = Ids {
+            text: String::with_capacity(self.text.len()),
+            ends: Vec::with_capacity(self.len()),
+            index: self.index.clone(),
+            hasher: self.hasher.clone(),
+        };
+        let mut rank = vec![0; self.len()];
+        for (new, &(_, old)) in order.iter().enumerate() {
+            rank[old as usize] = new as u32;
+            sorted.text.push_str(self.name(old));
+            sorted.ends.push(sorted.text.len());
+        }
+        sorted.index.iter_mut().for_each(|entry| entry.1 = rank[entry.1 as usize]);
+        Some((sorted, rank))
     }
 
     /// The ids in order of their indices.

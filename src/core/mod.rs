@@ -31,8 +31,8 @@ pub use objective::Objective;
 #[cfg(feature = "files")]
 pub(crate) use objective::ObjectiveSettings;
 pub use prior::{Popularity, RowPrior};
-pub use ratings::Ratings;
 pub(crate) use ratings::check_count;
+pub use ratings::{NO_TIME, Ratings};
 pub use rows::{RowRatings, SideRatings, turns};
 pub use settings::{Options, Settings};
 pub use side::Side;

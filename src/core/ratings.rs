@@ -4,6 +4,9 @@ use super::UNKNOWN;
 use super::side::Side;
 use crate::{Error, Result};
 
+/// The time of a rating without one.
+pub const NO_TIME: i64 = i64::MIN;
+
 /// Ratings as parallel arrays of one length, in the order of the file: 12 bytes a rating, and 8
 /// more where there are timestamps.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -14,7 +17,9 @@ pub struct Ratings {
     pub items: Vec<u32>,
     /// The rating itself; always finite.
     pub values: Vec<f32>,
-    /// Seconds or whatever unit the file has; empty when it has none.
+    /// When each was given, in seconds or whatever unit the file has, or in a decimal part of it where times
+    /// have decimals: an order, since f64 would not hold nanoseconds since 1970. [`NO_TIME`] of a rating
+    /// that has none; empty when none has one.
     pub timestamps: Vec<i64>,
 }
 

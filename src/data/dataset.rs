@@ -1,6 +1,7 @@
 //! Ratings with their ids, from wherever: triples in memory, a table, files.
 
-use super::duplicates::{self, Duplicates};
+use super::duplicates::{Duplicates, Places};
+use super::order::{self, Order};
 use super::prepared::{self, DataFacts, Prepared};
 #[cfg(feature = "files")]
 use super::{ReadOptions, Table, read};
@@ -14,6 +15,9 @@ use std::path::Path;
 
 /// Ratings of items by users, with the ids of both, as the user has them: no pair twice, values not
 /// transformed. What is cut off or left out of one is another dataset.
+///
+/// Ids are in order of their UTF-8 bytes, ratings in order of their users and then items, whatever order
+/// they came in, so that all that is drawn or summed depends on the set alone ([`Order`] keeps theirs).
 ///
 /// ```
 /// use wgmf::Dataset;
@@ -33,7 +37,7 @@ pub struct Dataset {
     ratings: Ratings,
     transform: Vec<TransformKind>,
     threshold: f32,
-    facts: DataFacts,
+    pub(super) facts: DataFacts,
 }
 
 impl Default for Dataset {
@@ -76,6 +80,20 @@ impl Dataset {
         values: &[f32],
         policy: Duplicates,
     ) -> Result<Self> {
+        Self::from_triples_in(users, items, values, policy, Order::Canonical)
+    }
+
+    /// As [`from_triples_merged`](Self::from_triples_merged), in another order.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn from_triples_in<U: Display, I: Display>(
+        users: &[U],
+        items: &[I],
+        values: &[f32],
+        policy: Duplicates,
+        order: Order,
+    ) -> Result<Self> {
         if users.len() != values.len() || items.len() != values.len() {
             return Err(Error::data(format!(
                 "{} users, {} items and {} values: each rating needs one of each",
@@ -88,22 +106,15 @@ impl Dataset {
             let value = values[at];
             return Err(Error::data(format!("value {value} at {at} is not a finite number")));
         }
-        let (users, user_rows) = intern(users)?;
-        let (items, item_rows) = intern(items)?;
+        let (mut users, user_rows) = intern(users)?;
+        let (mut items, item_rows) = intern(items)?;
         let values = values.to_vec();
         let mut ratings =
             Ratings { users: user_rows, items: item_rows, values, timestamps: Vec::new() };
         let read = ratings.len();
-        let found = duplicates::find(&ratings, users.len(), items.len())?;
-        let merged = duplicates::merge(&mut ratings, &found, policy, |first, later, ratings| {
-            format!(
-                "user \"{}\" rates item \"{}\" at {first} and again at {later}",
-                users.name(ratings.users[first as usize]),
-                items.name(ratings.items[first as usize])
-            )
-        })?;
-        let facts =
-            DataFacts { ratings_read: read, duplicates_merged: merged, ..DataFacts::default() };
+        let ids = (&mut users, &mut items);
+        let merged = order::settle(ids, &mut ratings, (policy, order), &InMemory)?.merged;
+        let facts = DataFacts::of(read, merged, order);
         Self { users, items, ratings, facts, ..Self::default() }.checked()
     }
 
@@ -111,14 +122,22 @@ impl Dataset {
     /// says.
     ///
     /// # Errors
-    /// As [`Table::merge_duplicates`]; no rating.
+    /// As [`Table::settle`]; no rating.
     #[cfg(feature = "files")]
-    pub fn from_table(mut table: Table, policy: Duplicates) -> Result<Self> {
+    pub fn from_table(table: Table, policy: Duplicates) -> Result<Self> {
+        Self::from_table_in(table, policy, Order::Canonical)
+    }
+
+    /// As [`from_table`](Self::from_table), in another order.
+    ///
+    /// # Errors
+    /// As there.
+    #[cfg(feature = "files")]
+    pub fn from_table_in(mut table: Table, policy: Duplicates, order: Order) -> Result<Self> {
         let read = table.ratings.len();
-        let merged = table.merge_duplicates(policy)?;
+        let merged = table.settle(policy, order)?;
         let Table { users, items, ratings, .. } = table;
-        let facts =
-            DataFacts { ratings_read: read, duplicates_merged: merged, ..DataFacts::default() };
+        let facts = DataFacts::of(read, merged, order);
         Self { users, items, ratings, facts, ..Self::default() }.checked()
     }
 
@@ -188,6 +207,9 @@ impl Dataset {
     pub fn with_at_least(mut self, user_ratings: u32, item_ratings: u32) -> Result<Self> {
         let sizes = (self.users.len(), self.items.len());
         let dropped = prepared::filter(&mut self.ratings, sizes, user_ratings, item_ratings)?;
+        if dropped == 0 {
+            return Ok(self);
+        }
         self.facts.dropped_by_filters += dropped;
         let ratings = std::mem::take(&mut self.ratings);
         Ok(self.part(ratings))
@@ -200,10 +222,7 @@ impl Dataset {
     /// # Errors
     /// A fraction that is not between 0 and 1, or leaves nothing for a part.
     pub fn split(&self, fraction: f64, seed: u64) -> Result<(Self, Self)> {
-        prepared::check_fraction("`holdout`", Some(fraction))?;
-        let mut train = self.ratings.clone();
-        let test = prepared::hold_out(&mut train, fraction, seed)?;
-        Ok((self.part(train), self.part(test)))
+        self.clone().split_by(fraction, false, seed)
     }
 
     /// Cuts a `fraction` of each user's ratings off, who keeps one at least: what ranking wants.
@@ -211,10 +230,25 @@ impl Dataset {
     /// # Errors
     /// As [`split`](Self::split).
     pub fn split_per_user(&self, fraction: f64, seed: u64) -> Result<(Self, Self)> {
-        prepared::check_fraction("`holdout`", Some(fraction))?;
-        let (mut train, users) = (self.ratings.clone(), self.users.len());
-        let test = prepared::hold_out_per_user(&mut train, users, fraction, seed)?;
+        self.clone().split_by(fraction, true, seed)
+    }
+
+    fn split_by(mut self, fraction: f64, per_user: bool, seed: u64) -> Result<(Self, Self)> {
+        let test = self.cut(fraction, per_user, seed)?;
+        let train = std::mem::take(&mut self.ratings);
         Ok((self.part(train), self.part(test)))
+    }
+
+    /// Takes a `fraction` out, of all ratings or of each user's: those that are taken, by the same ids.
+    pub(super) fn cut(&mut self, fraction: f64, per_user: bool, seed: u64) -> Result<Ratings> {
+        prepared::check_fraction("`holdout`", Some(fraction))?;
+        match per_user {
+            true => {
+                let users = self.users.len();
+                prepared::hold_out_per_user(&mut self.ratings, users, fraction, seed)
+            }
+            false => prepared::hold_out(&mut self.ratings, fraction, seed),
+        }
     }
 
     /// Some of the ratings, with only the ids that have one.
@@ -269,20 +303,65 @@ impl Dataset {
     /// # Errors
     /// Values that the transform is not defined for; a test set that shares no user or no item.
     pub fn prepare(&self, test: Option<&Dataset>) -> Result<Prepared> {
+        let test = test.map_or(TestPart::None, |test| TestPart::Set("the test set", test));
+        self.clone().into_prepared(test)
+    }
+
+    /// Ready for training, with what is held out.
+    pub(super) fn into_prepared(mut self, test: TestPart<'_>) -> Result<Prepared> {
         self.check()?;
-        let Self { users, items, ratings, transform, threshold, facts } =
-            self.part(self.ratings.clone());
+        let (users, new_users) = prepared::compact(&self.users, &mut self.ratings.users);
+        let (items, new_items) = prepared::compact(&self.items, &mut self.ratings.items);
         let test = match test {
-            Some(test) => {
+            TestPart::None => None,
+            TestPart::HeldOut(mut test) => {
+                test.users.iter_mut().for_each(|user| *user = new_users[*user as usize]);
+                test.items.iter_mut().for_each(|item| *item = new_items[*item as usize]);
+                Some(test)
+            }
+            TestPart::Set(name, test) => {
                 let aligned = test.aligned(&users, &items);
-                prepared::check_known("the test set", &aligned)?;
+                prepared::check_known(name, &aligned)?;
                 Some(aligned)
             }
-            None => None,
         };
-        let kinds = (&transform[..], threshold);
-        prepared::assemble((users, items), ratings, test, kinds, facts, Vec::new())
+        let kinds = (&self.transform[..], self.threshold);
+        prepared::assemble((users, items), self.ratings, test, kinds, self.facts)
     }
+}
+
+/// Ratings that are counted from the first.
+struct InMemory;
+
+impl Places for InMemory {
+    fn twice(
+        &self,
+        first: u32,
+        later: u32,
+        (users, items): (&Ids, &Ids),
+        ratings: &Ratings,
+    ) -> String {
+        format!(
+            "user \"{}\" rates item \"{}\" at {first} and again at {later}",
+            users.name(ratings.users[first as usize]),
+            items.name(ratings.items[first as usize])
+        )
+    }
+
+    fn comparable(&self, _untimed: &mut dyn Iterator<Item = u32>) -> Result<()> {
+        Ok(())
+    }
+}
+
+/// What a model is tested on while it trains.
+pub(super) enum TestPart<'a> {
+    /// Nothing.
+    None,
+    /// What was cut off, by the ids of the whole.
+    #[cfg_attr(not(feature = "files"), expect(dead_code, reason = "files are prepared so"))]
+    HeldOut(Ratings),
+    /// Another set, with a name for messages.
+    Set(&'a str, &'a Dataset),
 }
 
 /// Texts and their indices, in order of first appearance.

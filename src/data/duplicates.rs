@@ -1,8 +1,7 @@
 //! Pairs of a user and an item that were rated more than once.
 
-use crate::core::Ratings;
+use crate::core::{Ids, NO_TIME, Ratings};
 use crate::{Error, Result};
-use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 /// What becomes of several ratings of one pair.
@@ -10,10 +9,10 @@ use serde::{Deserialize, Serialize};
 #[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
 #[serde(rename_all = "lowercase")]
 pub enum Duplicates {
-    /// The last in the file counts.
+    /// The latest counts; without timestamps, and of ratings of one time, the last in the file.
     #[default]
     Last,
-    /// Their arithmetic mean.
+    /// Their arithmetic mean; it bears the time of the latest, as does the sum.
     Mean,
     /// Their sum.
     Sum,
@@ -21,117 +20,54 @@ pub enum Duplicates {
     Error,
 }
 
-/// Most tasks that look for duplicates; each has a stamp for every item.
-const MOST_TASKS: usize = 16;
-/// Stamps in all, in u32: bounds the memory where there are many items.
-const MOST_STAMPS: usize = 64 << 20;
-
-/// `(row of the first rating, row of a later one)` of each pair that occurs again, in order.
-///
-/// Rows are brought together by user in a counting sort; a stamp per item then tells whether the
-/// user has it already. Tasks own ranges of users, so no two of them share anything.
-pub(super) fn find(ratings: &Ratings, users: usize, items: usize) -> Result<Vec<(u32, u32)>> {
-    if ratings.len() >= u32::MAX as usize {
-        return Err(Error::data("there are more than 4,294,967,294 ratings; split the files"));
-    }
-    let mut starts = vec![0_u32; users + 1];
-    for &user in &ratings.users {
-        starts[user as usize + 1] += 1;
-    }
-    for user in 0..users {
-        starts[user + 1] += starts[user];
-    }
-    let fitting = (MOST_STAMPS / items.max(1)).max(1);
-    let tasks = rayon::current_num_threads().clamp(1, MOST_TASKS).min(fitting);
-    // Ranges of users with about as many ratings each.
-    let border = |task: usize| {
-        let target = (ratings.len() as u64 * task as u64 / tasks as u64) as u32;
-        starts.partition_point(|&start| start < target).min(users)
-    };
-    let borders: Vec<usize> = (0..tasks).map(border).chain([users]).collect();
-    let ranges = borders.windows(2).map(|pair| pair[0]..pair[1].max(pair[0]));
-    let ranges: Vec<std::ops::Range<usize>> = ranges.collect();
-    let found: Vec<Vec<(u32, u32)>> = ranges
-        .into_par_iter()
-        .map(|range| find_in(ratings, items, range.start as u32..range.end as u32, &starts))
-        .collect();
-    let mut found = found.concat();
-    found.sort_unstable();
-    Ok(found)
+/// Where ratings come from, for messages.
+pub(super) trait Places {
+    /// That the rating at `later` is of the same pair as that at `first`.
+    fn twice(&self, first: u32, later: u32, ids: (&Ids, &Ids), ratings: &Ratings) -> String;
+    /// An error if times cannot be compared, or any of `untimed` is a row without one.
+    fn comparable(&self, untimed: &mut dyn Iterator<Item = u32>) -> Result<()>;
 }
 
-fn find_in(
-    ratings: &Ratings,
-    items: usize,
-    range: std::ops::Range<u32>,
-    starts: &[u32],
-) -> Vec<(u32, u32)> {
-    let base = starts[range.start as usize];
-    let count = (starts[range.end as usize] - base) as usize;
-    let mut ends: Vec<u32> =
-        starts[range.start as usize..range.end as usize].iter().map(|start| start - base).collect();
-    // (item, row), grouped by user, in order of the file within a user.
-    let mut grouped = vec![(0_u32, 0_u32); count];
-    for (row, (&user, &item)) in ratings.users.iter().zip(&ratings.items).enumerate() {
-        if range.contains(&user) {
-            let end = &mut ends[(user - range.start) as usize];
-            grouped[*end as usize] = (item, row as u32);
-            *end += 1;
-        }
-    }
-    let mut found = Vec::new();
-    let mut firsts = vec![0_u32; items];
-    let mut from = 0;
-    for &end in &ends {
-        for place in from..end {
-            let (item, row) = grouped[place as usize];
-            // The stamp is where the user's first rating of the item lies, plus 1: anything at or
-            // before the user's own range is another user's.
-            let first = &mut firsts[item as usize];
-            if *first > from {
-                found.push((grouped[*first as usize - 1].1, row));
-            } else {
-                *first = place + 1;
-            }
-        }
-        from = end;
-    }
-    found
-}
-
-/// Merges the pairs that [`find`] found into the place of the first; how many were merged away.
+/// Merges the pairs in `found`, of rows of a first rating and of a later one, sorted, into the place of the
+/// first, and leaves the later ones where they are.
 ///
-/// Sums are made in f64 in order of the file. The timestamp is that of the last.
+/// Sums are made in f64 in order of the values, whatever the order of the file. The timestamp is that of
+/// the last.
 ///
 /// # Errors
-/// With [`Duplicates::Error`] the first duplicate, as `name` calls its two rows; a sum beyond f32.
+/// With [`Duplicates::Error`] the first duplicate, as `places` calls its two rows; a sum beyond f32; with
+/// [`Duplicates::Last`] times that cannot be compared.
 pub(super) fn merge(
     ratings: &mut Ratings,
     found: &[(u32, u32)],
     policy: Duplicates,
-    name: impl Fn(u32, u32, &Ratings) -> String,
-) -> Result<usize> {
-    let Some(&(first, later)) = found.iter().min_by_key(|pair| pair.1) else { return Ok(0) };
+    ids: (&Ids, &Ids),
+    places: &impl Places,
+) -> Result<()> {
+    let Some(&(first, later)) = found.iter().min_by_key(|pair| pair.1) else { return Ok(()) };
     if policy == Duplicates::Error {
         let message = format!(
             "{}; choose what becomes of them with `duplicates` last, mean or sum",
-            name(first, later, ratings)
+            places.twice(first, later, ids, ratings)
         );
         return Err(Error::data(message));
     }
     for group in found.chunk_by(|a, b| a.0 == b.0) {
-        let (first, last) = (group[0].0 as usize, group[group.len() - 1].1 as usize);
-        let later = group.iter().map(|pair| f64::from(ratings.values[pair.1 as usize]));
-        let sum = f64::from(ratings.values[first]) + later.sum::<f64>();
+        let (first, last) = (group[0].0 as usize, last(ratings, group) as usize);
+        let rows = [group[0].0].into_iter().chain(group.iter().map(|pair| pair.1));
+        if policy == Duplicates::Last && !ratings.timestamps.is_empty() {
+            places
+                .comparable(&mut rows.filter(|&row| ratings.timestamps[row as usize] == NO_TIME))?;
+        }
         let value = match policy {
             Duplicates::Last | Duplicates::Error => ratings.values[last],
-            Duplicates::Mean => (sum / (group.len() + 1) as f64) as f32,
-            Duplicates::Sum => sum as f32,
+            Duplicates::Mean => (sum(ratings, group) / (group.len() + 1) as f64) as f32,
+            Duplicates::Sum => sum(ratings, group) as f32,
         };
         if !value.is_finite() {
             let message = format!(
                 "{}, and their sum is too large for a rating",
-                name(first as u32, last as u32, ratings)
+                places.twice(first as u32, last as u32, ids, ratings)
             );
             return Err(Error::data(message));
         }
@@ -140,49 +76,88 @@ pub(super) fn merge(
             ratings.timestamps[first] = time;
         }
     }
+    Ok(())
+}
+
+/// The latest rating of one pair; of those of one time, and where there is none, the last in the file.
+fn last(ratings: &Ratings, group: &[(u32, u32)]) -> u32 {
+    let rows = group.iter().map(|pair| pair.1);
+    match ratings.timestamps.is_empty() {
+        true => rows.last().unwrap_or(group[0].0),
+        false => rows.fold(group[0].0, |last, row| {
+            let time = |row: u32| ratings.timestamps[row as usize];
+            if time(row) >= time(last) { row } else { last }
+        }),
+    }
+}
+
+/// The sum of the ratings of one pair, the least first.
+fn sum(ratings: &Ratings, group: &[(u32, u32)]) -> f64 {
+    let rows = [group[0].0].into_iter().chain(group.iter().map(|pair| pair.1));
+    let mut values: Vec<f32> = rows.map(|row| ratings.values[row as usize]).collect();
+    values.sort_unstable_by(f32::total_cmp);
+    values.into_iter().map(f64::from).sum()
+}
+
+/// Takes the later rows of the pairs in `found` out; the rows that stay, or nothing where all do.
+pub(super) fn remove(ratings: &mut Ratings, found: &[(u32, u32)]) -> Vec<u32> {
+    if found.is_empty() {
+        return Vec::new();
+    }
     let mut gone: Vec<u32> = found.iter().map(|pair| pair.1).collect();
     gone.sort_unstable();
     let mut next = gone.iter().copied().peekable();
-    ratings.retain(|row| next.next_if_eq(&(row as u32)).is_none());
-    Ok(gone.len())
+    let mut kept = Vec::with_capacity(ratings.len() - gone.len());
+    ratings.retain(|row| {
+        let stays = next.next_if_eq(&(row as u32)).is_none();
+        if stays {
+            kept.push(row as u32);
+        }
+        stays
+    });
+    kept
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn in_threads<T: Send>(threads: usize, work: impl FnOnce() -> T + Send) -> T {
-        rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap().install(work)
+    struct Nowhere;
+
+    impl Places for Nowhere {
+        fn twice(&self, _: u32, _: u32, _: (&Ids, &Ids), _: &Ratings) -> String {
+            String::new()
+        }
+
+        fn comparable(&self, untimed: &mut dyn Iterator<Item = u32>) -> Result<()> {
+            assert_eq!(untimed.next(), None);
+            Ok(())
+        }
     }
 
     #[test]
-    fn find_agrees_with_a_map_for_any_number_of_threads() {
-        let mut state = 7_u64;
-        let mut draw = |below: u64| {
-            state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
-            ((state >> 33) % below) as u32
+    fn the_order_of_the_file_does_not_count_where_it_need_not() {
+        let values = [1e8, 1.0, -1e8, 0.25];
+        let ids = Ids::new();
+        let orders = [[0, 1, 2, 3], [3, 2, 1, 0], [1, 3, 0, 2], [2, 0, 3, 1]];
+        let merged = |policy, order: [usize; 4], times: bool| {
+            let mut ratings = Ratings {
+                users: vec![0; 4],
+                items: vec![0; 4],
+                values: order.map(|at| values[at]).to_vec(),
+                timestamps: if times { order.map(|at| at as i64).to_vec() } else { vec![] },
+            };
+            let found = [(0, 1), (0, 2), (0, 3)];
+            merge(&mut ratings, &found, policy, (&ids, &ids), &Nowhere).unwrap();
+            assert_eq!(remove(&mut ratings, &found), [0]);
+            assert_eq!(ratings.len(), 1);
+            (ratings.values[0], ratings.timestamps.first().copied())
         };
-        for (users, items, count) in [(1, 1, 5), (1, 50, 40), (50, 1, 300), (40, 30, 2000)] {
-            let mut ratings = Ratings::default();
-            for _ in 0..count {
-                ratings.users.push(draw(users));
-                ratings.items.push(draw(items));
-                ratings.values.push(1.0);
-            }
-            let mut seen = std::collections::HashMap::new();
-            let mut want = Vec::new();
-            for (row, (user, item, _)) in ratings.iter().enumerate() {
-                match seen.get(&(user, item)) {
-                    Some(&first) => want.push((first, row as u32)),
-                    None => drop(seen.insert((user, item), row as u32)),
-                }
-            }
-            want.sort_unstable();
-            assert!(!want.is_empty());
-            for threads in 1..=4 {
-                let got = in_threads(threads, || find(&ratings, users as usize, items as usize));
-                assert_eq!(got.unwrap(), want, "{threads} threads");
-            }
+        for order in orders {
+            assert_eq!(merged(Duplicates::Sum, order, true), (1.25, Some(3)));
+            assert_eq!(merged(Duplicates::Mean, order, false), (0.3125, None));
+            assert_eq!(merged(Duplicates::Last, order, true), (0.25, Some(3)));
+            assert_eq!(merged(Duplicates::Last, order, false), (values[order[3]], None));
         }
     }
 }

@@ -201,20 +201,6 @@ pub(super) fn number(text: &[u8]) -> Option<f32> {
     std::str::from_utf8(text).ok()?.trim().parse().ok()
 }
 
-/// A whole number, or the whole part of a decimal one.
-#[inline]
-pub(super) fn timestamp(text: &[u8]) -> Option<i64> {
-    if (1..=18).contains(&text.len()) && text.iter().all(u8::is_ascii_digit) {
-        return Some(text.iter().fold(0, |sum, &b| sum * 10 + i64::from(b - b'0')));
-    }
-    let text = std::str::from_utf8(text).ok()?.trim();
-    text.parse().ok().or_else(|| {
-        let value: f64 = text.parse().ok()?;
-        // 2^63 itself is out of range.
-        (value.abs() < 9_223_372_036_854_775_807_i64 as f64).then_some(value as i64)
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -266,23 +252,6 @@ mod tests {
         for text in &texts {
             let (got, want) = (number(text.as_bytes()), text.parse::<f32>().ok());
             assert_eq!(got.map(f32::to_bits), want.map(f32::to_bits), "{text}");
-        }
-    }
-
-    #[test]
-    fn timestamps_are_whole_numbers_or_decimals() {
-        let cases: [(&str, Option<i64>); 8] = [
-            ("964982703", Some(964_982_703)),
-            ("-5", Some(-5)),
-            (" 12 ", Some(12)),
-            ("123.0", Some(123)),
-            ("1.5e9", Some(1_500_000_000)),
-            ("9223372036854775807", Some(i64::MAX)),
-            ("1e300", None),
-            ("2020-01-01", None),
-        ];
-        for (text, want) in cases {
-            assert_eq!(timestamp(text.as_bytes()), want, "{text}");
         }
     }
 

@@ -7,6 +7,7 @@
 
 use super::fields::Field;
 use super::layout::shorten;
+use super::times::Times;
 use crate::core::{Ids, UNKNOWN, long_hash, short_hash};
 use hashbrown::HashTable;
 
@@ -183,15 +184,13 @@ pub(super) struct Rows {
     /// The ratings.
     pub values: Vec<f32>,
     /// Their timestamps, where the file has them.
-    pub timestamps: Vec<i64>,
+    pub times: Times,
     /// `(row, line)` wherever a row does not lie one line below the row before.
     pub runs: Vec<(u64, u64)>,
     /// How many lines the chunk has.
     pub lines: u64,
     /// The first line that cannot be read, and why.
     pub failure: Option<(u64, String)>,
-    /// The first timestamp that cannot be read.
-    pub bad_timestamp: Option<(u64, String)>,
     next_line: u64,
 }
 
@@ -201,9 +200,9 @@ impl Rows {
         self.users.clear();
         self.items.clear();
         self.values.clear();
-        self.timestamps.clear();
+        self.times.clear();
         self.runs.clear();
-        (self.lines, self.failure, self.bad_timestamp) = (0, None, None);
+        (self.lines, self.failure) = (0, None);
         self.next_line = u64::MAX;
     }
 

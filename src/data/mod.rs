@@ -1,5 +1,7 @@
 //! Rating data: reading, filtering, splitting, synthetic sets.
 
+#[cfg(feature = "files")]
+mod choice;
 mod dataset;
 mod duplicates;
 #[cfg(feature = "files")]
@@ -18,6 +20,7 @@ mod lines;
 mod names;
 #[cfg(feature = "files")]
 mod options;
+mod order;
 #[cfg(feature = "files")]
 mod parse;
 #[cfg(feature = "files")]
@@ -36,6 +39,8 @@ pub mod synth;
 #[cfg(feature = "files")]
 mod text_table;
 #[cfg(feature = "files")]
+mod times;
+#[cfg(feature = "files")]
 mod titles;
 
 pub use dataset::Dataset;
@@ -46,6 +51,7 @@ pub use form::{Doubt, FileForm};
 pub use id_list::IdList;
 #[cfg(feature = "files")]
 pub use options::{Delimiter, Format, Header, Quotes, ReadOptions};
+pub use order::Order;
 #[cfg(feature = "files")]
 pub use prepare::{DataOptions, align, prepare};
 pub use prepared::{DataFacts, Prepared};

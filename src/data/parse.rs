@@ -6,6 +6,7 @@ use super::lane::{BadId, Lane};
 use super::layout::{Layout, shorten};
 use super::names::Role;
 use super::options::{Delimiter, Format};
+use super::times::WHAT_IS_ONE;
 
 /// Parses a chunk of whole lines without quotes; `first` is the first of a file.
 pub(super) fn chunk(lane: &mut Lane, chunk: &[u8], layout: &Layout, first: bool) {
@@ -101,17 +102,10 @@ pub(super) fn row(
         },
     };
     if layout.columns[3].is_some() {
-        match fields::timestamp(found[3].bytes()) {
-            Some(time) => rows.timestamps.push(time),
-            None => {
-                let text = shorten(found[3].bytes());
-                if layout.needs_time {
-                    let column = layout.column_name(Role::Time);
-                    return Err(format!("\"{text}\" is not a whole number in column {column}"));
-                }
-                rows.bad_timestamp.get_or_insert((number, text));
-                rows.timestamps.push(0);
-            }
+        let text = found[3].bytes();
+        if !rows.times.push(text) && layout.needs_time {
+            let (text, column) = (shorten(text), layout.column_name(Role::Time));
+            return Err(format!("\"{text}\" in column {column} is not {WHAT_IS_ONE}"));
         }
     }
     rows.push(user, item, value, number);

@@ -1,10 +1,11 @@
 //! From rating files to the training and test parts that a model sees.
 
+use super::dataset::{Dataset, TestPart};
 use super::duplicates::Duplicates;
-use super::prepared::{
-    aligned, assemble, check_fraction, check_known, compact, filter, hold_out, hold_out_per_user,
-};
-use super::{DataFacts, Prepared, ReadOptions, Table, duplicates, read};
+use super::order::{self, Order};
+use super::prepared::{aligned, check_fraction};
+use super::times::Origins;
+use super::{Prepared, ReadOptions, Table, read};
 use crate::core::{Ids, Ratings, TransformKind};
 use crate::progress::Progress;
 use crate::{Error, Result};
@@ -20,10 +21,26 @@ pub struct DataOptions {
     #[cfg_attr(feature = "cli", command(flatten))]
     #[serde(flatten)]
     pub read: ReadOptions,
-    /// What becomes of several ratings of one pair: the last of the file, their mean, their sum,
-    /// or an error
+    /// What becomes of several ratings of one pair: the latest (without timestamps, and of one time,
+    /// the last of the file), their mean, their sum, or an error
     #[cfg_attr(feature = "cli", arg(long, value_enum, default_value_t = Duplicates::Last))]
     pub duplicates: Duplicates,
+    /// What ids and ratings are ordered by before anything is drawn or summed: `canonical` by the
+    /// bytes of the ids, so that a shuffled file gives the same model; `appearance` by the file.
+    /// Default: canonical; with `init` or `no_shuffle`, which take ids and ratings as the file has
+    /// them, appearance
+    #[cfg_attr(
+        feature = "cli",
+        arg(
+            long,
+            value_enum,
+            help = "What ids and ratings are ordered by before anything is drawn or summed: \
+                    canonical by the bytes of the ids, so that a shuffled file gives the same \
+                    model; appearance by the file. Default: canonical; with --init or \
+                    --no-shuffle, which take ids and ratings as the file has them, appearance"
+        )
+    )]
+    pub order: Option<Order>,
     /// Leave out users with fewer ratings (applied with the next until both hold)
     #[cfg_attr(feature = "cli", arg(long, value_name = "N", default_value_t = 1))]
     pub min_user_ratings: u32,
@@ -66,6 +83,7 @@ impl Default for DataOptions {
         DataOptions {
             read: ReadOptions::default(),
             duplicates: Duplicates::Last,
+            order: None,
             min_user_ratings: 1,
             min_item_ratings: 1,
             transform: vec![TransformKind::None],
@@ -99,7 +117,8 @@ impl DataOptions {
 /// applied, the test part taken out, ids compacted, and the transform learned on the training part
 /// alone.
 ///
-/// The result depends on the files, `options` and `seed`, never on the number of threads.
+/// The result depends on the ratings, `options` and `seed`, never on the number of threads, and on their
+/// order in the files only where `options` say so.
 ///
 /// # Errors
 /// Whatever [`read`] says of a file; nothing left after the filters; values that the transform is
@@ -111,46 +130,32 @@ pub fn prepare(
     progress: &dyn Progress,
 ) -> Result<Prepared> {
     options.check()?;
-    let mut table = read(paths, &options.read, progress)?;
-    let mut facts = DataFacts {
-        files: paths.iter().chain(&options.test).map(|path| path.display().to_string()).collect(),
-        ratings_read: table.ratings.len(),
-        duplicates_merged: table.merge_duplicates(options.duplicates)?,
-        ..DataFacts::default()
+    let order = options.order.unwrap_or_default();
+    let mut recognised = Vec::new();
+    let mut open = |paths: &[PathBuf]| {
+        let mut table = read(paths, &options.read, progress)?;
+        recognised.append(&mut table.recognised);
+        Dataset::from_table_in(table, options.duplicates, order)
     };
-    let sizes = (table.users.len(), table.items.len());
-    let (least_user, least_item) = (options.min_user_ratings, options.min_item_ratings);
-    facts.dropped_by_filters = filter(&mut table.ratings, sizes, least_user, least_item)?;
-    let held_out = match options.holdout {
-        Some(fraction) if options.holdout_per_user => {
-            Some(hold_out_per_user(&mut table.ratings, table.users.len(), fraction, seed)?)
-        }
-        Some(fraction) => Some(hold_out(&mut table.ratings, fraction, seed)?),
-        None => None,
-    };
-    let mut recognised = std::mem::take(&mut table.recognised);
-    let (users, new_users) = compact(&table.users, &mut table.ratings.users);
-    let (items, new_items) = compact(&table.items, &mut table.ratings.items);
-    let train = table.ratings;
-    drop((table.users, table.items));
-    let test = match (held_out, &options.test) {
-        (Some(mut test), _) => {
-            test.users.iter_mut().for_each(|user| *user = new_users[*user as usize]);
-            test.items.iter_mut().for_each(|item| *item = new_items[*item as usize]);
-            Some(test)
+    let mut set = open(paths)?
+        .transformed(&options.transform)
+        .with_threshold(options.threshold)?
+        .with_at_least(options.min_user_ratings, options.min_item_ratings)?;
+    let named = paths.iter().chain(&options.test).map(|path| path.display().to_string());
+    set.facts.files = named.collect();
+    let mut prepared = match (options.holdout, &options.test) {
+        (Some(fraction), _) => {
+            let test = set.cut(fraction, options.holdout_per_user, seed)?;
+            set.into_prepared(TestPart::HeldOut(test))?
         }
         (None, Some(path)) => {
-            let mut table = read(std::slice::from_ref(path), &options.read, progress)?;
-            table.merge_duplicates(options.duplicates)?;
-            let test = align(&table, &users, &items);
-            check_known(&path.display().to_string(), &test)?;
-            recognised.append(&mut table.recognised);
-            Some(test)
+            let test = open(std::slice::from_ref(path))?;
+            set.into_prepared(TestPart::Set(&path.display().to_string(), &test))?
         }
-        (None, None) => None,
+        (None, None) => set.into_prepared(TestPart::None)?,
     };
-    let kinds = (&options.transform[..], options.threshold);
-    assemble((users, items), train, test, kinds, facts, recognised)
+    prepared.recognised = recognised;
+    Ok(prepared)
 }
 
 /// The ratings of a freshly read table in a model's indices; ids that the model lacks become
@@ -160,24 +165,27 @@ pub fn align(table: &Table, users: &Ids, items: &Ids) -> Ratings {
 }
 
 impl Table {
-    /// Merges several ratings of one pair; how many were merged away. Call it once, first: it
-    /// names lines by row.
+    /// Merges several ratings of one pair, and leaves all else in order of the files; how many were merged
+    /// away.
     ///
     /// # Errors
-    /// With [`Duplicates::Error`], the first pair that occurs twice, with both lines.
+    /// As [`settle`](Self::settle).
     pub fn merge_duplicates(&mut self, policy: Duplicates) -> Result<usize> {
-        let Table { users, items, ratings, lines, .. } = self;
-        let found = duplicates::find(ratings, users.len(), items.len())?;
-        let name = |first: u32, later: u32, ratings: &Ratings| {
-            let ((file, line), (later_file, later_line)) =
-                (lines.locate(first as usize), lines.locate(later as usize));
-            let user = users.name(ratings.users[first as usize]);
-            let item = items.name(ratings.items[first as usize]);
-            format!(
-                "{later_file}:{later_line}: user \"{user}\" rates item \"{item}\" again (first at \
-                 {file}:{line})"
-            )
-        };
-        duplicates::merge(ratings, &found, policy, name)
+        self.settle(policy, Order::Appearance)
+    }
+
+    /// Merges several ratings of one pair, and puts ids and ratings into `order`; how many were merged
+    /// away. Call it once.
+    ///
+    /// # Errors
+    /// With [`Duplicates::Error`], the first pair that occurs twice, with both lines; a sum beyond f32;
+    /// with [`Duplicates::Last`], a rating of such a pair whose time cannot be read though others have
+    /// times, or dates among numbers.
+    pub fn settle(&mut self, policy: Duplicates, order: Order) -> Result<usize> {
+        let Table { users, items, ratings, lines, origins, unread, scale, .. } = self;
+        let places = Origins { lines, unread, scale: *scale };
+        let settled = order::settle((users, items), ratings, (policy, order), &places)?;
+        *origins = settled.origins;
+        Ok(settled.merged)
     }
 }

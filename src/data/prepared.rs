@@ -1,5 +1,6 @@
 //! The training and test parts that a model sees.
 
+use super::order::Order;
 use crate::core::{Ids, Ratings, Side, Transform, TransformKind, UNKNOWN};
 use crate::{Error, Result};
 use rand::{Rng, SeedableRng};
@@ -9,11 +10,11 @@ use serde::{Deserialize, Serialize};
 /// Ratings ready for training.
 #[derive(Clone, Debug)]
 pub struct Prepared {
-    /// Users with at least one training rating, in order of first appearance.
+    /// Users with at least one training rating, in the [order](super::Order) of the data.
     pub users: Ids,
-    /// Items with at least one training rating, in order of first appearance.
+    /// Items with at least one training rating, likewise.
     pub items: Ids,
-    /// The training ratings, transformed, in order of the file.
+    /// The training ratings, transformed, in that order too.
     pub train: Ratings,
     /// The test ratings, transformed; a user or an item that the model lacks is [`UNKNOWN`].
     pub test: Option<Ratings>,
@@ -67,6 +68,9 @@ pub struct DataFacts {
     pub duplicates_merged: usize,
     /// Ratings that the filters left out.
     pub dropped_by_filters: usize,
+    /// What ids and ratings were ordered by.
+    #[serde(default = "Order::before")]
+    pub order: Order,
     /// Users of the model.
     pub users: usize,
     /// Items of the model.
@@ -93,7 +97,6 @@ pub(super) fn assemble(
     mut test: Option<Ratings>,
     (kinds, threshold): (&[TransformKind], f32),
     mut facts: DataFacts,
-    recognised: Vec<String>,
 ) -> Result<Prepared> {
     let unknown = |side: fn(&Ratings) -> &Vec<u32>| {
         test.as_ref().map_or(0, |t| side(t).iter().filter(|&&index| index == UNKNOWN).count())
@@ -127,7 +130,7 @@ pub(super) fn assemble(
         transform,
         train_raw_mean: facts.mean,
         facts,
-        recognised,
+        recognised: Vec::new(),
     })
 }
 
@@ -287,15 +290,16 @@ pub(super) fn compact(ids: &Ids, side: &mut [u32]) -> (Ids, Vec<u32>) {
     for &index in side.iter() {
         new[index as usize] = 0;
     }
+    if !new.contains(&UNKNOWN) {
+        return (ids.clone(), (0..ids.len() as u32).collect());
+    }
     let mut kept = Ids::new();
     for (index, id) in ids.iter().enumerate() {
         if new[index] == 0 {
             new[index] = kept.intern(id);
         }
     }
-    if kept.len() < ids.len() {
-        side.iter_mut().for_each(|index| *index = new[*index as usize]);
-    }
+    side.iter_mut().for_each(|index| *index = new[*index as usize]);
     (kept, new)
 }
 
@@ -326,6 +330,11 @@ fn name_rating(ratings: &Ratings, row: usize, users: &Ids, items: &Ids) -> Strin
 }
 
 impl DataFacts {
+    /// What is known before anything is left out.
+    pub(super) fn of(ratings_read: usize, duplicates_merged: usize, order: Order) -> Self {
+        DataFacts { ratings_read, duplicates_merged, order, ..DataFacts::default() }
+    }
+
     fn describe(&mut self, train: &Ratings, users: usize, items: usize) {
         (self.users, self.items, self.ratings) = (users, items, train.len());
         self.min = f64::from(train.values.iter().copied().fold(f32::INFINITY, f32::min));

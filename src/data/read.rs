@@ -7,6 +7,7 @@ use super::lines::Lines;
 use super::names::Role;
 use super::options::{Format, ReadOptions};
 use super::source::Source;
+use super::times::{TimeScale, Times};
 use super::{parse, quoted};
 use crate::core::{Ids, Ratings, UNKNOWN};
 use crate::progress::Progress;
@@ -17,7 +18,7 @@ use std::path::PathBuf;
 /// More lanes than this repeat ids without being faster than the memory.
 const MOST_LANES: usize = 16;
 
-/// What rating files hold.
+/// What rating files hold, as they have it until it is [put into order](Table::settle).
 #[derive(Clone, Debug, Default)]
 pub struct Table {
     /// The users, in order of first appearance.
@@ -33,19 +34,27 @@ pub struct Table {
     /// Whether there was a rating column; without one all ratings are 1.
     pub has_ratings: bool,
     pub(super) lines: Lines,
+    /// (ratings): the row that each had when it was read; empty where that is still its own.
+    pub(super) origins: Vec<u32>,
+    /// What the integers of its timestamps are.
+    pub(super) scale: TimeScale,
+    /// Of each file the first row whose timestamp cannot be read, and that text.
+    pub(super) unread: Vec<(usize, String)>,
 }
 
 impl Table {
-    /// The file and the line, counted from 1, of the rating at `row`.
+    /// The file and the line, counted from 1, of the rating at `row`; of merged ones that of the first.
     pub fn origin(&self, row: usize) -> (&str, u64) {
-        self.lines.locate(row)
+        self.lines.locate(self.origins.get(row).map_or(row, |&row| row as usize))
     }
 }
 
 /// Reads files as one set of ratings; `-` is standard input.
 ///
-/// Memory: 12 bytes a rating (20 with timestamps) and the ids. The result does not depend on the
-/// number of threads. Timestamps are kept if every file has them.
+/// Memory: 12 bytes a rating (20 with timestamps, 24 while they are read where they have decimals) and the
+/// ids. The result does not depend on the number of threads. A rating whose timestamp cannot be read, or
+/// whose file has none, has [`NO_TIME`](crate::core::NO_TIME), unless no file has any; what needs it
+/// says so.
 ///
 /// # Errors
 /// An input that cannot be opened, is damaged, or has a line that is not a rating; the error names
@@ -67,7 +76,7 @@ pub(super) struct Reader<'o> {
     options: &'o ReadOptions,
     lanes: Vec<Lane>,
     table: Table,
-    timestamps: bool,
+    times: Times,
     /// Of each source.
     pub layouts: Vec<Layout>,
 }
@@ -79,7 +88,7 @@ impl<'o> Reader<'o> {
             options,
             lanes: std::iter::repeat_with(Lane::default).take(lanes).collect(),
             table: Table::default(),
-            timestamps: true,
+            times: Times::default(),
             layouts: Vec::new(),
         }
     }
@@ -94,7 +103,7 @@ impl<'o> Reader<'o> {
         let before = self.table.ratings.len();
         self.table.lines.begin_file(before as u64, &name, layout.format == Format::Grouped);
         self.table.has_ratings |= layout.has(Role::Rating);
-        let mut bad_timestamp = None;
+        let mut unread = 0;
         let mut at = Place { line: 0, start: true };
         while filled > 0 {
             let quote = layout.delimiter.quotes().then(|| {
@@ -113,7 +122,7 @@ impl<'o> Reader<'o> {
                 || if plain == filled { fill(&mut source, &mut next) } else { Ok(0) },
             );
             for lane in 0..plain {
-                self.merge(lane, &name, &layout, &mut at, &mut bad_timestamp)?;
+                self.merge(lane, &name, &mut at, &mut unread)?;
             }
             if plain < filled {
                 // From the first quote on a line feed may be part of a field: read in order.
@@ -122,14 +131,14 @@ impl<'o> Reader<'o> {
                 records.skip_header(at.start && layout.header.is_some())?;
                 while records.batch(&mut self.lanes[0])? {
                     at.line = first;
-                    self.merge(0, &name, &layout, &mut at, &mut bad_timestamp)?;
+                    self.merge(0, &name, &mut at, &mut unread)?;
                 }
                 break;
             }
             filled = following?;
             std::mem::swap(&mut batch, &mut next);
         }
-        self.end(&name, &source, layout, before, bad_timestamp)
+        self.end(&name, &source, layout, before, unread)
     }
 
     /// How many ratings there are so far.
@@ -138,14 +147,7 @@ impl<'o> Reader<'o> {
     }
 
     /// Moves the rows of a lane into the table.
-    fn merge(
-        &mut self,
-        lane: usize,
-        name: &str,
-        layout: &Layout,
-        at: &mut Place,
-        bad_timestamp: &mut Option<(u64, String)>,
-    ) -> Result<()> {
+    fn merge(&mut self, lane: usize, name: &str, at: &mut Place, unread: &mut usize) -> Result<()> {
         let Lane { users, items, rows } = &mut self.lanes[lane];
         let line_of = |line: u64| at.line + line + 1;
         if let Some((line, message)) = rows.failure.take() {
@@ -164,13 +166,11 @@ impl<'o> Reader<'o> {
             return Err(Error::data(format!("there are more than {UNKNOWN} distinct ids")));
         }
         ratings.values.extend_from_slice(&rows.values);
-        if let (None, Some((line, text))) = (&bad_timestamp, rows.bad_timestamp.take()) {
-            *bad_timestamp = Some((line_of(line), text));
+        if let (0, Some((row, text))) = (*unread, rows.times.unread.take()) {
+            self.table.unread.push((before as usize + row, text));
         }
-        self.timestamps &= layout.has(Role::Time) && bad_timestamp.is_none();
-        if self.timestamps {
-            ratings.timestamps.extend_from_slice(&rows.timestamps);
-        }
+        *unread += rows.times.unread_count;
+        self.times.extend(&rows.times, before as usize);
         *at = Place { line: at.line + rows.lines, start: false };
         Ok(())
     }
@@ -182,7 +182,7 @@ impl<'o> Reader<'o> {
         source: &Source<'_>,
         layout: Layout,
         before: usize,
-        bad_timestamp: Option<(u64, String)>,
+        unread: usize,
     ) -> Result<()> {
         let count = self.table.ratings.len() - before;
         if count == 0 {
@@ -195,10 +195,12 @@ impl<'o> Reader<'o> {
         self.table.forms.push(FileForm::new(name, source.compression, "utf-8", &layout, count));
         let kind = source.compression.map(|kind| format!("{kind}, ")).unwrap_or_default();
         let mut line = format!("{name}: {kind}{}; {} ratings", layout.describe(), grouped(count));
-        if let Some((at, text)) = bad_timestamp {
+        if let Some((row, text)) = self.table.unread.last().filter(|_| unread > 0) {
+            let (at, column) = (self.table.lines.locate(*row).1, layout.column_name(Role::Time));
             line += &format!(
-                "; timestamps ignored (line {at}: \"{text}\" is not a number in column {})",
-                layout.column_name(Role::Time)
+                "; {} of {} timestamps cannot be read (line {at}: \"{text}\" in column {column})",
+                grouped(unread),
+                grouped(count)
             );
         }
         for doubt in &layout.doubts {
@@ -215,8 +217,13 @@ impl<'o> Reader<'o> {
         if table.ratings.is_empty() {
             return Err(Error::data("there are no ratings to read; name a file of ratings"));
         }
-        if !self.timestamps {
-            table.ratings.timestamps = Vec::new();
+        (table.ratings.timestamps, table.scale) = self.times.finish(table.ratings.len());
+        if !table.ratings.timestamps.is_empty() {
+            for (layout, line) in self.layouts.iter().zip(&mut table.recognised) {
+                if !layout.has(Role::Time) {
+                    *line += "; no timestamps, though other files have them";
+                }
+            }
         }
         Ok(table)
     }

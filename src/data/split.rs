@@ -1,16 +1,15 @@
 //! Splitting rating files into training and test files, line by line as they are.
 
 use super::Table;
+use super::choice::Choice;
 use super::layout::Layout;
 use super::options::{Delimiter, Format, ReadOptions};
-use super::prepared::{Selection, check_fraction};
+use super::prepared::check_fraction;
 use super::read::Reader;
 use super::source::Source;
 use crate::files::{Kind, Part, added, check_free, whole};
 use crate::progress::Progress;
 use crate::{Error, Result};
-use rand::{Rng, SeedableRng};
-use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 use std::fs;
 use std::io::{self, Read, Write};
@@ -28,17 +27,21 @@ pub struct SplitOptions {
     #[cfg_attr(feature = "cli", command(flatten))]
     #[serde(flatten)]
     pub read: ReadOptions,
-    /// Random fraction of the ratings for testing. Default: 0.2
+    /// Random fraction of the pairs of a user and an item for testing, with all their ratings.
+    /// Default: 0.2
     #[cfg_attr(feature = "cli", arg(long, value_name = "FRACTION", conflicts_with_all = ["folds", "leave_last", "by_time"]))]
     pub holdout: Option<f64>,
-    /// K pairs of files; each rating is in exactly one test file (cross-validation)
+    /// K pairs of files; each rating is in exactly one test file (cross-validation), those of one
+    /// user and item in the same
     #[cfg_attr(feature = "cli", arg(long, value_name = "K", conflicts_with_all = ["leave_last", "by_time"]))]
     pub folds: Option<u32>,
-    /// The last N ratings of each user for testing, by timestamp, or by file order where there is
-    /// none; users with N ratings or fewer stay in training
+    /// The last N ratings of each user for testing, by timestamp (of one time, by the bytes of the
+    /// items' ids), or by file order where there is none; users with N ratings or fewer stay in
+    /// training
     #[cfg_attr(feature = "cli", arg(long, value_name = "N", conflicts_with = "by_time"))]
     pub leave_last: Option<u32>,
-    /// The latest fraction of all ratings for testing; needs timestamps
+    /// The latest fraction of all ratings for testing; needs timestamps. Those of one time stay
+    /// together, on the side that is nearer to the fraction
     #[cfg_attr(feature = "cli", arg(long, value_name = "FRACTION"))]
     pub by_time: Option<f64>,
     /// Seed of the random choices
@@ -97,6 +100,13 @@ pub struct SplitPart {
 pub struct SplitFacts {
     /// Ratings in the input.
     pub ratings: usize,
+    /// Of `by_time`, the least time of the test part.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub border: Option<String>,
+    /// Of a split by time, how many ratings of the test part are of a pair of a user and an item that
+    /// the training part has too; by chance there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub repeats: Option<usize>,
     /// One pair of files, or one a fold.
     pub parts: Vec<SplitPart>,
     /// One line a file of what was recognised, for people.
@@ -109,7 +119,8 @@ pub struct SplitFacts {
 /// without that of a compressor.
 ///
 /// Lines are copied as they are, the header into each file. Every rating's line goes into exactly
-/// one part; with folds, into exactly one test file.
+/// one part; with folds, into exactly one test file. By chance, those of one user and item go together,
+/// and which ones are drawn depends on the ratings and the seed, not on the order of the lines.
 ///
 /// # Errors
 /// Whatever [`super::read`] says of a file; inputs of different layouts; files that exist, unless
@@ -135,7 +146,7 @@ pub fn split(
     let layouts = std::mem::take(&mut reader.layouts);
     same_layout(&inputs, &layouts)?;
     let table = reader.table()?;
-    let choice = choose(&table, options)?;
+    let Choice { folds: choice, border, repeats } = Choice::new(&table, options)?;
     let folds = options.folds.unwrap_or(1) as usize;
 
     let extension = extension(&inputs[0].path, layouts[0].delimiter);
@@ -162,7 +173,7 @@ pub fn split(
         }
         pairs.into_iter().try_for_each(|(train, test)| train.finish().and_then(|()| test.finish()))
     })?;
-    Ok(SplitFacts { ratings: choice.len(), parts, recognised: table.recognised })
+    Ok(SplitFacts { ratings: choice.len(), repeats, border, parts, recognised: table.recognised })
 }
 
 /// An input that can be read twice.
@@ -219,72 +230,6 @@ fn same_layout(inputs: &[Input], layouts: &[Layout]) -> Result<()> {
         }
     }
     Ok(())
-}
-
-/// The fold in whose test part each rating is; a single split has fold 0, and
-/// [`TRAIN`] for what is in no test part.
-fn choose(table: &Table, options: &SplitOptions) -> Result<Vec<u8>> {
-    let count = table.ratings.len();
-    let mut choice = vec![TRAIN; count];
-    let share = |fraction: f64| (fraction * count as f64).round() as usize;
-    if let Some(folds) = options.folds {
-        if count < folds as usize {
-            let message = format!("{count} ratings are too few for `folds` {folds}");
-            return Err(Error::data(message));
-        }
-        for (row, fold) in choice.iter_mut().enumerate() {
-            *fold = (row % folds as usize) as u8;
-        }
-        let mut rng = ChaCha8Rng::seed_from_u64(options.seed);
-        for last in (1..count).rev() {
-            let other = (u128::from(rng.next_u64()) * (last as u128 + 1)) >> 64;
-            choice.swap(last, other as usize);
-        }
-    } else if let Some(last) = options.leave_last {
-        for mut rows in rows_by_user(table) {
-            // Stable: equal timestamps keep the order of the file.
-            if !table.ratings.timestamps.is_empty() {
-                rows.sort_by_key(|&row| table.ratings.timestamps[row as usize]);
-            }
-            if rows.len() > last as usize {
-                for &row in &rows[rows.len() - last as usize..] {
-                    choice[row as usize] = 0;
-                }
-            }
-        }
-    } else if let Some(fraction) = options.by_time {
-        let times = &table.ratings.timestamps;
-        if times.is_empty() {
-            return Err(Error::data(format!(
-                "`by_time` needs timestamps, and there are none ({}); name their column with \
-                 `columns` user,item,rating,timestamp",
-                table.recognised.join("; ")
-            )));
-        }
-        let mut rows: Vec<usize> = (0..count).collect();
-        rows.sort_by_key(|&row| times[row]);
-        rows[count - share(fraction)..].iter().for_each(|&row| choice[row] = 0);
-    } else {
-        let wanted = share(options.holdout.unwrap_or(0.2));
-        let mut chosen = Selection::new(count, wanted, options.seed);
-        for fold in choice.iter_mut() {
-            if chosen.next() {
-                *fold = 0;
-            }
-        }
-    }
-    Ok(choice)
-}
-
-/// In no test part.
-const TRAIN: u8 = u8::MAX;
-
-fn rows_by_user(table: &Table) -> Vec<Vec<u32>> {
-    let mut rows = vec![Vec::new(); table.users.len()];
-    for (row, &user) in table.ratings.users.iter().enumerate() {
-        rows[user as usize].push(row as u32);
-    }
-    rows
 }
 
 fn count(choice: &[u8], parts: &mut [SplitPart]) -> Result<()> {

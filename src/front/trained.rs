@@ -50,7 +50,7 @@ pub struct Trained {
 pub struct Folded {
     /// The model with the new rows.
     pub trained: Trained,
-    /// The ids that are new in it, in order of first appearance.
+    /// The ids that are new in it, in the order of the ratings' own.
     pub new: Vec<String>,
     /// Ids that the model had already: their rows are as they were, their ratings left out.
     pub known: Vec<String>,
@@ -320,8 +320,8 @@ impl Trained {
     }
 
     /// The `n` best items for each user of `ratings` that the model does not know, as
-    /// [`fold_in`](Self::fold_in) and [`recommend`](Self::recommend) would give them, in order of first
-    /// appearance; the model stays as it is, and its items, once uploaded, are not uploaded again. Users
+    /// [`fold_in`](Self::fold_in) and [`recommend`](Self::recommend) would give them, in order of
+    /// their ids; the model stays as it is, and its items, once uploaded, are not uploaded again. Users
     /// that cannot be folded in have no list.
     ///
     /// # Errors

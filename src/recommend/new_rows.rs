@@ -12,7 +12,7 @@ use std::collections::HashSet;
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct NewRows {
-    /// The ids of the rows, in order of first appearance.
+    /// The ids of the rows, in the order of the ratings' own.
     pub ids: Ids,
     /// Their ratings, transformed: on the own side indices count `ids`, on the other the model's
     /// rows.
@@ -92,16 +92,18 @@ impl NewRows {
         let model_ids = model.ids(side);
         rows.known = names(ids, |id| model_ids.get(id).is_some());
         let usable = |at: usize| partners[at] != UNKNOWN && (update || own_known[at] == UNKNOWN);
+        let mut own = vec![UNKNOWN; ids.len()];
+        (0..aligned.len()).filter(|&at| usable(at)).for_each(|at| own[all_own[at] as usize] = 0);
+        for (row, id) in own.iter_mut().zip(ids.iter()).filter(|(row, _)| **row == 0) {
+            *row = rows.ids.intern(id);
+        }
         // A row that is solved again starts from its record.
         let mut updated: Vec<(u32, u32)> = Vec::new();
         let mut given = HashSet::new();
         for at in (0..aligned.len()).filter(|&at| usable(at)) {
-            let before = rows.ids.len() as u32;
-            let row = rows.ids.intern(ids.name(all_own[at]));
+            let row = own[all_own[at] as usize];
             if own_known[at] != UNKNOWN {
-                if row == before {
-                    updated.push((own_known[at], row));
-                }
+                updated.push((own_known[at], row));
                 given.insert((row, partners[at]));
             }
             rows.push(side, row, partners[at], model.objective.transform.apply(aligned.values[at]));
@@ -117,13 +119,14 @@ impl NewRows {
         &mut self,
         seen: &Seen,
         side: Side,
-        updated: &mut [(u32, u32)],
+        updated: &mut Vec<(u32, u32)>,
         given: &HashSet<(u32, u32)>,
     ) -> Result<()> {
         if updated.is_empty() {
             return Ok(());
         }
         updated.sort_unstable();
+        updated.dedup();
         let no_values = || {
             Error::data(
                 "the model holds no values of its training ratings (an earlier version trained \
@@ -131,7 +134,7 @@ impl NewRows {
             )
         };
         if side == Side::User {
-            for &mut (user, row) in updated {
+            for &(user, row) in &*updated {
                 let values = seen.values_of(user).ok_or_else(no_values)?;
                 for (&item, &value) in seen.items_of(user).iter().zip(values) {
                     if !given.contains(&(row, item)) {

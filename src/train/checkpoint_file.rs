@@ -250,7 +250,9 @@ impl Checkpoint {
             return Err(Error::file(
                 &path,
                 format!(
-                    "was written for other ratings ({}; now {}); train without `resume`",
+                    "was written for other ratings, or for these in another order ({}; now {}); give the \
+                     same ratings and `order` (a checkpoint of version 0.1.0 has `order` appearance), or \
+                     train without `resume`",
                     record.origin.ratings, origin.ratings
                 ),
             ));

@@ -4,7 +4,7 @@ use crate::common::shared;
 use std::io::Write;
 use std::path::PathBuf;
 use wgmf::Result;
-use wgmf::core::{TransformKind, UNKNOWN};
+use wgmf::core::{NO_TIME, TransformKind, UNKNOWN};
 use wgmf::data::{
     DataOptions, Duplicates, Format, Header, Prepared, ReadOptions, Table, align, prepare, read,
 };
@@ -182,19 +182,27 @@ fn quoted_fields_keep_delimiters_quotes_and_line_feeds() {
 }
 
 #[test]
-fn timestamps_are_kept_where_they_are_numbers() {
+fn timestamps_are_kept_in_order_where_they_can_be_read() {
     let default = ReadOptions::default();
     let table = read_bytes("1,2,3,12\n1,3,4,13.0\n", &default).unwrap();
     assert_eq!(table.ratings.timestamps, [12, 13]);
-    let dates = "user,item,rating,date\n1,2,3,2020-01-01\n";
-    let table = read_bytes(dates, &default).unwrap();
-    assert!(table.ratings.timestamps.is_empty());
-    assert!(table.recognised[0].contains("timestamps ignored (line 2: \"2020-01-01\""));
-    let asked = options(|o| o.columns = Some("user,item,rating,date".into()));
-    assert_eq!(
-        complaint(dates, &asked),
-        "plays.csv:2: \"2020-01-01\" is not a whole number in column date"
+    let table = read_bytes("1,2,3,12.5\n1,3,4,13\n1,4,4,\n", &default).unwrap();
+    assert_eq!(table.ratings.timestamps, [125, 130, NO_TIME]);
+    assert!(
+        table.recognised[0]
+            .ends_with("; 1 of 3 timestamps cannot be read (line 3: \"\" in column 4 (timestamp))")
     );
+    let dates = "user,item,rating,date\n1,2,3,2020-01-01\n1,3,3,2020-01-02 00:00:01\n";
+    let table = read_bytes(dates, &default).unwrap();
+    assert_eq!(table.ratings.timestamps, [1_577_836_800, 1_577_923_201]);
+    let none = "user,item,rating,date\n1,2,3,Jan 1 2020\n";
+    let table = read_bytes(none, &default).unwrap();
+    assert_eq!(table.ratings.timestamps, [NO_TIME]);
+    let asked = options(|o| o.columns = Some("user,item,rating,date".into()));
+    let complaint = complaint(none, &asked);
+    let want =
+        "plays.csv:2: \"Jan 1 2020\" in column date is not a time (a number, or a date such as";
+    assert!(complaint.starts_with(want), "{complaint}");
 }
 
 #[test]
@@ -386,9 +394,9 @@ fn triples(
 fn duplicates_follow_the_policy() {
     let text = "user,item,rating\na,x,1\nb,x,2\na,x,4\na,y,5\na,x,7\n";
     let cases: [(Duplicates, &[&str]); 3] = [
-        (Duplicates::Last, &["a|x|7", "b|x|2", "a|y|5"]),
-        (Duplicates::Mean, &["a|x|4", "b|x|2", "a|y|5"]),
-        (Duplicates::Sum, &["a|x|12", "b|x|2", "a|y|5"]),
+        (Duplicates::Last, &["a|x|7", "a|y|5", "b|x|2"]),
+        (Duplicates::Mean, &["a|x|4", "a|y|5", "b|x|2"]),
+        (Duplicates::Sum, &["a|x|12", "a|y|5", "b|x|2"]),
     ];
     for (policy, want) in cases {
         let data = prepared(text, |o| o.duplicates = policy).unwrap();
@@ -462,8 +470,8 @@ fn a_test_file_is_mapped_to_the_ids_of_training() {
     };
     let data = prepare(std::slice::from_ref(&train), &options, 1, &()).unwrap();
     let part = data.test.as_ref().unwrap();
-    assert_eq!(triples(&data.users, &data.items, part), ["b|x|4", "?|x|0.5", "b|?|0.5"]);
-    assert_eq!(data.test_raw.as_deref(), Some(&[9.0, 2.0, 2.0][..]));
+    assert_eq!(triples(&data.users, &data.items, part), ["b|?|0.5", "b|x|4", "?|x|0.5"]);
+    assert_eq!(data.test_raw.as_deref(), Some(&[2.0, 9.0, 2.0][..]));
     assert_eq!((data.test_unknown_users, data.test_unknown_items), (1, 1));
     assert_eq!((data.train_raw_mean, data.facts.min, data.facts.max), (2.0, 1.0, 3.0));
     assert_eq!(data.train.values, [0.0, 1.0]);

@@ -21,6 +21,7 @@ mod fold_in;
 mod front;
 mod golden;
 mod model;
+mod order;
 mod panics;
 mod panics_of_parts;
 mod panics_of_runs;

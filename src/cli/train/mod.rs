@@ -17,7 +17,7 @@ use std::process::ExitCode;
 use std::time::Instant;
 use wgmf::backend::Backend;
 use wgmf::core::{Factors, Options, Settings, Side, Solver};
-use wgmf::data::{DataOptions, Prepared, prepare};
+use wgmf::data::{DataOptions, Order, Prepared, prepare};
 use wgmf::files::{Reserved, stop};
 use wgmf::model::{Model, check_output, reserve, stopped_by};
 use wgmf::train::{
@@ -47,7 +47,8 @@ pub(super) struct Args {
     #[command(flatten)]
     backend: backend::Args,
     /// Start from user_factors.npy, item_factors.npy and, if they are there, user_bias.npy and
-    /// item_bias.npy in this directory; rows in order of first appearance
+    /// item_bias.npy in this directory; rows in order of first appearance in the file (with --order
+    /// canonical by the bytes of the ids)
     #[arg(long, value_name = "DIR", help_heading = "Run")]
     init: Option<PathBuf>,
     /// Start from another model: ids it knows keep their rows, new ones are folded in. The
@@ -78,6 +79,10 @@ pub(super) fn run(mut args: Args) -> Result<ExitCode> {
     args.check()?;
     // What is ranked for every user is held out of every user's ratings.
     args.data.holdout_per_user = args.options.solver == Some(Solver::Ials);
+    // Rows of --init count ids, and batches that are not shuffled ratings, as the file has them.
+    if args.init.is_some() || args.options.no_shuffle {
+        args.data.order.get_or_insert(Order::Appearance);
+    }
     let from = args.from.as_ref().map(Model::open).transpose()?;
     if let Some(model) = &from {
         args.options.factors.get_or_insert(model.factors.factors);
