@@ -576,7 +576,7 @@ fn the_command_writes_a_whole_model() {
         assert_eq!(new.run.data["folded_in_users"], 2);
         assert_eq!(new.run.settings, old.run.settings);
         let seen = new.open_seen(place.path("m2")).unwrap();
-        assert_eq!((seen.items_of(6), seen.items_of(7)), (&[0, 1][..], &[4][..]));
+        assert_eq!((seen.items_of(6), seen.items_of(7)), (&[2, 3][..], &[1][..]));
         // What opens a model opens this one.
         let predicted = place.ok("predict m2 new.csv");
         assert_eq!(predicted.lines().count(), 7);
@@ -618,7 +618,7 @@ fn items_update_strict_and_json() {
         (Model::open(place.path("m")).unwrap(), Model::open(place.path("m3")).unwrap());
     let seen = new.open_seen(place.path("m3")).unwrap();
     let values = seen.values_of(0).unwrap();
-    assert_eq!((seen.items_of(0), values), (&[0, 1, 2, 4][..], &[2.0, 2.0, 5.0, 1.0][..]));
+    assert_eq!((seen.items_of(0), values), (&[1, 2, 3, 4][..], &[1.0, 2.0, 2.0, 5.0][..]));
     assert_ne!(new.factors.user(0), old.factors.user(0));
     assert_eq!(new.factors.user(1), old.factors.user(1));
     // The same from the whole list at once, for a user who is new.
