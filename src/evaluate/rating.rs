@@ -66,7 +66,7 @@ pub struct RatingMetrics {
 pub fn rating_metrics(model: &Model, ratings: &Ratings) -> Result<RatingMetrics> {
     model.check()?;
     ratings.check(model.factors.users(), model.factors.items(), true)?;
-    score_metrics(model, ratings, &|i| model.factors.score(ratings.users[i], ratings.items[i]))
+    score_metrics(model, ratings, &|i| model.score(ratings.users[i], ratings.items[i]))
 }
 
 /// As [`rating_metrics`], with the score of each rating, in the unit of training, by its position. The

@@ -131,6 +131,12 @@ fn line(settings: &Settings) -> String {
     if settings.reg_exponent != 1.0 && !bayes {
         line += &format!(", reg-exponent {}", settings.reg_exponent);
     }
+    if settings.damping > 0.0 {
+        line += &format!(", damping {}", settings.damping);
+    }
+    if settings.damping_bias > 0.0 {
+        line += &format!(", damping-bias {}", settings.damping_bias);
+    }
     if settings.solver == Solver::Ials {
         line += &format!(", unobserved weight {}", settings.unobserved_weight);
     }

@@ -17,8 +17,16 @@ impl Options {
             ));
         }
         self.check_solver()?;
-        if self.no_bias && self.reg_bias.is_some_and(|x| x > 0.0) {
-            return Err(Error::settings("`reg_bias` has no effect with `no_bias`; leave one out"));
+        if self.factors == Some(0) && self.no_bias {
+            return Err(Error::settings(
+                "`factors` 0 with `no_bias` leaves nothing to learn; leave one out",
+            ));
+        }
+        for (flag, value) in [("reg_bias", self.reg_bias), ("damping_bias", self.damping_bias)] {
+            if self.no_bias && value.is_some_and(|x| x > 0.0) {
+                let why = format!("`{flag}` has no effect with `no_bias`; leave one out");
+                return Err(Error::settings(why));
+            }
         }
         Ok(())
     }
@@ -44,11 +52,13 @@ impl Options {
         within("reg", self.reg, not_negative, "a finite number, 0 or more")?;
         within("reg_bias", self.reg_bias, not_negative, "a finite number, 0 or more")?;
         within("reg_exponent", self.reg_exponent, |x| (0.0..=4.0).contains(&x), "0 to 4")?;
+        within("damping", self.damping, not_negative, "a finite number, 0 or more")?;
+        within("damping_bias", self.damping_bias, not_negative, "a finite number, 0 or more")?;
         within("init_scale", self.init_scale, not_negative, "a finite number, 0 or more")?;
         within("unobserved_weight", self.unobserved_weight, positive, what)?;
         within("alpha", self.alpha, positive, what)?;
-        if let Some(k) = self.factors.filter(|k| !(1..=1024).contains(k)) {
-            return Err(Error::settings(format!("`factors` {k}: must be 1 to 1024")));
+        if let Some(k) = self.factors.filter(|k| *k > 1024) {
+            return Err(Error::settings(format!("`factors` {k}: must be 0 to 1024")));
         }
         for (flag, value) in [
             ("epochs", self.epochs),
@@ -105,8 +115,10 @@ impl Options {
         }
         check_row_solver(solver, self.loss, self.init_scale)?;
         let biased = solver != Solver::Ials && !self.nonnegative && !self.no_bias;
-        if !biased && self.reg_bias.is_some_and(|x| x > 0.0) {
-            return wrong("reg_bias", "has no effect on a model without biases; leave it out");
+        for (flag, value) in [("reg_bias", self.reg_bias), ("damping_bias", self.damping_bias)] {
+            if !biased && value.is_some_and(|x| x > 0.0) {
+                return wrong(flag, "has no effect on a model without biases; leave it out");
+            }
         }
         if solver != Solver::Ials {
             if self.unobserved_weight.is_some() {
@@ -115,6 +127,9 @@ impl Options {
             if self.alpha.is_some() {
                 return wrong("alpha", "belongs to `solver` ials");
             }
+        }
+        if self.factors == Some(0) && (solver == Solver::Ials || self.nonnegative) {
+            return wrong("factors", "0 leaves nothing to learn without biases; give 1 or more");
         }
         if let (Some(block), Some(factors)) = (self.block, self.factors) {
             check_block(block, factors)?;
@@ -150,6 +165,8 @@ impl Settings {
             reg: Some(self.reg),
             reg_bias: Some(self.reg_bias),
             reg_exponent: Some(self.reg_exponent),
+            damping: Some(self.damping),
+            damping_bias: Some(self.damping_bias),
             unobserved_weight: number(solver == Solver::Ials, self.unobserved_weight),
             alpha: self.alpha,
             block: counted(!gradient, self.block),
@@ -187,7 +204,8 @@ fn check_row_solver(solver: Solver, loss: Option<Loss>, init_scale: Option<f64>)
 }
 
 pub(super) fn check_block(block: usize, factors: usize) -> Result<()> {
-    if block <= factors {
+    // Biases alone are one coordinate.
+    if block <= factors.max(1) {
         return Ok(());
     }
     Err(Error::settings(format!(
