@@ -17,14 +17,15 @@
 //!   `damping` 4, `reg` and `damping_bias` from a search inside the training set (`shrinkage.rs`). A
 //!   penalty per rating alone, which any `reg`, `reg_bias` or `reg_exponent` of the user's asks for, is
 //!   behind biases alone wherever rows are short: als by 8 %, sgd by 3 % at ten ratings a row without
-//!   factors in the truth. sgd and adam stop short of the optimum and take less of it (`FALLING`). For them
+//!   factors in the truth. sgd and adam stop short of the optimum and take less of it (`falling`). For them
 //!   biases start at damped means, which adam would not reach in 20 epochs where rows are short.
 //! - With a penalty per rating alone `reg = 1.1 · (ratings a row)^−0.7`, between 0.04 and 0.08.
 //! - A start at 0.1/√k: larger starts lose 0.003 on MovieLens.
 //! - als then regularizes more, `0.68 · (ratings a row)^−0.53`, with `reg_bias` 0.05.
-//! - als: 15 sweeps. ials: 64 factors, 10 sweeps, `reg` 0.005, and `α₀` so that all pairs
-//!   together weigh 15 times the listed ones, as Gowalla prefers at 64 factors; with more factors it wants
-//!   more `α₀` and less `reg`, and fewer sweeps than Last.fm, which `patience` finds.
+//! - als: 15 sweeps. ials: 64 factors, from 200,000 pairs on 128, from 500,000 on 256; `reg` 0.005 and 10
+//!   sweeps at 64, `reg` falling with the root of more factors and 7 sweeps; `α₀` so that all pairs together
+//!   weigh 15 times the listed ones, times the root of more factors. Last.fm wants more sweeps and fewer
+//!   factors than Gowalla; `patience` finds how many.
 //! - Exact solutions up to 5·10¹⁰ multiply-adds a sweep (some tenths of a second), else blocks of 64: on
 //!   the planted set with 128 factors they reach the objective of implicit's CG after five epochs in 3.4 s,
 //!   exact sweeps in 5.5 s, blocks of 16 and 32 in 4.5 s.
@@ -97,7 +98,7 @@ impl Options {
         let learning_rate_bias =
             self.learning_rate_bias.or(self.learning_rate).unwrap_or(rate_bias);
         let penalty = match self.penalty_is_free() {
-            true => self.shrunk(loss, ratings, (users, items), FALLING),
+            true => self.shrunk(loss, ratings, (users, items), falling(optimizer)),
             false => {
                 let density = n as f64 / (users + items).max(1) as f64;
                 let reg = (1.1 * density.powf(-0.7)).clamp(0.04, 0.08) * spread;
@@ -185,11 +186,14 @@ impl Options {
         // Whatever the ratings are, ials fits ones.
         let spread = if implicit { 1.0 } else { spread };
         let free = !implicit && !self.nonnegative;
-        let factors = self.factors.unwrap_or(if implicit { 64 } else { 32 });
+        let chosen = if implicit { implicit_factors(n) } else { 32 };
+        let factors = self.factors.unwrap_or(chosen);
+        // With more factors unobserved pairs are told from the others too well.
+        let more = (factors as f64 / 64.0).clamp(1.0, 4.0).sqrt();
         let a_row = n / (users + items).max(1.0);
-        let unobserved_weight = (15.0 * n / (users * items).max(1.0)).clamp(1e-3, 1.0);
+        let unobserved_weight = (15.0 * more * n / (users * items).max(1.0)).clamp(1e-3, 1.0);
         let penalty = if implicit {
-            Penalty { reg: 0.005, reg_bias: 0.0, damping: 0.0, damping_bias: 0.0 }
+            Penalty { reg: 0.005 / more, reg_bias: 0.0, damping: 0.0, damping_bias: 0.0 }
         } else if self.penalty_is_free() {
             self.shrunk(Loss::Squared, ratings, rows, (1.0, 1.0))
         } else {
@@ -206,7 +210,11 @@ impl Options {
         Ok(Settings {
             bias: free && !self.no_bias,
             mean: free && !self.no_mean,
-            epochs: self.epochs.unwrap_or(if implicit { 10 } else { 15 }),
+            epochs: self.epochs.unwrap_or(match implicit {
+                true if factors > 64 => 7,
+                true => 10,
+                false => 15,
+            }),
             reg_exponent: self.reg_exponent.unwrap_or(1.0),
             unobserved_weight: match implicit {
                 true => rounded(self.unobserved_weight.unwrap_or(unobserved_weight)),
@@ -271,6 +279,15 @@ struct Penalty {
     damping_bias: f64,
 }
 
+/// Factors of ials for so many pairs: a large set has more to say of each row.
+fn implicit_factors(pairs: f64) -> usize {
+    match pairs {
+        ..200_000.0 => 64,
+        ..500_000.0 => 128,
+        _ => 256,
+    }
+}
+
 /// Coordinates that are solved together in long sweeps where nothing is said: with more, the same
 /// objective takes longer.
 const BLOCK: usize = 64;
@@ -278,9 +295,15 @@ const BLOCK: usize = 64;
 /// Multiply-adds of an exact sweep from which it is long: some tenths of a second.
 const LONG_SWEEP: f64 = 5e10;
 
-/// The parts of an exact solver's `reg` and `damping` that falling steps need, which stop short of the
-/// optimum.
-const FALLING: (f64, f64) = (0.85, 0.5);
+/// The parts of an exact solver's `reg` and `damping` that a gradient solver needs: falling steps stop short
+/// of the optimum.
+fn falling(optimizer: Optimizer) -> (f64, f64) {
+    match optimizer {
+        Optimizer::Sgd => (0.85, 0.5),
+        Optimizer::Adam => (0.85, 0.75),
+        Optimizer::Adagrad => (1.0, 1.0),
+    }
+}
 
 /// Ratings up to which a set counts as small.
 const SMALL: usize = 2_000_000;
