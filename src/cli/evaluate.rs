@@ -76,7 +76,7 @@ pub(super) fn run(args: Args) -> Result<()> {
         let then = match (args.ranking.ranking, model.is_bayesian()) {
             (true, _) => "left out",
             (false, true) => "scored as those without ratings",
-            (false, false) => "scored by the means that are known",
+            (false, false) => "scored by the mean of those that are known",
         };
         say!("{text}; {then}");
     }

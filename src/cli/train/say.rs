@@ -54,7 +54,7 @@ fn data(prepared: &Prepared, solver: Solver) {
         let then = match solver {
             Solver::Ials => "left out",
             Solver::Bayes => "scored as those without ratings",
-            _ => "scored by the means that are known",
+            _ => "scored by the mean of those that are known",
         };
         say!(
             "held-out ratings of users not in training: {users}, of items: {items}; they are {then}"

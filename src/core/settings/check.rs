@@ -17,11 +17,8 @@ impl Options {
             ));
         }
         self.check_solver()?;
-        if self.factors == Some(0) && self.no_bias {
-            return Err(Error::settings(
-                "`factors` 0 with `no_bias` leaves nothing to learn; leave one out",
-            ));
-        }
+        let bias = !self.no_bias && !self.nonnegative;
+        check_biases_alone(self.solver.unwrap_or(Solver::Sgd), self.factors, bias)?;
         for (flag, value) in [("reg_bias", self.reg_bias), ("damping_bias", self.damping_bias)] {
             if self.no_bias && value.is_some_and(|x| x > 0.0) {
                 let why = format!("`{flag}` has no effect with `no_bias`; leave one out");
@@ -128,9 +125,6 @@ impl Options {
                 return wrong("alpha", "belongs to `solver` ials");
             }
         }
-        if self.factors == Some(0) && (solver == Solver::Ials || self.nonnegative) {
-            return wrong("factors", "0 leaves nothing to learn without biases; give 1 or more");
-        }
         if let (Some(block), Some(factors)) = (self.block, self.factors) {
             check_block(block, factors)?;
         }
@@ -178,12 +172,28 @@ impl Settings {
             ..Options::default()
         };
         numbers.check_ranges()?;
+        check_biases_alone(solver, Some(self.factors), self.bias)?;
         if gradient {
             return Ok(());
         }
         check_block(self.block, self.factors)?;
         check_row_solver(solver, Some(self.loss), Some(self.init_scale))
     }
+}
+
+/// Whether there is anything to learn where there are no factors.
+fn check_biases_alone(solver: Solver, factors: Option<usize>, bias: bool) -> Result<()> {
+    let biased = bias && !matches!(solver, Solver::Ials | Solver::Bayes);
+    if factors != Some(0) || biased {
+        return Ok(());
+    }
+    Err(Error::settings(match bias {
+        true => format!(
+            "`factors` 0: biases alone are trained by als, sgd, adam and adagrad, not by {}",
+            solver.name()
+        ),
+        false => "`factors` 0 leaves nothing to learn without biases; give 1 or more".to_owned(),
+    }))
 }
 
 /// What the row solvers and the sampler cannot do.
