@@ -19,7 +19,7 @@ use wgmf::{Error, Result};
 /// Measure how far predictions lie from ratings the model has not seen, or how well it ranks
 ///
 /// Ratings of users and items that the model does not know count too: they are predicted by the
-/// means that are known (the item's for a new user, the user's for a new item, else the overall
+/// mean of who is known (the item's for a new user, the user's for a new item, else the overall
 /// mean; by --solver bayes as those without ratings). With --ranking they count nowhere; their number
 /// is given.
 ///

@@ -14,7 +14,7 @@ use wgmf::{Error, Result};
 /// Predict ratings of pairs: user,item,prediction
 ///
 /// Predictions are in the unit of the ratings the model was trained on (probabilities for
-/// --loss logistic). An id that the model does not know is scored by the means that are known: the
+/// --loss logistic). An id that the model does not know is scored by the mean of who is known: the
 /// item's for a new user, the user's for a new item, else the overall mean.
 ///
 /// A model of --solver bayes gives user,item,mean,std instead: the mean and the standard deviation of

@@ -8,6 +8,7 @@
 use super::Model;
 use crate::core::{Factors, Objective, Ratings, Side, UNKNOWN};
 use crate::math::product::inner;
+use rayon::prelude::*;
 
 /// (rows) of each side: the mean of `c_i + p_u·q_i` over a user's training ratings, and of `b_u + p_u·q_i`
 /// over an item's, damped as their biases are.
@@ -22,15 +23,26 @@ pub(crate) fn typical(
     Side::BOTH.map(|side| of_side(factors, objective, side, ratings))
 }
 
+/// Ratings whose scores are in memory at once.
+const AT_ONCE: usize = 1 << 20;
+
 /// The same of one side; 0 for rows without ratings.
 fn of_side(factors: &Factors, objective: &Objective, side: Side, ratings: &Ratings) -> Vec<f32> {
     let rows = factors[side].rows();
     let (mut sums, mut counts) = (vec![0.0_f64; rows], vec![0_u32; rows]);
-    for (user, item, _) in ratings.iter() {
-        let (own, partner) = side.users_first(user, item);
-        let bias = f64::from(factors[side.partner()].bias[partner as usize]);
-        sums[own as usize] += bias + inner(factors.user(user), factors.item(item));
-        counts[own as usize] += 1;
+    let pairs = ratings.users.chunks(AT_ONCE).zip(ratings.items.chunks(AT_ONCE));
+    for (users, items) in pairs {
+        let score = |(&user, &item): (&u32, &u32)| {
+            let (_, partner) = side.users_first(user, item);
+            let bias = f64::from(factors[side.partner()].bias[partner as usize]);
+            bias + inner(factors.user(user), factors.item(item))
+        };
+        let scores: Vec<f64> = users.par_iter().zip(items).map(score).collect();
+        let (own, _) = side.users_first(users, items);
+        for (&row, score) in own.iter().zip(scores) {
+            sums[row as usize] += score;
+            counts[row as usize] += 1;
+        }
     }
     let mean = |(sum, n): (f64, u32)| {
         let (_, damping) = objective.regularization(n as usize, 0);

@@ -138,7 +138,7 @@ impl Options {
         loss: Loss,
         ratings: &Ratings,
         rows: (usize, usize),
-        (part, part_damping): (f64, f64),
+        (part, part_damping, least): (f64, f64, f64),
     ) -> Penalty {
         let spread = ratings.spread();
         let Shrinkage { reg, damping_bias } =
@@ -150,7 +150,7 @@ impl Options {
             Loss::Logistic => (0.5 * spread, 0.5 * spread * spread),
         };
         Penalty {
-            reg: part * reg * unit,
+            reg: (part * reg).max(least) * unit,
             reg_bias: 0.0,
             damping: part_damping * DAMPING * unit,
             damping_bias: damping_bias * unit_bias,
@@ -195,7 +195,7 @@ impl Options {
         let penalty = if implicit {
             Penalty { reg: 0.005 / more, reg_bias: 0.0, damping: 0.0, damping_bias: 0.0 }
         } else if self.penalty_is_free() {
-            self.shrunk(Loss::Squared, ratings, rows, (1.0, 1.0))
+            self.shrunk(Loss::Squared, ratings, rows, (1.0, 1.0, 0.0))
         } else {
             let reg = (0.68 * a_row.powf(-0.53)).clamp(0.03, 0.15) * spread;
             Penalty { reg, reg_bias: 0.05, damping: 0.0, damping_bias: 0.0 }
@@ -295,13 +295,13 @@ const BLOCK: usize = 64;
 /// Multiply-adds of an exact sweep from which it is long: some tenths of a second.
 const LONG_SWEEP: f64 = 5e10;
 
-/// The parts of an exact solver's `reg` and `damping` that a gradient solver needs: falling steps stop short
-/// of the optimum.
-fn falling(optimizer: Optimizer) -> (f64, f64) {
+/// The parts of an exact solver's `reg` and `damping` that a gradient solver needs, whose falling steps stop
+/// short of the optimum, and the least `reg` that suits it.
+fn falling(optimizer: Optimizer) -> (f64, f64, f64) {
     match optimizer {
-        Optimizer::Sgd => (0.85, 0.5),
-        Optimizer::Adam => (0.85, 0.75),
-        Optimizer::Adagrad => (1.0, 1.0),
+        Optimizer::Sgd => (0.85, 0.5, 0.045),
+        Optimizer::Adam => (0.85, 0.75, 0.045),
+        Optimizer::Adagrad => (1.0, 1.0, 0.045),
     }
 }
 

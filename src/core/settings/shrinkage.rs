@@ -14,7 +14,7 @@
 //! on either side, the noise of a rating matrix has about the same largest singular value whatever the
 //! set, 0.10 to 0.19 deviations, and a penalty as large as that leaves nothing of it.
 
-use crate::core::{Ratings, Side};
+use crate::core::{Ratings, Side, UNKNOWN};
 use rayon::prelude::*;
 
 /// What was chosen, for ratings of unit deviation.
@@ -39,7 +39,7 @@ const BIASES: [f32; 8] = [1.0, 1.7, 3.0, 5.0, 9.0, 16.0, 28.0, 50.0];
 const USUAL: usize = 3;
 
 /// Candidates for `reg`, in deviations. At the first, noise leaves no factors.
-const REGS: [f32; 8] = [0.14, 0.107, 0.083, 0.064, 0.049, 0.038, 0.029, 0.022];
+const REGS: [f32; 7] = [0.14, 0.107, 0.083, 0.064, 0.049, 0.038, 0.029];
 
 /// Factors that are tried.
 const K: usize = 8;
@@ -47,7 +47,7 @@ const K: usize = 8;
 /// Ratings below which nothing can be told.
 const FEW: usize = 200;
 
-/// Ratings of the users looked at, about, where there are more.
+/// Ratings looked at, about, where there are more: all of some users.
 const MANY: usize = 250_000;
 
 /// Alternations of damped means, and sweeps of factors: at first, and after each change of the penalty.
@@ -70,7 +70,8 @@ pub(super) fn shrinkage(
         return unknown;
     }
     // Small sets are cut in several ways: what one part of them says is uncertain.
-    let folds = (ENOUGH / ratings.len()).clamp(1, ONE_IN as usize) as u64;
+    let size = ratings.len() + users + items;
+    let folds = (ENOUGH / size).clamp(1, ONE_IN as usize) as u64;
     let fold = |fold| Trial::new(ratings, (users, items), (mean, spread), fold);
     let mut trials: Vec<Trial> = (0..folds).map(fold).collect();
     let bias = search(USUAL, BIASES.len(), |at, turns| {
@@ -80,9 +81,15 @@ pub(super) fn shrinkage(
         true => {
             trials.iter_mut().for_each(Trial::start);
             let damping_bias = BIASES[bias];
-            search(guess, REGS.len(), |at, sweeps| {
+            // Part of a large set is less dense: what it wants more or less than sets of its density.
+            let usual = trials[0].guess();
+            let found = search(usual, REGS.len(), |at, sweeps| {
                 trials.iter_mut().map(|trial| trial.factors(REGS[at], damping_bias, sweeps)).sum()
-            })
+            });
+            match found {
+                0 => 0,
+                _ => (guess + found).saturating_sub(usual).clamp(1, REGS.len() - 1),
+            }
         }
         false => guess,
     };
@@ -154,22 +161,40 @@ impl Trial {
     ) -> Self {
         let (mut kept, mut held_out) = (Vec::with_capacity(ratings.len()), Vec::new());
         let users_in = ratings.len().div_ceil(MANY) as u64;
+        // Rows that are not looked at have no number.
+        let mut numbers = [vec![UNKNOWN; users], vec![UNKNOWN; items]];
+        let mut counts = [0; 2];
         for (at, (user, item, value)) in ratings.iter().enumerate() {
             if !scrambled(u64::from(user)).is_multiple_of(users_in) {
                 continue;
             }
+            for (side, row) in [user, item].into_iter().enumerate() {
+                let number = &mut numbers[side][row as usize];
+                if *number == UNKNOWN {
+                    *number = counts[side];
+                    counts[side] += 1;
+                }
+            }
+            let [user, item] = [numbers[0][user as usize], numbers[1][item as usize]];
             let rating = (user, item, ((f64::from(value) - mean) / spread) as f32);
             match scrambled(at as u64 ^ (1 << 40)) % ONE_IN == fold {
                 true => held_out.push(rating),
                 false => kept.push(rating),
             }
         }
+        let [users, items] = counts.map(|count| count as usize);
         let (by_user, by_item) = rayon::join(
             || Rows::new(&kept, Side::User, users),
             || Rows::new(&kept, Side::Item, items),
         );
         let rows = [vec![Row::default(); users], vec![Row::default(); items]];
         Self { kept: [by_user, by_item], rows, held_out }
+    }
+
+    /// [`guess`] for the ratings that are looked at.
+    fn guess(&self) -> usize {
+        let kept = self.kept[0].values.len() + self.held_out.len();
+        guess(kept, self.rows[0].len() + self.rows[1].len())
     }
 
     /// Moves damped means on by some turns: the error then.
@@ -185,6 +210,9 @@ impl Trial {
     fn start(&mut self) {
         for (side, rows) in self.rows.iter_mut().enumerate() {
             for (row, of) in rows.iter_mut().enumerate() {
+                if self.kept[side].of(row).0.is_empty() {
+                    continue;
+                }
                 for (j, factor) in of.factors.iter_mut().enumerate() {
                     let word = scrambled(((2 * row + side) * K + j) as u64);
                     *factor = START * ((word >> 40) as f32 / (1 << 23) as f32 - 1.0);
@@ -238,7 +266,7 @@ const START: f32 = 0.5;
 /// One rating in so many is held out.
 const ONE_IN: u64 = 8;
 
-/// Ratings, those of repeated trials included, from which on one trial says enough.
+/// Ratings and rows, those of repeated trials included, from which on one trial says enough.
 const ENOUGH: usize = 100_000;
 
 /// The part by which the error has to fall for a candidate further down the list, and further up: what is
