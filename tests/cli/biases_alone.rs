@@ -30,7 +30,9 @@ fn biases_alone_are_a_model() {
         assert_eq!(place.ok("predict m new.csv").lines().count(), 3);
         let lists = place.ok("recommend m --users Norel,Oriyn -n 5");
         assert_eq!(lists.lines().filter(|line| line.contains("Norel")).count(), 5, "{lists}");
-        place.ok("recommend m --users Norel -n 3 --explain");
+        if run.contains("als") {
+            place.ok("recommend m --users Norel -n 3 --explain");
+        }
         place.ok("evaluate m plays.csv --ranking --at 10");
         place.ok("fold-in m new.csv --output grown --force");
         assert_eq!(Model::open(place.path("grown")).unwrap().factors.users(), 1001);
@@ -42,14 +44,4 @@ fn biases_alone_are_a_model() {
         let said = stderr(&output);
         assert!(output.status.code() == Some(1) && said.contains("--factors"), "{said}");
     }
-}
-
-#[test]
-fn a_run_of_biases_alone_goes_on_where_it_stopped() {
-    let place = Place::with_sample();
-    let run = "train plays.csv --factors 0 --solver adam --backend cpu --progress none";
-    place.ok(&format!("{run} --epochs 4 --model whole"));
-    place.ok(&format!("{run} --epochs 2 --checkpoint-every 2 --model part"));
-    place.ok(&format!("{run} --epochs 4 --resume --force --model part"));
-    assert!(place.tensors("whole") == place.tensors("part"));
 }

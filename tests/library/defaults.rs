@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use wgmf::core::{Ids, Options, Ratings, Side, Solver};
 use wgmf::cpu::Cpu;
 use wgmf::data::synth::{SynthOptions, planted};
-use wgmf::train::{Input, train};
+use wgmf::train::{Event, Input, train};
 
 /// Held-out squared error over that of the training mean, with ratings times `scale`.
 fn relative_error(scale: f32, options: &Options) -> f64 {
@@ -128,5 +128,31 @@ fn a_penalty_that_is_set_is_all_there_is() {
         }
         let both = resolve(Options { damping: Some(2.5), damping_bias: Some(0.0), ..options });
         assert_eq!((both.damping, both.damping_bias, both.reg), (2.5, 0.0, chosen.reg));
+    }
+}
+
+#[test]
+fn biases_alone_go_on_from_a_checkpoint() {
+    let parts = SETS[4].draw(0);
+    let ids = |n: usize| (0..n).map(|id| id.to_string()).collect::<Ids>();
+    let (users, items) = (ids(parts.users), ids(parts.items));
+    for solver in [Solver::Adam, Solver::Als] {
+        let options = Options { solver: Some(solver), factors: Some(0), ..Options::default() };
+        let options = Options { epochs: Some(4), ..options };
+        let settings = options.resolve(&parts.training, parts.users, parts.items).unwrap();
+        let mut kept = None;
+        let input =
+            Input { checkpoint_every: Some(2), ..Input::new(&users, &items, &parts.training) };
+        let whole = train(&Cpu::new(), input, &settings, &mut |event| {
+            if let Event::Checkpoint(checkpoint) = event {
+                kept.get_or_insert(checkpoint.clone());
+            }
+            Ok(ControlFlow::Continue(()))
+        })
+        .unwrap();
+        let input = Input { resume: kept, ..Input::new(&users, &items, &parts.training) };
+        let go_on = &mut |_: Event| Ok(ControlFlow::Continue(()));
+        let rest = train(&Cpu::new(), input, &settings, go_on).unwrap();
+        assert!(rest.factors == whole.factors && whole.factors.factors == 0, "{solver:?}");
     }
 }
