@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use std::io::{self, Write};
 use std::path::PathBuf;
 use wgmf::Result;
-use wgmf::core::{Loss, Side};
+use wgmf::core::{self, Loss, Side};
 use wgmf::model::{EpochRecord, Model};
 use wgmf::predict::Unit;
 
@@ -138,7 +138,7 @@ fn write_history(out: &mut impl Write, model: &Model) -> io::Result<()> {
         }
         write!(out, "{:>7}", epoch.epoch)?;
         for (_, column) in &columns {
-            let cell = column(epoch).map_or("-".to_owned(), |figure| format!("{figure:.6}"));
+            let cell = column(epoch).map_or("-".to_owned(), |x| core::figure(x, 6));
             write!(out, "  {cell:>14}")?;
         }
         let mark = if is_best { "  best" } else { "" };

@@ -1,10 +1,11 @@
 //! `wgmf predict`.
 
+use super::evaluate::{clip, scored_how};
 use super::progress::Steps;
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
-use wgmf::core::UNKNOWN;
+use wgmf::core::{Solver, UNKNOWN};
 use wgmf::data::ReadOptions;
 use wgmf::files::Output;
 use wgmf::model::Model;
@@ -14,8 +15,9 @@ use wgmf::{Error, Result};
 /// Predict ratings of pairs: user,item,prediction
 ///
 /// Predictions are in the unit of the ratings the model was trained on (probabilities for
-/// --loss logistic). An id that the model does not know is scored by the means that are known: the
-/// item's for a new user, the user's for a new item, else the overall mean.
+/// --loss logistic). An id that the model does not know is scored by what is known: the mean and
+/// the item's bias for a new user, the mean and the user's bias for a new item, else the mean; by --solver
+/// ials, which has neither, 0.
 ///
 /// A model of --solver bayes gives user,item,mean,std instead: the mean and the standard deviation of
 /// the rating, noise included, over all its samples; lower,upper with --interval; and where ratings are
@@ -46,6 +48,9 @@ pub(super) struct Args {
     /// smallest central set of levels
     #[arg(long, value_name = "P")]
     interval: Option<f64>,
+    /// Bound predictions to the range of the training ratings, as train --clip does
+    #[arg(long)]
+    clip: bool,
     /// bayes: leave the noise of ratings out of std and interval, which then say how well the expected
     /// rating is known
     #[arg(long)]
@@ -84,11 +89,14 @@ pub(super) fn run(mut args: Args) -> Result<()> {
         None => (Path::new("standard output"), Path::new("-")),
     };
     let mut out = Output::create(path, args.force)?;
-    let model = Model::open(&args.model)?;
+    let mut model = Model::open(&args.model)?;
     args.check(&model)?;
+    if args.clip {
+        clip(&mut model)?;
+    }
     let (count, unknown) = predict(&args, &model, &mut out, shown)?;
     out.commit()?;
-    unknown.report(count, model.is_bayesian());
+    unknown.report(count, &model);
     let unit = match model.unit() {
         Unit::Rating => "ratings",
         Unit::Probability => "probabilities",
@@ -161,8 +169,7 @@ fn unknown_error(file: &Path, pair: &Prediction) -> Error {
     let (side, id) =
         if pair.user_index == UNKNOWN { ("user", pair.user) } else { ("item", pair.item) };
     let message = format!(
-        "{side} \"{id}\" is not in the model; without --strict it is scored by the means that are \
-         known"
+        "{side} \"{id}\" is not in the model; without --strict it is scored by what is known"
     );
     Error::line(file.display(), pair.line, message)
 }
@@ -192,19 +199,18 @@ impl Unknown {
         }
     }
 
-    fn report(&self, pairs: u64, bayesian: bool) {
-        for (side, mean, (count, first)) in
+    fn report(&self, pairs: u64, model: &Model) {
+        for (side, partner, (count, first)) in
             [("user", "item", &self.users), ("item", "user", &self.items)]
         {
             if *count > 0 {
                 let names: Vec<String> = first.iter().map(|id| format!("\"{id}\"")).collect();
-                let how = match bayesian {
-                    true => "as of one without ratings".to_owned(),
-                    false => format!("by the {mean}'s mean"),
+                let how = match model.objective.solver {
+                    Solver::Bayes | Solver::Ials => scored_how(model).to_owned(),
+                    _ => format!("scored by the mean and the {partner}'s bias"),
                 };
                 say!(
-                    "{count} of {pairs} pairs have {side}s that are not in the model (first: {}): \
-                     scored {how}",
+                    "{count} of {pairs} pairs have {side}s that are not in the model (first: {}): {how}",
                     names.join(", ")
                 );
             }

@@ -1,12 +1,12 @@
 //! Progress on standard error: a bar on a terminal, nothing but slow steps' lines elsewhere.
 
 use super::output::{is_closed_pipe, print_json};
-use super::words::digits;
+use super::words::thousands;
 use indicatif::{ProgressBar, ProgressStyle};
 use std::io::IsTerminal;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
-use wgmf::core::{Loss, Settings, Solver};
+use wgmf::core::{Loss, Settings, Solver, figure};
 use wgmf::data::Prepared;
 use wgmf::model::EpochRecord;
 use wgmf::train::Event;
@@ -87,13 +87,13 @@ fn style(unit: &str) -> ProgressStyle {
         .unwrap_or_else(|_| ProgressStyle::default_bar())
 }
 
-/// The row solvers' objective and its parts, in five digits.
+/// The row solvers' objective and its parts.
 fn objective(record: &EpochRecord) -> Option<String> {
     let total = record.objective?;
-    let mut parts = vec![format!("error {}", digits(record.squared_error?))];
-    parts.extend(record.unobserved.map(|x| format!("unobserved {}", digits(x))));
-    parts.push(format!("regularization {}", digits(record.regularization?)));
-    Some(format!("objective {} = {}", digits(total), parts.join(" + ")))
+    let mut parts = vec![format!("error {}", figure(record.squared_error?, 4))];
+    parts.extend(record.unobserved.map(|x| format!("unobserved {}", figure(x, 4))));
+    parts.push(format!("regularization {}", figure(record.regularization?, 4)));
+    Some(format!("objective {} = {}", figure(total, 4), parts.join(" + ")))
 }
 
 /// How `wgmf train` shows its progress.
@@ -198,13 +198,13 @@ impl Epochs {
     }
 
     fn epoch(&mut self, record: &EpochRecord) -> Result<()> {
-        let figure = |error: f64| match self.loss {
+        let shown = |error: f64| match self.loss {
             Loss::Squared => error.sqrt(),
             Loss::Logistic => error,
         };
-        let train = record.train_error.map(figure);
-        let test = record.test_error.map(figure);
-        let sample = record.sample_error.map(figure);
+        let train = record.train_error.map(shown);
+        let test = record.test_error.map(shown);
+        let sample = record.sample_error.map(shown);
         let rate = self.ratings as f64 / record.pass_seconds;
         let (name, key) = match self.loss {
             Loss::Squared => ("RMSE", "rmse"),
@@ -238,6 +238,9 @@ impl Epochs {
                         event.insert(key.into(), figure.into());
                     }
                 }
+                if let Some(users) = record.ranked_users {
+                    event.insert("test_ranked_users".into(), users.into());
+                }
                 event.insert("seconds".into(), record.seconds.into());
                 event.insert("ratings_per_second".into(), rate.into());
                 print_json(&event)?;
@@ -246,21 +249,26 @@ impl Epochs {
                 let of = if self.transformed { " of transformed ratings" } else { "" };
                 let mut parts = Vec::new();
                 if let Some(train) = train {
-                    let mut errors = format!("{name}{of}: training {train:.4}");
-                    if let Some(sample) = sample {
-                        errors += &format!(", held-out {sample:.4}");
-                        errors +=
-                            &test.map_or(String::new(), |test| format!(", averaged {test:.4}"));
-                    } else if let Some(test) = test {
-                        errors += &format!(", held-out {test:.4}");
-                    }
+                    let mut errors = format!("{name}{of}: training {}", figure(train, 4));
+                    let averaged = |test| format!(", averaged {}", figure(test, 4));
+                    let held_out = |test| format!(", held-out {}", figure(test, 4));
+                    errors += &match (sample, test) {
+                        (Some(sample), test) => {
+                            held_out(sample) + &test.map_or(String::new(), averaged)
+                        }
+                        (None, test) => test.map_or(String::new(), held_out),
+                    };
                     if self.burns_in(record) {
                         errors += " (burn-in)";
                     }
                     parts.push(errors);
                 }
                 if let (Some(recall), Some(ndcg)) = (record.recall, record.ndcg) {
-                    parts.push(format!("held-out recall@20 {recall:.4}, NDCG@20 {ndcg:.4}"));
+                    let (recall, ndcg) = (figure(recall, 4), figure(ndcg, 4));
+                    let of = record.ranked_users.map_or(String::new(), |users| {
+                        format!(" of {} users", thousands(users as u64))
+                    });
+                    parts.push(format!("held-out recall@20 {recall}, NDCG@20 {ndcg}{of}"));
                 }
                 if let Some(objective) = objective(record) {
                     parts.push(objective);

@@ -188,13 +188,21 @@ pub(super) fn run(args: Args) -> Result<()> {
     };
     let mut listing = Listing::new(&args.listing, out, columns)?;
     steps.start("recommending", Some(users.len() as u64), "users");
+    let mut empty: Vec<&str> = Vec::new();
     let listed = recommender.each(users.iter().copied(), args.n, |user, list| {
         steps.advance(1);
+        if list.is_empty() {
+            empty.push(model.users.name(user));
+        }
         let entry = |best| entry(&model, titles.as_ref(), best, explain.unwrap_or(0));
         let entries: Vec<Entry> = list.iter().map(entry).collect();
         listing.add(model.users.name(user), "", &entries)
     });
     steps.finish();
+    if !empty.is_empty() {
+        let what = "users have rated every item that could be listed, so their lists are empty";
+        say!("{} (--include-seen lists rated items too)", some_of(&empty, users.len(), what));
+    }
     if let Err(error) = listed {
         // What came before a failure is worth having: standard output gets it.
         if args.listing.output.is_none() && !is_closed_pipe(&error) {
@@ -234,6 +242,10 @@ fn entry<'a>(
         let rest = explanation.parts.iter().skip(shown).map(|part| part.1).sum::<f64>();
         Reason {
             base: match factor {
+                // What the parts are added to has no bounds.
+                Some(_) if model.unit() == Unit::Rating => {
+                    model.objective.transform.invert(explanation.base)
+                }
                 Some(_) => model.in_unit(explanation.base),
                 None => explanation.base,
             },

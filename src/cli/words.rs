@@ -19,12 +19,6 @@ pub(super) fn thousands(count: u64) -> String {
     text
 }
 
-/// Five digits at least, and no power of ten.
-pub(super) fn digits(x: f64) -> String {
-    let whole = x.abs().max(1.0).log10() as usize + 1;
-    format!("{x:.*}", 6_usize.saturating_sub(whole))
-}
-
 /// Factors are single precision, so more digits would say nothing.
 pub(super) fn number(x: f64) -> String {
     format!("{:?}", x as f32)

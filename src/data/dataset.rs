@@ -320,8 +320,11 @@ impl Dataset {
                 Some(test)
             }
             TestPart::Set(name, test) => {
-                let aligned = test.aligned(&users, &items);
+                let mut aligned = test.aligned(&users, &items);
                 prepared::check_known(name, &aligned)?;
+                let leave_out = self.facts.test_seen_left_out;
+                self.facts.test_seen =
+                    prepared::count_seen(&self.ratings, &mut aligned, users.len(), leave_out)?;
                 Some(aligned)
             }
         };

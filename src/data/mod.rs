@@ -21,6 +21,7 @@ mod names;
 #[cfg(feature = "files")]
 mod options;
 mod order;
+mod overlap;
 #[cfg(feature = "files")]
 mod parse;
 #[cfg(feature = "files")]

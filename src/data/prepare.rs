@@ -71,6 +71,9 @@ pub struct DataOptions {
     /// Fraction of the ratings to keep for testing, drawn by the seed; for ials of each user's
     #[cfg_attr(feature = "cli", arg(long, value_name = "FRACTION"))]
     pub holdout: Option<f64>,
+    /// Leave out test ratings of pairs that are trained on too
+    #[cfg_attr(feature = "cli", arg(long, requires = "test"))]
+    pub leave_out_seen: bool,
     /// Whether `holdout` is a fraction of each user's ratings, who keeps one at least, instead of
     /// all ratings: what ranking wants.
     #[cfg_attr(feature = "cli", arg(skip))]
@@ -90,6 +93,7 @@ impl Default for DataOptions {
             threshold: 1.0,
             test: None,
             holdout: None,
+            leave_out_seen: false,
             holdout_per_user: false,
         }
     }
@@ -150,6 +154,7 @@ pub fn prepare(
         }
         (None, Some(path)) => {
             let test = open(std::slice::from_ref(path))?;
+            set.facts.test_seen_left_out = options.leave_out_seen;
             set.into_prepared(TestPart::Set(&path.display().to_string(), &test))?
         }
         (None, None) => set.into_prepared(TestPart::None)?,

@@ -31,7 +31,7 @@
 //! let user = model.users.get("42").unwrap_or(UNKNOWN);
 //! let item = model.items.get("1193").unwrap_or(UNKNOWN);
 //! assert_eq!(model.predict(user, item), 3.5 + 0.25 - 0.5 + 1.0 * 0.5);
-//! // Who is not known is predicted by the means that are.
+//! // Who is not known is predicted by the mean and the bias that are.
 //! assert_eq!(model.predict(UNKNOWN, item), 3.5 - 0.5);
 //! export(&model, Format::Npy, &npy, false, &())?;
 //! # Ok(())

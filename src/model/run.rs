@@ -149,6 +149,10 @@ pub struct EpochRecord {
     /// NDCG of the held-out items in lists of 20 (ials), mean over users.
     #[serde(default, rename = "ndcg@20", skip_serializing_if = "absent")]
     pub ndcg: Option<f64>,
+    /// Users whose lists these two figures are of (ials): all that have held-out items, or where ranking them
+    /// all would take longer than training some of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ranked_users: Option<usize>,
     /// Seconds of the epoch's passes alone.
     #[serde(default, skip_serializing_if = "not_finite")]
     pub pass_seconds: f64,

@@ -125,7 +125,8 @@ impl<'a> Predictive<'a> {
         let alone = [m, n].map(|rows| (0..rows).map(|_| OnceLock::new()).collect());
         let (strangers, nobody) = Default::default();
         let precisions = samples.samples.iter().map(|sample| sample.noise_precision).collect();
-        let range = clip(&model, &samples)?;
+        // Levels have bounds of their own.
+        let range = model.bounds().filter(|_| samples.levels.is_empty());
         Ok(Self { model, samples, range, precisions, strangers, nobody, alone })
     }
 
@@ -307,20 +308,4 @@ impl<'a> Predictive<'a> {
 fn row(f: &Factors, side: Side, id: u32) -> impl Iterator<Item = f64> {
     let bias = f[side].bias[id as usize];
     f.row(side, id).iter().map(|&x| f64::from(x)).chain([f64::from(bias)])
-}
-
-/// The range of the training ratings, transformed, where the settings ask for it and ratings are no
-/// levels.
-fn clip(model: &Model, samples: &Samples) -> Result<Option<[f64; 2]>> {
-    if !model.objective.clip || !samples.levels.is_empty() {
-        return Ok(None);
-    }
-    let bound = |rating: f64| f64::from(model.objective.transform.apply(rating as f32));
-    match model.facts.range.map(|range| range.map(bound)) {
-        Some([low, high]) if low <= high => Ok(Some([low, high])),
-        _ => Err(Error::data(
-            "run.json asks for predictions within the range of the training ratings (clip), but its \
-             data have no min and max; train the model again",
-        )),
-    }
 }

@@ -1,10 +1,13 @@
 //! From what a run leaves to a model that can be saved, with what belongs beside it.
 
+use super::rows::JudgedLists;
 use super::run::{Outcome, Stop, best_epoch};
 use crate::backend::Device;
 use crate::core::{Objective, Ratings, Settings, Side, Solver};
 use crate::data::Prepared;
-use crate::evaluate::{RatingMetrics, averaged_metrics, rating_metrics};
+use crate::evaluate::{
+    RatingBaselines, RatingMetrics, averaged_metrics, rating_baselines, rating_metrics,
+};
 use crate::model::{Model, RunRecord, Samples, Seen, TrainingFacts};
 use crate::{Error, Result};
 
@@ -21,6 +24,10 @@ pub struct Finished {
     /// How far predictions lie from the held-out ratings; nothing without such, or where what is
     /// predicted is no rating (ials).
     pub metrics: Option<RatingMetrics>,
+    /// The same by what knows no tastes.
+    pub baselines: Option<RatingBaselines>,
+    /// How well the model ranks held-out pairs, as [`Outcome::lists`].
+    pub lists: Option<JudgedLists>,
     /// The epoch whose factors the model has, as [`Outcome::epoch`].
     pub epoch: usize,
     /// Why training ended.
@@ -71,25 +78,26 @@ impl Outcome {
             facts: TrainingFacts::from(&prepared.facts),
             run,
         };
-        let metrics = match (prepared.test, prepared.test_raw) {
+        let (metrics, baselines) = match (prepared.test, prepared.test_raw) {
             // What ials predicts is no rating.
-            _ if settings.solver == Solver::Ials => None,
+            _ if settings.solver == Solver::Ials => (None, None),
             (Some(test), Some(values)) => {
                 let test = Ratings { values, ..test };
-                Some(match (&self.held_out, &self.samples) {
+                let metrics = match (&self.held_out, &self.samples) {
                     (Some(averages), Some(samples)) => {
                         averaged_metrics(&model, samples, &test, averages)?
                     }
                     _ => rating_metrics(&model, &test)?,
-                })
+                };
+                (Some(metrics), Some(rating_baselines(&model, &seen, &test)?))
             }
-            _ => None,
+            _ => (None, None),
         };
         if let (Some(record), Some(metrics)) = (&mut model.run.posterior, &metrics) {
             record.held_out = to_value(metrics)?;
         }
-        let (samples, epoch, stop) = (self.samples, self.epoch, self.stop);
-        Ok(Finished { model, samples, seen, metrics, epoch, stop })
+        let Outcome { samples, lists, epoch, stop, .. } = self;
+        Ok(Finished { model, samples, seen, metrics, baselines, lists, epoch, stop })
     }
 }
 

@@ -40,7 +40,7 @@ fn flags_that_make_no_sense_are_refused_before_any_work() {
         ("--solver als --samples 10", "--samples belongs to --solver bayes"),
         ("--solver sgd --burn-in 10", "--burn-in belongs to --solver bayes"),
         ("--chains 2", "--chains belongs to --solver bayes"),
-        ("--solver ials --clip", "--clip belongs to --solver bayes"),
+        ("--solver ials --clip", "--clip is for predicted ratings"),
     ] {
         let before = place.tree();
         let output = place.run(&format!("{train} {flags}"));

@@ -624,7 +624,7 @@ fn rankings_that_cannot_be() {
         Case("evaluate good stars.csv --ranking --at 5,all", 2, &["--at", "all"]),
         Case("evaluate good stars.csv --ranking --at -1", 2, &["--at", "-1"]),
         Case("evaluate good stars.csv --at 5", 2, &["--at", "--ranking"]),
-        Case("evaluate good stars.csv --baselines", 2, &["--baselines", "--ranking"]),
+        Case("evaluate good stars.csv --per-user note.txt", 1, &["note.txt: ", "--force"]),
         Case("evaluate good stars.csv --backend cpu", 2, &["--backend", "--ranking"]),
         Case(
             "evaluate good stars.csv --ranking --relevant-from nan",

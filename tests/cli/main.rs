@@ -12,6 +12,7 @@ mod bad_bayes;
 mod bad_input;
 mod bench;
 mod devices;
+mod evaluate;
 mod export;
 mod fold_in_bayes_cli;
 mod order;

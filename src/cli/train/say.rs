@@ -4,7 +4,7 @@ use crate::cli::with_flags;
 use wgmf::DeviceChoice;
 use wgmf::backend::Device;
 use wgmf::core::{SamplePrecision, Settings, Solver};
-use wgmf::data::Prepared;
+use wgmf::data::{DataFacts, Prepared};
 use wgmf::model::Samples;
 
 /// The data, the settings as they were resolved, and the device with why it was taken.
@@ -49,12 +49,15 @@ fn data(prepared: &Prepared, solver: Solver) {
         }
     }
     say!("{line}");
+    if facts.test_seen > 0 {
+        say!("{}", seen_line(facts));
+    }
     let (users, items) = (prepared.test_unknown_users, prepared.test_unknown_items);
     if users + items > 0 {
         let then = match solver {
             Solver::Ials => "left out",
             Solver::Bayes => "scored as those without ratings",
-            _ => "scored by the means that are known",
+            _ => "scored by the mean and the biases that are known",
         };
         say!(
             "held-out ratings of users not in training: {users}, of items: {items}; they are {then}"
@@ -76,6 +79,19 @@ fn data(prepared: &Prepared, solver: Solver) {
              error; --transform log1p usually tells more",
             facts.max / facts.mean
         );
+    }
+}
+
+/// What became of test ratings of training pairs.
+fn seen_line(facts: &DataFacts) -> String {
+    let seen = facts.test_seen;
+    match facts.test_seen_left_out {
+        true => format!("{seen} more test ratings are of training pairs and left out"),
+        false => format!(
+            "note: {seen} of {} test ratings are of pairs that are trained on too, so the held-out \
+             figures are not those of new ones; --leave-out-seen leaves them out",
+            facts.test_ratings
+        ),
     }
 }
 

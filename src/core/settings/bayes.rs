@@ -13,14 +13,13 @@ const KEEP: usize = 40;
 
 impl Options {
     /// The flags that only the sampler has, and whether they are given.
-    pub(super) fn of_bayes(&self) -> [(&'static str, bool); 7] {
+    pub(super) fn of_bayes(&self) -> [(&'static str, bool); 6] {
         [
             ("samples", self.samples.is_some()),
             ("burn_in", self.burn_in.is_some()),
             ("keep", self.keep.is_some()),
             ("chains", self.chains.is_some()),
             ("likelihood", self.likelihood.is_some()),
-            ("clip", self.clip),
             ("sample_precision", self.sample_precision.is_some()),
         ]
     }

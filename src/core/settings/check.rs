@@ -17,6 +17,11 @@ impl Options {
             ));
         }
         self.check_solver()?;
+        if self.clip && (self.solver == Some(Solver::Ials) || self.loss == Some(Loss::Logistic)) {
+            return Err(Error::settings(
+                "`clip` is for predicted ratings; preferences and probabilities have bounds of their own",
+            ));
+        }
         if self.no_bias && self.reg_bias.is_some_and(|x| x > 0.0) {
             return Err(Error::settings("`reg_bias` has no effect with `no_bias`; leave one out"));
         }

@@ -189,7 +189,7 @@ impl Options {
             keep: 0,
             chains: 0,
             likelihood: Likelihood::Gaussian,
-            clip: false,
+            clip: self.clip,
             sample_precision: None,
             init_scale: rounded(
                 self.init_scale.unwrap_or(0.1 * spread.sqrt() / (factors as f64).sqrt()),

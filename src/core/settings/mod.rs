@@ -86,7 +86,8 @@ pub struct Options {
     /// with probit, any number with ordinal)
     #[cfg_attr(feature = "cli", arg(long, value_enum))]
     pub likelihood: Option<Likelihood>,
-    /// bayes: bound predictions to the range of the training ratings
+    /// Bound predictions to the range of the training ratings. Lists keep the order of the scores as
+    /// they are, so that bounds tie nothing; of bayes every sample is bounded before the mean
     #[cfg_attr(feature = "cli", arg(long))]
     pub clip: bool,
     /// bayes: how samples are stored (f16, unless ratings are too large or too small for it)
