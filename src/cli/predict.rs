@@ -206,7 +206,8 @@ impl Unknown {
             if *count > 0 {
                 let names: Vec<String> = first.iter().map(|id| format!("\"{id}\"")).collect();
                 let how = match model.objective.solver {
-                    Solver::Bayes | Solver::Ials => scored_how(model).to_owned(),
+                    Solver::Bayes => "scored as of one without ratings".to_owned(),
+                    Solver::Ials => scored_how(model).to_owned(),
                     _ => format!("scored by the mean and the {partner}'s bias"),
                 };
                 say!(
