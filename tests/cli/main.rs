@@ -18,6 +18,8 @@ mod fold_in_bayes_cli;
 mod order;
 mod predict;
 mod predict_bayes;
+mod reading;
+mod reading_cases;
 mod readme;
 mod split;
 mod times;
