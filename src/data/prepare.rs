@@ -187,9 +187,20 @@ impl Table {
     /// with [`Duplicates::Last`], a rating of such a pair whose time cannot be read though others have
     /// times, or dates among numbers.
     pub fn settle(&mut self, policy: Duplicates, order: Order) -> Result<usize> {
+        self.put_in_order(policy, order, true)
+    }
+
+    /// The same; where a rating came from is known afterwards if `keep_origins` says so.
+    pub(super) fn put_in_order(
+        &mut self,
+        policy: Duplicates,
+        order: Order,
+        keep_origins: bool,
+    ) -> Result<usize> {
         let Table { users, items, ratings, lines, origins, unread, scale, .. } = self;
         let places = Origins { lines, unread, scale: *scale };
-        let settled = order::settle((users, items), ratings, (policy, order), &places)?;
+        let settled =
+            order::settle((users, items), ratings, (policy, order), &places, keep_origins)?;
         *origins = settled.origins;
         Ok(settled.merged)
     }
