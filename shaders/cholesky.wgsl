@@ -38,6 +38,8 @@ struct Params {
     own_bias: u32,     // where the own tile's biases start in `biases`
     reg: f32,
     reg_bias: f32,
+    damping: f32,      // regularization whatever the weight
+    damping_bias: f32,
     floor: f32,        // the part of a factor's diagonal that its pivot must be above
     floor_bias: f32,
     unobserved: f32,   // weight of every pair
@@ -239,9 +241,9 @@ fn added(row: u32, column: u32, penalty: f32, scale: f32) -> vec4<f32> {
     }
     var diagonal = 1.0;
     if row < COORDINATES {
-        diagonal = params.reg * penalty;
+        diagonal = params.reg * penalty + params.damping;
     } else if BIAS && row == COORDINATES {
-        diagonal = params.reg_bias * penalty;
+        diagonal = params.reg_bias * penalty + params.damping_bias;
     }
     return sum + select(vec4<f32>(), vec4(diagonal), index == vec4(row));
 }
@@ -314,9 +316,11 @@ fn cholesky(
                     }
                     sum *= params.unobserved;
                 }
-                sum += params.reg * solve.penalty * own[row_start + column];
+                let reg = params.reg * solve.penalty + params.damping;
+                sum += reg * own[row_start + column];
             } else if BIAS && at == COORDINATES {
-                sum = params.reg_bias * solve.penalty * biases[params.own_bias + solve.row];
+                let reg_bias = params.reg_bias * solve.penalty + params.damping_bias;
+                sum = reg_bias * biases[params.own_bias + solve.row];
             }
             store[block + at] = vec4(sum, 0.0, 0.0, 0.0);
         }

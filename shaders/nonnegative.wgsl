@@ -18,6 +18,7 @@ struct Params {
     first: u32, // the dispatch's first row in `solves`
     rows: u32,  // how many it has
     reg: f32,
+    damping: f32, // regularization whatever the weight
     unobserved: f32, // weight of every pair
 }
 
@@ -65,7 +66,7 @@ fn nonnegative(
     let solve = solves[params.first + group.x];
     let matrix = solve.slot * TILES * 16u;
     let row_start = solve.row * WIDTH * 4u;
-    let diagonal = params.reg * solve.penalty;
+    let diagonal = params.reg * solve.penalty + params.damping;
 
     for (var j = lane; j < COORDINATES; j += WORKGROUP) {
         let start = own[row_start + j];

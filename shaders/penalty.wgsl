@@ -1,4 +1,5 @@
-// The regularization of each row: its weight times the squares of its factors and its bias.
+// The regularization of each row: its weight times the squares of its factors and its bias, and what
+// damps them whatever the weight.
 //
 // An invocation owns a row. own: (rows of a tile, WIDTH).
 
@@ -12,6 +13,8 @@ struct Params {
     own_bias: u32,  // where the tile's biases start in `biases`
     reg: f32,
     reg_bias: f32,
+    damping: f32,
+    damping_bias: f32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -34,6 +37,7 @@ fn penalty(
         }
         let bias = biases[params.own_bias + row];
         let sum = params.reg * squares + params.reg_bias * bias * bias;
-        sums[row] = vec2(0.0, weights[row] * sum);
+        let constant = params.damping * squares + params.damping_bias * bias * bias;
+        sums[row] = vec2(0.0, weights[row] * sum + constant);
     }
 }

@@ -24,6 +24,8 @@ struct Params {
     scale: f32,       // turns a sum of e * y into a gradient of the batch's mean loss
     decay: f32,       // twice the regularization of the factors over the ratings of the batch
     decay_bias: f32,  // the same for the biases
+    damping: f32,     // twice the damping of the factors over the ratings of the batch
+    damping_bias: f32, // the same for the biases
     momentum: f32,
     bias_rate: f32,   // the biases' step size over the factors'
 }
@@ -37,6 +39,7 @@ struct Touched {
     slot: u32,   // its first slot
     slots: u32,  // how many it has
     weight: f32, // its ratings in the batch, weighted as the regularization asks
+    share: f32,  // its ratings in the batch over all it has
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -108,7 +111,7 @@ fn step(
         }
         let to = own.row * WIDTH + column;
         let x = factors[to];
-        let g = params.scale * sum + params.decay * own.weight * x;
+        let g = params.scale * sum + (params.decay * own.weight + params.damping * own.share) * x;
         var m = vec4<f32>();
         var v = vec4<f32>();
         if OPTIMIZER >= 1u { m = first[to]; }
@@ -134,7 +137,7 @@ fn step(
         }
         let to = params.own_bias + own.row;
         let x = biases[to];
-        let g = params.scale * sum + params.decay_bias * own.weight * x;
+        let g = params.scale * sum + (params.decay_bias * own.weight + params.damping_bias * own.share) * x;
         var moments = vec2<f32>();
         if OPTIMIZER >= 1u { moments = bias_moments[to]; }
         let rate = visit.rate * params.bias_rate;

@@ -67,6 +67,10 @@ pub struct Terms {
     pub reg_bias: f32,
     /// `ν`: a row of `n` ratings weighs `n^(ν − 1)` at each of its ratings.
     pub reg_exponent: f32,
+    /// Regularization of the factors of a row, however many its ratings: each of `n` counts `1/n` of it.
+    pub damping: f32,
+    /// Regularization of the bias of a row, however many its ratings.
+    pub damping_bias: f32,
 }
 
 /// Decay of Adam's first moment.
@@ -88,6 +92,8 @@ impl Terms {
             reg: settings.reg as f32,
             reg_bias: settings.reg_bias as f32,
             reg_exponent: settings.reg_exponent as f32,
+            damping: settings.damping as f32,
+            damping_bias: settings.damping_bias as f32,
         }
     }
 
@@ -107,6 +113,11 @@ impl Terms {
         } else {
             (row_ratings.max(1) as f32).powf(self.reg_exponent - 1.0)
         }
+    }
+
+    /// How often each of a row's ratings counts the row's damping: `1/n`.
+    pub fn row_share(&self, row_ratings: u32) -> f32 {
+        1.0 / row_ratings.max(1) as f32
     }
 
     /// Gradients are kept as `Σ e·y` with `e = r − r̂` (or `r − σ(r̂)`); this times that, negated, is

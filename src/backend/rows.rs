@@ -44,7 +44,8 @@ impl RowProblem {
 
 /// The constants of the row solvers' objective
 ///
-/// `Σ_(u,i) w (v − μ − b_u − c_i − p_u·q_i)² + α₀ Σ_u Σ_i (p_u·q_i)² + Σ_u π_u (reg ‖p_u‖² + reg_bias b_u²) + …`
+/// `Σ_(u,i) w (v − μ − b_u − c_i − p_u·q_i)² + α₀ Σ_u Σ_i (p_u·q_i)²
+/// + Σ_u (reg π_u + damping) ‖p_u‖² + Σ_u (reg_bias π_u + damping_bias) b_u² + …`
 ///
 /// with values `v` and weights `w` of the ratings and `π = (n + α₀·N_partner)^ν`, see
 /// [`RowTerms::penalty`]. Explicit: `w = 1`, `α₀ = 0`. Implicit: `v = 1`, no mean, no biases.
@@ -58,6 +59,10 @@ pub struct RowTerms {
     pub reg_bias: f32,
     /// `ν`.
     pub reg_exponent: f32,
+    /// Regularization of the factors of a row, however many its ratings.
+    pub damping: f32,
+    /// Regularization of the bias of a row, however many its ratings.
+    pub damping_bias: f32,
     /// `α₀`: the weight of every pair, seen or not; 0 for explicit ratings.
     pub unobserved_weight: f32,
     /// Coordinates solved together, 1 to `k`: `k` is exact (with biases, `k` coordinates and the
@@ -73,9 +78,12 @@ impl RowTerms {
     pub fn new(settings: &Settings) -> Self {
         Self {
             bias: settings.bias,
-            reg: settings.reg as f32,
+            // Biases alone have a factor of zeros, which something must hold there.
+            reg: if settings.factors == 0 { 1.0 } else { settings.reg as f32 },
             reg_bias: settings.reg_bias as f32,
             reg_exponent: settings.reg_exponent as f32,
+            damping: settings.damping as f32,
+            damping_bias: settings.damping_bias as f32,
             unobserved_weight: settings.unobserved_weight as f32,
             block: settings.block,
             nonnegative: settings.nonnegative,
@@ -91,11 +99,13 @@ impl RowTerms {
         };
         Self {
             bias: objective.bias,
-            reg: (twice * objective.reg) as f32,
+            reg: if factors == 0 { 1.0 } else { (twice * objective.reg) as f32 },
             reg_bias: (twice * objective.reg_bias) as f32,
             reg_exponent: objective.reg_exponent as f32,
+            damping: (twice * objective.damping) as f32,
+            damping_bias: (twice * objective.damping_bias) as f32,
             unobserved_weight: objective.unobserved_weight as f32,
-            block: factors,
+            block: factors.max(1),
             nonnegative: objective.nonnegative,
         }
     }
@@ -107,6 +117,8 @@ impl RowTerms {
             reg: 0.0,
             reg_bias: 0.0,
             reg_exponent: 0.0,
+            damping: 0.0,
+            damping_bias: 0.0,
             unobserved_weight: 0.0,
             block,
             nonnegative: false,
@@ -116,8 +128,15 @@ impl RowTerms {
     /// Whether a row with `n` ratings, solved exactly, is refined once by its ratings' residuals: where
     /// it is regularized so weakly that the sums of its normal equations lose digits in 32 bits.
     pub fn refines(&self, row_ratings: usize, partners: usize) -> bool {
-        let regularization = self.reg * self.penalty(row_ratings, partners);
+        let (regularization, _) = self.regularization(row_ratings, partners);
         !self.nonnegative && row_ratings as f32 > WEAK * regularization
+    }
+
+    /// What a row with `n` ratings, of `partners` possible, pays for `‖p‖²` and for `b²`:
+    /// `reg π + damping`, `reg_bias π + damping_bias`.
+    pub fn regularization(&self, row_ratings: usize, partners: usize) -> (f32, f32) {
+        let penalty = self.penalty(row_ratings, partners);
+        (self.reg * penalty + self.damping, self.reg_bias * penalty + self.damping_bias)
     }
 
     /// `(n + α₀·partners)^ν`: what a row with `n` ratings, of `partners` possible, weighs its

@@ -110,6 +110,10 @@ pub(super) fn run(args: Args) -> Result<()> {
         (true, false) => vec![32, 128],
         (false, _) => args.factors.clone(),
     };
+    if factors.contains(&0) {
+        let why = "`factors` 0: there is nothing to measure; give 1 to 1024";
+        return Err(Error::settings(why));
+    }
     let n = workload.train.len();
     // Large batches are what a GPU needs; every solver gets the same, so that rates compare.
     let batch_size = args.batch_size.unwrap_or((n / 64).next_power_of_two().min(131_072));

@@ -18,10 +18,10 @@ use wgmf::{Error, Result};
 
 /// Measure how far predictions lie from ratings the model has not seen, or how well it ranks
 ///
-/// Ratings of users and items that the model does not know count too: they are predicted by what is
-/// known (the mean and the item's bias for a new user, the mean and the user's bias for a new item, else
-/// the mean; by --solver bayes as those without ratings; by --solver ials, which has neither, as 0). With
-/// --ranking they count nowhere; their number is given.
+/// Ratings of users and items that the model does not know count too: they are predicted by the mean
+/// of who is known (the item's for a new user, the user's for a new item, else the overall mean; by
+/// --solver bayes as those without ratings; by --solver ials, which has no means, as 0). With --ranking
+/// they count nowhere; their number is given.
 ///
 /// A model of --solver bayes also says how honest its uncertainty is: the log predictive density (more
 /// is better), the continuous ranked probability score (less is better), the share of the ratings within
@@ -224,7 +224,7 @@ pub(super) fn scored_how(model: &Model) -> &'static str {
     match model.objective.solver {
         Solver::Bayes => "scored as those without ratings",
         Solver::Ials => "scored 0, since ials has no mean and no biases",
-        _ => "scored by the mean and the biases that are known",
+        _ => "scored by the mean of those that are known",
     }
 }
 

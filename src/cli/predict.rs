@@ -15,9 +15,9 @@ use wgmf::{Error, Result};
 /// Predict ratings of pairs: user,item,prediction
 ///
 /// Predictions are in the unit of the ratings the model was trained on (probabilities for
-/// --loss logistic). An id that the model does not know is scored by what is known: the mean and
-/// the item's bias for a new user, the mean and the user's bias for a new item, else the mean; by --solver
-/// ials, which has neither, 0.
+/// --loss logistic). An id that the model does not know is scored by the mean of who is known: the
+/// item's for a new user, the user's for a new item, else the overall mean; by --solver ials, which has
+/// no means, 0.
 ///
 /// A model of --solver bayes gives user,item,mean,std instead: the mean and the standard deviation of
 /// the rating, noise included, over all its samples; lower,upper with --interval; and where ratings are

@@ -124,6 +124,30 @@ impl Factors {
         score
     }
 
+    /// The same where there are factors; of biases alone one factor of zeros, as devices know no rows
+    /// of nothing. Zeros on both sides stay zeros, whatever trains them.
+    pub(crate) fn widened(self) -> Self {
+        match self.factors {
+            0 => Self {
+                factors: 1,
+                sides: self
+                    .sides
+                    .map(|side| SideFactors { factors: vec![0.0; side.rows()], bias: side.bias }),
+                global_mean: self.global_mean,
+            },
+            _ => self,
+        }
+    }
+
+    /// Without what [`widened`](Self::widened) added to rows of so many `factors`.
+    pub(crate) fn narrowed(mut self, factors: usize) -> Self {
+        if factors == 0 {
+            self.factors = 0;
+            self.sides.iter_mut().for_each(|side| side.factors.clear());
+        }
+        self
+    }
+
     /// A checksum of every number: what tells one model's factors from another's.
     #[cfg(feature = "files")]
     pub fn checksum(&self) -> u32 {

@@ -5,8 +5,8 @@ use crate::core::{Likelihood, Loss, Settings, Solver, Target, Transform};
 use serde::{Deserialize, Serialize};
 
 /// What a model was trained to do. A row of `n` ratings minimizes, given the other side,
-/// `Σ w (v − μ − c − b − p·q)² + α₀ Σ (p·q)² + π (reg ‖p‖² + reg_bias b²)` with `π = (n + α₀·partners)^ν`,
-/// or with logistic loss the cross-entropy in place of the squares. Of `bayes`, whose rows are drawn, only
+/// `Σ w (v − μ − c − b − p·q)² + α₀ Σ (p·q)² + (reg π + damping) ‖p‖² + (reg_bias π + damping_bias) b²`
+/// with `π = (n + α₀·partners)^ν`, or with logistic loss the cross-entropy in place of the squares. Of `bayes`, whose rows are drawn, only
 /// the likelihood, the transform, `bias` and `clip` have a meaning.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Objective {
@@ -26,6 +26,10 @@ pub struct Objective {
     pub reg_bias: f64,
     /// `ν`: exponent of a row's number of ratings in its regularization.
     pub reg_exponent: f64,
+    /// Regularization of the factors of a row, however many its ratings.
+    pub damping: f64,
+    /// Regularization of the bias of a row, however many its ratings: as if so many ratings said 0.
+    pub damping_bias: f64,
     /// `α₀`: the weight of every pair; 0 but for ials.
     pub unobserved_weight: f64,
     /// What a rating is multiplied by to weigh its pair in ials; `None` weighs 1.
@@ -44,6 +48,10 @@ pub(crate) struct ObjectiveSettings {
     reg: f64,
     reg_bias: f64,
     reg_exponent: f64,
+    #[serde(default)]
+    damping: f64,
+    #[serde(default)]
+    damping_bias: f64,
     #[serde(default)]
     unobserved_weight: f64,
     #[serde(default)]
@@ -70,6 +78,8 @@ impl Objective {
             reg: if implicit { 0.005 } else { 0.06 },
             reg_bias: if implicit { 0.0 } else { 0.02 },
             reg_exponent: 1.0,
+            damping: 0.0,
+            damping_bias: 0.0,
             unobserved_weight: if implicit { 0.01 } else { 0.0 },
             alpha: None,
             nonnegative: false,
@@ -88,6 +98,8 @@ impl Objective {
             reg: settings.reg,
             reg_bias: settings.reg_bias,
             reg_exponent: settings.reg_exponent,
+            damping: settings.damping,
+            damping_bias: settings.damping_bias,
             unobserved_weight: settings.unobserved_weight,
             alpha: settings.alpha,
             nonnegative: settings.nonnegative,
@@ -113,6 +125,8 @@ impl Objective {
             reg: s.reg,
             reg_bias: s.reg_bias,
             reg_exponent: s.reg_exponent,
+            damping: s.damping,
+            damping_bias: s.damping_bias,
             unobserved_weight: s.unobserved_weight,
             alpha: s.alpha,
             nonnegative: s.nonnegative,
@@ -128,6 +142,8 @@ impl Objective {
             reg: self.reg,
             reg_bias: self.reg_bias,
             reg_exponent: self.reg_exponent,
+            damping: self.damping,
+            damping_bias: self.damping_bias,
             unobserved_weight: self.unobserved_weight,
             alpha: self.alpha,
             nonnegative: self.nonnegative,
@@ -146,6 +162,8 @@ impl Objective {
             ("reg", self.reg),
             ("reg_bias", self.reg_bias),
             ("reg_exponent", self.reg_exponent),
+            ("damping", self.damping),
+            ("damping_bias", self.damping_bias),
             ("unobserved_weight", self.unobserved_weight),
             ("alpha", self.alpha.unwrap_or(0.0)),
         ];
@@ -199,6 +217,13 @@ impl Objective {
         (ratings as f64 + self.unobserved_weight * partners as f64).powf(self.reg_exponent)
     }
 
+    /// What a row with `ratings` of `partners` pays for `‖p‖²` and for `b²`: `reg π + damping`,
+    /// `reg_bias π + damping_bias`.
+    pub fn regularization(&self, ratings: usize, partners: usize) -> (f64, f64) {
+        let penalty = self.penalty(ratings, partners);
+        (self.reg * penalty + self.damping, self.reg_bias * penalty + self.damping_bias)
+    }
+
     /// What is wrong with a (transformed) rating under this objective, if anything is.
     pub fn objection(&self, rating: f32) -> Option<&'static str> {
         self.target().objection(rating).or_else(|| self.loss.objection(rating))
@@ -223,6 +248,8 @@ mod tests {
         for (solver, change, expected) in [
             (Solver::Als, (|o| o.reg = f64::NAN) as fn(&mut Objective), "reg is NaN"),
             (Solver::Als, |o| o.reg_bias = -1.0, "reg_bias is -1"),
+            (Solver::Sgd, |o| o.damping = -1.0, "damping is -1"),
+            (Solver::Als, |o| o.damping_bias = f64::INFINITY, "damping_bias is inf"),
             (Solver::Als, |o| o.reg_exponent = 4.5, "reg_exponent is 4.5"),
             (Solver::Als, |o| o.loss = Loss::Logistic, "loss logistic with solver als"),
             (Solver::Adam, |o| o.nonnegative = true, "nonnegative with solver adam"),

@@ -37,6 +37,8 @@ struct SideState {
     rows: Rows,
     moments: Vec<Rows>,
     weights: Vec<f32>,
+    /// How much of a row's damping each of its ratings counts.
+    shares: Vec<f32>,
 }
 
 /// What one batch leaves between its passes.
@@ -59,6 +61,10 @@ impl CpuGradient {
             weights: {
                 let counts = batches.row_ratings(side);
                 counts.iter().map(|&n| problem.terms.row_weight(n)).collect()
+            },
+            shares: {
+                let counts = batches.row_ratings(side);
+                counts.iter().map(|&n| problem.terms.row_share(n)).collect()
             },
         };
         let lead = side_state(batches.lead_side);
@@ -178,6 +184,9 @@ struct StepTerms {
     /// Twice the regularization over the batch's ratings.
     decay: f32,
     decay_bias: f32,
+    /// Twice the damping over the batch's ratings.
+    damping: f32,
+    damping_bias: f32,
 }
 
 impl StepTerms {
@@ -191,8 +200,11 @@ impl StepTerms {
         };
         let decay = 2.0 * terms.reg * mean;
         let decay_bias = 2.0 * terms.reg_bias * mean;
+        let damping = 2.0 * terms.damping * mean;
+        let damping_bias = 2.0 * terms.damping_bias * mean;
         let update_bias = Update { rate: rate * terms.bias_rate, ..update };
-        Self { update, update_bias, bias: terms.bias, decay, decay_bias }
+        let bias = terms.bias;
+        Self { update, update_bias, bias, decay, decay_bias, damping, damping_bias }
     }
 }
 
@@ -233,12 +245,13 @@ struct Part<'a> {
     rows: RowsMut<'a>,
     moments: Vec<RowsMut<'a>>,
     weights: &'a [f32],
+    shares: &'a [f32],
 }
 
 impl SideState {
     /// Splits the rows at the cuts. Runs ascend by row, so each part owns its rows alone.
     fn parts<'a>(&'a mut self, index: &SideIndex, cuts: &[usize]) -> Vec<Part<'a>> {
-        let weights = &self.weights[..];
+        let (weights, shares) = (&self.weights[..], &self.shares[..]);
         let mut rows = Some(self.rows.slices());
         let mut moments: Vec<_> = self.moments.iter_mut().map(|m| Some(m.slices())).collect();
         let mut parts = Vec::with_capacity(cuts.len());
@@ -254,7 +267,7 @@ impl SideState {
             };
             let Some(part_rows) = take(&mut rows) else { continue };
             let part_moments = moments.iter_mut().filter_map(take).collect();
-            parts.push(Part { runs, rows: part_rows, moments: part_moments, weights });
+            parts.push(Part { runs, rows: part_rows, moments: part_moments, weights, shares });
         }
         parts
     }
@@ -265,6 +278,7 @@ impl Part<'_> {
     #[inline(always)]
     fn step(&mut self, terms: &StepTerms, row: u32, count: usize, sums: &[f32], bias_sum: f32) {
         let weight = count as f32 * self.weights[row as usize];
+        let share = count as f32 * self.shares[row as usize];
         let (x, bias) = self.rows.row(row);
         let (mut first, mut second) = (None, None);
         let mut moments = self.moments.iter_mut();
@@ -276,10 +290,11 @@ impl Part<'_> {
         }
         let (first, first_bias) = unzip(first);
         let (second, second_bias) = unzip(second);
-        step(&terms.update, x, sums, terms.decay * weight, first, second);
+        let decay = terms.decay * weight + terms.damping * share;
+        step(&terms.update, x, sums, decay, first, second);
         if terms.bias {
             let bias = std::slice::from_mut(bias);
-            let decay = terms.decay_bias * weight;
+            let decay = terms.decay_bias * weight + terms.damping_bias * share;
             step(&terms.update_bias, bias, &[bias_sum], decay, first_bias, second_bias);
         }
     }

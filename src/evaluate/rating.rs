@@ -71,7 +71,7 @@ pub fn rating_metrics(model: &Model, ratings: &Ratings) -> Result<RatingMetrics>
     model.check()?;
     ratings.check(model.factors.users(), model.factors.items(), true)?;
     score_metrics(model, ratings, &|i| {
-        model.clipped(model.factors.score(ratings.users[i], ratings.items[i]))
+        model.clipped(model.score(ratings.users[i], ratings.items[i]))
     })
 }
 

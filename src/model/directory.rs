@@ -140,7 +140,7 @@ impl Model {
         let objective = file.objective().map_err(wrong)?;
         let facts = TrainingFacts::read(&file.run.data).map_err(wrong)?;
         let run = file.run;
-        let factors = read_factors(&dir.join(FACTORS))?;
+        let (factors, typical) = read_factors(&dir.join(FACTORS))?;
         let told = run.settings["factors"].as_u64();
         if let Some(told) = told.filter(|&told| told != factors.factors as u64) {
             let message = format!("has rows of {} factors, {RUN} tells of {told}", factors.factors);
@@ -148,8 +148,17 @@ impl Model {
         }
         let (users, user_ratings) = id_file::read(&dir.join(USERS), factors.users())?;
         let (items, item_ratings) = id_file::read(&dir.join(ITEMS), factors.items())?;
-        let model =
-            Model { factors, users, items, user_ratings, item_ratings, objective, facts, run };
+        let model = Model {
+            factors,
+            users,
+            items,
+            user_ratings,
+            item_ratings,
+            typical,
+            objective,
+            facts,
+            run,
+        };
         if let Err(message) = model.check_finite() {
             return Err(Error::file(dir.join(FACTORS), format!("{message}; {AGAIN}")));
         }
@@ -194,7 +203,7 @@ impl Model {
             if let Some(samples) = samples {
                 samples.save(dir, &self.factors)?;
             }
-            write_factors(&dir.join(FACTORS), &self.factors)?;
+            write_factors(&dir.join(FACTORS), &self.factors, &self.typical)?;
             id_file::write(&dir.join(USERS), &self.users, &self.user_ratings)?;
             id_file::write(&dir.join(ITEMS), &self.items, &self.item_ratings)?;
             seen.save(dir)?;
@@ -253,6 +262,8 @@ impl Model {
             ("item factors", &f[Side::Item].factors, f.factors, &self.items),
             ("user bias", &f[Side::User].bias, 1, &self.users),
             ("item bias", &f[Side::Item].bias, 1, &self.items),
+            ("user typical", &self.typical[0], 1, &self.users),
+            ("item typical", &self.typical[1], 1, &self.items),
         ];
         for (what, array, width, ids) in arrays {
             if let Some(at) = array.iter().position(|x| !x.is_finite()) {
@@ -268,25 +279,39 @@ fn not_saved(message: String) -> Error {
     Error::data(format!("model not saved: {message}"))
 }
 
-/// The five tensors of `model.safetensors`.
-pub(super) fn write_factors(path: &Path, f: &Factors) -> Result<()> {
+/// The tensors of `model.safetensors`: five, and where there are any what stands in for unknown partners.
+pub(super) fn write_factors(path: &Path, f: &Factors, typical: &[Vec<f32>; 2]) -> Result<()> {
     let (users, items, k) = (f.users(), f.items(), f.factors);
-    let list = vec![
+    let mut list = vec![
         Tensor::new("user_factors", &[users, k], &f[Side::User].factors),
         Tensor::new("item_factors", &[items, k], &f[Side::Item].factors),
         Tensor::new("user_bias", &[users], &f[Side::User].bias),
         Tensor::new("item_bias", &[items], &f[Side::Item].bias),
         Tensor::new("global_mean", &[1], std::slice::from_ref(&f.global_mean)),
     ];
+    for (name, typical) in TYPICAL.into_iter().zip(typical) {
+        if !typical.is_empty() {
+            list.push(Tensor::new(name, &[typical.len()], typical));
+        }
+    }
     tensors::write(path, list)
 }
 
-fn read_factors(path: &Path) -> Result<Factors> {
+/// Tensors that older models do not have.
+const TYPICAL: [&str; 2] = ["user_typical", "item_typical"];
+
+fn read_factors(path: &Path) -> Result<(Factors, [Vec<f32>; 2])> {
     let mut file = TensorFile::open(path)?;
     let [users, k] = file.shape("user_factors")?;
     let [items, _] = file.shape("item_factors")?;
     let mean = file.read("global_mean", &[1])?;
-    Ok(Factors {
+    let mut typical: [Vec<f32>; 2] = Default::default();
+    for ((name, rows), to) in TYPICAL.into_iter().zip([users, items]).zip(&mut typical) {
+        if file.has(name) {
+            *to = file.read(name, &[rows])?;
+        }
+    }
+    let factors = Factors {
         factors: k,
         sides: [
             SideFactors {
@@ -299,7 +324,8 @@ fn read_factors(path: &Path) -> Result<Factors> {
             },
         ],
         global_mean: mean[0],
-    })
+    };
+    Ok((factors, typical))
 }
 
 fn read_run(path: &Path) -> Result<RunFile> {

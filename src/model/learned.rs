@@ -18,6 +18,9 @@ pub struct Model {
     pub user_ratings: Vec<u32>,
     /// Training ratings of each item: (items).
     pub item_ratings: Vec<u32>,
+    /// (rows) of each side: what a row's own partners add to its score on average, which stands in for a
+    /// partner that the model does not know; empty where nothing does.
+    pub typical: [Vec<f32>; 2],
     /// What it was trained to do.
     pub objective: Objective,
     /// What is asked of its training data: nothing that is not known of a model made by hand.
@@ -41,10 +44,12 @@ impl Model {
         ];
         for (side, ids, ratings) in sides {
             let SideFactors { factors, bias } = &self.factors[side];
+            let typical = self.typical[side.index()].len();
             let (rows, side) = (bias.len(), side.name());
             let (numbers, ids, counts) = (factors.len(), ids.len(), ratings.len());
             if rows.checked_mul(k) != Some(numbers)
                 || [ids, counts] != [rows; 2]
+                || ![0, rows].contains(&typical)
                 || rows > UNKNOWN as usize
             {
                 return Err(Error::data(format!(

@@ -17,6 +17,7 @@
 //! # let (users, items) = (["42"].into_iter().collect(), ["1193"].into_iter().collect());
 //! # let (objective, run) = (Objective::new(Solver::Als), Default::default());
 //! # let made = Model {
+//! #     typical: Default::default(),
 //! #     factors,
 //! #     users,
 //! #     items,
@@ -56,6 +57,7 @@ mod samples;
 mod seen;
 #[cfg(feature = "files")]
 mod seen_file;
+mod typical;
 
 #[cfg(feature = "files")]
 pub use directory::{check_output, reserve, stopped_by};
@@ -67,3 +69,4 @@ pub(crate) use means::mean_numbers;
 pub use run::{EpochRecord, PosteriorRecord, Quantity, RunRecord, WatchedPrediction};
 pub use samples::{DrawnRows, Sample, Samples};
 pub use seen::Seen;
+pub(crate) use typical::typical;

@@ -32,13 +32,14 @@ impl Model {
     /// in [`Predictive`](super::Predictive). Where ratings are levels (probit, ordinal) it is the latent
     /// value and no rating: there only `Predictive` has predictions.
     ///
-    /// [`UNKNOWN`](crate::core::UNKNOWN) for a user or an item leaves the means that are known:
-    /// `μ + c_i`, `μ + b_u`, or `μ`.
+    /// [`UNKNOWN`](crate::core::UNKNOWN) for a user or an item leaves what is known: the mean that the other
+    /// one's own partners have by the model (of a model made by hand, without [`typical`](Model::typical)
+    /// ones, `μ + c_i` or `μ + b_u`), or `μ`.
     ///
     /// # Panics
     /// If an index is neither `UNKNOWN` nor one of the model's.
     pub fn predict(&self, user: u32, item: u32) -> f64 {
-        self.in_unit(self.factors.score(user, item))
+        self.in_unit(self.score(user, item))
     }
 
     /// Between what predictions are bounded, in the unit of training: the range of the training ratings

@@ -25,7 +25,7 @@ enum Scoring<'m> {
     /// `c_i + p_u·q_i`, to which `μ + b_u` is added.
     Factors {
         model: Held<'m, Model>,
-        /// Rows and biases, where not all items are candidates.
+        /// Rows and biases, where not all items are candidates, or the model has no factors.
         some: Option<(Vec<f32>, Vec<f32>)>,
     },
     /// `Σ_s c_i + p_u·q_i`, whose mean `Σ_s μ + b_u` completes: a product of rows that are as long as
@@ -60,12 +60,18 @@ impl<'m> Catalogue<'m> {
         let model = model.into();
         let f = &model.factors;
         let (items, len) = kept(f.items(), keep);
-        let whole = items.as_ref().filter(|_| model.check().is_ok());
-        let some = whole.map(|items| {
+        let fits = model.check().is_ok();
+        let whole = items.as_ref().filter(|_| fits);
+        let mut some = whole.map(|items| {
             let rows = items.iter().flat_map(|&item| f.item(item)).copied();
             let bias = items.iter().map(|&item| f[Side::Item].bias[item as usize]);
-            (rows.collect(), bias.collect())
+            (rows.collect(), bias.collect::<Vec<f32>>())
         });
+        if fits && f.factors == 0 {
+            // Backends know no rows of nothing: a column of zeros stands beside the biases.
+            let bias = some.map_or_else(|| f[Side::Item].bias.clone(), |(_, bias)| bias);
+            some = Some((vec![0.0; bias.len()], bias));
+        }
         Catalogue { items, len, scoring: Scoring::Factors { model, some } }
     }
 
@@ -160,6 +166,7 @@ impl<'m> Catalogue<'m> {
     /// What stands on the users' side of the products: (users, columns).
     fn queries(&self, users: &[u32]) -> Vec<f32> {
         match &self.scoring {
+            Scoring::Factors { model, .. } if model.factors.factors == 0 => vec![0.0; users.len()],
             Scoring::Factors { model, .. } => {
                 users.iter().flat_map(|&user| model.factors.user(user)).copied().collect()
             }
@@ -199,6 +206,9 @@ impl Catalogue<'_> {
     /// Draws for other samples; scores that are no products.
     pub(super) fn folded_queries(&self, folded: &FoldedIn, users: &[usize]) -> Result<Vec<f32>> {
         match &self.scoring {
+            Scoring::Factors { model, .. } if model.factors.factors == 0 => {
+                Ok(vec![0.0; users.len()])
+            }
             Scoring::Factors { model, .. } => {
                 let k = model.factors.factors;
                 let rows = users.iter().flat_map(|user| &folded.factors[user * k..(user + 1) * k]);
@@ -287,7 +297,7 @@ impl Ranks for Held<'_, Catalogue<'_>> {
                     Some((rows, bias)) => (&rows[..], &bias[..]),
                     None => model.factors.side(Side::Item),
                 };
-                Candidates { factors: model.factors.factors, rows, bias }
+                Candidates { factors: model.factors.factors.max(1), rows, bias }
             }
             Scoring::Stacked { predictive, rows, bias } => {
                 Candidates { factors: width(predictive.samples()), rows, bias }

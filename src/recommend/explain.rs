@@ -132,10 +132,9 @@ impl<'a> Explainer<'a> {
             }
             pulls.push(weight * target);
         }
-        let penalty = objective.penalty(items.len(), f.items());
+        let (reg, reg_bias) = objective.regularization(items.len(), f.items());
         for j in 0..width {
-            let reg = if j < k { objective.reg } else { objective.reg_bias };
-            matrix[j * width + j] += reg * penalty;
+            matrix[j * width + j] += if j < k { reg } else { reg_bias };
         }
         let mut free: Vec<usize> = (0..width).collect();
         if items.is_empty() {

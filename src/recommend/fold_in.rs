@@ -50,6 +50,7 @@ const STILL: f32 = 1e-5;
 /// # use wgmf::model::Model;
 /// # fn main() -> wgmf::Result<()> {
 /// # let model = Model {
+/// #     typical: Default::default(),
 /// #     factors: Factors {
 /// #         factors: 2,
 /// #         sides: [
@@ -178,12 +179,14 @@ fn problem(objective: &Objective, start: Factors, ratings: &Ratings) -> RowProbl
 /// Solves a side of a least-squares problem: (rows, factors), (rows).
 pub(super) fn squared(
     backend: &dyn Backend,
-    problem: RowProblem,
+    mut problem: RowProblem,
     side: Side,
 ) -> Result<(Vec<f32>, Vec<f32>)> {
+    let k = problem.start.factors;
+    problem.start = problem.start.widened();
     let mut passes = backend.row_passes(problem)?;
     passes.solve(side, ALL, &mut |_| ControlFlow::Continue(()))?;
-    Ok(rows_of(passes.factors()?, side))
+    Ok(rows_of(passes.factors()?.narrowed(k), side))
 }
 
 /// Solves nonnegative rows: coordinate descent is called again for those that still move.
@@ -310,6 +313,7 @@ impl FoldedIn {
         }
         let count = before + new_ids;
         model.factors.put_rows(side, &rows, count, &self.factors, &self.bias);
+        model.renew_typical(side, &rows, &ratings);
         if let Some(samples) = samples {
             samples.put_rows(side, &rows, count, &self.draws);
         }

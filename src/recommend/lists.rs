@@ -242,6 +242,7 @@ impl<'a> Recommender<'a> {
 /// let input = Input::new(&data.users, &data.items, &data.train);
 /// let outcome = train(&Cpu::new(), input, &settings, &mut |_| Ok(ControlFlow::Continue(())))?;
 /// let model = Model {
+///     typical: Default::default(),
 ///     factors: outcome.factors,
 ///     user_ratings: data.train.counts(Side::User, users),
 ///     item_ratings: data.train.counts(Side::Item, items),

@@ -30,8 +30,8 @@ struct Row {
     done: bool,
 }
 
-/// Minimizes `Σ cross-entropy + π (reg ‖p‖² + reg_bias b²)` for every row of `side`, from zero:
-/// (rows, factors), (rows). Each Newton step is a least-squares problem with weights `σ(1 − σ)` and
+/// Minimizes `Σ cross-entropy + (reg π + damping) ‖p‖² + (reg_bias π + damping_bias) b²` for every row
+/// of `side`, from zero: (rows, factors), (rows). Each Newton step is a least-squares problem with weights `σ(1 − σ)` and
 /// values `s + (r − σ) / w`; it is halved until the objective falls.
 pub(super) fn solve(
     backend: &dyn Backend,
@@ -69,7 +69,7 @@ pub(super) fn solve(
                     b + pairs.map(|(d, &q)| d * f64::from(q)).sum::<f64>()
                 })
                 .collect();
-            let penalty = objective.penalty(row.ratings.len(), 0);
+            let (reg, reg_bias) = objective.regularization(row.ratings.len(), 0);
             let value = |t: f64| {
                 let loss: f64 = row
                     .ratings
@@ -79,7 +79,7 @@ pub(super) fn solve(
                     .sum();
                 let square = |j: usize| (row.x[j] + t * direction[j]).powi(2);
                 let factors: f64 = (0..k).map(square).sum();
-                loss + penalty * (objective.reg * factors + objective.reg_bias * square(k))
+                loss + reg * factors + reg_bias * square(k)
             };
             let now = value(0.0);
             let mut t = 1.0;

@@ -122,6 +122,12 @@ impl<'a> Neighbours<'a> {
 
     fn of(backend: &dyn Backend, source: Source<'a>) -> Result<Self> {
         let first = source.set(0);
+        if first.factors == 0 {
+            return Err(Error::data(
+                "the model has biases alone (`factors` 0), which say nothing of who is like whom; \
+                 train with `factors` 1 or more",
+            ));
+        }
         let count = first[source.side].rows();
         let columns = first.factors * source.sets();
         let stacked = match (&source.sets, source.metric) {
@@ -256,6 +262,7 @@ impl Source<'_> {
 ///
 /// # fn main() -> wgmf::Result<()> {
 /// let model = Model {
+///     typical: Default::default(),
 ///     factors: Factors {
 ///         factors: 2,
 ///         sides: [

@@ -8,7 +8,7 @@ use crate::data::Prepared;
 use crate::evaluate::{
     RatingBaselines, RatingMetrics, averaged_metrics, rating_baselines, rating_metrics,
 };
-use crate::model::{Model, RunRecord, Samples, Seen, TrainingFacts};
+use crate::model::{Model, RunRecord, Samples, Seen, TrainingFacts, typical};
 use crate::{Error, Result};
 
 /// A trained model and what a run knows beside it.
@@ -68,13 +68,15 @@ impl Outcome {
             ratings_per_second: Some(self.ratings_per_second),
             history: self.history,
         };
+        let objective = Objective::of(settings, prepared.transform);
         let mut model = Model {
+            typical: typical(&self.factors, &objective, &prepared.train),
             user_ratings: prepared.train.counts(Side::User, users),
             item_ratings: prepared.train.counts(Side::Item, items),
             factors: self.factors,
             users: prepared.users,
             items: prepared.items,
-            objective: Objective::of(settings, prepared.transform),
+            objective,
             facts: TrainingFacts::from(&prepared.facts),
             run,
         };

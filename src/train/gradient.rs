@@ -27,10 +27,17 @@ pub(super) fn ready<'a>(
     let (users, items) = (input.users.len(), input.items.len());
     let terms = Terms::new(settings, optimizer);
     let start = match start {
-        Start::Random => begin(start::random(users, items, mean, settings), &terms),
+        Start::Random => {
+            let mut factors = start::random(users, items, mean, settings);
+            if settings.bias && settings.damping_bias > 0.0 {
+                start::damped_biases(&mut factors, input.ratings, settings);
+            }
+            begin(factors, &terms)
+        }
         Start::Given(init) => begin(Factors { global_mean: mean, ..init }, &terms),
         Start::Resumed(state, _) => state,
     };
+    let start = change(start, Factors::widened);
     let began = (input.clock)();
     let shuffle = settings.shuffle.then_some(settings.seed);
     let batches = Batches::new(input.ratings, users, items, settings.batch_size, shuffle);
@@ -75,16 +82,22 @@ impl Work for GradientWork<'_> {
     }
 
     fn kept(&mut self) -> Result<Factors> {
-        self.passes.kept()
+        Ok(self.passes.kept()?.narrowed(self.settings.factors))
     }
 
     fn factors(&mut self) -> Result<Factors> {
-        self.passes.factors()
+        Ok(self.passes.factors()?.narrowed(self.settings.factors))
     }
 
     fn state(&mut self) -> Result<State> {
-        self.passes.state()
+        Ok(change(self.passes.state()?, |of| of.narrowed(self.settings.factors)))
     }
+}
+
+/// Parameters and moments, changed alike.
+fn change(state: State, change: impl Fn(Factors) -> Factors) -> State {
+    let State { factors, moments } = state;
+    State { factors: change(factors), moments: moments.into_iter().map(&change).collect() }
 }
 
 /// Parameters with moments of zero.

@@ -13,6 +13,10 @@ use crate::{Error, Result};
 pub(super) const REMEDY: &str =
     "its equations have no unique solution in 32 bits: raise `reg` (above 0) or lower `factors`";
 
+/// The same where ratings are weights.
+pub(super) const REMEDY_OF_WEIGHTS: &str = "weights of `alpha` times its ratings leave its equations no digits in 32 bits: take `transform` log1p, \
+     or a lower `alpha`";
+
 /// How many items of a list count in the held-out figures of each epoch.
 pub const HELD_OUT_AT: usize = 20;
 
@@ -60,11 +64,12 @@ pub(super) fn ready<'a>(
     let began = (input.clock)();
     let terms = RowTerms::new(settings);
     let count = input.ratings.len();
-    let passes = backend.row_passes(RowProblem { ratings, test, start, terms })?;
+    let passes = backend.row_passes(RowProblem { ratings, test, start: start.widened(), terms })?;
     let upload_seconds = (input.clock)() - began;
     let work = RowWork {
         passes,
         backend,
+        factors: settings.factors,
         ratings: count,
         rounds: settings.rounds(),
         implicit,
@@ -126,6 +131,8 @@ impl Lists {
 struct RowWork<'a> {
     passes: Box<dyn RowPasses>,
     backend: &'a dyn Backend,
+    /// Number of factors; of biases alone the device has one of zeros.
+    factors: usize,
     ratings: usize,
     /// How often a side is solved before the other's turn.
     rounds: usize,
@@ -191,14 +198,14 @@ impl Work for RowWork<'_> {
     }
 
     fn kept(&mut self) -> Result<Factors> {
-        self.passes.kept()
+        Ok(self.passes.kept()?.narrowed(self.factors))
     }
 
     fn factors(&mut self) -> Result<Factors> {
-        self.passes.factors()
+        Ok(self.passes.factors()?.narrowed(self.factors))
     }
 
     fn state(&mut self) -> Result<State> {
-        Ok(State { factors: self.passes.factors()?, moments: Vec::new() })
+        Ok(State { factors: self.factors()?, moments: Vec::new() })
     }
 }

@@ -271,6 +271,7 @@ pub fn train_with<'a>(
     let remedy = match (settings.solver, settings.solver.optimizer()) {
         (_, Some(_)) => gradient::REMEDY,
         (Solver::Bayes, None) => gibbs::REMEDY,
+        (_, None) if settings.alpha.is_some() => rows::REMEDY_OF_WEIGHTS,
         (_, None) => rows::REMEDY,
     };
     // A sampler's model is the average of all sweeps, whichever had the best error.

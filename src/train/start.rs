@@ -1,6 +1,6 @@
 //! Where training starts: the global mean and random factors.
 
-use crate::core::{Factors, Loss, Ratings, Settings, SideFactors};
+use crate::core::{Factors, Loss, Ratings, Settings, Side, SideFactors};
 use crate::{Error, Result};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
@@ -44,6 +44,62 @@ fn log_odds(ratings: &Ratings) -> Result<f64> {
     }
     Ok((mean / (1.0 - mean)).ln())
 }
+
+/// How often [`damped_biases`] goes round at most: less on large sets, whose rows tell more.
+const ROUNDS: usize = 8;
+
+/// Ratings visited in all rounds of it, about.
+const VISITS: usize = 20_000_000;
+
+/// Biases that are damped means, alternating between the sides until they stand: what a model without
+/// factors ends at, from which the gradient solvers begin where biases are damped. Steps that fall, and
+/// those of adam that know only a direction, would leave rows of few ratings short of it. Of labels they
+/// are the log-odds of which the cross-entropy is about the square.
+pub(super) fn damped_biases(factors: &mut Factors, ratings: &Ratings, settings: &Settings) {
+    let mean = f64::from(factors.global_mean);
+    // What is fitted, and what the penalty weighs against one rating.
+    let (slope, centre) = match settings.loss {
+        Loss::Squared => (1.0, mean),
+        Loss::Logistic => {
+            let share = 1.0 / (1.0 + (-mean).exp());
+            (0.5 * share * (1.0 - share), share)
+        }
+    };
+    let unit = if settings.loss == Loss::Squared { 1.0 } else { 2.0 * slope };
+    let damping = |n: f64| {
+        (settings.reg_bias * n.powf(settings.reg_exponent) + settings.damping_bias) / slope
+    };
+    let rows = [factors.users(), factors.items()];
+    let counts = [ratings.counts(Side::User, rows[0]), ratings.counts(Side::Item, rows[1])];
+    let mut biases = rows.map(|rows| vec![0.0_f64; rows]);
+    for _ in 0..(VISITS / ratings.len().max(1)).clamp(2, ROUNDS) {
+        let mut moved = 0.0_f64;
+        for side in [Side::Item, Side::User] {
+            let (own, partner) = (side.index(), side.partner().index());
+            let mut sums = vec![0.0; rows[own]];
+            for (user, item, value) in ratings.iter() {
+                let (row, other) = side.users_first(user, item);
+                let left = (f64::from(value) - centre) / unit - biases[partner][other as usize];
+                sums[row as usize] += left;
+            }
+            for (row, sum) in sums.into_iter().enumerate() {
+                let n = f64::from(counts[own][row]);
+                let bias = if n > 0.0 { sum / (n + damping(n)) } else { 0.0 };
+                moved = moved.max((bias - biases[own][row]).abs());
+                biases[own][row] = bias;
+            }
+        }
+        if moved <= STANDS * ratings.spread() / unit {
+            break;
+        }
+    }
+    for (side, biases) in factors.sides.iter_mut().zip(biases) {
+        side.bias = biases.into_iter().map(|bias| bias as f32).collect();
+    }
+}
+
+/// Biases stand where none moves by more than this part of the ratings' deviation.
+const STANDS: f64 = 1e-3;
 
 /// Factors drawn from N(0, init_scale²), for nonnegative factors their absolute values; biases of
 /// zero.

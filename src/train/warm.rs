@@ -152,11 +152,12 @@ fn solve_new(
     settings: &Settings,
 ) -> Result<Factors> {
     let k = start.factors;
-    let terms = RowTerms { block: k, ..RowTerms::new(settings) };
-    let problem = RowProblem { ratings, test: Ratings::default(), start: start.clone(), terms };
+    let terms = RowTerms { block: k.max(1), ..RowTerms::new(settings) };
+    let problem =
+        RowProblem { ratings, test: Ratings::default(), start: start.clone().widened(), terms };
     let mut passes = backend.row_passes(problem)?;
     passes.solve(side, ALL, &mut |_| ControlFlow::Continue(()))?;
-    let solved = passes.factors()?;
+    let solved = passes.factors()?.narrowed(k);
     let mut folded = start.clone();
     let (to, from) = (&mut folded[side], &solved[side]);
     for row in (0..new.len()).filter(|&row| new[row]) {

@@ -307,14 +307,19 @@ fn ratings_that_do_not_suit() {
 #[test]
 fn settings_that_make_no_sense() {
     run(&[
-        Case("train stars.csv --factors 0", 2, &["--factors 0", "1 to 1024"]),
-        Case("train stars.csv --factors 2000", 2, &["--factors 2000", "1 to 1024"]),
+        Case("train stars.csv --factors 0 --no-bias", 2, &["--factors 0", "nothing to learn"]),
+        Case("train stars.csv --factors 0 --solver ials", 2, &["--factors 0", "biases alone"]),
+        Case("train stars.csv --factors 2000", 2, &["--factors 2000", "0 to 1024"]),
         Case("train stars.csv --factors abc", 2, &["--factors", "abc"]),
         Case("train stars.csv --factors -3", 2, &["--factors", "-3"]),
         Case("train stars.csv --epochs 0", 2, &["--epochs 0", "1 or more"]),
         Case("train stars.csv --batch-size 0", 2, &["--batch-size 0", "1 or more"]),
         Case("train stars.csv --reg -0.1", 2, &["--reg -0.1", "0 or more"]),
         Case("train stars.csv --reg-bias inf", 2, &["--reg-bias inf", "finite"]),
+        Case("train stars.csv --damping -1", 2, &["--damping -1", "0 or more"]),
+        Case("train stars.csv --damping-bias nan", 2, &["--damping-bias", "finite"]),
+        Case("train stars.csv --no-bias --damping-bias 5", 2, &["--damping-bias", "--no-bias"]),
+        Case("train stars.csv --solver bayes --damping 1", 2, &["--damping", "bayes"]),
         Case("train stars.csv --reg-exponent -1", 2, &["--reg-exponent -1", "0 to 4"]),
         Case("train stars.csv --init-scale nan", 2, &["--init-scale NaN", "finite"]),
         Case("train stars.csv --learning-rate nan", 2, &["--learning-rate NaN", "finite"]),

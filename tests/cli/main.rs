@@ -11,6 +11,7 @@ mod place;
 mod bad_bayes;
 mod bad_input;
 mod bench;
+mod biases_alone;
 mod devices;
 mod evaluate;
 mod export;

@@ -21,6 +21,7 @@ fn cases() -> Vec<Case> {
         case.clone().logistic(),
         case.clone().no_bias(),
         turned.clone().logistic().no_bias(),
+        case.clone().damped(0.7, 2.5),
         case.reg_exponent(0.0),
         turned.reg_exponent(0.5).logistic(),
     ]
@@ -124,15 +125,18 @@ fn probed(backend: &dyn Backend, case: &Case) -> Vec<f64> {
         for (run, &row) in batches.side_index(side).rows.iter().enumerate() {
             let row = row as usize;
             let count = f64::from(counts[row]);
-            let weight = count.powf(f64::from(case.terms.reg_exponent)) * 2.0 / n;
+            let weight = count.powf(f64::from(case.terms.reg_exponent));
+            let penalty =
+                |reg: f32, damping: f32| (f64::from(reg) * weight + f64::from(damping)) * 2.0 / n;
+            let of_factors = penalty(case.terms.reg, case.terms.damping);
+            let of_biases = penalty(case.terms.reg_bias, case.terms.damping_bias);
             for j in 0..k {
                 let x = f64::from(x[row * k + j]);
-                gradient[row * k + j] =
-                    scale * f64::from(sums[run * k + j]) + f64::from(case.terms.reg) * weight * x;
+                gradient[row * k + j] = scale * f64::from(sums[run * k + j]) + of_factors * x;
             }
             if case.terms.bias {
-                bias_gradient[row] = scale * f64::from(bias_sums[run])
-                    + f64::from(case.terms.reg_bias) * weight * f64::from(bias[row]);
+                bias_gradient[row] =
+                    scale * f64::from(bias_sums[run]) + of_biases * f64::from(bias[row]);
             }
         }
         all.extend(gradient);

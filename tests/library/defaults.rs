@@ -1,7 +1,8 @@
 //! What is chosen where nothing is set suits the data, whatever their unit.
 
+use crate::planted::{SETS, SOLVERS};
 use std::ops::ControlFlow;
-use wgmf::core::{Ids, Options, Ratings, Solver};
+use wgmf::core::{Ids, Options, Ratings, Side, Solver};
 use wgmf::cpu::Cpu;
 use wgmf::data::synth::{SynthOptions, planted};
 use wgmf::train::{Input, train};
@@ -52,5 +53,80 @@ fn a_batch_of_any_size_keeps_sgd_finite() {
         };
         let error = relative_error(1.0, &options);
         assert!(error < 1.0, "batch {batch_size}: {error}");
+    }
+}
+
+/// How far behind biases alone a model may be.
+const BEHIND: f64 = 1.003;
+
+/// Without settings nothing is behind biases alone (`cargo bench --bench sparse` shows by how much it is
+/// ahead, over several seeds).
+#[test]
+fn no_solver_is_behind_biases_alone() {
+    let mut behind = Vec::new();
+    for (seed, set) in SETS.iter().enumerate() {
+        let parts = set.draw(seed as u64);
+        let alone = parts.biases_alone();
+        for solver in SOLVERS {
+            let options = Options { solver: Some(solver), ..Options::default() };
+            let ratio = parts.trained(&options) / alone;
+            if ratio > BEHIND {
+                behind.push(format!("{}: {} {ratio:.4}", set.name, solver.name()));
+            }
+        }
+    }
+    assert!(behind.is_empty(), "{behind:#?}");
+}
+
+#[test]
+fn rows_without_ratings_are_no_worse_than_by_biases_alone() {
+    for set in [SETS[3], SETS[7]] {
+        for side in [Side::User, Side::Item] {
+            let parts = set.whole_rows(side, 1);
+            let alone = parts.biases_alone();
+            for solver in SOLVERS {
+                let options = Options { solver: Some(solver), ..Options::default() };
+                let ratio = parts.trained(&options) / alone;
+                let case = format!("{}, no {}: {}", set.name, side.name(), solver.name());
+                assert!(ratio < BEHIND, "{case}: {ratio}");
+            }
+        }
+    }
+}
+
+#[test]
+fn factors_are_learned_where_there_are_any() {
+    for (set, most) in [(SETS[7], 0.97), (SETS[9], 0.97)] {
+        let parts = set.draw(0);
+        let alone = parts.biases_alone();
+        for solver in [Solver::Sgd, Solver::Als] {
+            let options = Options { solver: Some(solver), ..Options::default() };
+            let ratio = parts.trained(&options) / alone;
+            assert!(ratio < most, "{}: {} {ratio}", set.name, solver.name());
+        }
+    }
+}
+
+#[test]
+fn a_penalty_that_is_set_is_all_there_is() {
+    let parts = SETS[4].draw(0);
+    let resolve =
+        |options: Options| options.resolve(&parts.training, parts.users, parts.items).unwrap();
+    let damped = |solver| resolve(Options { solver: Some(solver), ..Options::default() });
+    for solver in SOLVERS {
+        let chosen = damped(solver);
+        assert!(chosen.damping > 0.0 && chosen.damping_bias > 0.0 && chosen.reg_bias == 0.0);
+        let options = Options { solver: Some(solver), ..Options::default() };
+        for set in [
+            Options { reg: Some(0.1), ..options.clone() },
+            Options { reg_bias: Some(0.1), ..options.clone() },
+            Options { reg_exponent: Some(0.5), ..options.clone() },
+        ] {
+            let settings = resolve(set);
+            assert_eq!((settings.damping, settings.damping_bias), (0.0, 0.0), "{solver:?}");
+            assert!(settings.reg_bias > 0.0);
+        }
+        let both = resolve(Options { damping: Some(2.5), damping_bias: Some(0.0), ..options });
+        assert_eq!((both.damping, both.damping_bias, both.reg), (2.5, 0.0, chosen.reg));
     }
 }

@@ -56,6 +56,7 @@ fn model(solver: &str, loss: Loss, k: usize, settings: Value) -> Model {
     };
     let names = |side: &str, n: usize| (0..n).map(|i| format!("{side}{i}")).collect::<Ids>();
     let mut model = Model {
+        typical: Default::default(),
         factors,
         users: names("u", USERS),
         items: names("i", ITEMS),
@@ -146,8 +147,10 @@ impl<'a> Row<'a> {
         let n = self.ratings.len() as f64
             + self.setting("unobserved_weight") * f64::from(self.partners());
         let penalty = n.powf(self.setting("reg_exponent"));
+        let of = |reg, damping| penalty * self.setting(reg) + self.setting(damping);
+        let (factors, bias) = (of("reg", "damping"), of("reg_bias", "damping_bias"));
         let k = self.model.factors.factors;
-        (0..=k).map(|j| penalty * self.setting(if j < k { "reg" } else { "reg_bias" })).collect()
+        (0..=k).map(|j| if j < k { factors } else { bias }).collect()
     }
 
     /// The gradient of half the objective at `x`.
@@ -232,7 +235,7 @@ fn every_squared_objective_is_at_its_minimum() {
     for (solver, settings, value) in [
         ("als", settings(&[], true), &stars as &dyn Fn(f64) -> f32),
         ("als", settings(&[("reg_exponent", 0.5)], false), &stars),
-        ("sgd", settings(&[], true), &stars),
+        ("sgd", settings(&[("damping", 1.5), ("damping_bias", 4.0)], true), &stars),
         ("adam", settings(&[("reg_exponent", 0.0), ("reg_bias", 0.3)], true), &stars),
         ("adagrad", settings(&[("reg_exponent", 0.7)], true), &stars),
         ("ials", settings(&[("unobserved_weight", 0.2)], false), &plays),
@@ -266,7 +269,7 @@ fn logistic_rows_have_no_slope_left() {
     let label = |x: f64| f32::from(x > -0.4);
     let backends = backends();
     for (solver, settings) in [
-        ("sgd", settings(&[], true)),
+        ("sgd", settings(&[("damping", 0.4), ("damping_bias", 1.2)], true)),
         ("adam", settings(&[("reg", 0.002), ("reg_bias", 0.001)], true)),
         ("adagrad", settings(&[("reg_exponent", 0.0), ("reg", 0.5)], false)),
     ] {
@@ -351,6 +354,7 @@ fn converged(solver: Solver, options: Options) -> (Model, Ratings) {
     let go_on = &mut |_: wgmf::train::Event| Ok(ControlFlow::Continue(()));
     let outcome = train(&Cpu::new(), input, &settings, go_on).unwrap();
     let mut model = Model {
+        typical: Default::default(),
         factors: outcome.factors,
         user_ratings: ratings.counts(Side::User, 25),
         item_ratings: ratings.counts(Side::Item, 18),

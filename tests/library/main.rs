@@ -9,6 +9,8 @@ mod fixture;
 mod oracle;
 #[path = "../support/place/mod.rs"]
 mod place;
+#[path = "../support/planted/mod.rs"]
+mod planted;
 
 mod crash;
 mod data;

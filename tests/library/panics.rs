@@ -122,13 +122,15 @@ fn datasets_refuse_what_is_no_rating() {
 #[test]
 fn fits_refuse_options_and_ratings_that_do_not_suit() {
     let mut table = Table::new();
-    let options: [(Options, &'static str); 18] = [
-        (Options::als().factors(0), "`factors` 0"),
+    let options: [(Options, &'static str); 20] = [
+        (Options::ials().factors(0), "`factors` 0"),
         (Options::als().factors(1 << 40), "`factors`"),
         (Options::als().reg(f64::NAN), "`reg` NaN"),
         (Options::als().reg(-1.0), "`reg` -1"),
         (Options::als().reg_bias(f64::INFINITY), "`reg_bias`"),
         (Options::als().reg_exponent(9.0), "`reg_exponent`"),
+        (Options::sgd().damping(-1.0), "`damping`"),
+        (Options::als().damping_bias(f64::NAN), "`damping_bias`"),
         (Options::als().epochs(0), "`epochs` 0"),
         (Options::als().block(99).factors(3), "`block` 99"),
         (Options::als().learning_rate(0.1), "`learning_rate`"),

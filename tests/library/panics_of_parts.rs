@@ -303,6 +303,8 @@ fn rows() -> RowProblem {
             reg: 0.1,
             reg_bias: 0.1,
             reg_exponent: 1.0,
+            damping: 0.0,
+            damping_bias: 0.0,
             unobserved_weight: 0.0,
             block: 3,
             nonnegative: false,

@@ -41,11 +41,11 @@ fn settings(solver: Solver) -> Result<Settings> {
 fn training_refuses_settings_out_of_range() {
     use Solver::{Adagrad, Adam, Als, Bayes, Ials, Sgd};
     let mut table = Table::new();
-    let breaks: [(Solver, &str, Break<Settings>); 26] = [
+    let breaks: [(Solver, &str, Break<Settings>); 28] = [
         (Sgd, "`batch_size` 0", |s| s.batch_size = 0),
-        (Sgd, "`factors` 0", |s| s.factors = 0),
+        (Sgd, "`factors` 2000", |s| s.factors = 2000),
         (Adam, "`factors` 1099511627776", |s| s.factors = 1 << 40),
-        (Als, "`factors` 0", |s| s.factors = 0),
+        (Ials, "`factors` 0", |s| s.factors = 0),
         (Bayes, "`factors` 0", |s| s.factors = 0),
         (Adam, "`learning_rate` 0", |s| s.learning_rate = 0.0),
         (Adam, "`learning_rate_bias` inf", |s| s.learning_rate_bias = f64::INFINITY),
@@ -59,6 +59,8 @@ fn training_refuses_settings_out_of_range() {
         (Als, "`reg` NaN", |s| s.reg = f64::NAN),
         (Als, "`reg_bias` -1", |s| s.reg_bias = -1.0),
         (Als, "`reg_exponent` 9", |s| s.reg_exponent = 9.0),
+        (Sgd, "`damping` -1", |s| s.damping = -1.0),
+        (Als, "`damping_bias` inf", |s| s.damping_bias = f64::INFINITY),
         (Als, "`init_scale` 0", |s| s.init_scale = 0.0),
         (Als, "`patience` 0", |s| s.patience = Some(0)),
         (Als, "`loss` logistic", |s| s.loss = Loss::Logistic),

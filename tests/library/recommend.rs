@@ -275,6 +275,10 @@ fn explanations_are_served_by_what_owns_them() {
 fn parts_add_up_to_the_score() {
     for (solver, settings) in [
         ("als", serde_json::json!({"bias": true, "reg": 0.05, "reg_bias": 0.02})),
+        (
+            "als",
+            serde_json::json!({"reg": 0.05, "reg_bias": 0.0, "damping": 0.7, "damping_bias": 3.0}),
+        ),
         ("als", serde_json::json!({"bias": false, "reg": 0.3, "reg_exponent": 0.5})),
         ("als", serde_json::json!({"nonnegative": true, "reg": 0.02})),
         ("ials", serde_json::json!({"bias": false, "reg": 0.01, "unobserved_weight": 0.2})),

@@ -72,6 +72,7 @@ fn run(data: &Data, options: &Options) -> Outcome {
 
 fn model(data: &Data, outcome: &Outcome) -> Model {
     Model {
+        typical: Default::default(),
         factors: outcome.factors.clone(),
         users: data.users.clone(),
         items: data.items.clone(),

@@ -82,6 +82,7 @@ impl Planted {
         let input = Input::new(&users, &items, ratings);
         let outcome = train(&Cpu::new(), input, &settings, go_on).unwrap();
         let model = Model {
+            typical: Default::default(),
             factors: outcome.factors,
             user_ratings: ratings.counts(Side::User, users.len()),
             item_ratings: ratings.counts(Side::Item, items.len()),

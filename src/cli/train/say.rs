@@ -57,7 +57,7 @@ fn data(prepared: &Prepared, solver: Solver) {
         let then = match solver {
             Solver::Ials => "left out",
             Solver::Bayes => "scored as those without ratings",
-            _ => "scored by the mean and the biases that are known",
+            _ => "scored by the mean of those that are known",
         };
         say!(
             "held-out ratings of users not in training: {users}, of items: {items}; they are {then}"
@@ -146,6 +146,12 @@ fn line(settings: &Settings) -> String {
     }
     if settings.reg_exponent != 1.0 && !bayes {
         line += &format!(", reg-exponent {}", settings.reg_exponent);
+    }
+    if settings.damping > 0.0 {
+        line += &format!(", damping {}", settings.damping);
+    }
+    if settings.damping_bias > 0.0 {
+        line += &format!(", damping-bias {}", settings.damping_bias);
     }
     if settings.solver == Solver::Ials {
         line += &format!(", unobserved weight {}", settings.unobserved_weight);

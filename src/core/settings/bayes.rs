@@ -31,6 +31,8 @@ impl Options {
             ("reg", self.reg.is_some()),
             ("reg_bias", self.reg_bias.is_some()),
             ("reg_exponent", self.reg_exponent.is_some()),
+            ("damping", self.damping.is_some()),
+            ("damping_bias", self.damping_bias.is_some()),
         ] {
             if given {
                 return wrong(

@@ -95,7 +95,7 @@ impl Options {
     }
 
     setters! {
-        /// Number of factors (the latent dimensionality), 1 to 1024.
+        /// Number of factors (the latent dimensionality), 1 to 1024; 0 for biases alone.
         factors: usize,
         /// The loss of the gradient solvers.
         loss: Loss,
@@ -117,6 +117,10 @@ impl Options {
         reg_bias: f64,
         /// Regularization grows with (ratings of the row)^this.
         reg_exponent: f64,
+        /// Regularization of a row's factors, however many its ratings.
+        damping: f64,
+        /// Regularization of a row's bias, however many its ratings.
+        damping_bias: f64,
         /// ials: weight of every pair, listed or not, against 1 of a listed one.
         unobserved_weight: f64,
         /// ials: a listed pair weighs this times its rating instead of 1.

@@ -22,8 +22,13 @@ impl Options {
                 "`clip` is for predicted ratings; preferences and probabilities have bounds of their own",
             ));
         }
-        if self.no_bias && self.reg_bias.is_some_and(|x| x > 0.0) {
-            return Err(Error::settings("`reg_bias` has no effect with `no_bias`; leave one out"));
+        let bias = !self.no_bias && !self.nonnegative;
+        check_biases_alone(self.solver.unwrap_or(Solver::Sgd), self.factors, bias)?;
+        for (flag, value) in [("reg_bias", self.reg_bias), ("damping_bias", self.damping_bias)] {
+            if self.no_bias && value.is_some_and(|x| x > 0.0) {
+                let why = format!("`{flag}` has no effect with `no_bias`; leave one out");
+                return Err(Error::settings(why));
+            }
         }
         Ok(())
     }
@@ -49,11 +54,13 @@ impl Options {
         within("reg", self.reg, not_negative, "a finite number, 0 or more")?;
         within("reg_bias", self.reg_bias, not_negative, "a finite number, 0 or more")?;
         within("reg_exponent", self.reg_exponent, |x| (0.0..=4.0).contains(&x), "0 to 4")?;
+        within("damping", self.damping, not_negative, "a finite number, 0 or more")?;
+        within("damping_bias", self.damping_bias, not_negative, "a finite number, 0 or more")?;
         within("init_scale", self.init_scale, not_negative, "a finite number, 0 or more")?;
         within("unobserved_weight", self.unobserved_weight, positive, what)?;
         within("alpha", self.alpha, positive, what)?;
-        if let Some(k) = self.factors.filter(|k| !(1..=1024).contains(k)) {
-            return Err(Error::settings(format!("`factors` {k}: must be 1 to 1024")));
+        if let Some(k) = self.factors.filter(|k| *k > 1024) {
+            return Err(Error::settings(format!("`factors` {k}: must be 0 to 1024")));
         }
         for (flag, value) in [
             ("epochs", self.epochs),
@@ -110,8 +117,10 @@ impl Options {
         }
         check_row_solver(solver, self.loss, self.init_scale)?;
         let biased = solver != Solver::Ials && !self.nonnegative && !self.no_bias;
-        if !biased && self.reg_bias.is_some_and(|x| x > 0.0) {
-            return wrong("reg_bias", "has no effect on a model without biases; leave it out");
+        for (flag, value) in [("reg_bias", self.reg_bias), ("damping_bias", self.damping_bias)] {
+            if !biased && value.is_some_and(|x| x > 0.0) {
+                return wrong(flag, "has no effect on a model without biases; leave it out");
+            }
         }
         if solver != Solver::Ials {
             if self.unobserved_weight.is_some() {
@@ -155,6 +164,8 @@ impl Settings {
             reg: Some(self.reg),
             reg_bias: Some(self.reg_bias),
             reg_exponent: Some(self.reg_exponent),
+            damping: Some(self.damping),
+            damping_bias: Some(self.damping_bias),
             unobserved_weight: number(solver == Solver::Ials, self.unobserved_weight),
             alpha: self.alpha,
             block: counted(!gradient, self.block),
@@ -166,12 +177,28 @@ impl Settings {
             ..Options::default()
         };
         numbers.check_ranges()?;
+        check_biases_alone(solver, Some(self.factors), self.bias)?;
         if gradient {
             return Ok(());
         }
         check_block(self.block, self.factors)?;
         check_row_solver(solver, Some(self.loss), Some(self.init_scale))
     }
+}
+
+/// Whether there is anything to learn where there are no factors.
+fn check_biases_alone(solver: Solver, factors: Option<usize>, bias: bool) -> Result<()> {
+    let biased = bias && !matches!(solver, Solver::Ials | Solver::Bayes);
+    if factors != Some(0) || biased {
+        return Ok(());
+    }
+    Err(Error::settings(match bias {
+        true => format!(
+            "`factors` 0: biases alone are trained by als, sgd, adam and adagrad, not by {}",
+            solver.name()
+        ),
+        false => "`factors` 0 leaves nothing to learn without biases; give 1 or more".to_owned(),
+    }))
 }
 
 /// What the row solvers and the sampler cannot do.
@@ -192,7 +219,8 @@ fn check_row_solver(solver: Solver, loss: Option<Loss>, init_scale: Option<f64>)
 }
 
 pub(super) fn check_block(block: usize, factors: usize) -> Result<()> {
-    if block <= factors {
+    // Biases alone are one coordinate.
+    if block <= factors.max(1) {
         return Ok(());
     }
     Err(Error::settings(format!(

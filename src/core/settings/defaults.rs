@@ -13,14 +13,19 @@
 //! - Everything chosen scales with the ratings' standard deviation: factors with its root, biases and
 //!   regularization with itself, so steps of factors and of biases differ (`learning_rate_bias`).
 //!   `tests/library/defaults.rs` trains the same ratings in five units.
-//! - `reg = 1.1 · (ratings a row)^−0.7`, between 0.04 and 0.08, in standard deviations.
+//! - The penalty of explicit solvers is `(reg·n + damping)‖x‖² + damping_bias·b²`, in standard deviations
+//!   `damping` 4, `reg` and `damping_bias` from a search inside the training set (`shrinkage.rs`). A
+//!   penalty per rating alone, which any `reg`, `reg_bias` or `reg_exponent` of the user's asks for, is
+//!   behind biases alone wherever rows are short: als by 8 %, sgd by 3 % at ten ratings a row without
+//!   factors in the truth. sgd and adam stop short of the optimum and take less of it (`falling`). For them
+//!   biases start at damped means, which adam would not reach in 20 epochs where rows are short.
+//! - With a penalty per rating alone `reg = 1.1 · (ratings a row)^−0.7`, between 0.04 and 0.08.
 //! - A start at 0.1/√k: larger starts lose 0.003 on MovieLens.
-//! - als regularizes more, `0.68 · (ratings a row)^−0.53`, since it reaches the optimum that falling
-//!   steps stop short of. `reg_exponent` 0.7 is 0.003 better on both MovieLens sets; 1 is the default
-//!   because it is what every other system calls weighted lambda.
-//! - als: 15 sweeps, `reg_bias` 0.05. ials: 64 factors, 10 sweeps, `reg` 0.005, and `α₀` so that all pairs
-//!   together weigh 15 times the listed ones, as Gowalla prefers at 64 factors; with more factors it wants
-//!   more `α₀` and less `reg`, and fewer sweeps than Last.fm, which `patience` finds.
+//! - als then regularizes more, `0.68 · (ratings a row)^−0.53`, with `reg_bias` 0.05.
+//! - als: 15 sweeps. ials: 64 factors, from 200,000 pairs on 128, from 500,000 on 256; `reg` 0.005 and 10
+//!   sweeps at 64, `reg` falling with the root of more factors and 7 sweeps; `α₀` so that all pairs together
+//!   weigh 15 times the listed ones, times the root of more factors. Last.fm wants more sweeps and fewer
+//!   factors than Gowalla; `patience` finds how many.
 //! - Exact solutions up to 5·10¹⁰ multiply-adds a sweep (some tenths of a second), else blocks of 64: on
 //!   the planted set with 128 factors they reach the objective of implicit's CG after five epochs in 3.4 s,
 //!   exact sweeps in 5.5 s, blocks of 16 and 32 in 4.5 s.
@@ -33,6 +38,7 @@
 //!   8,192 165 against 27 (`benches/results/gpu-h100-steps.md`).
 
 use super::check::check_block;
+use super::shrinkage::{DAMPING, Shrinkage, shrinkage};
 use super::{Options, Settings};
 use crate::Result;
 use crate::core::{Likelihood, Loss, Optimizer, Ratings, Side, Solver};
@@ -67,7 +73,7 @@ impl Options {
             return self.of_sampler(spread);
         }
         let Some(optimizer) = solver.optimizer() else {
-            return self.rows(solver, spread, n as f64, (users as f64, items as f64));
+            return self.rows(solver, spread, ratings, (users, items));
         };
         let batch_size = self.batch_size.unwrap_or_else(|| default_batch_size(optimizer, n));
         let batch_size = batch_size.min(n.max(1));
@@ -91,8 +97,14 @@ impl Options {
         let learning_rate = self.learning_rate.unwrap_or(rate);
         let learning_rate_bias =
             self.learning_rate_bias.or(self.learning_rate).unwrap_or(rate_bias);
-        let density = n as f64 / (users + items).max(1) as f64;
-        let reg = self.reg.unwrap_or_else(|| (1.1 * density.powf(-0.7)).clamp(0.04, 0.08) * spread);
+        let penalty = match self.penalty_is_free() {
+            true => self.shrunk(loss, ratings, (users, items), falling(optimizer)),
+            false => {
+                let density = n as f64 / (users + items).max(1) as f64;
+                let reg = (1.1 * density.powf(-0.7)).clamp(0.04, 0.08) * spread;
+                Penalty { reg, reg_bias: 0.02, damping: 0.0, damping_bias: 0.0 }
+            }
+        };
         Ok(Settings {
             loss,
             epochs: self.epochs.unwrap_or(if optimizer == Optimizer::Sgd { 40 } else { 20 }),
@@ -105,15 +117,58 @@ impl Options {
                 Optimizer::Adam => 0.85,
             }),
             momentum: self.momentum.unwrap_or(0.0),
-            reg: rounded(reg),
-            reg_bias: match self.no_bias {
-                true => 0.0,
-                false => self.reg_bias.unwrap_or(0.02),
-            },
             reg_exponent: self.reg_exponent.unwrap_or(1.0),
             shuffle: !self.no_shuffle,
-            ..self.of_every_solver(solver, factors, spread)
+            ..self.penalized(penalty, !self.no_bias, self.of_every_solver(solver, factors, spread))
         })
+    }
+
+    /// Whether the penalty is to be chosen whole: nobody who sets a part of it shall get another objective
+    /// than he asks for, and where factors have to carry the mean or the biases, nothing says that rows
+    /// with few ratings lie near zero.
+    fn penalty_is_free(&self) -> bool {
+        let set = [self.reg, self.reg_bias, self.reg_exponent].iter().any(Option::is_some);
+        !set && !self.no_bias && !self.no_mean && !self.nonnegative
+    }
+
+    /// The penalty that the ratings ask for, see [`shrinkage`]; `parts` is what a solver needs of
+    /// the factors' `reg` and damping, 1 where it reaches the optimum.
+    fn shrunk(
+        &self,
+        loss: Loss,
+        ratings: &Ratings,
+        rows: (usize, usize),
+        (part, part_damping, least): (f64, f64, f64),
+    ) -> Penalty {
+        let spread = ratings.spread();
+        let Shrinkage { reg, damping_bias } =
+            shrinkage(ratings, rows, (ratings.mean(), spread), self.factors != Some(0));
+        // Of squares; around its mean, the cross-entropy of labels is half the square of their log-odds
+        // times the labels' variance.
+        let (unit, unit_bias) = match loss {
+            Loss::Squared => (spread, 1.0),
+            Loss::Logistic => (0.5 * spread, 0.5 * spread * spread),
+        };
+        Penalty {
+            reg: (part * reg).max(least) * unit,
+            reg_bias: 0.0,
+            damping: part_damping * DAMPING * unit,
+            damping_bias: damping_bias * unit_bias,
+        }
+    }
+
+    /// `settings` with a penalty where nothing else is given.
+    fn penalized(&self, chosen: Penalty, bias: bool, settings: Settings) -> Settings {
+        Settings {
+            reg: rounded(self.reg.unwrap_or(chosen.reg)),
+            damping: self.damping.unwrap_or(rounded(chosen.damping)),
+            reg_bias: if bias { self.reg_bias.unwrap_or(chosen.reg_bias) } else { 0.0 },
+            damping_bias: match bias {
+                true => self.damping_bias.unwrap_or(rounded(chosen.damping_bias)),
+                false => 0.0,
+            },
+            ..settings
+        }
     }
 
     /// The settings of a row solver, for `n` ratings of this standard deviation. It reaches the
@@ -123,34 +178,43 @@ impl Options {
         &self,
         solver: Solver,
         spread: f64,
-        n: f64,
-        (users, items): (f64, f64),
+        ratings: &Ratings,
+        rows: (usize, usize),
     ) -> Result<Settings> {
+        let (n, users, items) = (ratings.len() as f64, rows.0 as f64, rows.1 as f64);
         let implicit = solver == Solver::Ials;
         // Whatever the ratings are, ials fits ones.
         let spread = if implicit { 1.0 } else { spread };
         let free = !implicit && !self.nonnegative;
-        let factors = self.factors.unwrap_or(if implicit { 64 } else { 32 });
+        let chosen = if implicit { implicit_factors(n) } else { 32 };
+        let factors = self.factors.unwrap_or(chosen);
+        // With more factors unobserved pairs are told from the others too well.
+        let more = (factors as f64 / 64.0).clamp(1.0, 4.0).sqrt();
         let a_row = n / (users + items).max(1.0);
-        let explicit_reg = (0.68 * a_row.powf(-0.53)).clamp(0.03, 0.15) * spread;
-        let unobserved_weight = (15.0 * n / (users * items).max(1.0)).clamp(1e-3, 1.0);
-        let reg = if implicit { 0.005 } else { explicit_reg };
+        let unobserved_weight = (15.0 * more * n / (users * items).max(1.0)).clamp(1e-3, 1.0);
+        let penalty = if implicit {
+            Penalty { reg: 0.005 / more, reg_bias: 0.0, damping: 0.0, damping_bias: 0.0 }
+        } else if self.penalty_is_free() {
+            self.shrunk(Loss::Squared, ratings, rows, (1.0, 1.0, 0.0))
+        } else {
+            let reg = (0.68 * a_row.powf(-0.53)).clamp(0.03, 0.15) * spread;
+            Penalty { reg, reg_bias: 0.05, damping: 0.0, damping_bias: 0.0 }
+        };
         let k = factors as f64;
         let exact_sweep = n * k * k + (users + items) * k * k * k / 6.0;
         let block = self.block.unwrap_or(match self.nonnegative || exact_sweep < LONG_SWEEP {
-            true => factors,
-            false => factors.min(BLOCK),
+            true => factors.max(1),
+            false => factors.clamp(1, BLOCK),
         });
         check_block(block, factors)?;
         Ok(Settings {
             bias: free && !self.no_bias,
             mean: free && !self.no_mean,
-            epochs: self.epochs.unwrap_or(if implicit { 10 } else { 15 }),
-            reg: rounded(self.reg.unwrap_or(reg)),
-            reg_bias: match free && !self.no_bias {
-                true => self.reg_bias.unwrap_or(0.05),
-                false => 0.0,
-            },
+            epochs: self.epochs.unwrap_or(match implicit {
+                true if factors > 64 => 7,
+                true => 10,
+                false => 15,
+            }),
             reg_exponent: self.reg_exponent.unwrap_or(1.0),
             unobserved_weight: match implicit {
                 true => rounded(self.unobserved_weight.unwrap_or(unobserved_weight)),
@@ -159,7 +223,11 @@ impl Options {
             alpha: self.alpha,
             block,
             nonnegative: self.nonnegative,
-            ..self.of_every_solver(solver, factors, spread)
+            ..self.penalized(
+                penalty,
+                free && !self.no_bias,
+                self.of_every_solver(solver, factors, spread),
+            )
         })
     }
 
@@ -180,6 +248,8 @@ impl Options {
             reg: 0.0,
             reg_bias: 0.0,
             reg_exponent: 0.0,
+            damping: 0.0,
+            damping_bias: 0.0,
             unobserved_weight: 0.0,
             alpha: None,
             block: 0,
@@ -192,12 +262,29 @@ impl Options {
             clip: self.clip,
             sample_precision: None,
             init_scale: rounded(
-                self.init_scale.unwrap_or(0.1 * spread.sqrt() / (factors as f64).sqrt()),
+                self.init_scale.unwrap_or(0.1 * spread.sqrt() / (factors.max(1) as f64).sqrt()),
             ),
             patience: self.patience,
             seed: self.seed,
             shuffle: false,
         }
+    }
+}
+
+/// The four numbers of a penalty.
+struct Penalty {
+    reg: f64,
+    reg_bias: f64,
+    damping: f64,
+    damping_bias: f64,
+}
+
+/// Factors of ials for so many pairs: a large set has more to say of each row.
+fn implicit_factors(pairs: f64) -> usize {
+    match pairs {
+        ..200_000.0 => 64,
+        ..500_000.0 => 128,
+        _ => 256,
     }
 }
 
@@ -207,6 +294,16 @@ const BLOCK: usize = 64;
 
 /// Multiply-adds of an exact sweep from which it is long: some tenths of a second.
 const LONG_SWEEP: f64 = 5e10;
+
+/// The parts of an exact solver's `reg` and `damping` that a gradient solver needs, whose falling steps stop
+/// short of the optimum, and the least `reg` that suits it.
+fn falling(optimizer: Optimizer) -> (f64, f64, f64) {
+    match optimizer {
+        Optimizer::Sgd => (0.85, 0.5, 0.045),
+        Optimizer::Adam => (0.85, 0.75, 0.045),
+        Optimizer::Adagrad => (1.0, 1.0, 0.045),
+    }
+}
 
 /// Ratings up to which a set counts as small.
 const SMALL: usize = 2_000_000;

@@ -7,6 +7,7 @@ mod bayes;
 mod builder;
 mod check;
 mod defaults;
+mod shrinkage;
 
 /// Settings of a training run as a user gives them: what is `None` is chosen from the data.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -14,7 +15,7 @@ mod defaults;
 #[cfg_attr(feature = "cli", command(next_help_heading = "Model and solver"))]
 #[serde(default)]
 pub struct Options {
-    /// Number of factors (latent dimensionality), 1 to 1024
+    /// Number of factors (latent dimensionality), 1 to 1024; 0 for biases alone
     #[cfg_attr(feature = "cli", arg(long, value_name = "K"))]
     pub factors: Option<usize>,
     /// Leave out user and item biases
@@ -56,6 +57,14 @@ pub struct Options {
     /// Regularization grows with (ratings of the row)^X: 1 is weighted lambda, 0 plain ridge
     #[cfg_attr(feature = "cli", arg(long, value_name = "X"))]
     pub reg_exponent: Option<f64>,
+    /// Regularization of a row's factors however many its ratings, which one rating feels as much as a
+    /// thousand; 0 where --reg or --reg-exponent is given
+    #[cfg_attr(feature = "cli", arg(long, value_name = "X"))]
+    pub damping: Option<f64>,
+    /// The same of biases: X ratings of 0 added to each row's, as in damped means; 0 where --reg-bias or
+    /// --reg-exponent is given
+    #[cfg_attr(feature = "cli", arg(long, value_name = "X"))]
+    pub damping_bias: Option<f64>,
     /// ials: weight of every pair, listed or not, against 1 of a listed one
     #[cfg_attr(feature = "cli", arg(long, value_name = "X"))]
     pub unobserved_weight: Option<f64>,
@@ -144,6 +153,12 @@ pub struct Settings {
     pub reg_bias: f64,
     /// `ν`: exponent of a row's number of ratings in its regularization.
     pub reg_exponent: f64,
+    /// Regularization of a row's factors, however many its ratings.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub damping: f64,
+    /// Regularization of a row's bias, however many its ratings.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub damping_bias: f64,
     /// `α₀` of ials: the weight of every pair; 0 for the other solvers.
     #[serde(default, skip_serializing_if = "is_default")]
     pub unobserved_weight: f64,

@@ -157,8 +157,8 @@ impl LineTask for ErrorTask<'_> {
     }
 }
 
-/// `Σ π (reg ‖x‖² + reg_bias b²)` over a side's rows of `n` ratings each, for each block that begins in
-/// `among`.
+/// `Σ (reg π + damping) ‖x‖² + (reg_bias π + damping_bias) b²` over a side's rows of `n` ratings each,
+/// for each block that begins in `among`.
 pub(crate) fn regularization(
     side: &Matrix,
     ratings: &SideRatings,
@@ -175,8 +175,10 @@ pub(crate) fn regularization(
             }
             let bias = f64::from(side.bias[row]);
             let penalty = f64::from(terms.penalty(ratings.positions(row).len(), partners));
-            sum +=
-                penalty * (f64::from(terms.reg) * square + f64::from(terms.reg_bias) * bias * bias);
+            let constant =
+                f64::from(terms.damping) * square + f64::from(terms.damping_bias) * bias * bias;
+            let weighted = f64::from(terms.reg) * square + f64::from(terms.reg_bias) * bias * bias;
+            sum += penalty * weighted + constant;
         }
         sum
     };

@@ -65,10 +65,10 @@ const STASH: usize = 1 << 14;
 const WHOLE: usize = 8;
 
 impl Inputs<'_> {
-    /// What a row of `n` ratings weighs its regularization.
+    /// The regularization of the factors and of the bias of a row of `n` ratings.
     #[inline(always)]
-    fn penalty(&self, n: usize) -> f32 {
-        self.terms.penalty(n, self.partner.rows())
+    fn regularization(&self, n: usize) -> (f32, f32) {
+        self.terms.regularization(n, self.partner.rows())
     }
 
     /// The prior of a row that is drawn.
@@ -282,8 +282,7 @@ impl Inputs<'_> {
     ) {
         let positions = self.ratings.positions(row);
         let n = positions.len();
-        let penalty = self.penalty(n);
-        let reg = self.terms.reg * penalty;
+        let (reg, reg_bias) = self.regularization(n);
         normal.regularize(self.factors, reg);
         if let Some(draw) = self.draw {
             let bias_column = self.terms.bias.then_some(self.factors);
@@ -305,7 +304,7 @@ impl Inputs<'_> {
                 x,
             );
         } else {
-            let reg_bias = self.terms.bias.then_some(self.terms.reg_bias * penalty);
+            let reg_bias = self.terms.bias.then_some(reg_bias);
             normal.solve::<S, V>(simd, &mut scratch.pivots, reg, reg_bias);
             x.copy_from_slice(&normal.right);
             if self.terms.bias {
@@ -330,8 +329,7 @@ impl Inputs<'_> {
         x: &mut [Line],
         bias: &mut f32,
     ) {
-        let penalty = self.penalty(positions.len());
-        let (reg, reg_bias) = (self.terms.reg * penalty, self.terms.reg_bias * penalty);
+        let (reg, reg_bias) = self.regularization(positions.len());
         let mut rest = std::mem::take(&mut scratch.part);
         rest.clear(self.factors);
         let step = panel_rows(self.partner.strips);

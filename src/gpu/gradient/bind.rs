@@ -57,6 +57,8 @@ impl GpuGradient {
                         scale: -self.terms.loss_factor() * mean,
                         decay: 2.0 * self.terms.reg * mean,
                         decay_bias: 2.0 * self.terms.reg_bias * mean,
+                        damping: 2.0 * self.terms.damping * mean,
+                        damping_bias: 2.0 * self.terms.damping_bias * mean,
                         momentum: self.terms.momentum,
                         bias_rate: self.terms.bias_rate,
                     }));

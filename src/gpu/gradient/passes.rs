@@ -72,8 +72,10 @@ impl GpuGradient {
         }
         let kernels = Kernels::new(device, sources, team, &terms).await?;
         let limits = limits(device);
-        let weight =
-            |side: Side, row: u32| terms.row_weight(batches.row_ratings(side)[row as usize]);
+        let weight = |side: Side, row: u32| {
+            let ratings = batches.row_ratings(side)[row as usize];
+            (terms.row_weight(ratings), terms.row_share(ratings))
+        };
         let (plan, chunks) = GradientPlan::new(&batches, team, limits, weight, |chunk| {
             let buffers = ChunkBuffers {
                 lead: ArrayBuffers::new(device, &chunk.lead),

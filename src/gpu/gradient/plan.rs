@@ -96,7 +96,7 @@ impl GradientPlan {
         batches: &Batches,
         team: Team,
         limits: Limits,
-        weight: impl Fn(Side, u32) -> f32 + Sync,
+        weight: impl Fn(Side, u32) -> (f32, f32) + Sync,
         keep: impl Fn(Chunk) -> Result<C> + Sync,
     ) -> Result<(Self, Vec<C>)> {
         let (lead_side, follow_side) = (batches.lead_side, batches.lead_side.partner());
@@ -171,7 +171,7 @@ impl Cutter<'_> {
 
     fn cut<C: Send>(
         &self,
-        weight: impl Fn(Side, u32) -> f32 + Sync,
+        weight: impl Fn(Side, u32) -> (f32, f32) + Sync,
         keep: impl Fn(Chunk) -> Result<C> + Sync,
         lead_slots: Vec<usize>,
         follow_slots: Vec<usize>,
@@ -207,7 +207,7 @@ impl Cutter<'_> {
     fn group<C>(
         &self,
         numbers: &[usize],
-        weight: &impl Fn(Side, u32) -> f32,
+        weight: &impl Fn(Side, u32) -> (f32, f32),
         keep: &impl Fn(Chunk) -> Result<C>,
     ) -> Result<(Vec<BatchPlan>, Vec<C>)> {
         let (mut plans, mut kept) = (Vec::with_capacity(numbers.len()), Vec::new());
@@ -232,7 +232,7 @@ impl Cutter<'_> {
     }
 
     /// Cuts both sides of a batch; everything counts from the batch's start.
-    fn batch(&self, batch: usize, weight: &impl Fn(Side, u32) -> f32) -> CutBatch {
+    fn batch(&self, batch: usize, weight: &impl Fn(Side, u32) -> (f32, f32)) -> CutBatch {
         let batches = self.batches;
         let (lead_side, follow_side) = (batches.lead_side, batches.lead_side.partner());
         let mut places = Vec::new();
@@ -264,7 +264,7 @@ impl Cutter<'_> {
         index: &SideIndex,
         batch: usize,
         (own, partner): (&Tiles, &Tiles),
-        weight: impl Fn(u32) -> f32,
+        weight: impl Fn(u32) -> (f32, f32),
         second: impl Fn(usize) -> u32,
         mut places: Option<&mut Vec<u32>>,
     ) -> (SideArrays, SidePlan) {
@@ -304,9 +304,10 @@ impl Cutter<'_> {
                     slot += 1;
                 }
             }
-            let weight = at.len() as f32 * weight(index.rows[run]);
+            let (weight, share) = weight(index.rows[run]);
+            let (weight, share) = (at.len() as f32 * weight, at.len() as f32 * share);
             let slots = slot - first_slot;
-            arrays.touched.push(Touched { row, slot: first_slot, slots, weight });
+            arrays.touched.push(Touched { row, slot: first_slot, slots, weight, share });
 
             let tile_ends = match runs.peek() {
                 Some(&next) => own.locate(index.rows[next]).0 != tile,

@@ -243,6 +243,7 @@ impl Binder<'_> {
                     first,
                     rows: count,
                     reg: terms.reg,
+                    damping: terms.damping,
                     unobserved: terms.unobserved_weight,
                 });
                 (slot, vec![solves, &scratch.matrices, partner_whole, own])
@@ -253,9 +254,11 @@ impl Binder<'_> {
                     first_column: block.first as u32,
                     own_bias: self.model.bias(side, batch.own_tile),
                     reg: terms.reg,
+                    damping: terms.damping,
                     reg_bias: terms.reg_bias,
-                    floor: floor(terms.reg),
-                    floor_bias: floor(terms.reg_bias),
+                    damping_bias: terms.damping_bias,
+                    floor: floor(terms.reg + terms.damping),
+                    floor_bias: floor(terms.reg_bias + terms.damping_bias),
                     unobserved: terms.unobserved_weight,
                     not_a_number: f32::NAN,
                     first_row: self.model.tiles[side.index()].range(batch.own_tile).start as u32,

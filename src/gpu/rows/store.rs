@@ -232,6 +232,8 @@ impl Penalties {
                         own_bias: model.bias(side, tile),
                         reg: terms.reg,
                         reg_bias: terms.reg_bias,
+                        damping: terms.damping,
+                        damping_bias: terms.damping_bias,
                     });
                     let rows = (range.len() - first).min(most);
                     parts.push((side, tile, (first == 0).then(|| weights.clone()), rows, slot));

@@ -36,6 +36,8 @@ pub struct StepParams {
     pub scale: f32,
     pub decay: f32,
     pub decay_bias: f32,
+    pub damping: f32,
+    pub damping_bias: f32,
     pub momentum: f32,
     pub bias_rate: f32,
 }
@@ -95,6 +97,8 @@ pub struct CholeskyParams {
     pub own_bias: u32,
     pub reg: f32,
     pub reg_bias: f32,
+    pub damping: f32,
+    pub damping_bias: f32,
     pub floor: f32,
     pub floor_bias: f32,
     pub unobserved: f32,
@@ -180,6 +184,7 @@ pub struct NonnegativeParams {
     pub first: u32,
     pub rows: u32,
     pub reg: f32,
+    pub damping: f32,
     pub unobserved: f32,
 }
 
@@ -203,6 +208,8 @@ pub struct PenaltyParams {
     pub own_bias: u32,
     pub reg: f32,
     pub reg_bias: f32,
+    pub damping: f32,
+    pub damping_bias: f32,
 }
 
 /// `Segment` of residual.wgsl, gradient.wgsl, gram.wgsl, remainder.wgsl and latent.wgsl.
@@ -233,6 +240,7 @@ pub struct Touched {
     pub slot: u32,
     pub slots: u32,
     pub weight: f32,
+    pub share: f32,
 }
 
 /// `Join` of join.wgsl.

@@ -9,6 +9,6 @@ use std::path::Path;
 pub(super) const FILES: &[&str] = &["factors.safetensors", "items.csv", "users.csv"];
 
 pub(super) fn write(model: &Model, dir: &Path) -> Result<()> {
-    write_factors(&dir.join("factors.safetensors"), &model.factors)?;
+    write_factors(&dir.join("factors.safetensors"), &model.factors, &Default::default())?;
     write_ids(model, dir)
 }

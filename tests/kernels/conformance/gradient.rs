@@ -141,6 +141,7 @@ fn reg_exponents() -> Vec<Case> {
         let case = Case::of_pairs(11, 70, 25, skewed).reg_exponent(exponent);
         cases.push(case.clone().batches_of(130).epochs(2));
         cases.push(case.clone().optimizer(Optimizer::Adam, 0.0));
+        cases.push(case.clone().batches_of(200).damped(1.5, 4.0));
         cases.push(case.batches_of(250).logistic().no_bias());
     }
     cases
@@ -246,6 +247,8 @@ pub fn epochs_match_the_oracle(backend: &dyn Backend) {
             learning_rate_decay: Some(DECAY),
             reg: Some(f64::from(case.terms.reg)),
             reg_bias: Some(f64::from(case.terms.reg_bias)),
+            damping: Some(f64::from(case.terms.damping)),
+            damping_bias: Some(f64::from(case.terms.damping_bias)).filter(|_| case.terms.bias),
             no_shuffle: true,
             ..Options::default()
         };

@@ -162,9 +162,10 @@ fn reg_exponents() -> Vec<RowCase> {
         let case = RowCase::of_pairs(11, 70, 25, skewed).reg_exponent(exponent);
         cases.push(case.clone());
         cases.push(case.clone().no_bias());
-        cases.push(case.clone().block(3));
+        cases.push(case.clone().block(3).damped(0.5, 2.0));
         cases.push(case.clone().implicit(0.3));
-        cases.push(case.nonnegative());
+        cases.push(case.clone().damped(1.0, 4.0));
+        cases.push(case.nonnegative().damped(0.7, 0.0));
     }
     cases
 }

@@ -76,6 +76,10 @@ fn flat() -> Case {
     Case::new(6, 37, 23, 211).reg_exponent(0.0).batches_of(50)
 }
 
+fn damped() -> Case {
+    Case::new(6, 37, 23, 211).damped(1.5, 4.0).batches_of(50)
+}
+
 fn large_test() -> Case {
     Case::new(2, 50, 40, 200).test_ratings(300_001)
 }
@@ -170,9 +174,15 @@ const FAULTS: &[Fault<Case>] = &[
     fault("step", "the step is not scaled",
         ("return Moved(x - rate * g, first, second);", "return Moved(x - g, first, second);"), plain),
     fault("step", "factors are not regularized",
-        ("+ params.decay * own.weight * x;", ";"), plain),
+        ("params.decay * own.weight + params", "params"), plain),
     fault("step", "the weight of the regularization is dropped",
-        ("+ params.decay * own.weight * x;", "+ params.decay * x;"), flat),
+        ("params.decay * own.weight + params", "params.decay + params"), flat),
+    fault("step", "factors are not damped",
+        ("+ params.damping * own.share)", ")"), damped),
+    fault("step", "damping counts in full at every rating",
+        ("+ params.damping * own.share)", "+ params.damping * own.weight)"), damped),
+    fault("step", "biases are not damped",
+        ("+ params.damping_bias * own.share)", ")"), damped),
     fault("step", "biases are regularized as factors",
         ("params.decay_bias * own.weight", "params.decay * own.weight"), plain),
     fault("step", "the last slot of a row is lost",

@@ -22,6 +22,18 @@ fn flat() -> RowCase {
     plain().reg_exponent(0.5)
 }
 
+fn damped() -> RowCase {
+    plain().damped(1.0, 3.0)
+}
+
+fn damped_blocks() -> RowCase {
+    blocks().damped(1.0, 3.0)
+}
+
+fn damped_nonnegative() -> RowCase {
+    nonnegative().damped(1.0, 0.0)
+}
+
 /// Rows that are refined.
 fn weak() -> RowCase {
     RowCase::new(20, 37, 23, 700).weak().sweeps(1)
@@ -143,11 +155,19 @@ const FAULTS: &[Fault<RowCase>] = &[
     fault("cholesky", "regularization on the wrong column",
         ("vec4(diagonal), index == vec4(row));", "vec4(diagonal), index == vec4(row ^ 1u));"), plain),
     fault("cholesky", "factors are regularized once, and not once a rating",
-        ("diagonal = params.reg * penalty;", "diagonal = params.reg;"), plain),
+        ("diagonal = params.reg * penalty +", "diagonal = params.reg +"), plain),
     fault("cholesky", "the bias is regularized as factors",
-        ("diagonal = params.reg_bias * penalty;", "diagonal = params.reg * penalty;"), plain),
+        ("diagonal = params.reg_bias * penalty +", "diagonal = params.reg * penalty +"), plain),
     fault("cholesky", "the bias is not regularized",
-        ("diagonal = params.reg_bias * penalty;", "diagonal = 0.0;"), flat),
+        ("diagonal = params.reg_bias * penalty +", "diagonal ="), flat),
+    fault("cholesky", "factors are not damped",
+        ("penalty + params.damping;\n    } else", "penalty;\n    } else"), damped),
+    fault("cholesky", "the bias is damped as factors",
+        ("params.reg_bias * penalty + params.damping_bias;", "params.reg_bias * penalty + params.damping;"), damped),
+    fault("cholesky", "a block's slope leaves out the damping",
+        ("solve.penalty + params.damping;", "solve.penalty;"), damped_blocks),
+    fault("cholesky", "a block's slope leaves out that of the bias's damping",
+        ("solve.penalty + params.damping_bias;", "solve.penalty;"), damped_blocks),
     fault("cholesky", "pairs without a rating do not count",
         ("if UNOBSERVED && row < COORDINATES {", "if UNOBSERVED && row > COORDINATES {"), implicit),
     fault("cholesky", "pairs without a rating count fully",
@@ -159,9 +179,9 @@ const FAULTS: &[Fault<RowCase>] = &[
     fault("cholesky", "a block's slope leaves out the unobserved",
         ("sum += dot(whole_column(column, four), x);\n                    }\n                    sum *= params.unobserved;", "}"), implicit_blocks),
     fault("cholesky", "a block's slope leaves out the regularization",
-        ("sum += params.reg * solve.penalty * own[row_start + column];", ""), odd_blocks),
+        ("sum += reg * own[row_start + column];", "sum += 0.0 * reg;"), odd_blocks),
     fault("cholesky", "a block's slope leaves out that of the bias",
-        ("sum = params.reg_bias * solve.penalty * biases[params.own_bias + solve.row];", "sum = 0.0;"), blocks),
+        ("sum = reg_bias * biases[params.own_bias + solve.row];", "sum = 0.0 * reg_bias;"), blocks),
     fault("cholesky", "the Gram matrix' upper part is misread",
         ("let part = row % 4u;", "let part = column % 4u;"), implicit_blocks),
     fault("cholesky", "an element of the Gram matrix is misread",
@@ -195,7 +215,7 @@ const FAULTS: &[Fault<RowCase>] = &[
     fault("cholesky", "a change of the bias takes its place",
         ("biases[to] += z;", "biases[to] = z;"), weak),
     fault("cholesky", "a change leaves out the regularization",
-        ("sum += params.reg * solve.penalty * own[row_start + column];", ""), weak),
+        ("sum += reg * own[row_start + column];", "sum += 0.0 * reg;"), weak),
     fault("cholesky", "a change leaves out the unobserved",
         ("sum += dot(whole_column(column, four), x);\n                    }\n                    sum *= params.unobserved;", "}"), weak_implicit),
     fault("cholesky", "a term of L is lost",
@@ -238,7 +258,9 @@ const FAULTS: &[Fault<RowCase>] = &[
     fault("nonnegative", "rest that comes too early",
         ("const STILL: f32 = 1e-5;", "const STILL: f32 = 1e-2;"), nonnegative),
     fault("nonnegative", "factors are regularized once, and not once a rating",
-        ("let diagonal = params.reg * solve.penalty;", "let diagonal = params.reg;"), nonnegative),
+        ("let diagonal = params.reg * solve.penalty +", "let diagonal = params.reg +"), nonnegative),
+    fault("nonnegative", "factors are not damped",
+        ("solve.penalty + params.damping;", "solve.penalty;"), damped_nonnegative),
     fault("nonnegative", "pairs without a rating count fully",
         ("value += params.unobserved * whole[at][part];", "value += whole[at][part];"), implicit_nonnegative),
     fault("nonnegative", "a cycle does not begin again",
@@ -285,6 +307,10 @@ const FAULTS: &[Fault<RowCase>] = &[
     // penalty.wgsl
     fault("penalty", "rows weigh the same",
         ("weights[row] * sum", "sum + 0.0 * weights[row]"), flat),
+    fault("penalty", "damping is left out",
+        ("sum + constant", "sum + 0.0 * constant"), damped),
+    fault("penalty", "damping of biases is that of factors",
+        ("params.damping_bias * bias", "params.damping * bias"), damped),
     fault("penalty", "biases are regularized as factors",
         ("params.reg_bias * bias * bias", "params.reg * bias * bias"), plain),
     fault("penalty", "the last row is lost",

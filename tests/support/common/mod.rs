@@ -27,6 +27,8 @@ pub fn objective(solver: &str, settings: &serde_json::Value) -> Objective {
         reg: number("reg", usual.reg),
         reg_bias: number("reg_bias", usual.reg_bias),
         reg_exponent: number("reg_exponent", usual.reg_exponent),
+        damping: number("damping", 0.0),
+        damping_bias: number("damping_bias", 0.0),
         unobserved_weight: number("unobserved_weight", usual.unobserved_weight),
         alpha: settings["alpha"].as_f64(),
         nonnegative,

@@ -92,6 +92,8 @@ impl Case {
                 reg: 0.05,
                 reg_bias: 0.02,
                 reg_exponent: 1.0,
+                damping: 0.0,
+                damping_bias: 0.0,
             },
             epochs: 1,
             fresh: false,
@@ -168,6 +170,13 @@ impl Case {
         self.terms.reg_bias = 0.3;
         self.terms.reg_exponent = exponent;
         self.name += &format!(", reg_exponent {exponent}");
+        self
+    }
+
+    /// Regularization whatever a row's ratings.
+    pub fn damped(mut self, damping: f32, damping_bias: f32) -> Self {
+        (self.terms.damping, self.terms.damping_bias) = (damping, damping_bias);
+        self.name += &format!(", damping {damping} and {damping_bias}");
         self
     }
 

@@ -124,10 +124,10 @@ pub fn batches(ratings: &Ratings, batch_size: usize) -> Vec<Vec<(u32, u32, f64)>
     triples(ratings).chunks(batch_size).map(<[_]>::to_vec).collect()
 }
 
-/// What the regularization of a rating weighs: `n^(ν − 1)` for each row.
+/// What a rating's part of a row's regularization weighs: `n^(ν − 1)`, and of its damping `1/n`.
 pub struct Weights {
-    users: Vec<f64>,
-    items: Vec<f64>,
+    users: Vec<[f64; 2]>,
+    items: Vec<[f64; 2]>,
 }
 
 impl Weights {
@@ -138,7 +138,7 @@ impl Weights {
             for &row in rows {
                 counts[row as usize] += 1.0;
             }
-            counts.iter().map(|&n: &f64| n.powf(exponent - 1.0)).collect()
+            counts.iter().map(|&n: &f64| [n.powf(exponent - 1.0), 1.0 / n]).collect()
         };
         Self {
             users: weigh(&ratings.users, model.users.bias.len()),
@@ -147,26 +147,35 @@ impl Weights {
     }
 }
 
-/// The mean over a batch of `loss + reg(n_u^(ν−1)‖p‖² + n_i^(ν−1)‖q‖²) + reg_bias(…b² + …c²)`.
+/// The mean over a batch of `loss + Σ (reg n^(ν−1) + damping/n)‖x‖² + (reg_bias n^(ν−1) + damping_bias/n) b²`,
+/// the sum being over the user and the item.
 pub fn batch_objective(
     model: &Model,
     terms: &Terms,
     weights: &Weights,
     batch: &[(u32, u32, f64)],
 ) -> f64 {
-    let (reg, reg_bias) = (f64::from(terms.reg), f64::from(terms.reg_bias));
+    let (reg, reg_bias) = regularization(terms);
     let mut sum = 0.0;
     for &(user, item, value) in batch {
         sum += loss(terms.loss, value, predict(model, user, item));
         let (u, i) = (user as usize, item as usize);
         let (p, q) = (&model.users.factors[u], &model.items.factors[i]);
-        sum += reg * (weights.users[u] * inner(p, p) + weights.items[i] * inner(q, q));
+        sum += reg(weights.users[u]) * inner(p, p) + reg(weights.items[i]) * inner(q, q);
         if terms.bias {
             let (b, c) = (model.users.bias[u], model.items.bias[i]);
-            sum += reg_bias * (weights.users[u] * b * b + weights.items[i] * c * c);
+            sum += reg_bias(weights.users[u]) * b * b + reg_bias(weights.items[i]) * c * c;
         }
     }
     sum / batch.len() as f64
+}
+
+/// What a rating adds to the penalty of `‖x‖²` and of `b²`, given its weights.
+fn regularization(terms: &Terms) -> (impl Fn([f64; 2]) -> f64, impl Fn([f64; 2]) -> f64) {
+    let part = |reg: f32, damping: f32| {
+        move |[weight, share]: [f64; 2]| f64::from(reg) * weight + f64::from(damping) * share
+    };
+    (part(terms.reg, terms.damping), part(terms.reg_bias, terms.damping_bias))
 }
 
 /// A row's part of a gradient.
@@ -218,7 +227,7 @@ pub fn gradient(
 ) -> Gradient {
     let mut gradient = Gradient::default();
     let n = batch.len() as f64;
-    let (reg, reg_bias) = (f64::from(terms.reg), f64::from(terms.reg_bias));
+    let (reg, reg_bias) = regularization(terms);
     for &(user, item, value) in batch {
         let e = residual(terms.loss, value, predict(model, user, item));
         // d loss / d r̂
@@ -229,13 +238,13 @@ pub fn gradient(
         let (u, i) = (user as usize, item as usize);
         let (p, q) = (&model.users.factors[u], &model.items.factors[i]);
         let (w_u, w_i) = (weights.users[u], weights.items[i]);
-        let bias = |w: f64, b: f64| {
-            if terms.bias { (slope + 2.0 * reg_bias * w * b) / n } else { 0.0 }
+        let bias = |w: [f64; 2], b: f64| {
+            if terms.bias { (slope + 2.0 * reg_bias(w) * b) / n } else { 0.0 }
         };
         Gradient::add(&mut gradient.users, user, slope / n, q, bias(w_u, model.users.bias[u]));
-        Gradient::add(&mut gradient.users, user, 2.0 * reg * w_u / n, p, 0.0);
+        Gradient::add(&mut gradient.users, user, 2.0 * reg(w_u) / n, p, 0.0);
         Gradient::add(&mut gradient.items, item, slope / n, p, bias(w_i, model.items.bias[i]));
-        Gradient::add(&mut gradient.items, item, 2.0 * reg * w_i / n, q, 0.0);
+        Gradient::add(&mut gradient.items, item, 2.0 * reg(w_i) / n, q, 0.0);
     }
     gradient
 }

@@ -62,6 +62,8 @@ impl RowCase {
                 reg: 0.04 * (factors as f32).sqrt(),
                 reg_bias: 0.08,
                 reg_exponent: 1.0,
+                damping: 0.0,
+                damping_bias: 0.0,
                 unobserved_weight: 0.0,
                 block: factors,
                 nonnegative: false,
@@ -163,6 +165,13 @@ impl RowCase {
         self.terms.reg *= 0.01;
         self.terms.reg_bias *= 0.01;
         self.name += ", weak";
+        self
+    }
+
+    /// Regularization whatever a row's ratings.
+    pub fn damped(mut self, damping: f32, damping_bias: f32) -> Self {
+        (self.terms.damping, self.terms.damping_bias) = (damping, damping_bias);
+        self.name += &format!(", damping {damping} and {damping_bias}");
         self
     }
 

@@ -26,6 +26,8 @@ pub struct Rowwise {
     reg: f64,
     reg_bias: f64,
     exponent: f64,
+    damping: f64,
+    damping_bias: f64,
     unobserved: f64,
     block: usize,
     nonnegative: bool,
@@ -104,6 +106,8 @@ impl Rowwise {
             reg: f64::from(terms.reg),
             reg_bias: f64::from(terms.reg_bias),
             exponent: f64::from(terms.reg_exponent),
+            damping: f64::from(terms.damping),
+            damping_bias: f64::from(terms.damping_bias),
             unobserved: f64::from(terms.unobserved_weight),
             block: terms.block,
             nonnegative: terms.nonnegative,
@@ -123,9 +127,10 @@ impl Rowwise {
         seen
     }
 
-    /// `π = (n + α₀·partners)^ν`.
-    fn penalty(&self, n: usize, partners: usize) -> f64 {
-        (n as f64 + self.unobserved * partners as f64).powf(self.exponent)
+    /// `reg π + damping` and `reg_bias π + damping_bias`, with `π = (n + α₀·partners)^ν`.
+    fn penalties(&self, n: usize, partners: usize) -> (f64, f64) {
+        let weight = (n as f64 + self.unobserved * partners as f64).powf(self.exponent);
+        (weight * self.reg + self.damping, weight * self.reg_bias + self.damping_bias)
     }
 
     /// `α₀ Σ y yᵀ` over all rows of the other side.
@@ -162,10 +167,10 @@ impl Rowwise {
             let (own, partners) = sides(model, side);
             let seen = self.seen(side, own.factors.len());
             for (row, x) in own.factors.iter().enumerate() {
-                let weight = self.penalty(seen[row].len(), partners.factors.len());
-                parts.regularization += weight * self.reg * inner(x, x);
+                let (reg, reg_bias) = self.penalties(seen[row].len(), partners.factors.len());
+                parts.regularization += reg * inner(x, x);
                 if self.bias {
-                    parts.regularization += weight * self.reg_bias * own.bias[row] * own.bias[row];
+                    parts.regularization += reg_bias * own.bias[row] * own.bias[row];
                 }
             }
         }
@@ -208,7 +213,7 @@ impl Rowwise {
         gram: &[Vec<f64>],
     ) {
         let k = x.len();
-        let penalty = self.penalty(seen.len(), partners.factors.len());
+        let (reg, reg_bias) = self.penalties(seen.len(), partners.factors.len());
         let mut first = 0;
         while first < k {
             let end = (first + self.block).min(k);
@@ -236,12 +241,12 @@ impl Rowwise {
                 for l in first..end {
                     a[j - first][l - first] += gram[j][l];
                 }
-                a[j - first][j - first] += penalty * self.reg;
-                b[j - first] -= inner(&gram[j], x) + penalty * self.reg * x[j];
+                a[j - first][j - first] += reg;
+                b[j - first] -= inner(&gram[j], x) + reg * x[j];
             }
             if with_bias {
-                a[width - 1][width - 1] += penalty * self.reg_bias;
-                b[width - 1] -= penalty * self.reg_bias * *bias;
+                a[width - 1][width - 1] += reg_bias;
+                b[width - 1] -= reg_bias * *bias;
             }
             let step = cholesky(a, &b);
             for j in first..end {
@@ -274,9 +279,9 @@ impl Rowwise {
                 }
             }
         }
-        let penalty = self.penalty(seen.len(), partners.factors.len());
+        let (reg, _) = self.penalties(seen.len(), partners.factors.len());
         for (j, row) in a.iter_mut().enumerate() {
-            row[j] += penalty * self.reg;
+            row[j] += reg;
         }
         (a, b)
     }

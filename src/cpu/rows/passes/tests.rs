@@ -11,6 +11,8 @@ const EXPLICIT: RowTerms = RowTerms {
     reg: 0.05,
     reg_bias: 0.02,
     reg_exponent: 0.8,
+    damping: 0.2,
+    damping_bias: 0.6,
     unobserved_weight: 0.0,
     block: usize::MAX,
     nonnegative: false,
@@ -97,7 +99,7 @@ fn equations(
         (0..partner_bias.len()).for_each(|j| add(f64::from(terms.unobserved_weight), &y(j)));
     }
     let positions = ratings.positions(row);
-    let penalty = f64::from(terms.penalty(positions.len(), partner_bias.len()));
+    let (reg, reg_bias) = terms.regularization(positions.len(), partner_bias.len());
     for at in positions {
         let weight = ratings.weights.get(at).map_or(1.0, |&w| f64::from(w));
         let j = ratings.partners[at] as usize;
@@ -109,8 +111,7 @@ fn equations(
         right.iter_mut().zip(&y).for_each(|(right, y)| *right += weight * target * y);
     }
     for (j, row) in a.iter_mut().enumerate() {
-        let reg = if j < k { terms.reg } else { terms.reg_bias };
-        row[j] += f64::from(reg) * penalty;
+        row[j] += f64::from(if j < k { reg } else { reg_bias });
     }
     (a, right)
 }
@@ -295,12 +296,11 @@ fn textbook(problem: &RowProblem, factors: &Factors) -> ObjectiveSums {
     for (side, rows, partners) in sides {
         for row in 0..rows {
             let n = problem.ratings.side(side).positions(row).len();
-            let penalty = f64::from(terms.penalty(n, partners));
+            let (reg, reg_bias) = terms.regularization(n, partners);
             let x = row_of(factors, side, row, true);
             let (bias, x) = x.split_last().unwrap();
             let square: f64 = x.iter().map(|x| x * x).sum();
-            objective.regularization +=
-                penalty * (f64::from(terms.reg) * square + f64::from(terms.reg_bias) * bias * bias);
+            objective.regularization += f64::from(reg) * square + f64::from(reg_bias) * bias * bias;
         }
     }
     objective
@@ -373,7 +373,8 @@ fn hot_rows_and_threads_change_no_bit() {
 #[test]
 fn singular_rows_are_not_finite() {
     for (k, bias) in [(1, false), (5, false), (5, true), (40, false), (130, true)] {
-        let terms = RowTerms { bias, reg: 0.0, reg_bias: 0.0, ..EXPLICIT };
+        let terms =
+            RowTerms { bias, reg: 0.0, reg_bias: 0.0, damping: 0.0, damping_bias: 0.0, ..EXPLICIT };
         // Half as many ratings as there are unknowns, and twice as many.
         let unknowns = k + usize::from(bias);
         let mut problem = problem(&[unknowns / 2, 2 * unknowns], 611, k, terms, false);

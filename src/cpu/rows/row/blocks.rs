@@ -22,8 +22,7 @@ impl Inputs<'_> {
         x: &mut [Line],
         bias: &mut f32,
     ) {
-        let penalty = self.penalty(self.ratings.positions(row).len());
-        let (reg, reg_bias) = (self.terms.reg * penalty, self.terms.reg_bias * penalty);
+        let (reg, reg_bias) = self.regularization(self.ratings.positions(row).len());
         let k = self.factors;
         normal.regularize(k, reg);
         let Scratch { whole, pivots, part, normals, .. } = scratch;
@@ -168,8 +167,7 @@ impl Inputs<'_> {
         biased: bool,
         bias: &mut f32,
     ) -> f32 {
-        let penalty = self.penalty(self.ratings.positions(row).len());
-        let (reg, reg_bias) = (self.terms.reg * penalty, self.terms.reg_bias * penalty);
+        let (reg, reg_bias) = self.regularization(self.ratings.positions(row).len());
         let own = block.columns.clone();
         for (to, x) in numbers_mut(&mut normal.right).iter_mut().zip(&numbers(x)[own.clone()]) {
             *to -= reg * x;

@@ -81,7 +81,8 @@ fn plans_respect_every_limit_and_lose_no_rating() {
     ] {
         let batches = batches(users, items, ratings, batch_size);
         let team = Team::new(factors);
-        let (plan, chunks) = GradientPlan::new(&batches, team, limits, |_, _| 1.0, Ok).unwrap();
+        let (plan, chunks) =
+            GradientPlan::new(&batches, team, limits, |_, _| (1.0, 1.0), Ok).unwrap();
         for chunk in &chunks {
             assert!(chunk.lead.bytes(&SideArrays::default()) <= limits.binding);
             assert!(chunk.follow.bytes(&SideArrays::default()) <= limits.binding);
@@ -127,7 +128,7 @@ fn problems_that_cannot_be_cut_are_refused() {
     let refused = |factors, batch_size, binding| {
         let limits = Limits { binding, workgroups: 65_535 };
         let batches = batches(50, 40, 1000, batch_size);
-        let plan = GradientPlan::new(&batches, Team::new(factors), limits, |_, _| 1.0, Ok);
+        let plan = GradientPlan::new(&batches, Team::new(factors), limits, |_, _| (1.0, 1.0), Ok);
         plan.err().map(|error| error.to_string()).unwrap_or_default()
     };
     assert!(refused(100, 10, 256).contains("a row of 100 factors"));

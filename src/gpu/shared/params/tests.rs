@@ -71,12 +71,14 @@ fn layouts() -> Vec<(&'static str, &'static str, Layout)> {
                 scale,
                 decay,
                 decay_bias,
+                damping,
+                damping_bias,
                 momentum,
                 bias_rate
             }),
         ),
         ("step", "Visit", layout!(VisitParams { rate })),
-        ("step", "Touched", layout!(Touched { row, slot, slots, weight })),
+        ("step", "Touched", layout!(Touched { row, slot, slots, weight, share })),
         ("error", "Params", layout!(ErrorParams { ratings, user_bias, item_bias, global_mean })),
         ("error", "Rating", layout!(TestRating { user, item, value })),
         ("reduce", "Params", layout!(ReduceParams { pairs, results })),
@@ -106,6 +108,8 @@ fn layouts() -> Vec<(&'static str, &'static str, Layout)> {
                 own_bias,
                 reg,
                 reg_bias,
+                damping,
+                damping_bias,
                 floor,
                 floor_bias,
                 unobserved,
@@ -115,7 +119,11 @@ fn layouts() -> Vec<(&'static str, &'static str, Layout)> {
         ),
         ("cholesky", "Sweep", layout!(SweepParams { key_low, key_high, sweep, tag, deviation })),
         ("cholesky", "Solve", layout!(Solve { row, slot, penalty })),
-        ("nonnegative", "Params", layout!(NonnegativeParams { first, rows, reg, unobserved })),
+        (
+            "nonnegative",
+            "Params",
+            layout!(NonnegativeParams { first, rows, reg, damping, unobserved }),
+        ),
         ("nonnegative", "Solve", layout!(Solve { row, slot, penalty })),
         (
             "remainder",
@@ -130,7 +138,19 @@ fn layouts() -> Vec<(&'static str, &'static str, Layout)> {
         ),
         ("remainder", "Segment", segment()),
         ("remainder", "Entry", entry("value", Scalar::F32)),
-        ("penalty", "Params", layout!(PenaltyParams { first_row, rows, own_bias, reg, reg_bias })),
+        (
+            "penalty",
+            "Params",
+            layout!(PenaltyParams {
+                first_row,
+                rows,
+                own_bias,
+                reg,
+                reg_bias,
+                damping,
+                damping_bias
+            }),
+        ),
         ("score", "Params", layout!(ScoreParams { queries, columns })),
         ("mask", "Params", layout!(MaskParams { places })),
         (
