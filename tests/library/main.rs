@@ -20,6 +20,7 @@ mod examples;
 mod fold_in;
 mod front;
 mod golden;
+mod hostile;
 mod model;
 mod order;
 mod panics;
