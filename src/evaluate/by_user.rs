@@ -28,7 +28,7 @@ impl ByUser {
 /// predictive distributions.
 fn scores(model: &Model, predictive: Option<&Predictive>, ratings: &Ratings) -> Result<Vec<f64>> {
     let Some(predictive) = predictive else {
-        let score = |(user, item, _)| model.clipped(model.factors.score(user, item));
+        let score = |(user, item, _)| model.clipped(model.score(user, item));
         return Ok(ratings.iter().map(score).collect());
     };
     let values = predictive.level_values();

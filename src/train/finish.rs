@@ -67,6 +67,7 @@ impl Outcome {
             seconds,
             ratings_per_second: Some(self.ratings_per_second),
             history: self.history,
+            parts: Default::default(),
         };
         let objective = Objective::of(settings, prepared.transform);
         let mut model = Model {

@@ -23,6 +23,7 @@ mod fold_in;
 mod front;
 mod golden;
 mod honest;
+mod hostile;
 mod model;
 mod order;
 mod panics;
