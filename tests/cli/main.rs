@@ -17,6 +17,7 @@ mod devices;
 mod evaluate;
 mod export;
 mod fold_in_bayes_cli;
+mod nothing_lost;
 mod order;
 mod outputs;
 mod predict;

@@ -4,13 +4,13 @@ mod checkpoints;
 mod finish;
 mod say;
 
+use super::output::is_closed_pipe;
 use super::progress::{Epochs, Progress, Steps};
 use super::sampler::say_posterior;
 use super::words::counted;
 use super::{backend, interrupt};
 use checkpoints::Checkpoints;
 use interrupt::Signal;
-use std::io::ErrorKind::BrokenPipe;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -23,7 +23,7 @@ use wgmf::model::{Model, check_output, reserve, stopped_by};
 use wgmf::train::{
     Checkpoint, Event, Input, Outcome, Stop, checkpoint_path, train_with, warm_start,
 };
-use wgmf::{Error, ErrorKind, Result};
+use wgmf::{Error, Result};
 
 /// Learn embeddings of users and items from ratings
 ///
@@ -87,7 +87,7 @@ pub(super) fn run(mut args: Args) -> Result<ExitCode> {
     if let Some(model) = &from {
         args.options.factors.get_or_insert(model.factors.factors);
     }
-    let force = args.may_replace();
+    let force = args.force || args.goes_on();
     // Nobody else writes here until the model is.
     let _reserved = args.reserve(force)?;
     let (mut backend, mut why) = args.backend.open()?;
@@ -103,7 +103,7 @@ pub(super) fn run(mut args: Args) -> Result<ExitCode> {
         say::plan(&prepared, &settings, &device, &why);
     }
 
-    let mut checkpoints = Checkpoints::new(&args, &prepared, &settings, &device);
+    let mut checkpoints = Checkpoints::new(&args, &settings, device.clone());
     interrupt::ends_well();
     let clock = Instant::now();
     let outcome = args.train(&*backend, from.as_ref(), &prepared, &settings, &mut checkpoints)?;
@@ -123,9 +123,11 @@ pub(super) fn run(mut args: Args) -> Result<ExitCode> {
     }
     finished.model.run.stopped_by = early.map(|signal| signal.name().to_owned());
     interrupt::saving();
-    // What was there is worth more than a part of its successor, unless the user saw to it.
+    // What was there is worth more than a part of its successor, unless the user saw to it, or it is a part
+    // itself.
     let leave = early.is_some_and(|signal| signal != Signal::Interrupt)
         && !args.keep_early
+        && !args.goes_on()
         && check_output(&args.model, false).is_err();
     if !leave {
         let samples = finished.samples.as_ref();
@@ -144,13 +146,17 @@ pub(super) fn run(mut args: Args) -> Result<ExitCode> {
         early,
         checkpoint: checkpoints.written.then_some(&*checkpoints.dir),
     };
-    finish::print(&finished, &end, args.progress).map_err(|error| match error.kind() {
-        ErrorKind::Io { source, .. } if !leave && source.kind() != BrokenPipe => {
+    match finish::print(&finished, &end, args.progress) {
+        // A reader that went away is a normal end.
+        Err(error) if is_closed_pipe(&error) => {}
+        Err(error) if !leave => {
             let model = args.model.display();
-            Error::data(format!("{error}; the model is saved in {model} all the same"))
+            return Err(Error::data(format!(
+                "{error}; the model is saved in {model} all the same"
+            )));
         }
-        _ => error,
-    })?;
+        printed => printed?,
+    }
     Ok(early
         .filter(|&signal| signal != Signal::Interrupt)
         .map_or(ExitCode::SUCCESS, |signal| ExitCode::from(signal.exit_code())))
@@ -186,9 +192,9 @@ impl Args {
         self.checkpoint_every.is_some() || self.resume
     }
 
-    /// Whether a model that is there may be replaced: one that is to be gone on with may.
-    fn may_replace(&self) -> bool {
-        self.force || self.resume && stopped_by(&self.model).is_some()
+    /// Whether a model that is there is a part of what this run goes on with.
+    fn goes_on(&self) -> bool {
+        self.resume && stopped_by(&self.model).is_some()
     }
 
     /// Sees to it, before any work, that what is to be written can be, and by nobody else.
@@ -229,7 +235,7 @@ impl Args {
                 None => self.read_init(prepared, settings)?,
             },
             resume: match self.resume {
-                true => Some(checkpoints.open(self.resume_anyway)?),
+                true => Some(checkpoints.open(prepared, self.resume_anyway)?),
                 false => None,
             },
             checkpoint_every: self.checkpoint_every,
@@ -242,7 +248,7 @@ impl Args {
             // A second signal: there is no time for an end of the usual kind.
             stop::check().map_err(|e| Error::data(e.to_string()))?;
             if let Event::Checkpoint(checkpoint) = &event {
-                checkpoints.write(checkpoint)?;
+                checkpoints.write(checkpoint, prepared)?;
             }
             epochs.hear(&event)?;
             let ends = match (&event, interrupt::pressed()) {
