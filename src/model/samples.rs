@@ -114,9 +114,15 @@ impl Samples {
         }
         let (k, rows) = (means.factors, [means.users(), means.items()]);
         for popularity in &self.popularity {
-            let Popularity { center, scale } = popularity;
+            let Popularity { center, scale, unknown, unknown_variance, most } = popularity;
             if !(center.is_finite() && scale.is_finite() && *scale > 0.0) {
                 return Err("\"popularity\" is not finite, or its scale not above 0".into());
+            }
+            let variance = unknown_variance.is_finite() && *unknown_variance >= 0.0;
+            if !unknown.is_finite() || !variance || most.is_nan() {
+                return Err(
+                    "\"popularity_of_unknown\" is not finite, or its variance below 0".into()
+                );
             }
         }
         if self.levels.len() == 1 || !rises(self.levels.iter().map(|&x| f64::from(x))) {
@@ -143,8 +149,9 @@ impl Samples {
             for (name, x) in
                 [("noise_precision", sample.noise_precision), ("noise_shape", sample.noise_shape)]
             {
-                if !(x.is_finite() && x > 0.0) {
-                    return Err(format!("\"{name}\" {of} is not finite and above 0"));
+                // Ratings in 32 bits have precisions of 1e-77 to 1e90: beyond, variances overflow.
+                if !(1e-100..=1e100).contains(&x) {
+                    return Err(format!("\"{name}\" {of} is not within 1e-100 and 1e100"));
                 }
             }
             if !sample.noise_weights.iter().all(|&a| a.is_finite() && a > 0.0) {

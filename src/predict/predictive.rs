@@ -1,7 +1,7 @@
 //! The predictive distribution of pairs from samples of the posterior.
 
 use super::mixture::Mixture;
-use crate::core::{Factors, Held, RowPrior, Side, UNKNOWN};
+use crate::core::{Factors, Held, Popularity, RowPrior, Side, UNKNOWN};
 use crate::math::dense::{cholesky, forward};
 use crate::math::product::inner_in_lanes;
 use crate::model::{Model, Sample, Samples};
@@ -14,8 +14,8 @@ use std::sync::OnceLock;
 /// values where ratings are levels).
 ///
 /// Each kept sample says `N(r̂, 1/(τ a_u))`, and all count alike. An id that the model does not know
-/// has the prior mean of a row without ratings in the place of its own, and the prior's variance
-/// adds to that of the rating; where both ids are unknown the product of their factors is no Gaussian
+/// has the prior mean of a row as popular as that of a training rating drawn at random in the place of
+/// its own ([`Popularity`](crate::core::Popularity)), and the prior's variance adds to that of the rating; where both ids are unknown the product of their factors is no Gaussian
 /// and counts by its mean and variance.
 pub struct Predictive<'a> {
     model: Held<'a, Model>,
@@ -41,7 +41,7 @@ impl fmt::Debug for Predictive<'_> {
     }
 }
 
-/// The prior of a row without ratings.
+/// The prior of a row that training has not seen.
 struct Stranger {
     /// (k + 1): its mean, the bias' last.
     mean: Vec<f64>,
@@ -53,8 +53,9 @@ struct Stranger {
 
 impl Stranger {
     /// Nothing if the precision has no Cholesky factor.
-    fn new(prior: &RowPrior, popularity: f64) -> Option<Self> {
-        let mean = prior.mean_of(popularity);
+    fn new(prior: &RowPrior, popularity: &Popularity) -> Option<Self> {
+        let mean = prior.mean_of(popularity.unknown);
+        let prior = prior.widened(popularity.unknown_variance);
         let wide = mean.len();
         let width = if prior.has_bias() { wide } else { wide - 1 };
         let rows = prior.precision.chunks_exact(wide).take(width);
@@ -258,7 +259,7 @@ impl<'a> Predictive<'a> {
         // In parallel, and so not while others wait for it: a worker could wait here for itself.
         if self.strangers.get().is_none() {
             let samples = self.samples.samples.par_iter();
-            let [users, items] = self.samples.popularity.map(|popularity| popularity.of(0));
+            let [users, items] = &self.samples.popularity;
             let made = samples.map(|sample| {
                 let user = Stranger::new(&sample.priors[0], users)?;
                 Some([user, Stranger::new(&sample.priors[1], items)?])

@@ -54,13 +54,18 @@ pub(super) fn ready<'a>(
         Thresholds::new(numbers, levels.values, fixed)
     });
     let thresholds = sampler.thresholds.as_ref();
-    let begin = |factors: Factors| {
+    let fresh = matches!(start, Start::Random);
+    let begin = |(chain, mut factors): (usize, Factors)| {
+        let noise = match fresh && settings.bias {
+            true => sampler.start_biases(chain, &ratings, &mut factors),
+            false => spread,
+        };
         let thresholds = thresholds.map_or(Vec::new(), Thresholds::start);
-        (factors, Chain { thresholds, ..Chain::new(users, spread) })
+        (factors, Chain { thresholds, ..Chain::new(users, noise) })
     };
     let new = |chains: Vec<Factors>| SamplerState {
         traces: Traces::new(chains.len(), watched.len()),
-        chains: chains.into_iter().map(begin).collect(),
+        chains: chains.into_iter().enumerate().map(begin).collect(),
         sums: vec![0.0; held_out.len()],
         probabilities: vec![0.0; numbers.len()],
         samples: Samples {

@@ -68,9 +68,14 @@ fn known_pairs_are_inner_products_with_their_noise() {
 fn stranger(samples: &Samples, s: usize, side: Side) -> (Vec<f64>, Vec<f64>) {
     let prior = samples.samples[s].prior(side);
     let popularity = samples.popularity[usize::from(side == Side::Item)];
-    let zeta = -popularity.center / popularity.scale;
+    let zeta = popularity.unknown;
     let mean = prior.mean.iter().zip(&prior.slope).map(|(m, slope)| m + zeta * slope).collect();
-    (mean, inverse(&prior.precision, K + 1))
+    let mut covariance = inverse(&prior.precision, K + 1);
+    for (at, x) in covariance.iter_mut().enumerate() {
+        let [a, b] = [at / (K + 1), at % (K + 1)].map(|j| prior.slope[j]);
+        *x += popularity.unknown_variance * a * b;
+    }
+    (mean, covariance)
 }
 
 #[test]
