@@ -65,5 +65,6 @@ pub use facts::{Joined, TrainingFacts};
 pub use learned::Model;
 pub(crate) use means::mean_numbers;
 pub use run::{EpochRecord, PosteriorRecord, Quantity, RunRecord, WatchedPrediction};
+pub(crate) use samples::means_of;
 pub use samples::{DrawnRows, Sample, Samples};
 pub use seen::Seen;

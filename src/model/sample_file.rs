@@ -1,6 +1,6 @@
 //! `samples.safetensors`: the samples of a Bayesian model.
 
-use super::samples::{BOTH, SIDES};
+use super::samples::{BOTH, MEANS, SIDES};
 use super::{Sample, Samples};
 use crate::core::{Factors, Popularity, RowPrior, SamplePrecision, SideFactors};
 use crate::files::tensors::{AGAIN, Tensor, TensorFile, write};
@@ -25,7 +25,7 @@ impl Samples {
     /// `noise_precision` and `noise_shape` (S), `user_prior_mean` and `user_prior_slope` (S, k + 1),
     /// `user_prior_precision` (S, k + 1, k + 1) and those of items, `popularity` (2, 2): center and
     /// scale of users and of items, and `popularity_of_unknown` (2, 3): what an unknown id is taken for,
-    /// its variance, and the most popular row. Where ratings are levels also `levels` (L) as float32 and
+    /// its variance, and the most popular row; `user_means` (users) and `item_means` as float32. Where ratings are levels also `levels` (L) as float32 and
     /// `thresholds` (S, L − 1) as float64. `model_checksum` (1) as uint32 is
     /// [that of the means](Factors::checksum).
     ///
@@ -99,6 +99,9 @@ impl Samples {
                 ),
             ]);
         }
+        for side in BOTH.into_iter().filter(|&side| !self.row_means[side].is_empty()) {
+            tensors.push(Tensor::new(MEANS[side], &[rows[side]], &self.row_means[side]));
+        }
         let levels = self.levels.len();
         if levels > 0 {
             tensors.push(Tensor::new("levels", &[levels], &self.levels));
@@ -143,6 +146,12 @@ impl Samples {
             let unknown = file.read::<f64>(UNKNOWN, &[2, 3])?;
             for (to, of) in popularity.iter_mut().zip(unknown.chunks_exact(3)) {
                 (to.unknown, to.unknown_variance, to.most) = (of[0], of[1], of[2]);
+            }
+        }
+        let mut row_means: [Vec<f32>; 2] = Default::default();
+        for side in BOTH {
+            if file.has(MEANS[side]) {
+                row_means[side] = file.read(MEANS[side], &[rows[side]])?;
             }
         }
         let levels: Vec<f32> = match file.has("levels") {
@@ -196,7 +205,7 @@ impl Samples {
             }
             samples.push(sample);
         }
-        let samples = Samples { samples, popularity, levels, precision };
+        let samples = Samples { samples, popularity, row_means, levels, precision };
         samples.check(means).map_err(wrong)?;
         Ok(samples)
     }

@@ -89,7 +89,7 @@ impl Options {
         // ratings. Factors that start small take long to grow where there are some; large ones take long
         // to shrink where there are none, the longer the fewer ratings a row has.
         let a_row = ratings as f64 / (shape.0 + shape.1).max(1) as f64;
-        let start = (0.05 / factors as f64).powf(0.25) * (a_row / 8.0).sqrt().min(1.0);
+        let start = (0.05 / factors.max(1) as f64).powf(0.25) * (a_row / 8.0).sqrt().min(1.0);
         let fits = (1e-4..1e4).contains(&spread);
         let fitting = if fits { SamplePrecision::F16 } else { SamplePrecision::F32 };
         let precision = self.sample_precision.unwrap_or(fitting);
