@@ -99,7 +99,7 @@ pub(super) fn sampler_lines(
         let mae = posterior.held_out["mae"].as_f64().unwrap_or(f64::NAN);
         let of = match posterior.sweeps {
             0 => "of the state at the stop",
-            _ => "averaged over all sweeps",
+            _ => "averaged over samples",
         };
         let (rmse, mae) = (figure(rmse, 4), figure(mae, 4));
         lines.push(("held out", format!("RMSE {rmse}, MAE {mae}, {of}")));

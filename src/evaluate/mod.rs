@@ -22,7 +22,8 @@ pub use by_user::{ByUser, ratings_by_user};
 pub(crate) use held_out::HeldOutPairs;
 pub use held_out::{HeldOut, held_out_ranking};
 pub use predictive::{
-    PredictiveMetrics, averaged_metrics, first_without_level, no_level, predictive_metrics,
+    PredictiveMetrics, averaged_metrics, first_without_level, mean_metrics, no_level,
+    predictive_metrics,
 };
 pub use ranking::{
     RankBy, RankingAt, RankingMetrics, RankingOptions, ranking_by_user, ranking_metrics,

@@ -29,6 +29,7 @@
 
 mod diagnostics;
 mod hyper;
+mod start;
 mod state;
 mod steps;
 mod thresholds;

@@ -221,7 +221,10 @@ impl Checkpoint {
         let record = Record::read(dir)?;
         let Settings { epochs, patience, samples, keep, .. } = *settings;
         let bayes = settings.solver == Solver::Bayes;
-        let same = Settings { epochs, patience, samples, keep, ..record.settings.clone() };
+        // Where a sampler started is no matter once it is under way.
+        let init_scale = if bayes { settings.init_scale } else { record.settings.init_scale };
+        let same =
+            Settings { epochs, patience, samples, keep, init_scale, ..record.settings.clone() };
         if same != *settings {
             let may = if bayes { "`samples` and `keep`" } else { "`epochs`" };
             let message = format!(

@@ -6,9 +6,10 @@ use crate::backend::Device;
 use crate::core::{Objective, Ratings, Settings, Side, Solver};
 use crate::data::Prepared;
 use crate::evaluate::{
-    RatingBaselines, RatingMetrics, averaged_metrics, rating_baselines, rating_metrics,
+    RatingBaselines, RatingMetrics, mean_metrics, rating_baselines, rating_metrics,
 };
 use crate::model::{Model, RunRecord, Samples, Seen, TrainingFacts, typical};
+use crate::predict::Predictive;
 use crate::{Error, Result};
 
 /// A trained model and what a run knows beside it.
@@ -86,11 +87,10 @@ impl Outcome {
             _ if settings.solver == Solver::Ials => (None, None),
             (Some(test), Some(values)) => {
                 let test = Ratings { values, ..test };
-                let metrics = match (&self.held_out, &self.samples) {
-                    (Some(averages), Some(samples)) => {
-                        averaged_metrics(&model, samples, &test, averages)?
-                    }
-                    _ => rating_metrics(&model, &test)?,
+                let metrics = match &self.samples {
+                    // Of the samples that the model has, which need not be all that were drawn.
+                    Some(samples) => mean_metrics(&Predictive::new(&model, samples)?, &test)?,
+                    None => rating_metrics(&model, &test)?,
                 };
                 (Some(metrics), Some(rating_baselines(&model, &seen, &test)?))
             }

@@ -136,6 +136,7 @@ fn a_damaged_or_foreign_samples_file_is_refused() {
         bytes
     };
     let (single, double) = (f32::NAN.to_le_bytes(), f64::NAN.to_le_bytes());
+    let tiny = 1e-320_f64.to_le_bytes();
     let (zero, infinity) = (0.0_f64.to_le_bytes(), f64::INFINITY.to_le_bytes());
     for (name, value, says) in [
         ("user_factors", &[0x00, 0x7e][..], "\"user_factors\" of sample 0 is not finite"),
@@ -144,6 +145,9 @@ fn a_damaged_or_foreign_samples_file_is_refused() {
         ("item_bias", &single, "\"item_bias\" of sample 0 is not finite"),
         ("noise_precision", &double, "\"noise_precision\" of sample 0"),
         ("noise_precision", &zero, "\"noise_precision\" of sample 0"),
+        // Its variance would be infinite, and what is printed no number.
+        ("noise_precision", &tiny, "\"noise_precision\" of sample 0"),
+        ("popularity_of_unknown", &double, "\"popularity_of_unknown\""),
         ("noise_shape", &zero, "\"noise_shape\" of sample 0"),
         ("noise_weights", &single, "\"noise_weights\" of sample 0"),
         ("noise_weights", &(-1.0_f32).to_le_bytes(), "\"noise_weights\" of sample 0"),

@@ -126,10 +126,11 @@ fn held_out(
     let posterior = finished.model.run.posterior.as_ref();
     let which = match finished.epoch {
         0 => String::new(),
-        epoch => match posterior.map(|posterior| posterior.sweeps * posterior.chains) {
+        epoch => match posterior {
             None => format!(" (epoch {epoch})"),
-            Some(0) => String::new(),
-            Some(count) => format!(" (average of {count} samples)"),
+            Some(posterior) if posterior.sweeps == 0 => String::new(),
+            // Those that the model has.
+            Some(posterior) => format!(" (average of {} samples)", posterior.kept),
         },
     };
     if let Some(log_loss) = metrics.log_loss {

@@ -5,7 +5,6 @@ use wgmf::DeviceChoice;
 use wgmf::backend::Device;
 use wgmf::core::{SamplePrecision, Settings, Solver};
 use wgmf::data::{DataFacts, Prepared};
-use wgmf::model::Samples;
 
 /// The data, the settings as they were resolved, and the device with why it was taken.
 pub(super) fn plan(prepared: &Prepared, settings: &Settings, device: &Device, why: &str) {
@@ -100,7 +99,7 @@ fn samples(settings: &Settings, users: usize, items: usize) {
     let kept = settings.kept_by(settings.epochs) * settings.chains;
     let all = settings.samples * settings.chains;
     let precision = settings.sample_precision.unwrap_or_default();
-    let bytes = Samples::file_bytes(kept, (users, items), settings.factors, precision);
+    let bytes = precision.file_bytes(kept, (users, items), settings.factors);
     let precision = match precision {
         SamplePrecision::F16 => "f16",
         SamplePrecision::F32 => "f32",

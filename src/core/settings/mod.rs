@@ -85,7 +85,7 @@ pub struct Options {
     /// bayes: sweeps before that, until the sampler has settled (50)
     #[cfg_attr(feature = "cli", arg(long, value_name = "N"))]
     pub burn_in: Option<usize>,
-    /// bayes: samples kept in the model, thinned evenly (40)
+    /// bayes: samples kept in the model, thinned evenly (as many as fit 64 MiB, but 40 at least)
     #[cfg_attr(feature = "cli", arg(long, value_name = "N"))]
     pub keep: Option<usize>,
     /// bayes: independent chains run side by side, whose agreement tells whether they have settled (1)
