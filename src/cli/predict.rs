@@ -1,5 +1,6 @@
 //! `wgmf predict`.
 
+use super::alike;
 use super::progress::Steps;
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use std::io::{self, IsTerminal, Write};
@@ -106,6 +107,7 @@ fn predict(
     out: &mut impl Write,
     shown: &Path,
 ) -> Result<(u64, Unknown)> {
+    let read = alike::options(model, &args.read);
     let mut rows = Rows::new(out, args.json);
     let failed = |e: io::Error| Error::io(shown, e);
     let mut unknown = Unknown::default();
@@ -127,7 +129,7 @@ fn predict(
         let columns = columns(&predictive, args.interval.is_some());
         rows.begin(&columns).map_err(failed)?;
         let mut numbers = Vec::with_capacity(columns.len());
-        predictive.predict_file(&args.pairs, &args.read, &steps, &args.ask(), |pair, summary| {
+        predictive.predict_file(&args.pairs, &read, &steps, &args.ask(), |pair, summary| {
             notice(pair)?;
             let Summary { mean, deviation, interval, levels } = summary;
             numbers.clear();
@@ -139,7 +141,7 @@ fn predict(
     } else {
         let columns = ["prediction".to_owned()];
         rows.begin(&columns).map_err(failed)?;
-        model.predict_file(&args.pairs, &args.read, &steps, |pair| {
+        model.predict_file(&args.pairs, &read, &steps, |pair| {
             notice(pair)?;
             rows.write(pair, &columns, &[pair.value]).map_err(failed)
         })

@@ -8,12 +8,14 @@ mod fixture;
 #[path = "../support/place/mod.rs"]
 mod place;
 
+mod alike;
 mod bad_bayes;
 mod bad_input;
 mod bench;
 mod devices;
 mod export;
 mod fold_in_bayes_cli;
+mod inspect;
 mod order;
 mod predict;
 mod predict_bayes;

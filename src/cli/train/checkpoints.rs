@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use wgmf::Result;
 use wgmf::backend::Device;
 use wgmf::core::Settings;
-use wgmf::data::Prepared;
+use wgmf::data::{Prepared, Reading};
 use wgmf::train::{Checkpoint, Origin, checkpoint_path, fingerprint};
 
 /// Where checkpoints go, and how that went so far.
@@ -14,6 +14,8 @@ pub(super) struct Checkpoints<'a> {
     pub dir: PathBuf,
     settings: &'a Settings,
     origin: Origin,
+    /// How the training file was read.
+    reading: Option<Reading>,
     /// Whether the run was asked to write some.
     asked: bool,
     /// Whether one of an earlier run may be replaced.
@@ -38,6 +40,7 @@ impl<'a> Checkpoints<'a> {
             dir: checkpoint_path(&args.model),
             settings,
             origin: Origin::new(fingerprint, device),
+            reading: prepared.facts.reading.clone(),
             asked: args.checkpoints(),
             overwrite: args.force || args.resume,
             failed: false,
@@ -64,7 +67,10 @@ impl<'a> Checkpoints<'a> {
             true => Ok(()),
             false => Checkpoint::check_output(&self.dir, self.overwrite),
         };
-        let saved = may.and_then(|()| checkpoint.save(&self.dir, self.settings, &self.origin));
+        let saved = may.and_then(|()| {
+            let reading = self.reading.as_ref();
+            checkpoint.save_with(&self.dir, self.settings, &self.origin, reading)
+        });
         match saved {
             Ok(()) => {
                 self.failed = false;
