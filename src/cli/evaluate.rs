@@ -1,5 +1,6 @@
 //! `wgmf evaluate`.
 
+use super::alike;
 use super::progress::Steps;
 use super::rating::{self, Shown};
 use super::words::{some_of, thousands};
@@ -40,9 +41,9 @@ pub(super) struct Args {
     /// Make an id that the model does not know an error
     #[arg(long)]
     strict: bool,
-    /// What becomes of several ratings of one pair, as in training
-    #[arg(long, value_enum, default_value_t)]
-    duplicates: Duplicates,
+    /// What becomes of several ratings of one pair. Default: as in training
+    #[arg(long, value_enum)]
+    duplicates: Option<Duplicates>,
     /// Bound predictions to the range of the training ratings, as train --clip does
     #[arg(long)]
     clip: bool,
@@ -76,8 +77,9 @@ pub(super) fn run(args: Args) -> Result<()> {
     if args.clip {
         clip(&mut model)?;
     }
-    let mut table = read(&args.ratings, &args.read, &Steps::new(false))?;
-    let merged = table.settle(args.duplicates, Order::Canonical)?;
+    let options = alike::options(&model, &args.read);
+    let mut table = read(&args.ratings, &options, &Steps::new(false))?;
+    let merged = table.settle(alike::duplicates(&model, args.duplicates), Order::Canonical)?;
     if merged > 0 {
         say!("{} duplicates merged", thousands(merged as u64));
     }
@@ -85,6 +87,7 @@ pub(super) fn run(args: Args) -> Result<()> {
     if !table.has_ratings && needs_ratings {
         say!("no rating column: every rating counts as 1");
     }
+    alike::outside(&model, &table);
     let users = unknown_ids(&table.users, &model.users);
     let items = unknown_ids(&table.items, &model.items);
     let sides = [("user", &users, &table.users), ("item", &items, &table.items)];

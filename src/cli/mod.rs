@@ -13,6 +13,7 @@ macro_rules! say {
     }};
 }
 
+mod alike;
 mod backend;
 mod bench;
 mod by;
@@ -23,6 +24,7 @@ mod evaluate;
 mod export;
 mod fold_in;
 mod info;
+mod inspect;
 mod interrupt;
 mod listing;
 mod output;
@@ -39,8 +41,10 @@ mod synth;
 mod train;
 mod words;
 
+use clap::parser::ValueSource;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use output::is_closed_pipe;
+use std::collections::HashSet;
 use std::io::Write;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -77,6 +81,7 @@ enum Command {
     FoldIn(fold_in::Args),
     Export(export::Args),
     Info(info::Args),
+    Inspect(inspect::Args),
     Split(split::Args),
     Synth(synth::Args),
     Bench(bench::Args),
@@ -88,8 +93,8 @@ enum Command {
 /// Parses the command line, runs it, and says how it ended: 0 done, 1 failed, 2 usage, 128 and more the
 /// signal that ended it.
 pub(crate) fn main() -> ExitCode {
-    let cli = parse();
-    match run(cli) {
+    let (cli, given) = parse();
+    match run(cli, &|arg| given.contains(arg)) {
         Ok(code) => code,
         Err(error) if is_closed_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
@@ -117,17 +122,24 @@ fn with_flags(message: &str) -> String {
 }
 
 /// The command line, with `--reg -1` taken for a value that is wrong: clap would take `-1` for an
-/// option that does not exist.
-fn parse() -> Cli {
+/// option that does not exist. With the names of what was given, which a default may equal.
+fn parse() -> (Cli, HashSet<String>) {
     let negative = |arg: clap::Arg| match arg.get_action().takes_values() && !arg.is_positional() {
         true => arg.allow_negative_numbers(true),
         false => arg,
     };
     let command = Cli::command().mut_args(negative).mut_subcommands(|sub| sub.mut_args(negative));
-    Cli::from_arg_matches(&command.get_matches()).unwrap_or_else(|error| error.exit())
+    let matches = command.get_matches();
+    let given = matches.subcommand().map(|(_, own)| {
+        let given =
+            |id: &&clap::Id| own.value_source(id.as_str()) == Some(ValueSource::CommandLine);
+        own.ids().filter(given).map(|id| id.as_str().to_owned()).collect()
+    });
+    let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+    (cli, given.unwrap_or_default())
 }
 
-fn run(cli: Cli) -> Result<ExitCode> {
+fn run(cli: Cli, given: &dyn Fn(&str) -> bool) -> Result<ExitCode> {
     QUIET.store(cli.quiet, Ordering::Relaxed);
     interrupt::listen()?;
     let threads = cli.threads.map_or(0, usize::from);
@@ -136,7 +148,7 @@ fn run(cli: Cli) -> Result<ExitCode> {
         .build_global()
         .map_err(|e| Error::settings(format!("--threads {threads}: {e}")))?;
     match cli.command {
-        Command::Train(args) => return train::run(*args),
+        Command::Train(args) => return train::run(*args, given),
         Command::Evaluate(args) => evaluate::run(args),
         Command::Predict(args) => predict::run(args),
         Command::Recommend(args) => recommend::run(*args),
@@ -144,6 +156,7 @@ fn run(cli: Cli) -> Result<ExitCode> {
         Command::FoldIn(args) => fold_in::run(args),
         Command::Export(args) => export::run(args),
         Command::Info(args) => info::run(args),
+        Command::Inspect(args) => inspect::run(args),
         Command::Split(args) => split::run(args),
         Command::Synth(args) => synth::run(args),
         Command::Bench(args) => bench::run(args),

@@ -1,8 +1,8 @@
 //! `wgmf predict`.
 
-use super::by;
 use super::evaluate::{clip, scored_how};
 use super::progress::Steps;
+use super::{alike, by};
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
@@ -121,6 +121,7 @@ fn predict(
     out: &mut Output,
     shown: &Path,
 ) -> Result<(u64, Unknown)> {
+    let read = alike::options(model, &args.read);
     let failed = |e: io::Error| Error::io(shown, e);
     let mut rows = Rows::new(out, args.json);
     let mut unknown = Unknown::default();
@@ -141,7 +142,7 @@ fn predict(
         let columns = columns(&predictive, args.interval.is_some());
         rows.columns.clone_from(&columns);
         let mut numbers = Vec::with_capacity(columns.len());
-        predictive.predict_file(&args.pairs, &args.read, &steps, &args.ask(), |pair, summary| {
+        predictive.predict_file(&args.pairs, &read, &steps, &args.ask(), |pair, summary| {
             notice(pair)?;
             let Summary { mean, deviation, interval, levels } = summary;
             numbers.clear();
@@ -152,7 +153,7 @@ fn predict(
         })
     } else {
         rows.columns = vec!["prediction".to_owned()];
-        model.predict_file(&args.pairs, &args.read, &steps, |pair| {
+        model.predict_file(&args.pairs, &read, &steps, |pair| {
             notice(pair)?;
             rows.write(pair, &[pair.value]).map_err(failed)
         })

@@ -16,6 +16,7 @@ use wgmf::{ErrorKind, Result, progress};
 /// Shows the steps of a command; silent when asked to be.
 pub(super) struct Steps {
     quiet: bool,
+    mute: bool,
     terminal: bool,
     step: Mutex<Option<Step>>,
 }
@@ -30,10 +31,15 @@ struct Step {
 }
 
 impl Steps {
-    /// `quiet` shows nothing at all.
+    /// `quiet` shows no steps, but what is to be told is told.
     pub(super) fn new(quiet: bool) -> Self {
-        let quiet = quiet || is_quiet();
-        Self { quiet, terminal: std::io::stderr().is_terminal(), step: Mutex::new(None) }
+        let terminal = std::io::stderr().is_terminal();
+        Self { quiet: quiet || is_quiet(), mute: false, terminal, step: Mutex::new(None) }
+    }
+
+    /// Shows and tells nothing at all where `mute`.
+    pub(super) fn muted(mute: bool) -> Self {
+        Self { mute, ..Self::new(mute) }
     }
 }
 
@@ -79,7 +85,16 @@ impl progress::Progress for Steps {
         }
     }
 
+    fn detail(&self, text: &str) {
+        if self.terminal {
+            self.note(text);
+        }
+    }
+
     fn note(&self, text: &str) {
+        if self.mute {
+            return;
+        }
         let text = super::with_flags(text);
         let step = self.step.lock().unwrap_or_else(|e| e.into_inner());
         match step.as_ref().and_then(|step| step.bar.as_ref()) {

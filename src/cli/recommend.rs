@@ -170,7 +170,7 @@ pub(super) fn run(args: Args) -> Result<()> {
             let new = NewRatings {
                 files: std::slice::from_ref(file),
                 read: args.read.options(),
-                duplicates: args.read.duplicates.unwrap_or_default(),
+                duplicates: args.read.duplicates,
                 side: Side::User,
                 update: false,
                 strict: args.strict,

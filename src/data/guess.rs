@@ -176,6 +176,21 @@ pub(super) fn detect(lines: &[(u64, &[u8])], asked: Quotes, grouped: bool) -> Op
     Some(best.0)
 }
 
+/// How many fields the first record has, and the least and the most that one of the first ones has.
+pub(super) fn counts(
+    delimiter: Delimiter,
+    asked: Quotes,
+    head: &[u8],
+) -> Option<(usize, usize, usize)> {
+    let lines = sample_lines(head);
+    let named = lines.first().is_some_and(|line| named_delimiter(line.1).is_some());
+    let lines = &lines[usize::from(named)..];
+    let lines = &lines[remarks(lines)..];
+    let records = records(delimiter, quotes(delimiter, lines, asked), lines);
+    let counts = records.iter().map(|record| count(record));
+    Some((records.first()?.len(), counts.clone().min()?, counts.max()?))
+}
+
 /// The fields of a record up to the last that is not empty, but two at least where there are two.
 fn count(record: &[String]) -> usize {
     let last = record.iter().rposition(|field| !field.trim().is_empty());

@@ -1,6 +1,8 @@
 //! Rating data: reading, filtering, splitting, synthetic sets.
 
 #[cfg(feature = "files")]
+mod alike;
+#[cfg(feature = "files")]
 mod choice;
 #[cfg(feature = "files")]
 mod columns;
@@ -20,6 +22,8 @@ mod formats;
 mod guess;
 #[cfg(feature = "files")]
 mod id_list;
+#[cfg(feature = "files")]
+mod inspect;
 #[cfg(feature = "files")]
 mod json;
 #[cfg(feature = "files")]
@@ -50,6 +54,8 @@ mod quoted;
 #[cfg(feature = "files")]
 mod read;
 #[cfg(feature = "files")]
+mod reading;
+#[cfg(feature = "files")]
 mod set;
 #[cfg(feature = "files")]
 mod source;
@@ -73,6 +79,8 @@ pub use form::{Doubt, FileForm};
 #[cfg(feature = "files")]
 pub use id_list::IdList;
 #[cfg(feature = "files")]
+pub use inspect::{Counts, Inspection, Remark, Repeats, Row, Share, Times, Values};
+#[cfg(feature = "files")]
 pub use options::{BadRows, Decimal, Delimiter, Format, Header, Quotes, ReadOptions};
 pub use order::Order;
 #[cfg(feature = "files")]
@@ -80,6 +88,8 @@ pub use prepare::{DataOptions, align, prepare};
 pub use prepared::{DataFacts, Prepared};
 #[cfg(feature = "files")]
 pub use read::{Table, read};
+#[cfg(feature = "files")]
+pub use reading::Reading;
 #[cfg(feature = "files")]
 pub use set::files;
 #[cfg(feature = "files")]

@@ -1,6 +1,7 @@
 //! How a rating file is to be read: one struct for the command line and for the library.
 
 use super::encoding::Encoding;
+use super::reading::Reading;
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -50,6 +51,11 @@ pub struct ReadOptions {
     /// Leave out ratings above this
     #[cfg_attr(feature = "cli", arg(long, value_name = "X", allow_negative_numbers = true))]
     pub max_rating: Option<f32>,
+    /// How a file was read that these belong to: what the other options leave open is read alike, where
+    /// the file can be, and what comes of it is told as a note of the progress.
+    #[cfg_attr(feature = "cli", arg(skip))]
+    #[serde(skip)]
+    pub like: Option<Box<Reading>>,
 }
 
 impl ReadOptions {

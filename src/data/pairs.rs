@@ -1,5 +1,6 @@
 //! Files of pairs, handed out one by one in constant memory.
 
+use super::alike::{self, Need};
 use super::fields;
 use super::json;
 use super::lane::{SHOWN, checked};
@@ -22,12 +23,16 @@ pub(crate) fn pairs(
     progress: &dyn Progress,
     mut each: impl FnMut(&str, (&str, &str), u64) -> Result<()>,
 ) -> Result<()> {
+    let options = &alike::told(options);
     options.check()?;
     let mut source = Source::open(path, options.encoding, progress)?;
     let name = source.name.clone();
     let mut chunk = Vec::new();
     let mut more = source.next_chunk(&mut chunk)?;
-    let layout = Layout::recognise(&name, &chunk, options)?;
+    let (layout, note) = alike::recognise(&name, &chunk, options, Need::Pairs)?;
+    if let Some(note) = note {
+        progress.note(&note);
+    }
     if layout.has_lists() {
         let message = "holds a user and its items a line, not pairs; write a pair a line";
         return Err(Error::file(name, message));

@@ -5,7 +5,7 @@ use super::duplicates::Duplicates;
 use super::order::{self, Order};
 use super::prepared::{aligned, check_fraction};
 use super::times::Origins;
-use super::{Prepared, ReadOptions, Table, read};
+use super::{Prepared, ReadOptions, Reading, Table, read};
 use crate::core::{Ids, Ratings, TransformKind};
 use crate::progress::Progress;
 use crate::{Error, Result};
@@ -139,21 +139,31 @@ pub fn prepare(
     let mut open = |paths: &[PathBuf]| {
         let mut table = read(paths, &options.read, progress)?;
         recognised.append(&mut table.recognised);
-        Dataset::from_table_in(table, options.duplicates, order)
+        let reading = Reading::new(&table.forms, options);
+        Dataset::from_table_in(table, options.duplicates, order).map(|set| (set, reading))
     };
-    let mut set = open(paths)?
+    let (set, reading) = open(paths)?;
+    if let Some(reading) = reading.as_ref().filter(|reading| reading.others_differ) {
+        progress.note(&format!(
+            "note: the files are read in different ways; those that belong to the model (test parts, new \
+             users) will be read as {}",
+            reading.form.file
+        ));
+    }
+    let mut set = set
         .transformed(&options.transform)
         .with_threshold(options.threshold)?
         .with_at_least(options.min_user_ratings, options.min_item_ratings)?;
     let named = paths.iter().chain(&options.test).map(|path| path.display().to_string());
     set.facts.files = named.collect();
+    set.facts.reading = reading;
     let mut prepared = match (options.holdout, &options.test) {
         (Some(fraction), _) => {
             let test = set.cut(fraction, options.holdout_per_user, seed)?;
             set.into_prepared(TestPart::HeldOut(test))?
         }
         (None, Some(path)) => {
-            let test = open(std::slice::from_ref(path))?;
+            let (test, _) = open(std::slice::from_ref(path))?;
             set.facts.test_seen_left_out = options.leave_out_seen;
             set.into_prepared(TestPart::Set(&path.display().to_string(), &test))?
         }

@@ -63,6 +63,10 @@ impl Prepared {
 pub struct DataFacts {
     /// The files as the user named them, the test file last.
     pub files: Vec<String>,
+    /// How they were read; of several, how the first was.
+    #[cfg(feature = "files")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reading: Option<super::Reading>,
     /// Ratings in the files, without those of a test file.
     pub ratings_read: usize,
     /// Ratings that were merged into another of the same pair.

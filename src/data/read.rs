@@ -1,6 +1,8 @@
 //! Reading rating files: everything is recognised by content, plain text is parsed in parallel.
 
+use super::alike::{self, Need};
 use super::form::{Doubt, FileForm};
+use super::inspect::Row;
 use super::lane::{self, Lane};
 use super::layout::Layout;
 use super::lines::Lines;
@@ -20,6 +22,9 @@ use std::path::PathBuf;
 
 /// More lanes than this repeat ids without being faster than the memory.
 const MOST_LANES: usize = 16;
+
+/// So many rows show whether a guess is right.
+const DOUBTFUL_ROWS: usize = 3;
 
 /// What rating files hold, as they have it until it is [put into order](Table::settle).
 #[derive(Clone, Debug, Default)]
@@ -64,6 +69,7 @@ impl Table {
 /// An input that cannot be opened, is damaged, or has a line that is not a rating; the error names
 /// the file and the line.
 pub fn read(paths: &[PathBuf], options: &ReadOptions, progress: &dyn Progress) -> Result<Table> {
+    let options = &alike::told(options);
     options.check()?;
     let mut reader = Reader::new(options);
     for member in set::members(paths)? {
@@ -71,7 +77,11 @@ pub fn read(paths: &[PathBuf], options: &ReadOptions, progress: &dyn Progress) -
         // The bar goes before an error is shown.
         let outcome = reader.read(source, &member);
         progress.finish();
+        reader.notes.drain(..).for_each(|note| progress.note(&note));
         outcome?;
+        for row in reader.doubtful_rows() {
+            progress.detail(&format!("{}:{}: {row}", row.file, row.line));
+        }
     }
     reader.table()
 }
@@ -84,6 +94,8 @@ pub(super) struct Reader<'o> {
     times: Times,
     /// Of each source.
     pub layouts: Vec<Layout>,
+    /// What is to be told of the last source.
+    notes: Vec<String>,
     /// The set that the last source was of.
     set: Option<usize>,
 }
@@ -97,6 +109,7 @@ impl<'o> Reader<'o> {
             table: Table::default(),
             times: Times::default(),
             layouts: Vec::new(),
+            notes: Vec::new(),
             set: None,
         }
     }
@@ -107,7 +120,8 @@ impl<'o> Reader<'o> {
         let mut batch = vec![Vec::new(); self.lanes.len()];
         let mut next = vec![Vec::new(); self.lanes.len()];
         let mut filled = fill(&mut source, &mut batch[..1], None)?;
-        let layout = Layout::recognise(&name, &batch[0], self.options)?;
+        let (layout, note) = alike::recognise(&name, &batch[0], self.options, Need::Ratings)?;
+        self.notes.extend(note);
         self.same_set(&name, &layout, member)?;
         let shape = Shape::quoted(&layout);
         if let Some(shape) = &shape {
@@ -153,6 +167,17 @@ impl<'o> Reader<'o> {
                 ),
             )),
             _ => Ok(()),
+        }
+    }
+
+    /// The first rows of the last file, where what it was taken for is a guess that they would show wrong.
+    fn doubtful_rows(&self) -> Vec<Row> {
+        match self.table.forms.last() {
+            Some(form) if !form.doubts.is_empty() => {
+                let first = self.table.ratings.len() - form.ratings;
+                self.table.rows(first..first + form.ratings.min(DOUBTFUL_ROWS))
+            }
+            _ => Vec::new(),
         }
     }
 

@@ -198,6 +198,16 @@ impl EpochRecord {
     }
 }
 
+#[cfg(feature = "files")]
+impl RunRecord {
+    /// How the (first) training file was read, for files that are to be read alike. Nothing where the model
+    /// was not trained from files, or by a version that did not note it.
+    pub fn reading(&self) -> Option<crate::data::Reading> {
+        // A model that is opened has one that can be read, or none.
+        crate::data::Reading::of_facts(&self.data).ok().flatten()
+    }
+}
+
 // JSON has no NaN: a figure that is not finite counts as absent.
 fn absent(figure: &Option<f64>) -> bool {
     !figure.is_some_and(f64::is_finite)

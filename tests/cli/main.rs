@@ -8,6 +8,7 @@ mod fixture;
 #[path = "../support/place/mod.rs"]
 mod place;
 
+mod alike;
 mod bad_bayes;
 mod bad_input;
 mod bench;
@@ -17,6 +18,7 @@ mod devices;
 mod evaluate;
 mod export;
 mod fold_in_bayes_cli;
+mod inspect;
 mod nothing_lost;
 mod order;
 mod outputs;

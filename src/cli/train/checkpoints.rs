@@ -71,7 +71,10 @@ impl<'a> Checkpoints<'a> {
             true => Ok(()),
             false => Checkpoint::check_output(&self.dir, self.overwrite),
         };
-        let saved = may.and_then(|()| checkpoint.save(&self.dir, self.settings, &origin));
+        let saved = may.and_then(|()| {
+            let reading = prepared.facts.reading.as_ref();
+            checkpoint.save_with(&self.dir, self.settings, &origin, reading)
+        });
         match saved {
             Ok(()) => {
                 self.failed = false;

@@ -8,7 +8,7 @@ use super::output::is_closed_pipe;
 use super::progress::{Epochs, Progress, Steps};
 use super::sampler::say_posterior;
 use super::words::counted;
-use super::{backend, interrupt};
+use super::{alike, backend, interrupt};
 use checkpoints::Checkpoints;
 use interrupt::Signal;
 use std::ops::ControlFlow;
@@ -17,7 +17,7 @@ use std::process::ExitCode;
 use std::time::Instant;
 use wgmf::backend::Backend;
 use wgmf::core::{Factors, Options, Settings, Side, Solver};
-use wgmf::data::{DataOptions, Order, Prepared, prepare};
+use wgmf::data::{DataOptions, Order, Prepared, Reading, prepare};
 use wgmf::files::{Reserved, stop};
 use wgmf::model::{Model, check_output, reserve, stopped_by};
 use wgmf::train::{
@@ -75,7 +75,7 @@ pub(super) struct Args {
 }
 
 /// Runs the subcommand.
-pub(super) fn run(mut args: Args) -> Result<ExitCode> {
+pub(super) fn run(mut args: Args, given: &dyn Fn(&str) -> bool) -> Result<ExitCode> {
     args.check()?;
     // What is ranked for every user is held out of every user's ratings.
     args.data.holdout_per_user = args.options.solver == Some(Solver::Ials);
@@ -86,13 +86,17 @@ pub(super) fn run(mut args: Args) -> Result<ExitCode> {
     let from = args.from.as_ref().map(Model::open).transpose()?;
     if let Some(model) = &from {
         args.options.factors.get_or_insert(model.factors.factors);
+        args.read_alike(model.run.reading(), given);
+    }
+    if args.resume {
+        args.read_alike(Checkpoint::reading(&checkpoint_path(&args.model)), given);
     }
     let force = args.force || args.goes_on();
     // Nobody else writes here until the model is.
     let _reserved = args.reserve(force)?;
     let (mut backend, mut why) = args.backend.open()?;
     let talk = args.progress != Progress::None;
-    let prepared = prepare(&args.ratings, &args.data, args.options.seed, &Steps::new(!talk))?;
+    let prepared = prepare(&args.ratings, &args.data, args.options.seed, &Steps::muted(!talk))?;
     let (users, items) = (prepared.users.len(), prepared.items.len());
     let settings = args.options.resolve(&prepared.train, users, items)?;
     if let Some(better) = backend.better_for(&settings) {
@@ -101,6 +105,11 @@ pub(super) fn run(mut args: Args) -> Result<ExitCode> {
     let device = backend.device();
     if talk {
         say::plan(&prepared, &settings, &device, &why);
+        // A part that was held out of the same file has the same columns.
+        if let (Some(_), Some(values)) = (&args.data.test, &prepared.test_raw) {
+            let range = [prepared.facts.min, prepared.facts.max];
+            alike::say_outside(range, values, |_| String::new());
+        }
     }
 
     let mut checkpoints = Checkpoints::new(&args, &settings, device.clone());
@@ -185,6 +194,14 @@ impl Args {
             }
         }
         Ok(())
+    }
+
+    /// Reads as the run did that this one goes on from, where the command line says nothing else.
+    fn read_alike(&mut self, reading: Option<Reading>, given: &dyn Fn(&str) -> bool) {
+        if !given("duplicates") && reading.is_some() {
+            self.data.duplicates = alike::trained(reading.as_ref());
+        }
+        self.data.read.like = reading.map(Box::new);
     }
 
     /// Whether checkpoints are written or read.
