@@ -80,9 +80,19 @@ mod tests {
         let model = |solver, range: Option<[f64; 2]>| {
             let facts = TrainingFacts { range, ..TrainingFacts::default() };
             let (factors, users, items) = Default::default();
-            let (user_ratings, item_ratings, run) = Default::default();
+            let (user_ratings, item_ratings, typical, run) = Default::default();
             let objective = Objective::new(solver);
-            Model { factors, users, items, user_ratings, item_ratings, objective, facts, run }
+            Model {
+                factors,
+                users,
+                items,
+                user_ratings,
+                item_ratings,
+                typical,
+                objective,
+                facts,
+                run,
+            }
         };
         let test = |values: &[f32]| Ratings { values: values.to_vec(), ..Ratings::default() };
         let stars = Some([1.0, 5.0]);
