@@ -151,3 +151,53 @@ pub(super) fn discount(rank: usize) -> f64 {
 pub(super) fn ideal_gain(most: usize) -> f64 {
     (1..=most).map(discount).sum()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ratings(triples: &[(u32, u32, f32)]) -> Ratings {
+        Ratings {
+            users: triples.iter().map(|triple| triple.0).collect(),
+            items: triples.iter().map(|triple| triple.1).collect(),
+            values: triples.iter().map(|triple| triple.2).collect(),
+            timestamps: vec![],
+        }
+    }
+
+    #[test]
+    fn some_users_are_spaced_evenly_among_those_with_pairs() {
+        let seen = Seen::new(&Ratings::default(), 12, 20).unwrap();
+        // All but user 3, whose pair is no sign of liking.
+        let all: Vec<_> =
+            (0..12).map(|user| (user, user + 1, if user == 3 { 0.0 } else { 1.0 })).collect();
+        let pairs = HeldOutPairs::new(&seen, &ratings(&all));
+        assert_eq!(pairs.users(), 11);
+        let some = |most: usize| pairs.some(most).relevant;
+        assert_eq!(some(4).users, [0, 2, 6, 9]);
+        assert_eq!((some(4).items(2), some(4).values(3)), (&[7][..], &[1.0][..]));
+        for most in [11, 12, usize::MAX] {
+            assert_eq!(some(most), pairs.relevant);
+        }
+        assert_eq!(some(0).users, [0]);
+    }
+
+    #[test]
+    fn popularity_counts_what_was_liked_and_lists_nothing_seen() {
+        let mut train: Vec<_> = (0..5).map(|user| (user, 11, 2.0)).collect();
+        // Shown to many, liked by nobody.
+        train.extend((0..8).map(|user| (user, 10, 0.0)));
+        train.push((9, 4, 1.0));
+        let seen = Seen::new(&ratings(&train), 10, 12).unwrap();
+        let rank = |test: &[(u32, u32, f32)], n| {
+            let pairs = HeldOutPairs::new(&seen, &ratings(test));
+            let HeldOut { users, recall, ndcg } = pairs.rank_by_popularity(&seen, n);
+            (users, recall, ndcg)
+        };
+        assert_eq!(rank(&[(7, 11, 1.0), (8, 10, 1.0)], 1), (2, 0.5, 0.5));
+        // 11 stands first, 4 second, and for whoever has seen 11 first.
+        assert_eq!(rank(&[(6, 4, 1.0)], 2), (1, 1.0, 1.0 / 3.0_f64.log2()));
+        assert_eq!(rank(&[(2, 4, 1.0)], 2), (1, 1.0, 1.0));
+        assert_eq!(rank(&[(2, 11, 1.0)], 9), (0, 0.0, 0.0));
+    }
+}
