@@ -1,6 +1,6 @@
 //! `wgmf fold-in`, and what `wgmf recommend --new-users` has in common with it.
 
-use super::output::{print_json, stdout, to_stdout};
+use super::output::{check_outside, print_json, stdout, to_stdout};
 use super::progress::Steps;
 use super::words::{counted, some_of};
 use super::{backend, by};
@@ -69,11 +69,10 @@ pub(super) struct NewRatings<'a> {
 
 /// Runs the subcommand.
 pub(super) fn run(args: Args) -> Result<()> {
+    check_outside(&args.output, &args.model)?;
     // Nobody else writes there until the model is.
     let _reserved = reserve(&args.output, args.force)?;
-    let mut model = Model::open(&args.model)?;
-    let mut seen = model.open_seen(&args.model)?;
-    let mut samples = by::samples(&model, &args.model, Criterion::Mean)?;
+    let (mut model, mut seen, mut samples) = by::opened(&args.model, Criterion::Mean)?;
     let (backend, why) = args.backend.open()?;
     say!("device: {} ({why})", backend.device().name);
     let new = NewRatings {

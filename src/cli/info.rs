@@ -27,15 +27,16 @@ const ROWS: usize = 12;
 /// Runs the subcommand.
 pub(super) fn run(args: Args) -> Result<()> {
     let model = Model::open(&args.model)?;
-    if args.json { print_json(&facts(&model)?) } else { to_stdout(show(&args, &model)) }
+    if args.json { print_json(&facts(&args, &model)?) } else { to_stdout(show(&args, &model)) }
 }
 
 /// The record of the run as it is in `run.json`, with sizes and the errors of the factors kept.
-fn facts(model: &Model) -> Result<Value> {
+fn facts(args: &Args, model: &Model) -> Result<Value> {
     let failed = |e: serde_json::Error| wgmf::Error::data(format!("info: {e}"));
     let f = &model.factors;
     let mut facts = Map::new();
     let mut put = |key: &str, value: Value| facts.insert(key.to_owned(), value);
+    put("model", json!(args.model.display().to_string()));
     put("users", json!(f.users()));
     put("items", json!(f.items()));
     put("factors", json!(f.factors));
@@ -44,6 +45,7 @@ fn facts(model: &Model) -> Result<Value> {
     put("biases", json!(has_biases(model)));
     put("solver", json!(model.objective.solver));
     put("loss", serde_json::to_value(model.objective.loss).map_err(failed)?);
+    put("likelihood", serde_json::to_value(model.objective.likelihood).map_err(failed)?);
     put("transform", serde_json::to_value(&model.objective.transform).map_err(failed)?);
     if let Some(kept) = kept(model) {
         for (side, error) in [("train", kept.train_error), ("test", kept.test_error)] {

@@ -1,17 +1,22 @@
 //! The command line: parsing and printing, nothing else. One subcommand a file.
 
 /// Prints a line of talk to standard error. Unlike `eprintln!`, which panics, it does not mind a
-/// reader that went away (`wgmf ... 2>&1 | head`): nobody is left to be told.
+/// reader that went away (`wgmf ... 2>&1 | head`): nobody is left to be told. With `--quiet` there is no
+/// talk.
 macro_rules! say {
-    ($($text:tt)*) => {{
-        use std::io::Write as _;
-        let _ = writeln!(std::io::stderr(), $($text)*);
-    }};
+    ($($text:tt)*) => {
+        if !$crate::cli::is_quiet() {
+            use std::io::Write as _;
+            let _ = writeln!(std::io::stderr(), $($text)*);
+        }
+    };
 }
 
 mod backend;
 mod bench;
 mod by;
+mod chosen;
+mod completions;
 mod devices;
 mod evaluate;
 mod export;
@@ -35,7 +40,9 @@ mod words;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use output::is_closed_pipe;
+use std::io::Write;
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
 use wgmf::{Error, ErrorKind, Result};
 
 /// Matrix factorization for recommendation: ratings in, embeddings out; on any GPU, and on the CPU.
@@ -47,6 +54,16 @@ struct Cli {
     /// CPU threads to use, 1 to 512; the result does not depend on it. Default: all cores
     #[arg(long, global = true, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=512))]
     threads: Option<u16>,
+    /// Print nothing on standard error but errors
+    #[arg(long, short, global = true)]
+    quiet: bool,
+}
+
+/// Whether nobody wants to hear how it goes.
+static QUIET: AtomicBool = AtomicBool::new(false);
+
+fn is_quiet() -> bool {
+    QUIET.load(Ordering::Relaxed)
 }
 
 #[derive(Subcommand)]
@@ -63,6 +80,8 @@ enum Command {
     Synth(synth::Args),
     Bench(bench::Args),
     Devices(devices::Args),
+    Completions(completions::Args),
+    Man(completions::ManArgs),
 }
 
 /// Parses the command line, runs it, and says how it ended: 0 done, 1 failed, 2 usage, 128 and more the
@@ -77,7 +96,8 @@ pub(crate) fn main() -> ExitCode {
                 say!("stopped by {}", signal.name());
                 return ExitCode::from(signal.exit_code());
             }
-            say!("error: {}", with_flags(&error.to_string()));
+            // An error is told to whoever listens, be it quiet or not.
+            let _ = writeln!(std::io::stderr(), "error: {}", with_flags(&error.to_string()));
             let usage = matches!(error.kind(), ErrorKind::Settings(_));
             ExitCode::from(if usage { 2 } else { 1 })
         }
@@ -107,6 +127,7 @@ fn parse() -> Cli {
 }
 
 fn run(cli: Cli) -> Result<ExitCode> {
+    QUIET.store(cli.quiet, Ordering::Relaxed);
     interrupt::listen()?;
     let threads = cli.threads.map_or(0, usize::from);
     rayon::ThreadPoolBuilder::new()
@@ -126,6 +147,8 @@ fn run(cli: Cli) -> Result<ExitCode> {
         Command::Synth(args) => synth::run(args),
         Command::Bench(args) => bench::run(args),
         Command::Devices(args) => devices::run(args),
+        Command::Completions(args) => completions::run(&args, Cli::command()),
+        Command::Man(args) => completions::man(&args, Cli::command()),
     }?;
     Ok(ExitCode::SUCCESS)
 }

@@ -1,5 +1,6 @@
 //! `wgmf predict`.
 
+use super::by;
 use super::evaluate::{clip, scored_how};
 use super::progress::Steps;
 use serde::ser::{Serialize, SerializeMap, Serializer};
@@ -8,8 +9,9 @@ use std::path::{Path, PathBuf};
 use wgmf::core::{Solver, UNKNOWN};
 use wgmf::data::ReadOptions;
 use wgmf::files::Output;
-use wgmf::model::Model;
+use wgmf::model::{Model, Samples, settled};
 use wgmf::predict::{Ask, Prediction, Predictive, Summary, Unit};
+use wgmf::recommend::Criterion;
 use wgmf::{Error, Result};
 
 /// Predict ratings of pairs: user,item,prediction
@@ -32,7 +34,7 @@ pub(super) struct Args {
     /// A file of pairs, any delimiter, with or without header; further columns are ignored; - is
     /// standard input
     pairs: PathBuf,
-    /// Write to a file instead of standard output ("-")
+    /// Write to a file instead of standard output ("-"); .gz and .zst are compressed
     #[arg(long, short, value_name = "FILE")]
     output: Option<PathBuf>,
     /// Replace an existing output file
@@ -89,12 +91,16 @@ pub(super) fn run(mut args: Args) -> Result<()> {
         None => (Path::new("standard output"), Path::new("-")),
     };
     let mut out = Output::create(path, args.force)?;
-    let mut model = Model::open(&args.model)?;
+    let (mut model, samples) = settled(&args.model, || {
+        let model = Model::open(&args.model)?;
+        let samples = by::samples(&model, &args.model, Criterion::Mean)?;
+        Ok((model, samples))
+    })?;
     args.check(&model)?;
     if args.clip {
         clip(&mut model)?;
     }
-    let (count, unknown) = predict(&args, &model, &mut out, shown)?;
+    let (count, unknown) = predict(&args, &model, samples.as_ref(), &mut out, shown)?;
     out.commit()?;
     unknown.report(count, &model);
     let unit = match model.unit() {
@@ -111,11 +117,12 @@ pub(super) fn run(mut args: Args) -> Result<()> {
 fn predict(
     args: &Args,
     model: &Model,
-    out: &mut impl Write,
+    samples: Option<&Samples>,
+    out: &mut Output,
     shown: &Path,
 ) -> Result<(u64, Unknown)> {
-    let mut rows = Rows::new(out, args.json);
     let failed = |e: io::Error| Error::io(shown, e);
+    let mut rows = Rows::new(out, args.json);
     let mut unknown = Unknown::default();
     // A bar between the rows on a terminal would be no help.
     let quiet = args.output.is_none() && io::stdout().is_terminal();
@@ -129,11 +136,10 @@ fn predict(
         }
         Ok(())
     };
-    let count = if model.is_bayesian() {
-        let samples = model.open_samples(&args.model)?;
-        let predictive = Predictive::new(model, &samples)?;
+    let count = if let Some(samples) = samples {
+        let predictive = Predictive::new(model, samples)?;
         let columns = columns(&predictive, args.interval.is_some());
-        rows.begin(&columns).map_err(failed)?;
+        rows.columns.clone_from(&columns);
         let mut numbers = Vec::with_capacity(columns.len());
         predictive.predict_file(&args.pairs, &args.read, &steps, &args.ask(), |pair, summary| {
             notice(pair)?;
@@ -142,14 +148,13 @@ fn predict(
             numbers.extend([*mean, *deviation]);
             numbers.extend(interval.iter().flatten());
             numbers.extend(levels);
-            rows.write(pair, &columns, &numbers).map_err(failed)
+            rows.write(pair, &numbers).map_err(failed)
         })
     } else {
-        let columns = ["prediction".to_owned()];
-        rows.begin(&columns).map_err(failed)?;
+        rows.columns = vec!["prediction".to_owned()];
         model.predict_file(&args.pairs, &args.read, &steps, |pair| {
             notice(pair)?;
-            rows.write(pair, &columns, &[pair.value]).map_err(failed)
+            rows.write(pair, &[pair.value]).map_err(failed)
         })
     };
     // What came before a wrong line is worth having: standard output gets it.
@@ -220,7 +225,15 @@ impl Unknown {
 }
 
 /// Rows as CSV or as JSON.
-enum Rows<W: Write> {
+struct Rows<W: Write> {
+    columns: Vec<String>,
+    /// Whether the header of CSV is still to come: not before the first row, so that a file of pairs that
+    /// cannot be read leaves nothing.
+    new: bool,
+    out: Lines<W>,
+}
+
+enum Lines<W: Write> {
     // Boxed: the writer's buffers are large.
     Csv(Box<csv::Writer<W>>),
     Json(W),
@@ -251,22 +264,21 @@ impl Serialize for Row<'_> {
 
 impl<W: Write> Rows<W> {
     fn new(out: W, json: bool) -> Self {
-        if json { Rows::Json(out) } else { Rows::Csv(Box::new(csv::Writer::from_writer(out))) }
+        let out = match json {
+            true => Lines::Json(out),
+            false => Lines::Csv(Box::new(csv::Writer::from_writer(out))),
+        };
+        Rows { columns: Vec::new(), new: true, out }
     }
 
-    fn begin(&mut self, columns: &[String]) -> io::Result<()> {
-        match self {
-            Rows::Csv(csv) => {
-                let names = ["user", "item"].into_iter();
-                Ok(csv.write_record(names.chain(columns.iter().map(String::as_str)))?)
-            }
-            Rows::Json(_) => Ok(()),
-        }
-    }
-
-    fn write(&mut self, pair: &Prediction, columns: &[String], numbers: &[f64]) -> io::Result<()> {
-        match self {
-            Rows::Csv(csv) => {
+    fn write(&mut self, pair: &Prediction, numbers: &[f64]) -> io::Result<()> {
+        let Self { columns, new, out } = self;
+        match out {
+            Lines::Csv(csv) => {
+                if std::mem::take(new) {
+                    let names = ["user", "item"].into_iter();
+                    csv.write_record(names.chain(columns.iter().map(String::as_str)))?;
+                }
                 csv.write_field(pair.user)?;
                 csv.write_field(pair.item)?;
                 for &number in numbers {
@@ -281,7 +293,7 @@ impl<W: Write> Rows<W> {
                 }
                 Ok(csv.write_record(None::<&[u8]>)?)
             }
-            Rows::Json(out) => {
+            Lines::Json(out) => {
                 serde_json::to_writer(&mut *out, &Row { pair, columns, numbers })?;
                 out.write_all(b"\n")
             }
@@ -289,9 +301,9 @@ impl<W: Write> Rows<W> {
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        match self {
-            Rows::Csv(csv) => csv.flush(),
-            Rows::Json(out) => out.flush(),
+        match &mut self.out {
+            Lines::Csv(csv) => csv.flush(),
+            Lines::Json(out) => out.flush(),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Progress on standard error: a bar on a terminal, nothing but slow steps' lines elsewhere.
 
+use super::is_quiet;
 use super::output::{is_closed_pipe, print_json};
 use super::words::thousands;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -31,6 +32,7 @@ struct Step {
 impl Steps {
     /// `quiet` shows nothing at all.
     pub(super) fn new(quiet: bool) -> Self {
+        let quiet = quiet || is_quiet();
         Self { quiet, terminal: std::io::stderr().is_terminal(), step: Mutex::new(None) }
     }
 }
@@ -126,7 +128,7 @@ impl Epochs {
     /// For a run with these settings on these data.
     pub(super) fn new(progress: Progress, settings: &Settings, prepared: &Prepared) -> Self {
         let ratings = prepared.train.len();
-        let show = progress == Progress::Bar && std::io::stderr().is_terminal();
+        let show = progress == Progress::Bar && !is_quiet() && std::io::stderr().is_terminal();
         let bar = show.then(|| {
             let bar = ProgressBar::new((settings.epochs as u64).saturating_mul(ratings as u64));
             bar.set_style(style("ratings"));

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use wgmf::Result;
 use wgmf::core::figure;
 use wgmf::data::synth::{SynthFacts, SynthOptions, synth};
+use wgmf::files::Output;
 
 /// Write a planted rating set whose best possible error is known.
 ///
@@ -31,7 +32,7 @@ pub(super) struct Args {
 /// Runs the subcommand.
 pub(super) fn run(args: Args) -> Result<()> {
     let facts = synth(&args.options, &args.output, args.force, &Steps::new(false))?;
-    let piped = args.output.as_os_str() == "-";
+    let piped = Output::is_standard(&args.output);
     if args.json && !piped {
         return print_json(&facts);
     }

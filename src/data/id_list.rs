@@ -31,6 +31,33 @@ impl IdList {
         list
     }
 
+    /// Sorts the ids of texts into known and unknown. A text is an id if the model knows it; else it holds
+    /// several with commas between them, of which each is as long as one that is known can be.
+    pub fn of_texts<S: AsRef<str>>(texts: impl IntoIterator<Item = S>, known: &Ids) -> IdList {
+        /// Commas in an id, at most.
+        const COMMAS: usize = 16;
+        let is_known = |id: &str| known.get(id).or_else(|| known.get(id.trim())).is_some();
+        let mut ids = Vec::new();
+        for text in texts {
+            let text = text.as_ref();
+            let parts: Vec<&str> = text.split(',').collect();
+            let mut at = 0;
+            while at < parts.len() {
+                let most = (parts.len() - at).min(COMMAS + 1);
+                let id = |count: usize| parts[at..at + count].join(",");
+                let whole = parts[at..].join(",");
+                if is_known(&whole) {
+                    ids.push(whole);
+                    break;
+                }
+                let count = (1..=most).rev().find(|&count| is_known(&id(count))).unwrap_or(1);
+                ids.push(id(count));
+                at += count;
+            }
+        }
+        IdList::new(ids, known)
+    }
+
     /// Reads ids from a file (`-` is standard input): one a line, or the column of a table that
     /// its header names as the `side`'s, else the first. Whichever reading finds the most known
     /// ids is taken.
@@ -67,6 +94,27 @@ mod tests {
         std::fs::write(file.path(), bytes).unwrap();
         let known: Ids = ["a", "the b", "c, d", "item", "5"].into_iter().collect();
         IdList::read(file.path(), &known, Side::Item).unwrap()
+    }
+
+    #[test]
+    fn a_comma_may_stand_in_an_id_or_between_two() {
+        let known: Ids = ["a", "c, d", "c", "x,y,z", "y"].into_iter().collect();
+        for (texts, rows, unknown) in [
+            (&["a,c"][..], &[0, 2][..], &[][..]),
+            (&["c, d"], &[1], &[]),
+            (&["a,c, d,y"], &[0, 1, 4], &[]),
+            (&["x,y,z", " a"], &[3, 0], &[]),
+            (&["x,y"], &[4], &["x"]),
+            (&["b,a", "e"], &[0], &["b", "e"]),
+            (&[], &[], &[]),
+        ] {
+            let list = IdList::of_texts(texts, &known);
+            assert_eq!(
+                (&list.rows[..], list.unknown),
+                (rows, unknown.iter().map(|id: &&str| id.to_string()).collect()),
+                "{texts:?}"
+            );
+        }
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! Splitting rating files into training and test files, line by line as they are.
 
+mod grouped;
+
 use super::Table;
 use super::choice::Choice;
 use super::layout::Layout;
@@ -18,7 +20,7 @@ use std::path::{Path, PathBuf};
 /// The most folds: two files each are open at once.
 const MOST_FOLDS: u32 = 100;
 
-/// How ratings are split; one of the four ways, by default a random fifth.
+/// How ratings are split; one of the five ways, by default a random fifth.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "cli", derive(clap::Args))]
 #[serde(default)]
@@ -29,21 +31,25 @@ pub struct SplitOptions {
     pub read: ReadOptions,
     /// Random fraction of the pairs of a user and an item for testing, with all their ratings.
     /// Default: 0.2
-    #[cfg_attr(feature = "cli", arg(long, value_name = "FRACTION", conflicts_with_all = ["folds", "leave_last", "by_time"]))]
+    #[cfg_attr(feature = "cli", arg(long, value_name = "FRACTION", conflicts_with_all = ["folds", "leave_last", "by_time", "users"]))]
     pub holdout: Option<f64>,
     /// K pairs of files; each rating is in exactly one test file (cross-validation), those of one
     /// user and item in the same
-    #[cfg_attr(feature = "cli", arg(long, value_name = "K", conflicts_with_all = ["leave_last", "by_time"]))]
+    #[cfg_attr(feature = "cli", arg(long, value_name = "K", conflicts_with_all = ["leave_last", "by_time", "users"]))]
     pub folds: Option<u32>,
     /// The last N ratings of each user for testing, by timestamp (of one time, by the bytes of the
     /// items' ids), or by file order where there is none; users with N ratings or fewer stay in
     /// training
-    #[cfg_attr(feature = "cli", arg(long, value_name = "N", conflicts_with = "by_time"))]
+    #[cfg_attr(feature = "cli", arg(long, value_name = "N", conflicts_with_all = ["by_time", "users"]))]
     pub leave_last: Option<u32>,
     /// The latest fraction of all ratings for testing; needs timestamps. Those of one time stay
     /// together, on the side that is nearer to the fraction
-    #[cfg_attr(feature = "cli", arg(long, value_name = "FRACTION"))]
+    #[cfg_attr(feature = "cli", arg(long, value_name = "FRACTION", conflicts_with = "users"))]
     pub by_time: Option<f64>,
+    /// Random fraction of the users for testing, with all their ratings: for what a model says of new
+    /// users (fold-in, --new-users)
+    #[cfg_attr(feature = "cli", arg(long, value_name = "FRACTION"))]
+    pub users: Option<f64>,
     /// Seed of the random choices
     #[cfg_attr(feature = "cli", arg(long, default_value_t = 0))]
     pub seed: u64,
@@ -53,30 +59,29 @@ impl SplitOptions {
     /// Whether the settings make sense together.
     ///
     /// # Errors
-    /// More than one way to split, numbers out of range, the grouped format.
+    /// More than one way to split, numbers out of range.
     pub fn check(&self) -> Result<()> {
         let ways = [
             self.holdout.is_some(),
             self.folds.is_some(),
             self.leave_last.is_some(),
             self.by_time.is_some(),
+            self.users.is_some(),
         ];
         if ways.into_iter().filter(|&way| way).count() > 1 {
-            let message = "`holdout`, `folds`, `leave_last` and `by_time` exclude each other";
+            let message =
+                "`holdout`, `folds`, `leave_last`, `by_time` and `users` exclude each other";
             return Err(Error::settings(message));
         }
         check_fraction("`holdout`", self.holdout)?;
         check_fraction("`by_time`", self.by_time)?;
+        check_fraction("`users`", self.users)?;
         if let Some(folds) = self.folds.filter(|folds| !(2..=MOST_FOLDS).contains(folds)) {
             let message = format!("`folds` {folds} is not a number from 2 to {MOST_FOLDS}");
             return Err(Error::settings(message));
         }
         if self.leave_last == Some(0) {
             return Err(Error::settings("`leave_last` must be at least 1"));
-        }
-        if self.read.format == Format::Grouped {
-            let message = "split works on lines with one rating each, not on `format` grouped";
-            return Err(Error::settings(message));
         }
         Ok(())
     }
@@ -120,7 +125,8 @@ pub struct SplitFacts {
 ///
 /// Lines are copied as they are, the header into each file. Every rating's line goes into exactly
 /// one part; with folds, into exactly one test file. By chance, those of one user and item go together,
-/// and which ones are drawn depends on the ratings and the seed, not on the order of the lines.
+/// and which ones are drawn depends on the ratings and the seed, not on the order of the lines. Lines of a
+/// user and his items (the grouped format) are written anew, with the items that go there.
 ///
 /// # Errors
 /// Whatever [`super::read`] says of a file; inputs of different layouts; files that exist, unless
@@ -165,10 +171,15 @@ pub fn split(
         let mut pairs = target.open(dir, folds)?;
         let mut first = 0;
         for (number, (input, &end)) in inputs.iter().zip(&ends).enumerate() {
-            let rows = Rows { table: &table, choice: &choice, first, end, header: number == 0 };
-            let outcome = rows.copy(input.source(progress)?, &mut pairs);
-            progress.finish();
-            outcome?;
+            if layouts[number].format == Format::Grouped {
+                let delimiter = layouts[number].delimiter;
+                grouped::write(&table, &choice, first..end, delimiter, &mut pairs)?;
+            } else {
+                let rows = Rows { table: &table, choice: &choice, first, end, header: number == 0 };
+                let outcome = rows.copy(input.source(progress)?, &mut pairs);
+                progress.finish();
+                outcome?;
+            }
             first = end;
         }
         pairs.into_iter().try_for_each(|(train, test)| train.finish().and_then(|()| test.finish()))

@@ -198,13 +198,7 @@ impl Trained {
     /// A directory that is no model, or a damaged one: the file and what to do.
     #[cfg(feature = "files")]
     pub fn open(dir: impl AsRef<Path>, device: &Arc<dyn Backend>) -> Result<Self> {
-        let dir = dir.as_ref();
-        let model = Model::open(dir)?;
-        let seen = model.open_seen(dir)?;
-        let samples = match model.is_bayesian() {
-            true => Some(model.open_samples(dir)?),
-            false => None,
-        };
+        let (model, samples, seen) = Model::open_whole(dir)?;
         // Each was checked against the model when it was read.
         Ok(Self::of(model, samples, seen, device.clone(), None))
     }

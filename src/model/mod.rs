@@ -40,6 +40,7 @@
 
 #[cfg(feature = "files")]
 mod directory;
+mod exchanged;
 #[cfg(feature = "files")]
 mod export;
 mod facts;
@@ -49,6 +50,8 @@ mod id_file;
 mod init;
 mod learned;
 mod means;
+#[cfg(feature = "files")]
+mod parts;
 mod run;
 #[cfg(feature = "files")]
 mod sample_file;
@@ -64,6 +67,8 @@ pub use export::{Format, export};
 pub use facts::{Joined, TrainingFacts};
 pub use learned::Model;
 pub(crate) use means::mean_numbers;
-pub use run::{EpochRecord, PosteriorRecord, Quantity, RunRecord, WatchedPrediction};
+#[cfg(feature = "files")]
+pub use parts::settled;
+pub use run::{EpochRecord, PartRecord, PosteriorRecord, Quantity, RunRecord, WatchedPrediction};
 pub use samples::{DrawnRows, Sample, Samples};
 pub use seen::Seen;

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use std::collections::BTreeMap;
 
 /// How a model came to be. Figures that a run does not have are left out of the file.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -45,6 +46,22 @@ pub struct RunRecord {
     /// The epochs in order.
     #[serde(default)]
     pub history: Vec<EpochRecord>,
+    /// The files that were saved with it, by name, so that none of another model is taken for them; of
+    /// `run.json` itself what it says. Empty where the model was not saved yet, or by version 0.1.0.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub parts: BTreeMap<String, PartRecord>,
+}
+
+/// How a file of a model directory is known again.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PartRecord {
+    /// Its length; of `run.json`, which may be written in many ways, nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bytes: Option<u64>,
+    /// Its digest by XXH3 with 128 bits, in hexadecimal: `xxhsum -H2` prints the same. Of `run.json` that
+    /// of its text with sorted keys and without blanks.
+    pub xxh128: String,
 }
 
 /// What a sampler's sweeps after burn-in say of the posterior, and how far they can be trusted.

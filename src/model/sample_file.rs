@@ -1,7 +1,7 @@
 //! `samples.safetensors`: the samples of a Bayesian model.
 
 use super::samples::{BOTH, SIDES};
-use super::{Sample, Samples};
+use super::{PartRecord, Sample, Samples};
 use crate::core::{Factors, Popularity, RowPrior, SamplePrecision, SideFactors};
 use crate::files::tensors::{AGAIN, Tensor, TensorFile, write};
 use crate::{Error, Result};
@@ -138,12 +138,28 @@ impl Samples {
 
     /// Reads what [`write`](Self::write) wrote.
     pub(crate) fn read(path: &Path, means: &Factors) -> Result<Samples> {
+        Self::read_part(path, means, None, None)
+    }
+
+    /// Reads `kept` samples, where that is known, from the file that `part` tells of.
+    pub(super) fn read_part(
+        path: &Path,
+        means: &Factors,
+        kept: Option<usize>,
+        part: Option<&PartRecord>,
+    ) -> Result<Samples> {
         let wrong = |message: String| Error::file(path, format!("{message}; {AGAIN}"));
         let mut file = TensorFile::open(path)?;
+        if let Some(part) = part {
+            part.check_length(path, file.file())?;
+        }
         let [count] = file.shape("noise_precision")?;
         // Before the shapes: they are another model's in most cases.
         if file.read::<u32>(MODEL, &[1])? != [means.checksum()] {
             return Err(wrong("holds the samples of another model".into()));
+        }
+        if let Some(kept) = kept.filter(|&kept| kept != count) {
+            return Err(wrong(format!("holds {count} samples where run.json tells of {kept}")));
         }
         let (k, rows) = (means.factors, [means.users(), means.items()]);
         let noise_precision = file.read::<f64>("noise_precision", &[count])?;
@@ -204,6 +220,9 @@ impl Samples {
         }
         let samples = Samples { samples, popularity, levels, precision };
         samples.check(means).map_err(wrong)?;
+        if let Some(part) = part {
+            part.check(path, file.file())?;
+        }
         Ok(samples)
     }
 }

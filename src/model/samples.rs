@@ -143,8 +143,9 @@ impl Samples {
             for (name, x) in
                 [("noise_precision", sample.noise_precision), ("noise_shape", sample.noise_shape)]
             {
-                if !(x.is_finite() && x > 0.0) {
-                    return Err(format!("\"{name}\" {of} is not finite and above 0"));
+                // Beyond that a variance is no number any more.
+                if !(1e-100..=1e100).contains(&x) {
+                    return Err(format!("\"{name}\" {of} is not between 1e-100 and 1e100"));
                 }
             }
             if !sample.noise_weights.iter().all(|&a| a.is_finite() && a > 0.0) {

@@ -4,7 +4,7 @@ use super::Checkpoint;
 use crate::backend::{Device, State};
 use crate::core::{Factors, Ratings, SamplePrecision, Settings, Side, SideFactors, Solver};
 use crate::files::tensors::write;
-use crate::files::{Kind, Tensor, TensorFile, recover, remove_file, whole, write_file};
+use crate::files::{AGAIN, Kind, Tensor, TensorFile, recover, remove_file, whole, write_file};
 use crate::model::{EpochRecord, Sample, Samples};
 use crate::sampler::{Chain, Noise, SamplerState, Traces};
 use crate::{Error, Result};
@@ -207,6 +207,16 @@ impl Checkpoint {
         origin: &Origin,
         anyway: bool,
     ) -> Result<Checkpoint> {
+        Self::read(dir, settings, origin, anyway).map_err(|error| match error.kind() {
+            // What is to be done about a damaged model does not help here.
+            crate::ErrorKind::File { file, message } if message.contains(AGAIN) => {
+                Error::file(file, message.replace(AGAIN, "train without `resume`"))
+            }
+            _ => error,
+        })
+    }
+
+    fn read(dir: &Path, settings: &Settings, origin: &Origin, anyway: bool) -> Result<Checkpoint> {
         let path = dir.join(RECORD);
         let record = Record::read(dir)?;
         let Settings { epochs, patience, samples, keep, .. } = *settings;

@@ -67,6 +67,7 @@ impl Outcome {
             seconds,
             ratings_per_second: Some(self.ratings_per_second),
             history: self.history,
+            parts: Default::default(),
         };
         let mut model = Model {
             user_ratings: prepared.train.counts(Side::User, users),

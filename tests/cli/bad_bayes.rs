@@ -101,6 +101,7 @@ fn a_damaged_or_foreign_samples_file_is_refused() {
     let place = Place::new();
     place.write("stars.csv", STARS);
     place.ok(&format!("{TRAIN} --model m"));
+    place.unbind("m");
     place.ok(&format!("{TRAIN} --model other --seed 1"));
     place.ok("train stars.csv --solver als --backend cpu --factors 3 --model als --progress none");
     let open = |dir: &str| {

@@ -436,7 +436,12 @@ fn models_that_are_none() {
         Case("predict good pairs.csv --strict --output out.csv", 1, &["pairs.csv:3: ", "\"zoe\""]),
         Case("predict good pairs.csv --output folder", 1, &["folder: is a directory"]),
         Case("predict good pairs.csv --output note.txt", 1, &["note.txt: ", "--force"]),
-        Case("predict good pairs.csv --output nowhere/out.csv", 1, &["nowhere", "No such file"]),
+        Case("predict good pairs.csv --output note.txt/a/out.csv", 1, &["note.txt/a", "is a file"]),
+        Case(
+            "predict good nowhere.csv --output new/out.csv",
+            1,
+            &["nowhere.csv", "check the path"],
+        ),
         Case("predict good pairs.csv --force", 2, &["--output"]),
         Case("export good --format xml", 2, &["xml", "word2vec"]),
         Case("export good", 2, &["--format"]),
@@ -446,6 +451,10 @@ fn models_that_are_none() {
         Case("export good --format csv --output folder --force", 1, &["folder: ", "\"mine.txt\""]),
         Case("export good --format csv --output note.txt", 1, &["note.txt: is a file"]),
         Case("export good --format csv --output good --force", 1, &["good: "]),
+        Case("export good --format csv --output good/csv", 1, &["good/csv: lies within the model"]),
+        Case("man stars", 2, &["man stars: is no command", "train, evaluate"]),
+        Case("completions csh", 2, &["csh", "bash"]),
+        Case("completions", 2, &["SHELL"]),
     ]);
 }
 
@@ -466,7 +475,8 @@ fn splits_and_sets_that_cannot_be() {
         Case("split stars.csv --output parts --leave-last 9", 1, &["none for the test part"]),
         Case("split empty.csv --output parts", 1, &["empty.csv: holds no ratings"]),
         Case("split text.csv --output parts", 1, &["text.csv:3: "]),
-        Case("split grouped.txt --output parts --format grouped", 2, &["--format grouped"]),
+        Case("split nogroup.txt --output parts --format grouped", 1, &["nogroup.txt"]),
+        Case("split grouped.txt --output parts --format grouped --users 7", 2, &["--users"]),
         Case("split stars.csv plain.txt --output parts", 1, &["plain.txt"]),
         Case("split stars.csv --output note.txt", 1, &["note.txt: is a file"]),
         Case("split stars.csv", 2, &["--output"]),
@@ -478,7 +488,11 @@ fn splits_and_sets_that_cannot_be() {
             1,
             &["note.txt", "--force"],
         ),
-        Case("synth --users 9 --items 9 --ratings 50 --output nowhere/s.csv", 1, &["nowhere"]),
+        Case(
+            "synth --users 9 --items 9 --ratings 50 --output note.txt/s.csv",
+            1,
+            &["note.txt/s.csv"],
+        ),
         Case("synth --users many --items 9 --ratings 50 --output s.csv", 2, &["--users", "many"]),
     ]);
 }
@@ -669,7 +683,7 @@ fn lists_that_cannot_be_made() {
         Case("recommend good --all -n 0", 2, &["-n 0", "1 or more"]),
         Case("recommend good --all -n -3", 2, &["-3", "-n"]),
         Case("recommend good --all -n many", 2, &["many", "-n"]),
-        Case("recommend nomodel --all", 1, &["nomodel: ", "No such file"]),
+        Case("recommend nomodel --all", 1, &["nomodel: No such file", "give the directory"]),
         Case("recommend stars.csv --all", 1, &["stars.csv: is a file", "wgmf train"]),
         Case("recommend noseen --all", 1, &["noseen: ", "seen.safetensors is missing", "again"]),
         Case("recommend cutseen --all", 1, &["cutseen/seen.safetensors: is cut short", "again"]),
@@ -712,7 +726,22 @@ fn lists_that_cannot_be_made() {
         Case("recommend rows --all --format xml", 2, &["xml", "jsonl", "table"]),
         Case("recommend rows --all --output stars.csv", 1, &["stars.csv: exists", "--force"]),
         Case("recommend rows --all --output folder", 1, &["folder: is a directory"]),
-        Case("recommend rows --all --output no/where.csv", 1, &["no/where.csv: ", "No such file"]),
+        Case("recommend rows --all --output note.txt/a.csv", 1, &["note.txt/a.csv: ", "is a file"]),
+        Case("recommend rows --for-items x --users ann", 2, &["cannot be used"]),
+        Case("recommend rows --for-items q", 1, &["1 of 1 items", "\"q\"", "same kind"]),
+        Case("recommend rows --for-items x --explain", 2, &["--explain", "--for-items"]),
+        Case("recommend rows --for-items x --by thompson", 2, &["--by thompson", "--for-items"]),
+        Case(
+            "recommend rows --for-items x --only strangers.txt",
+            1,
+            &["strangers.txt: 2 of 2 ids", "--only needs a user"],
+        ),
+        Case("recommend rows --allow strangers.csv", 1, &["strangers.csv: 2 of 2 pairs", "line 2"]),
+        Case(
+            "recommend rows --allow pairs.csv --strict",
+            1,
+            &["pairs.csv: 1 of 2 pairs", "line 3", "--strict"],
+        ),
         Case("recommend rows --all --force", 2, &["--output"]),
         Case("recommend rows --all --columns 1,2", 2, &["--new-users"]),
         Case("recommend rows --all --backend cpu --adapter x", 2, &["--adapter", "--backend cpu"]),
@@ -767,6 +796,14 @@ fn likenesses_that_cannot_be_listed() {
         Case("similar good --items x,q --strict", 1, &["\"q\"", "--strict"]),
         Case("similar good --all --metric euclid", 2, &["euclid", "cosine", "inner"]),
         Case("similar cutfactors --all", 1, &["model.safetensors: is cut short"]),
+        Case("similar good --items x --items-file pairs.csv", 2, &["cannot be used"]),
+        Case("similar good --users-file blank.txt", 1, &["blank.txt: is empty", "user ids"]),
+        Case("similar good --all --only strangers.txt", 1, &["--only needs an item"]),
+        Case(
+            "similar good --users ann --only pairs.csv --exclude stars.csv",
+            1,
+            &["every user of"],
+        ),
     ]);
 }
 
@@ -776,6 +813,8 @@ fn rows_that_cannot_be_folded_in() {
         Case("fold-in good new.csv", 2, &["--output"]),
         Case("fold-in good new.csv --output earlier", 1, &["earlier: already holds", "--force"]),
         Case("fold-in good new.csv --output folder", 1, &["folder: holds \"mine.txt\""]),
+        Case("fold-in good new.csv --output good/a/b", 1, &["good/a/b: lies within the model"]),
+        Case("fold-in good new.csv --output good/../good/a", 1, &["lies within the model"]),
         Case("fold-in good nowhere.csv --output m", 1, &["nowhere.csv: ", "No such file"]),
         Case(
             "fold-in good strangeitems.csv --output m",

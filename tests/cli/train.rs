@@ -22,7 +22,7 @@ const STARS: &str = "user,item,rating\n\
     eve,y,5\neve,v,2\nfay,z,3\nfay,w,4\nfay,v,1\n";
 
 /// The part of the name by which `--adapter` finds the GPU: WGMF_ADAPTER, else the first there is.
-fn adapter() -> String {
+pub fn adapter() -> String {
     if let Ok(name) = std::env::var("WGMF_ADAPTER") {
         return name;
     }

@@ -21,6 +21,7 @@ mod fold_in;
 mod front;
 mod golden;
 mod honest;
+mod hostile;
 mod model;
 mod order;
 mod panics;

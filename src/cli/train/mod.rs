@@ -196,7 +196,13 @@ impl Args {
         let reserved = reserve(&self.model, force)?;
         let dir = checkpoint_path(&self.model);
         match self.checkpoints() {
-            true => Checkpoint::check_output(&dir, self.force || self.resume)?,
+            true => {
+                Checkpoint::check_output(&dir, self.force || self.resume)?;
+                if self.resume {
+                    // Before any ratings are read.
+                    Checkpoint::origin(&dir)?;
+                }
+            }
             false => Checkpoint::tidy(&dir),
         }
         Ok(reserved)
