@@ -4,12 +4,13 @@
 /// reader that went away (`wgmf ... 2>&1 | head`): nobody is left to be told. With `--quiet` there is no
 /// talk.
 macro_rules! say {
-    ($($text:tt)*) => {
-        if !$crate::cli::is_quiet() {
-            use std::io::Write as _;
-            let _ = writeln!(std::io::stderr(), $($text)*);
-        }
-    };
+    ($($text:tt)*) => {{
+        use std::io::Write as _;
+        let _ = match $crate::cli::is_quiet() {
+            true => Ok(()),
+            false => writeln!(std::io::stderr(), $($text)*),
+        };
+    }};
 }
 
 mod backend;

@@ -77,6 +77,9 @@ impl RunFile {
     }
 
     fn objective(&self) -> Result<Objective, String> {
+        if !self.run.settings.is_object() {
+            return Err("its settings are missing, or no object".to_owned());
+        }
         let told = [("solver", self.solver.name()), ("loss", self.loss.name())];
         for (name, own) in told {
             let setting = &self.run.settings[name];

@@ -34,10 +34,8 @@ pub(super) fn write(
         for (fold, (train, test)) in pairs.iter_mut().enumerate() {
             for (part, is_test) in [(train, false), (test, true)] {
                 let mut text = String::new();
-                for row in next..end {
-                    if (usize::from(choice[row]) == fold) != is_test {
-                        continue;
-                    }
+                let here = |row: &usize| (usize::from(choice[*row]) == fold) == is_test;
+                for row in (next..end).filter(here) {
                     let item = table.items.name(ratings.items[row]);
                     if let Some(id) = [user, item].into_iter().find(|id| splits(id)) {
                         let (file, line) = table.origin(row);
