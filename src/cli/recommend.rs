@@ -249,16 +249,19 @@ pub(super) fn run(args: Args) -> Result<()> {
     });
     steps.finish();
     if !empty.is_empty() {
-        let (what, hint) = match (args.include_seen, exchanged) {
-            (true, _) => ("have empty lists", ""),
-            (false, false) => (
-                "have rated every item that could be listed, so their lists are empty",
-                " (--include-seen lists rated items too)",
-            ),
-            (false, true) => (
-                "have been rated by every user that could be listed, so their lists are empty",
-                " (--include-seen lists who rated them too)",
-            ),
+        let what = match (exchanged, args.allow.is_some()) {
+            (false, false) => {
+                "have rated every item that could be listed, so their lists are empty"
+            }
+            (true, false) => {
+                "have been rated by every user who could be listed, so their lists are empty"
+            }
+            (false, true) => "have no item left that --allow lets them have",
+            (true, true) => "have no user left that --allow lets have them",
+        };
+        let hint = match args.include_seen {
+            true => "",
+            false => " (--include-seen lists rated items too)",
         };
         let what = format!("{wanted} {what}");
         say!("{}{hint}", some_of(&empty, users.len(), &what));

@@ -141,7 +141,7 @@ fn pairs_that_are_allowed_and_no_others_are_listed() {
     }
     // Who has no allowed item is told of.
     let output = place.run("recommend plain --allow allow.csv --users u17 --include-seen");
-    assert!(stderr(&output).contains("1 of 1 users have empty lists"), "{}", stderr(&output));
+    assert!(stderr(&output).contains("1 of 1 users have no item left"), "{}", stderr(&output));
     assert!(stderr(&output).contains("1 of 5 pairs of --allow"), "{}", stderr(&output));
 }
 
