@@ -269,7 +269,11 @@ pub(super) fn strange_lines(records: &[Vec<String>], grouped: bool) -> Option<St
             shorten(first(&records[0]).as_bytes())
         ));
     }
-    if all(&|r| r.len() > 1 && r[1..].iter().all(|f| f.is_empty() || pair(f, ':', &is_number))) {
+    if all(&|r| {
+        count(r) > 1
+            && !r[1].is_empty()
+            && r[1..].iter().all(|f| f.is_empty() || pair(f, ':', &is_number))
+    }) {
         return Some(
             "the lines hold a value and then index:value, as svmlight and libFM do; write user, item and \
              rating, one a line"

@@ -263,6 +263,13 @@ impl Rows {
         self.push_on(user, item, value);
     }
 
+    /// Adds the first rating of a list at `line`; the others follow by [`push_on`](Self::push_on).
+    pub(super) fn push_list(&mut self, user: u32, item: u32, line: u64) {
+        // The line above may be a list, too, whose ratings lie on one line.
+        self.next_line = u64::MAX;
+        self.push(user, item, 1.0, line);
+    }
+
     /// Adds a rating where the one before it says.
     #[inline(always)]
     pub(super) fn push_on(&mut self, user: u32, item: u32, value: f32) {

@@ -184,11 +184,11 @@ impl Layout {
     fn guess_format(&mut self, records: &[Vec<String>], options: &ReadOptions) -> Outcome<()> {
         let headed = options.header == Header::Yes;
         let records = &records[usize::from(headed).min(records.len())..];
-        if options.columns.is_none() && (self.has_lists() || !guess::looks_like_header(records, 2))
+        if options.columns.is_none()
+            && (self.has_lists() || !guess::looks_like_header(records, 2))
+            && let Some(message) = guess::strange_lines(records, self.has_lists())
         {
-            if let Some(message) = guess::strange_lines(records, self.has_lists()) {
-                return Err(Problem::Line(message));
-            }
+            return Err(Problem::Line(message));
         }
         let free = options.format == Format::Auto && options.columns.is_none() && !headed;
         if free && guess::looks_grouped(records) {
@@ -231,15 +231,15 @@ impl Layout {
                 return Err(Problem::Line(message));
             }
         }
-        if let Some(item) = self.columns[1] {
-            if let Some(list) = guess::listed_items(rows, item) {
-                return Err(Problem::Line(format!(
-                    "the item \"{}\" looks like a list of items: if it is one item, say so with \
+        if let Some(item) = self.columns[1]
+            && let Some(list) = guess::listed_items(rows, item)
+        {
+            return Err(Problem::Line(format!(
+                "the item \"{}\" looks like a list of items: if it is one item, say so with \
                      `columns` 1,2; lists are read where all of a line is cut alike (`format` grouped), \
                      as after `tr '\\t' ','`",
-                    shorten(list.as_bytes())
-                )));
-            }
+                shorten(list.as_bytes())
+            )));
         }
         if self.header.is_none() && options.header == Header::Auto && guess::may_be_header(records)
         {

@@ -36,9 +36,11 @@ pub(super) fn doubts(
             ),
         ));
     }
-    if layout.has(Role::Rating) && !options.filters() {
-        if let Some((value, share)) = apart(values) {
-            doubts.push(Doubt::new(
+    if layout.has(Role::Rating)
+        && !options.filters()
+        && let Some((value, share)) = apart(values)
+    {
+        doubts.push(Doubt::new(
                 "drop_value",
                 format!(
                     "{value} stands apart from all other ratings and is {:.0} % of them; if it means \"not \
@@ -46,7 +48,6 @@ pub(super) fn doubts(
                     100.0 * share
                 ),
             ));
-        }
     }
     doubts
 }

@@ -76,11 +76,11 @@ impl ReadOptions {
                 return Err(Error::settings(format!("{name} must be a finite number")));
             }
         }
-        if let (Some(least), Some(most)) = (self.min_rating, self.max_rating) {
-            if least > most {
-                let message = format!("`min_rating` {least} is above `max_rating` {most}");
-                return Err(Error::settings(message));
-            }
+        if let (Some(least), Some(most)) = (self.min_rating, self.max_rating)
+            && least > most
+        {
+            let message = format!("`min_rating` {least} is above `max_rating` {most}");
+            return Err(Error::settings(message));
         }
         Ok(())
     }

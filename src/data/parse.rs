@@ -51,10 +51,10 @@ fn lines<C: Cut>(lane: &mut Lane, chunk: &[u8], layout: &Layout, mut skip: u64, 
             false => one(lane, chunk, (start, end), layout, number - 1, cut),
             true => group(lane, chunk, (start, end), layout, number - 1, cut),
         };
-        if let Err(message) = outcome {
-            if !lane.rows.failed(number - 1, message, layout.skips_bad) {
-                return;
-            }
+        if let Err(message) = outcome
+            && !lane.rows.failed(number - 1, message, layout.skips_bad)
+        {
+            return;
         }
     }
     lane.rows.lines = number;
@@ -111,10 +111,10 @@ fn json_lines(lane: &mut Lane, chunk: &[u8], layout: &Layout) {
         if line.trim_ascii().is_empty() {
             continue;
         }
-        if let Err(message) = json::one(lane, line, layout, number - 1) {
-            if !lane.rows.failed(number - 1, message, layout.skips_bad) {
-                return;
-            }
+        if let Err(message) = json::one(lane, line, layout, number - 1)
+            && !lane.rows.failed(number - 1, message, layout.skips_bad)
+        {
+            return;
         }
     }
     lane.rows.lines = number;
@@ -236,18 +236,18 @@ fn members<'t>(
     }
     let mut user = None;
     for item in fields {
-        if layout.skips_bad {
-            if let Err(error) = checked(item.bytes()) {
-                rows.failed(number, bad_id(layout, Role::Item, error, item), true);
-                continue;
-            }
+        if layout.skips_bad
+            && let Err(error) = checked(item.bytes())
+        {
+            rows.failed(number, bad_id(layout, Role::Item, error, item), true);
+            continue;
         }
         let item = items.index(item).map_err(|e| bad_id(layout, Role::Item, e, item))?;
         match user {
             Some(user) => rows.push_on(user, item, 1.0),
             None => {
                 let index = users.index(name).map_err(|e| bad_id(layout, Role::User, e, name))?;
-                rows.push(index, item, 1.0, number);
+                rows.push_list(index, item, number);
                 user = Some(index);
             }
         }

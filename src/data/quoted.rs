@@ -296,9 +296,8 @@ fn close(text: &[u8], start: usize, limit: usize, delimiter: u8) -> Close {
                     return Close::Open;
                 }
             }
-            [b'\n', ..] | [b'\r', b'\n', ..] => return Close::At(end, doubled),
+            [] | [b'\n', ..] | [b'\r', b'\n', ..] => return Close::At(end, doubled),
             [next, ..] if *next == delimiter => return Close::At(end, doubled),
-            [] => return Close::At(end, doubled),
             _ => return Close::Glued,
         }
     }

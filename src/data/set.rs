@@ -89,7 +89,10 @@ fn pattern(path: &Path) -> Result<Vec<PathBuf>> {
     let found = glob::glob(&text).map_err(|e| Error::file(path, format!("is no pattern: {e}")))?;
     let mut files = Vec::new();
     for file in found {
-        let file = file.map_err(|e| Error::io(e.path().to_owned(), e.into()))?;
+        let file = file.map_err(|e| {
+            let path = e.path().to_path_buf();
+            Error::io(path, e.into())
+        })?;
         if !file.is_dir() && is_member(&file) {
             files.push(file);
         }

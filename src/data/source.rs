@@ -110,12 +110,12 @@ impl<'a> Source<'a> {
             return refuse(&message);
         }
         let marked = encoding::marked(&head);
-        if let (Some((mark, _)), Some(asked)) = (marked, self.encoding) {
-            if mark != asked {
-                return refuse(&format!(
-                    "begins with the byte order mark of {mark}; leave `encoding` {asked} out"
-                ));
-            }
+        if let (Some((mark, _)), Some(asked)) = (marked, self.encoding)
+            && mark != asked
+        {
+            return refuse(&format!(
+                "begins with the byte order mark of {mark}; leave `encoding` {asked} out"
+            ));
         }
         if marked.is_none() && self.encoding.is_none_or(Encoding::is_utf8) && head.contains(&0) {
             return refuse(&match encoding::looks_like_utf16(&head) {

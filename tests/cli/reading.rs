@@ -20,9 +20,12 @@ fn trained(place: &Place, model: &str) -> Vec<String> {
         tensor.data().chunks(width).map(number).collect()
     };
     let (starts, columns) = (whole("indptr"), whole("indices"));
-    let values = tensors.tensor("values").unwrap();
-    let values = values.data().chunks(4).map(|b| f32::from_le_bytes(b.try_into().unwrap()));
-    let values: Vec<f32> = values.collect();
+    let number = |bytes: &[u8]| f32::from_le_bytes(bytes.try_into().unwrap());
+    let values: Vec<f32> = match tensors.tensor("values") {
+        Ok(values) => values.data().chunks(4).map(number).collect(),
+        // Without ratings each counts 1.
+        Err(_) => vec![1.0; columns.len()],
+    };
     let mut found = Vec::new();
     for (user, bounds) in starts.windows(2).enumerate() {
         for at in bounds[0]..bounds[1] {
@@ -140,7 +143,7 @@ fn every_command_reads_alike() {
         let output = place.run("recommend m --users bob --titles titles --format csv");
         let text = stdout(&output);
         assert!(stderr(&output).contains("titles of 3 of 3 items"), "{}", stderr(&output));
-        assert!(text.contains(",One,") && text.contains(",\"\"\"Three\"\" of it\","), "{text}");
+        assert!(text.contains(",One") && text.contains(",\"\"\"Three\"\" of it\""), "{text}");
     }
 }
 
@@ -155,11 +158,11 @@ fn lists_are_bounded_and_one_id_a_line() {
         stderr(&output)
     );
     // 600 MiB of blank lines in less than one.
-    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    let mut packed = zstd::Encoder::new(Vec::new(), 1).unwrap();
     let blank = vec![b'\n'; 1 << 20];
-    (0..600).for_each(|_| gzip.write_all(&blank).unwrap());
-    place.write("blank.gz", gzip.finish().unwrap());
-    for option in ["--only blank.gz", "--titles blank.gz", "--exclude blank.gz"] {
+    (0..600).for_each(|_| packed.write_all(&blank).unwrap());
+    place.write("blank.zst", packed.finish().unwrap());
+    for option in ["--only blank.zst", "--titles blank.zst"] {
         let output = place.run(&format!("recommend m --users bob {option}"));
         assert_eq!(output.status.code(), Some(1));
         assert!(stderr(&output).contains("more than 512 MiB"), "{}", stderr(&output));

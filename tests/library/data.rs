@@ -275,7 +275,7 @@ fn complaints_say_where_what_and_what_next() {
             },
             "plays.csv: the zstd data ends too early",
         ),
-        (b"\xff\xfeu\0,\0".to_vec(), "plays.csv: holds no ratings"),
+        (b"\xff\xfeu\0,\0".to_vec(), "plays.csv:1: the item id is empty"),
     ];
     for (bytes, want) in cases {
         let got = complaint(&bytes, &default);
