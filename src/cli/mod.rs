@@ -1,11 +1,13 @@
 //! The command line: parsing and printing, nothing else. One subcommand a file.
 
 /// Prints a line of talk to standard error. Unlike `eprintln!`, which panics, it does not mind a
-/// reader that went away (`wgmf ... 2>&1 | head`): nobody is left to be told.
+/// reader that went away (`wgmf ... 2>&1 | head`): nobody is left to be told. What a file holds
+/// may be part of it, so that it is made fit for a terminal.
 macro_rules! say {
     ($($text:tt)*) => {{
         use std::io::Write as _;
-        let _ = writeln!(std::io::stderr(), $($text)*);
+        let text = $crate::cli::words::printable(&format!($($text)*));
+        let _ = writeln!(std::io::stderr(), "{text}");
     }};
 }
 

@@ -76,6 +76,15 @@ impl progress::Progress for Steps {
             bar.finish_and_clear();
         }
     }
+
+    fn note(&self, text: &str) {
+        let text = super::with_flags(text);
+        let step = self.step.lock().unwrap_or_else(|e| e.into_inner());
+        match step.as_ref().and_then(|step| step.bar.as_ref()) {
+            Some(bar) => bar.suspend(|| say!("{text}")),
+            None => say!("{text}"),
+        }
+    }
 }
 
 fn style(unit: &str) -> ProgressStyle {

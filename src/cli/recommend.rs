@@ -9,7 +9,8 @@ use super::{backend, by};
 use std::path::PathBuf;
 use wgmf::core::{Ids, Side};
 use wgmf::data::{
-    Delimiter, Duplicates, Format, Header, IdList, ReadOptions, Titles, TitlesOptions,
+    BadRows, Decimal, Delimiter, Duplicates, Encoding, Format, Header, IdList, Quotes, ReadOptions,
+    Titles, TitlesOptions,
 };
 use wgmf::model::Model;
 use wgmf::predict::{Predictive, Unit};
@@ -93,6 +94,21 @@ struct ReadArgs {
     /// `triples` has one rating a line; `grouped` has a user followed by its items
     #[arg(long, value_enum)]
     ratings_format: Option<Format>,
+    /// Whether fields may stand in quotes
+    #[arg(long, value_enum)]
+    quotes: Option<Quotes>,
+    /// How bytes are characters: a label of the WHATWG Encoding Standard
+    #[arg(long, value_name = "LABEL")]
+    encoding: Option<Encoding>,
+    /// What separates whole numbers from fractions in ratings: `.` or `,`
+    #[arg(long, value_name = "MARK")]
+    decimal: Option<Decimal>,
+    /// What becomes of lines that cannot be read
+    #[arg(long, value_enum)]
+    bad_rows: Option<BadRows>,
+    /// A value that is no rating, left out; repeatable
+    #[arg(long, value_name = "X")]
+    drop_value: Vec<f32>,
     /// What becomes of several ratings of one pair, as in training
     #[arg(long, value_enum)]
     duplicates: Option<Duplicates>,
@@ -323,6 +339,11 @@ impl ReadArgs {
             ("delimiter", self.delimiter.is_some()),
             ("header", self.header.is_some()),
             ("ratings-format", self.ratings_format.is_some()),
+            ("quotes", self.quotes.is_some()),
+            ("encoding", self.encoding.is_some()),
+            ("decimal", self.decimal.is_some()),
+            ("bad-rows", self.bad_rows.is_some()),
+            ("drop-value", !self.drop_value.is_empty()),
             ("duplicates", self.duplicates.is_some()),
         ];
         match given.into_iter().find(|(_, given)| *given && !new_users) {
@@ -339,6 +360,12 @@ impl ReadArgs {
             delimiter: self.delimiter,
             header: self.header.unwrap_or_default(),
             format: self.ratings_format.unwrap_or_default(),
+            quotes: self.quotes.unwrap_or_default(),
+            encoding: self.encoding,
+            decimal: self.decimal.unwrap_or_default(),
+            bad_rows: self.bad_rows.unwrap_or_default(),
+            drop_value: self.drop_value.clone(),
+            ..ReadOptions::default()
         }
     }
 }

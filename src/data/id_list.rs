@@ -1,8 +1,8 @@
 //! Files that list ids: which users to serve, which items to allow.
 
 use super::text_table::{TextTable, decode};
-use crate::Result;
 use crate::core::{Ids, Side};
+use crate::{Error, Result};
 use std::collections::HashSet;
 use std::path::Path;
 
@@ -36,11 +36,16 @@ impl IdList {
     /// ids is taken.
     ///
     /// # Errors
-    /// A file that cannot be read or is empty.
+    /// A file that cannot be read or is empty, or that has several ids on a line where a table of one
+    /// id a line is out of the question: on its only line, or on lines of different lengths.
     pub fn read(path: &Path, known: &Ids, side: Side) -> Result<IdList> {
         let table = TextTable::open(path, &format!("a file of {} ids, one a line", side.name()))?;
         let reading = table.recognise(known, side, None, true);
         let mut ids = Vec::new();
+        if let Some(line) = table.several_ids(&reading, known) {
+            let message = format!("has several ids on a line (\"{line}\"); write one a line");
+            return Err(Error::file(&table.name, message));
+        }
         table.each(&reading, |record| {
             ids.push(decode(record.get(reading.id).copied().unwrap_or_default()).into_owned());
         });
@@ -67,6 +72,22 @@ mod tests {
         std::fs::write(file.path(), bytes).unwrap();
         let known: Ids = ["a", "the b", "c, d", "item", "5"].into_iter().collect();
         IdList::read(file.path(), &known, Side::Item).unwrap()
+    }
+
+    #[test]
+    fn several_ids_on_a_line_are_refused() {
+        let complaint = |bytes: &str| {
+            let file = tempfile::NamedTempFile::new().unwrap();
+            std::fs::write(file.path(), bytes).unwrap();
+            let known: Ids = ["a", "b", "c", "d", "c, d"].into_iter().collect();
+            IdList::read(file.path(), &known, Side::Item).err().map(|error| error.to_string())
+        };
+        for lines in ["a,b,c", "a;b", "a\tb\n", "a,b\nc,d,a\n", "a|b\nc\n"] {
+            assert!(complaint(lines).is_some_and(|text| text.contains("one a line")), "{lines}");
+        }
+        for lines in ["c, d", "a,9", "a,9\nb,8\n", "item,count\na,b\n", "a\nb\n", "a,b\nc,d\n"] {
+            assert_eq!(complaint(lines), None, "{lines}");
+        }
     }
 
     #[test]

@@ -111,6 +111,11 @@ pub(super) struct Times {
 }
 
 impl Times {
+    /// Whether a text is a time.
+    pub(super) fn reads(text: &[u8]) -> bool {
+        Time::read(text).is_some()
+    }
+
     /// Adds the time of the next rating; whether it could be read.
     #[inline]
     pub(super) fn push(&mut self, text: &[u8]) -> bool {

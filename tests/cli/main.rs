@@ -19,6 +19,8 @@ mod nothing_lost;
 mod order;
 mod predict;
 mod predict_bayes;
+mod reading;
+mod reading_cases;
 mod readme;
 mod split;
 mod times;
