@@ -11,6 +11,7 @@ impl Model {
         self.factors.sides.reverse();
         std::mem::swap(&mut self.users, &mut self.items);
         std::mem::swap(&mut self.user_ratings, &mut self.item_ratings);
+        self.typical.reverse();
         self.facts.joined.reverse();
         self
     }
@@ -21,6 +22,7 @@ impl Samples {
     /// of the noise nothing is known, which is that of users: all weights are 1.
     pub fn exchanged(mut self) -> Self {
         self.popularity.reverse();
+        self.row_means.reverse();
         for sample in &mut self.samples {
             sample.factors.sides.reverse();
             sample.priors.reverse();
