@@ -205,3 +205,33 @@ fn likenesses_are_listed_among_those_that_may() {
         }
     }
 }
+
+#[test]
+fn models_that_were_trained_have_users_for_items_too() {
+    let place = Place::new();
+    let rows = (0..90).map(|i| format!("u{},i{},{}\n", i % 10, i * i % 7, 1 + i * 7 % 5));
+    place.write("r.csv", format!("user,item,rating\n{}", rows.collect::<String>()));
+    for (solver, flags) in [
+        ("als", "--epochs 2"),
+        ("sgd", "--epochs 1"),
+        ("ials", "--epochs 1"),
+        ("bayes", "--samples 4 --burn-in 1"),
+    ] {
+        place.ok(&format!(
+            "train r.csv --model m --force --solver {solver} --factors 3 {flags} --backend cpu -q"
+        ));
+        let got =
+            lists(&place.ok("recommend m --for-all-items --include-seen -n 10 --backend cpu"));
+        assert_eq!(got.values().map(Vec::len).sum::<usize>(), 10 * got.len(), "{solver}");
+        let pairs =
+            got.iter().flat_map(|(item, list)| list.iter().map(move |entry| (&entry.0, item)));
+        let pairs: Vec<String> = pairs.map(|(user, item)| format!("{user},{item}\n")).collect();
+        place.write("pairs.csv", format!("user,item\n{}", pairs.concat()));
+        let predicted = place.ok("predict m pairs.csv");
+        let predicted = csv::Reader::from_reader(predicted.as_bytes()).into_records();
+        let predicted: Vec<f64> = predicted.map(|row| row.unwrap()[2].parse().unwrap()).collect();
+        for (entry, want) in got.values().flatten().zip(predicted) {
+            assert!((entry.1 - want).abs() <= 1e-5, "{solver}: {} and {want}", entry.1);
+        }
+    }
+}
