@@ -103,7 +103,8 @@ pub(crate) fn main() -> ExitCode {
                 return ExitCode::from(signal.exit_code());
             }
             // An error is told to whoever listens, be it quiet or not.
-            let _ = writeln!(std::io::stderr(), "error: {}", with_flags(&error.to_string()));
+            let message = words::printable(&with_flags(&error.to_string()));
+            let _ = writeln!(std::io::stderr(), "error: {message}");
             let usage = matches!(error.kind(), ErrorKind::Settings(_));
             ExitCode::from(if usage { 2 } else { 1 })
         }
