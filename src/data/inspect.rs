@@ -371,11 +371,12 @@ fn remarks(seen: &Inspection, sorted: &Sorted) -> Vec<Remark> {
         );
     }
     if seen.repeats.ratings > 0 {
+        let (s, come) = if seen.repeats.pairs == 1 { ("", "comes") } else { ("s", "come") };
         add(
             "repeats",
             format!(
-                "{} pairs of a user and an item come more than once; `duplicates` says what becomes of them \
-                 (last, mean, sum or error; here the last counts)",
+                "{} pair{s} of a user and an item {come} more than once; `duplicates` says what becomes of \
+                 them (last, which training takes by itself, mean, sum or error)",
                 seen.repeats.pairs
             ),
         );

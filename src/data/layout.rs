@@ -175,6 +175,11 @@ impl Layout {
         layout.fields = records.first().map_or(0, Vec::len);
         layout.guess_format(&records, options).map_err(at)?;
         layout.find_columns(&records, options).map_err(at)?;
+        if layout.header.iter().flatten().any(|name| name.contains('\r')) {
+            // What stands behind it may be a rating.
+            let message = "the header holds a carriage return; do all lines of the file end alike?";
+            return Err(at(Problem::Line(message.into())));
+        }
         layout.skip += u64::from(layout.header.is_some());
         layout.doubt_columns(first, &records, options).map_err(at)?;
         Ok(layout)

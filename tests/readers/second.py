@@ -93,7 +93,7 @@ def characters(data):
 
 
 def fields(line, delimiter):
-    return line.strip(" \t").replace("\t", " ").split() if delimiter == " " else line.split(delimiter)
+    return re.split("[ \t]+", line.strip(" \t")) if delimiter == " " else line.split(delimiter)
 
 
 def cut(text, delimiter, quotes, width=0, rating=None, trims=False):
