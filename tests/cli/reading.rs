@@ -42,7 +42,7 @@ fn check(cases: &[Case]) {
     for (name, bytes, args, want) in cases {
         let place = Place::new();
         place.write("f", bytes);
-        let train = "train f --solver als --epochs 1 --factors 1 --progress none --model m";
+        let train = "train f --solver als --epochs 1 --factors 1 --backend cpu --model m";
         let output = place.run(format!("{train} {args}").trim());
         let talk = stderr(&output);
         let mut fault = |text: String| faults.push(format!("{name}: {text}\n    {talk}"));
@@ -109,7 +109,7 @@ fn furnished() -> Place {
         "train.tsv",
         "ann\t\"live one\t3\nbob\tplain\t2\ncid\tother\t4\ndee\t\"live one\t1\neve\tplain\t2\nann\tother\t5\n",
     );
-    place.ok("train train.tsv --solver als --epochs 2 --factors 2 --progress none --model m");
+    place.ok("train train.tsv --solver als --epochs 2 --factors 2 --model m");
     place
 }
 
@@ -121,7 +121,7 @@ fn every_command_reads_alike() {
     assert_eq!(text.lines().count(), 4, "{text}");
     assert!(text.contains("bob,\"\"\"live one\","), "{text}");
     assert_eq!(place.json("evaluate m test.tsv --json")["ratings"], 3);
-    place.ok("fold-in m test.tsv --output grown");
+    place.ok("fold-in m test.tsv --update --output grown");
     place.ok("train train.tsv --test test.tsv --solver als --epochs 1 --factors 2 --model tested");
     place.ok("split train.tsv --holdout 0.5 --output parts");
     let parts = [place.read("parts/train.tsv"), place.read("parts/test.tsv")].concat();
@@ -180,7 +180,7 @@ fn directories_and_patterns_are_sets_of_files() {
     place.write("plays/_SUCCESS", "");
     place.write("plays/empty.csv", "");
     place.write("plays/old/z.csv", "user,item,rating\nzoe,z,9\n");
-    let train = "--solver als --epochs 1 --factors 1 --progress none --force --model m";
+    let train = "--solver als --epochs 1 --factors 1 --backend cpu --force --model m";
     for (files, want) in [
         ("plays", &["ann|x|1", "bob|y|2"][..]),
         ("plays/", &["ann|x|1", "bob|y|2"]),
@@ -263,7 +263,7 @@ fn quotes_across_chunks_are_whole() {
     place.write("f.csv", &text);
     for threads in [1, 3] {
         let train =
-            "train f.csv --solver als --epochs 1 --factors 1 --progress none --force --model m";
+            "train f.csv --solver als --epochs 1 --factors 1 --backend cpu --force --model m";
         place.ok(&format!("{train} --threads {threads}"));
         assert_eq!(trained(&place, "m"), want);
     }
