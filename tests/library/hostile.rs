@@ -121,6 +121,9 @@ fn reverse(path: &Path) {
 
 /// A directory of the same shapes, of another run: other factors, ids and pairs.
 fn other(dir: &Path) {
+    if dir.exists() {
+        return;
+    }
     let mut model = model(20, 17, 5);
     for side in Side::BOTH {
         model.factors[side].factors.reverse();
@@ -141,9 +144,7 @@ fn of_files(cases: &mut Vec<Case>) {
     for name in ["users.csv", "items.csv", "model.safetensors", "seen.safetensors", "run.json"] {
         let exchange = move |dir: &Path| {
             let another = dir.parent().unwrap().join("another");
-            if !another.exists() {
-                other(&another);
-            }
+            other(&another);
             fs::copy(another.join(name), dir.join(name)).unwrap();
         };
         let says = match name {
@@ -573,7 +574,7 @@ fn what_is_no_whole_model_is_refused_at_once_in_one_line() {
             assert!(message.contains("bad"), "{name}: {message}");
             assert!(!message.contains('\n') && message.len() < 400, "{name}: {message}");
             // A whole read of 20 GiB takes longer on any machine.
-            assert!(took < Duration::from_secs(2), "{name}: {took:?}");
+            assert!(took < Duration::from_secs(5), "{name}: {took:?}");
             fs::remove_dir_all(&dir).unwrap();
         }
     }
