@@ -1,4 +1,5 @@
-// How many scores of a tile lie above and within each interval, and the rows of some within.
+// How many scores of a tile lie above and within each interval, which is wider for candidates of larger
+// reach, and the rows of some within.
 //
 // A workgroup owns an interval; what it finds is added to what the tiles before had.
 // Twin: src/cpu/kernels/count.rs.
@@ -6,7 +7,7 @@
 // scores: (queries, columns), row-major. Excluded candidates have a score below every interval.
 
 const WORKGROUP: u32 = 64u;
-const WITHIN: u32 = 16u; // rows named at most
+const WITHIN: u32 = 32u; // rows named at most
 
 struct Params {
     columns: u32,   // of the tile
@@ -17,6 +18,7 @@ struct Interval {
     query: u32, // in the tile
     high: f32,
     low: f32,
+    slope: f32,
 }
 
 struct Counted {
@@ -26,9 +28,10 @@ struct Counted {
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> scores: array<f32>;
-@group(0) @binding(2) var<storage, read> intervals: array<Interval>;
-@group(0) @binding(3) var<storage, read_write> counted: array<Counted>; // (intervals)
-@group(0) @binding(4) var<storage, read_write> named: array<u32>;       // (intervals, WITHIN)
+@group(0) @binding(2) var<storage, read> reach: array<f32>;             // (columns)
+@group(0) @binding(3) var<storage, read> intervals: array<Interval>;
+@group(0) @binding(4) var<storage, read_write> counted: array<Counted>; // (intervals)
+@group(0) @binding(5) var<storage, read_write> named: array<u32>;       // (intervals, WITHIN)
 
 var<workgroup> aboves: array<u32, 64>;
 var<workgroup> withins: array<u32, 64>;
@@ -46,8 +49,9 @@ fn count(
     var within = 0u;
     for (var column = invocation; column < params.columns; column += WORKGROUP) {
         let score = scores[first + column];
-        above += select(0u, 1u, score > interval.high);
-        within += select(0u, 1u, score <= interval.high && score >= interval.low);
+        let doubt = interval.slope * reach[column];
+        above += select(0u, 1u, score > interval.high + doubt);
+        within += select(0u, 1u, score <= interval.high + doubt && score >= interval.low - doubt);
     }
     aboves[invocation] = above;
     withins[invocation] = within;
@@ -71,7 +75,8 @@ fn count(
         }
         for (var column = invocation; column < params.columns; column += WORKGROUP) {
             let score = scores[first + column];
-            if score <= interval.high && score >= interval.low {
+            let doubt = interval.slope * reach[column];
+            if score <= interval.high + doubt && score >= interval.low - doubt {
                 if slot < WITHIN {
                     named[group.x * WITHIN + slot] = params.first_row + column;
                 }

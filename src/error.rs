@@ -16,7 +16,7 @@ pub struct Error(Box<ErrorKind>);
 #[non_exhaustive]
 pub enum ErrorKind {
     /// A file or directory could not be read or written.
-    #[error("{}: {source}", .path.display())]
+    #[error("{}: {source}{}", .path.display(), what_next(source))]
     Io {
         /// The file or directory.
         path: PathBuf,
@@ -62,6 +62,19 @@ pub enum ErrorKind {
         /// What to do.
         remedy: &'static str,
     },
+}
+
+/// What to do about what the operating system said, where that is plain.
+fn what_next(source: &io::Error) -> &'static str {
+    match source.kind() {
+        io::ErrorKind::NotFound => "; check the path",
+        io::ErrorKind::PermissionDenied => "; choose a path that this user may read and write",
+        io::ErrorKind::StorageFull => "; make room, or choose another place",
+        io::ErrorKind::ReadOnlyFilesystem => "; choose another place",
+        io::ErrorKind::IsADirectory => "; name a file",
+        io::ErrorKind::NotADirectory => "; a part of this path is a file, which it cannot be",
+        _ => "",
+    }
 }
 
 impl Error {

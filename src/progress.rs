@@ -9,6 +9,10 @@ pub trait Progress: Sync {
     fn advance(&self, done: u64);
     /// The current step is over.
     fn finish(&self);
+    /// Something to be told once, such as a guess that another reading would contradict.
+    fn note(&self, _text: &str) {}
+    /// What a person who watches may want to see, and no log.
+    fn detail(&self, _text: &str) {}
 }
 
 impl Progress for () {

@@ -27,6 +27,7 @@ pub use gibbs::{Conditional, GibbsPasses, GibbsProblem, MomentBlocks, Moments};
 pub use gradient::{
     BETA1, BETA2, EPSILON, EpochSums, GradientPasses, GradientProblem, Probe, State, Terms, Visit,
 };
+pub(crate) use rank::reaches;
 pub use rank::{Candidates, Counted, Interval, Ranked, Ranker, WITHIN};
 pub use rows::{ObjectiveBlocks, ObjectiveSums, RowPasses, RowProblem, RowTerms};
 pub(crate) use rows::{check_gram, check_rows};

@@ -1,6 +1,7 @@
 //! Ranking.
 
 use crate::{Error, Result};
+use rayon::prelude::*;
 
 /// Items (or users) that are ranked: `bias + query · row`.
 #[derive(Clone, Copy, Debug)]
@@ -35,19 +36,33 @@ pub struct Ranked {
     pub score: f32,
 }
 
-/// Where scores of one query are counted.
+/// Where scores of one query are counted: an interval that is wider for candidates of larger numbers,
+/// whose scores are less exact.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Interval {
     /// The query.
     pub query: u32,
-    /// Scores above `high` count as above.
+    /// Scores above `high + slope·reach` count as above, in f32.
     pub high: f32,
-    /// Scores from `low` to `high` count as within.
+    /// Others from `low − slope·reach` on count as within.
     pub low: f32,
+    /// By what a candidate's reach widens it at either end; 0 or above.
+    pub slope: f32,
+}
+
+/// (rows): the reach of each candidate, `√(bias² + ‖row‖²)`, rounded up and finite.
+pub(crate) fn reaches(candidates: &Candidates) -> Vec<f32> {
+    let rows = candidates.rows.par_chunks_exact(candidates.factors).zip(candidates.bias);
+    let reach = |(row, &bias): (&[f32], &f32)| {
+        let squares: f64 = row.iter().chain([&bias]).map(|&x| f64::from(x).powi(2)).sum();
+        // More than the roundings of the sum, of the root and of 32 bits.
+        ((squares.sqrt() * (1.0 + 1e-6)) as f32).next_up().min(f32::MAX)
+    };
+    rows.map(reach).collect()
 }
 
 /// Rows of an interval that are named at most.
-pub const WITHIN: usize = 16;
+pub const WITHIN: usize = 32;
 
 /// What an [`Interval`] holds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -89,4 +104,28 @@ pub trait Ranker: Send + Sync {
         excluded: &[&[u32]],
         intervals: &[Interval],
     ) -> Result<Vec<Counted>>;
+
+    /// How many roundings a score of rows of `factors` numbers goes through at most: what bounds its error.
+    /// Whoever sums in the order of the factors, or leaves the order to a compiler, has as many as terms.
+    fn roundings(&self, factors: usize) -> usize {
+        factors + 2
+    }
+
+    /// The lists of [`top`](Self::top) and the counts of [`count`](Self::count), of the same queries.
+    /// What can use each score for both has its own.
+    ///
+    /// # Errors
+    /// As there.
+    ///
+    /// # Panics
+    /// As there.
+    fn top_and_count(
+        &self,
+        queries: &[f32],
+        excluded: &[&[u32]],
+        n: usize,
+        intervals: &[Interval],
+    ) -> Result<(Vec<Vec<Ranked>>, Vec<Counted>)> {
+        Ok((self.top(queries, excluded, n)?, self.count(queries, excluded, intervals)?))
+    }
 }

@@ -6,7 +6,7 @@ use super::backend;
 use super::output::{print_json, to_stdout};
 use super::progress::Steps;
 use serde::Serialize;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Instant;
 use wgmf::backend::Backend;
 use wgmf::bench::{
@@ -246,10 +246,11 @@ impl Args {
                     seed: self.seed,
                     ..defaults
                 };
-                temporary = Temporary::new();
-                let facts = synth(&options, &temporary.0, true, &steps)?;
-                floor_rmse = Some(facts.floor_rmse);
-                temporary.0.clone()
+                // It goes with its directory.
+                temporary = tempfile::tempdir().map_err(|e| Error::io(std::env::temp_dir(), e))?;
+                let path = temporary.path().join("planted.csv");
+                floor_rmse = Some(synth(&options, &path, false, &steps)?.floor_rmse);
+                path
             }
         };
         let file_bytes = std::fs::metadata(&path).ok().map(|file| file.len());
@@ -278,23 +279,5 @@ impl Args {
             rates: Vec::new(),
         };
         Ok((workload, report))
-    }
-}
-
-/// A file that goes when this does.
-struct Temporary(PathBuf);
-
-impl Temporary {
-    fn new() -> Self {
-        let name = format!("wgmf-bench-{}.csv", std::process::id());
-        Temporary(std::env::temp_dir().join(name))
-    }
-}
-
-impl Drop for Temporary {
-    fn drop(&mut self) {
-        let path: &Path = &self.0;
-        // Where it cannot be removed there is nothing more to do.
-        let _ = std::fs::remove_file(path);
     }
 }

@@ -1,7 +1,7 @@
 //! `--by`: what lists are ranked by.
 
 use std::path::Path;
-use wgmf::model::{Model, Samples};
+use wgmf::model::{Model, Samples, Seen, settled};
 use wgmf::recommend::Criterion;
 use wgmf::{Error, Result};
 
@@ -36,6 +36,16 @@ fn part(text: &str) -> Result<String, String> {
 pub(super) fn samples(model: &Model, dir: &Path, criterion: Criterion) -> Result<Option<Samples>> {
     let wanted = model.is_bayesian() || criterion != Criterion::Mean;
     wanted.then(|| model.open_samples(dir)).transpose()
+}
+
+/// The model in `dir` with its training pairs and, as [`samples`] has them, its samples.
+pub(super) fn opened(dir: &Path, criterion: Criterion) -> Result<(Model, Seen, Option<Samples>)> {
+    settled(dir, || {
+        let model = Model::open(dir)?;
+        let seen = model.open_seen(dir)?;
+        let samples = samples(&model, dir, criterion)?;
+        Ok((model, seen, samples))
+    })
 }
 
 impl Args {

@@ -1,33 +1,34 @@
 //! `wgmf evaluate`.
 
-use super::output::{print_json, stdout, to_stdout};
+use super::alike;
 use super::progress::Steps;
-use super::ranking;
+use super::rating::{self, Shown};
 use super::words::{some_of, thousands};
-use std::io::{self, Write};
+use super::{per_user, ranking};
 use std::path::PathBuf;
-use wgmf::core::Ids;
+use wgmf::core::{Ids, Ratings, Solver};
 use wgmf::data::{Duplicates, Order, ReadOptions, align, read};
 use wgmf::evaluate::{
-    PredictiveMetrics, RatingMetrics, first_without_level, no_level, predictive_metrics,
-    rating_metrics, unknown_ids,
+    RatingMetrics, first_without_level, leave_out_seen, no_level, predictive_metrics,
+    rating_baselines, rating_metrics, ratings_by_user, unknown_ids,
 };
-use wgmf::model::Model;
+use wgmf::files::Output;
+use wgmf::model::{Model, Seen};
 use wgmf::predict::{Predictive, Unit};
 use wgmf::{Error, Result};
 
 /// Measure how far predictions lie from ratings the model has not seen, or how well it ranks
 ///
-/// Ratings of users and items that the model does not know count too: they are predicted by the
-/// mean of who is known (the item's for a new user, the user's for a new item, else the overall
-/// mean; by --solver bayes as those without ratings). With --ranking they count nowhere; their number
-/// is given.
+/// Ratings of users and items that the model does not know count too: they are predicted by the mean
+/// of who is known (the item's for a new user, the user's for a new item, else the overall mean; by
+/// --solver bayes as those without ratings; by --solver ials, which has no means, as 0). With --ranking
+/// they count nowhere; their number is given.
 ///
 /// A model of --solver bayes also says how honest its uncertainty is: the log predictive density (more
 /// is better), the continuous ranked probability score (less is better), the share of the ratings within
 /// their 50, 80, 90 and 95 % prediction intervals, and the mean width of the 90 % ones.
 #[derive(clap::Args)]
-#[command(after_long_help = ranking::DEFINITIONS)]
+#[command(after_long_help = [rating::DEFINITIONS, ranking::DEFINITIONS].join("\n"))]
 pub(super) struct Args {
     /// The model directory that wgmf train wrote
     model: PathBuf,
@@ -40,9 +41,26 @@ pub(super) struct Args {
     /// Make an id that the model does not know an error
     #[arg(long)]
     strict: bool,
-    /// What becomes of several ratings of one pair, as in training
-    #[arg(long, value_enum, default_value_t)]
-    duplicates: Duplicates,
+    /// What becomes of several ratings of one pair. Default: as in training
+    #[arg(long, value_enum)]
+    duplicates: Option<Duplicates>,
+    /// Bound predictions to the range of the training ratings, as train --clip does
+    #[arg(long)]
+    clip: bool,
+    /// Leave out test pairs that the model was trained on, which say nothing of new ones; without it they
+    /// are counted, and said
+    #[arg(long)]
+    leave_out_seen: bool,
+    /// Measure beside the model what knows no tastes: biases alone and the mean; with --ranking
+    /// popularity (training ratings) and item biases alone
+    #[arg(long)]
+    baselines: bool,
+    /// Write the figures of each user to a file too, as CSV; .gz and .zst are compressed
+    #[arg(long, value_name = "FILE")]
+    per_user: Option<PathBuf>,
+    /// Replace an existing --per-user file
+    #[arg(long, requires = "per_user")]
+    force: bool,
     #[command(flatten)]
     ranking: ranking::Args,
     #[command(flatten)]
@@ -52,9 +70,16 @@ pub(super) struct Args {
 /// Runs the subcommand.
 pub(super) fn run(args: Args) -> Result<()> {
     args.ranking.check()?;
-    let model = Model::open(&args.model)?;
-    let mut table = read(&args.ratings, &args.read, &Steps::new(false))?;
-    let merged = table.settle(args.duplicates, Order::Canonical)?;
+    let per_user =
+        args.per_user.as_ref().map(|file| Output::create(file, args.force)).transpose()?;
+    let mut model = Model::open(&args.model)?;
+    args.check(&model)?;
+    if args.clip {
+        clip(&mut model)?;
+    }
+    let options = alike::options(&model, &args.read);
+    let mut table = read(&args.ratings, &options, &Steps::new(false))?;
+    let merged = table.settle(alike::duplicates(&model, args.duplicates), Order::Canonical)?;
     if merged > 0 {
         say!("{} duplicates merged", thousands(merged as u64));
     }
@@ -62,6 +87,7 @@ pub(super) fn run(args: Args) -> Result<()> {
     if !table.has_ratings && needs_ratings {
         say!("no rating column: every rating counts as 1");
     }
+    alike::outside(&model, &table);
     let users = unknown_ids(&table.users, &model.users);
     let items = unknown_ids(&table.items, &model.items);
     let sides = [("user", &users, &table.users), ("item", &items, &table.items)];
@@ -73,116 +99,140 @@ pub(super) fn run(args: Args) -> Result<()> {
         if args.strict {
             return Err(Error::data(format!("{text} (--strict)")));
         }
-        let then = match (args.ranking.ranking, model.is_bayesian()) {
-            (true, _) => "left out",
-            (false, true) => "scored as those without ratings",
-            (false, false) => "scored by the mean of those that are known",
+        let then = match args.ranking.ranking {
+            true => "left out",
+            false => scored_how(&model),
         };
         say!("{text}; {then}");
     }
-    let ratings = align(&table, &model.users, &model.items);
+    let unknown = [users.len() as u64, items.len() as u64];
+    let mut ratings = align(&table, &model.users, &model.items);
     if args.ranking.ranking {
-        let counts = [users.len() as u64, items.len() as u64];
-        let test = ranking::Test { ratings, has_ratings: table.has_ratings, unknown: counts };
-        return ranking::run(&args.ranking, &args.model, &model, &test, args.json);
+        let seen = model.open_seen(&args.model)?;
+        let trained_on = args.leave_out(&seen, &mut ratings, &mut Vec::new())?;
+        let test = ranking::Test {
+            ratings,
+            has_ratings: table.has_ratings,
+            unknown,
+            trained_on: trained_on as u64,
+            seen: &seen,
+        };
+        let how = ranking::How { json: args.json, baselines: args.baselines, per_user };
+        return ranking::run(&args.ranking, &args.model, &model, &test, how);
     }
     model.objective.transform.check(&ratings.values, |row| {
         let (file, line) = table.origin(row);
         format!("{file}:{line}: rating {}", ratings.values[row])
     })?;
-    let count_unknown = |metrics: &mut RatingMetrics| {
-        metrics.unknown_users = users.len() as u64;
-        metrics.unknown_items = items.len() as u64;
+    let samples = match model.is_bayesian() {
+        true => Some(model.open_samples(&args.model)?),
+        false => None,
     };
-    if model.is_bayesian() {
-        let samples = model.open_samples(&args.model)?;
-        let predictive = Predictive::new(&model, &samples)?;
-        if let Some(row) = first_without_level(&predictive, &ratings.values) {
-            let (file, line) = table.origin(row);
-            let rating = format!("{file}:{line}: rating {}", ratings.values[row]);
-            return Err(no_level(&predictive, &rating));
-        }
-        let mut metrics = predictive_metrics(&predictive, &ratings)?;
-        count_unknown(&mut metrics.rating);
-        return match args.json {
-            true => print_json(&metrics),
-            false => to_stdout(show_predictive(&model, &metrics)),
-        };
+    let seen = model.open_seen(&args.model)?;
+    let mut owners = table.ratings.users.clone();
+    let predictive =
+        samples.as_ref().map(|samples| Predictive::new(&model, samples)).transpose()?;
+    if let Some(predictive) = &predictive
+        && let Some(row) = first_without_level(predictive, &ratings.values)
+    {
+        let (file, line) = table.origin(row);
+        let rating = format!("{file}:{line}: rating {}", ratings.values[row]);
+        return Err(no_level(predictive, &rating));
     }
-    let mut metrics = rating_metrics(&model, &ratings)?;
-    count_unknown(&mut metrics);
-    if args.json { print_json(&metrics) } else { to_stdout(show(&model, &metrics)) }
+    let trained_on = args.leave_out(&seen, &mut ratings, &mut owners)?;
+    let mut shown = match &predictive {
+        Some(predictive) => Shown::Predictive(predictive_metrics(predictive, &ratings)?),
+        None => Shown::Ratings(rating_metrics(&model, &ratings)?),
+    };
+    let fill = |metrics: &mut RatingMetrics| {
+        metrics.seen_pairs = trained_on as u64;
+        [metrics.unknown_users, metrics.unknown_items] = unknown;
+    };
+    fill(shown.rating_mut());
+    let mut baselines = match args.baselines {
+        true => Some(rating_baselines(&model, &seen, &ratings)?),
+        false => None,
+    };
+    if let Some(beside) = &mut baselines {
+        fill(&mut beside.biases);
+        fill(&mut beside.mean);
+    }
+    if let Some(out) = per_user {
+        let by_user = ratings_by_user(&model, predictive.as_ref(), &ratings, &owners)?;
+        per_user::write(out, &by_user, &table.users)?;
+    }
+    rating::print(&model, &shown, baselines.as_ref(), args.json)
+}
+
+impl Args {
+    /// Whether the flags go together, and suit the model.
+    fn check(&self, model: &Model) -> Result<()> {
+        if self.baselines && !self.ranking.ranking && model.unit() == Unit::Preference {
+            return Err(Error::settings(
+                "--baselines: preferences have no mean and no biases beside them; add --ranking, which \
+                 has popularity",
+            ));
+        }
+        Ok(())
+    }
+
+    /// Says how many of the ratings are of training pairs, and leaves them out if asked to; how many there
+    /// were.
+    fn leave_out(
+        &self,
+        seen: &Seen,
+        ratings: &mut Ratings,
+        owners: &mut Vec<u32>,
+    ) -> Result<usize> {
+        let trained_on: Vec<bool> =
+            ratings.iter().map(|(user, item, _)| seen.contains(user, item)).collect();
+        let count = trained_on.iter().filter(|&&is| is).count();
+        if count == 0 {
+            return Ok(0);
+        }
+        let of = format!("{} of {}", thousands(count as u64), thousands(ratings.len() as u64));
+        let pairs = "test pairs are pairs that the model was trained on";
+        match (self.leave_out_seen, self.ranking.ranking && !self.ranking.include_seen) {
+            (true, _) => say!("{of} {pairs}; left out"),
+            (false, true) => say!("{of} {pairs}; they count nowhere"),
+            (false, false) => say!(
+                "note: {of} {pairs}, so these are no figures of new ones; --leave-out-seen leaves them \
+                 out"
+            ),
+        }
+        if self.leave_out_seen {
+            let mut kept = trained_on.iter().map(|is| !is);
+            owners.retain(|_| kept.next().unwrap_or(true));
+            leave_out_seen(seen, ratings);
+        }
+        match ratings.is_empty() {
+            true => Err(Error::data(
+                "the model was trained on every test pair, so --leave-out-seen leaves none",
+            )),
+            false => Ok(count),
+        }
+    }
+}
+
+/// Bounds what a model predicts.
+pub(super) fn clip(model: &mut Model) -> Result<()> {
+    model.objective.clip = true;
+    let asked =
+        model.objective.check().map_err(|wrong| Error::settings(format!("--clip: {wrong}")));
+    asked.and_then(|()| model.check())
+}
+
+/// What a score says of an id that the model does not know.
+pub(super) fn scored_how(model: &Model) -> &'static str {
+    match model.objective.solver {
+        Solver::Bayes => "scored as those without ratings",
+        Solver::Ials => "scored 0, since ials has no mean and no biases",
+        _ => "scored by the mean of those that are known",
+    }
 }
 
 /// `3 of 50 users are not in the model: "a", "b", "c"`.
 fn name_unknown(side: &str, unknown: &[u32], ids: &Ids) -> String {
     let names: Vec<&str> = unknown.iter().map(|&id| ids.name(id)).collect();
     some_of(&names, ids.len(), &format!("{side}s are not in the model"))
-}
-
-fn show_predictive(model: &Model, metrics: &PredictiveMetrics) -> io::Result<()> {
-    show(model, &metrics.rating)?;
-    let m = metrics;
-    let density = Some(m.log_predictive_density);
-    write_rows(&[
-        ("log predictive density", density, m.model_log_predictive_density),
-        ("CRPS", m.crps, m.model_crps),
-        ("ranked probability", m.ranked_probability_score, None),
-        ("accuracy", m.accuracy, None),
-        ("50 % interval covers", Some(m.coverage_50), None),
-        ("80 % interval covers", Some(m.coverage_80), None),
-        ("90 % interval covers", Some(m.coverage_90), None),
-        ("95 % interval covers", Some(m.coverage_95), None),
-        ("90 % interval's width", m.width_90, None),
-    ])
-}
-
-fn show(model: &Model, metrics: &RatingMetrics) -> io::Result<()> {
-    let mut out = stdout();
-    for (name, count) in [
-        ("ratings", metrics.ratings),
-        ("unknown users", metrics.unknown_users),
-        ("unknown items", metrics.unknown_items),
-        ("ratings of these", metrics.unknown_ratings),
-    ] {
-        writeln!(out, "{name:<24}{:>14}", thousands(count))?;
-    }
-    let has_two = metrics.model_rmse.is_some();
-    if has_two {
-        let transform = model.objective.transform.to_string();
-        writeln!(out, "{:<24}{:>14}{:>14}", "", "ratings", transform)?;
-    }
-    let rmse = match model.unit() {
-        Unit::Rating => "RMSE",
-        Unit::Probability => "RMSE of probability",
-        Unit::Preference => "RMSE of preference to 1",
-    };
-    let rows = [
-        (rmse, Some(metrics.rmse), metrics.model_rmse),
-        ("MAE", Some(metrics.mae), metrics.model_mae),
-        ("R²", metrics.r2, metrics.model_r2),
-        ("relative squared error", metrics.relative_squared_error, None),
-        ("log loss", metrics.log_loss, None),
-        ("AUC", metrics.auc, None),
-    ];
-    out.flush()?;
-    drop(out);
-    write_rows(&rows)
-}
-
-/// A name, the figure in the unit of the ratings, and that in the model's unit.
-type Figures = (&'static str, Option<f64>, Option<f64>);
-
-/// The rows that have a figure.
-fn write_rows(rows: &[Figures]) -> io::Result<()> {
-    let mut out = stdout();
-    for (name, own, in_model) in rows {
-        if own.is_none() && in_model.is_none() {
-            continue;
-        }
-        let cell = |figure: &Option<f64>| figure.map_or(String::new(), |x| format!("{x:.6}"));
-        let line = format!("{name:<24}{:>14}{:>14}", cell(own), cell(in_model));
-        writeln!(out, "{}", line.trim_end())?;
-    }
-    out.flush()
 }

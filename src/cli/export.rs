@@ -1,5 +1,6 @@
 //! `wgmf export`.
 
+use super::output::check_outside;
 use super::progress::Steps;
 use std::path::PathBuf;
 use wgmf::model::{Format, Model, export};
@@ -28,6 +29,7 @@ pub(super) fn run(args: Args) -> Result<()> {
         Some(output) => output,
         None => beside(&args.model, args.format)?,
     };
+    check_outside(&output, &args.model)?;
     let model = Model::open(&args.model)?;
     export(&model, args.format, &output, args.force, &Steps::new(false))?;
     say!("wrote {} ({})", output.display(), args.format.files().join(", "));

@@ -1,9 +1,9 @@
 //! `wgmf fold-in`, and what `wgmf recommend --new-users` has in common with it.
 
-use super::output::{print_json, stdout, to_stdout};
+use super::output::{check_outside, print_json, stdout, to_stdout};
 use super::progress::Steps;
 use super::words::{counted, some_of};
-use super::{backend, by};
+use super::{alike, backend, by};
 use std::io::Write;
 use std::path::PathBuf;
 use std::time::Instant;
@@ -48,9 +48,9 @@ pub(super) struct Args {
     /// Print one JSON object
     #[arg(long)]
     json: bool,
-    /// What becomes of several ratings of one pair, as in training
-    #[arg(long, value_enum, default_value_t)]
-    duplicates: Duplicates,
+    /// What becomes of several ratings of one pair. Default: as in training
+    #[arg(long, value_enum)]
+    duplicates: Option<Duplicates>,
     #[command(flatten)]
     read: ReadOptions,
     #[command(flatten)]
@@ -61,7 +61,7 @@ pub(super) struct Args {
 pub(super) struct NewRatings<'a> {
     pub files: &'a [PathBuf],
     pub read: ReadOptions,
-    pub duplicates: Duplicates,
+    pub duplicates: Option<Duplicates>,
     pub side: Side,
     pub update: bool,
     pub strict: bool,
@@ -69,11 +69,10 @@ pub(super) struct NewRatings<'a> {
 
 /// Runs the subcommand.
 pub(super) fn run(args: Args) -> Result<()> {
+    check_outside(&args.output, &args.model)?;
     // Nobody else writes there until the model is.
     let _reserved = reserve(&args.output, args.force)?;
-    let mut model = Model::open(&args.model)?;
-    let mut seen = model.open_seen(&args.model)?;
-    let mut samples = by::samples(&model, &args.model, Criterion::Mean)?;
+    let (mut model, mut seen, mut samples) = by::opened(&args.model, Criterion::Mean)?;
     let (backend, why) = args.backend.open()?;
     say!("device: {} ({why})", backend.device().name);
     let new = NewRatings {
@@ -85,7 +84,10 @@ pub(super) fn run(args: Args) -> Result<()> {
         strict: args.strict,
     };
     let before = ids(&model, new.side);
-    let table = new.settled(read(new.files, &new.read, &Steps::new(false))?, &model)?;
+    let table = new.settled(
+        read(new.files, &alike::options(&model, &new.read), &Steps::new(false))?,
+        &model,
+    )?;
     let rows = new.rows(&model, samples.as_ref(), &seen, &table)?;
     let clock = Instant::now();
     new.join(&*backend, &mut model, samples.as_mut(), &mut seen, &rows)?;
@@ -130,7 +132,7 @@ pub(super) fn users_of(
     new: &NewRatings,
     steps: &Steps,
 ) -> Result<Vec<u32>> {
-    let table = read(new.files, &new.read, steps)?;
+    let table = read(new.files, &alike::options(model, &new.read), steps)?;
     let listed = table.users.clone();
     let table = new.settled(table, model)?;
     let rows = new.rows(model, samples.as_deref(), seen, &table)?;
@@ -151,10 +153,11 @@ pub(super) fn users_of(
 impl NewRatings<'_> {
     /// The ratings without duplicates and in canonical order.
     fn settled(&self, mut table: Table, model: &Model) -> Result<Table> {
-        let merged = table.settle(self.duplicates, Order::Canonical)?;
+        let merged = table.settle(alike::duplicates(model, self.duplicates), Order::Canonical)?;
         if merged > 0 {
             say!("{} merged", counted(merged, "duplicate"));
         }
+        alike::outside(model, &table);
         if !table.has_ratings && model.unit() != Unit::Preference {
             say!("no rating column: every rating counts as 1");
         }

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use std::io::{self, Write};
 use std::path::PathBuf;
 use wgmf::Result;
-use wgmf::core::{Loss, Side};
+use wgmf::core::{self, Loss, Side};
 use wgmf::model::{EpochRecord, Model};
 use wgmf::predict::Unit;
 
@@ -27,15 +27,16 @@ const ROWS: usize = 12;
 /// Runs the subcommand.
 pub(super) fn run(args: Args) -> Result<()> {
     let model = Model::open(&args.model)?;
-    if args.json { print_json(&facts(&model)?) } else { to_stdout(show(&args, &model)) }
+    if args.json { print_json(&facts(&args, &model)?) } else { to_stdout(show(&args, &model)) }
 }
 
 /// The record of the run as it is in `run.json`, with sizes and the errors of the factors kept.
-fn facts(model: &Model) -> Result<Value> {
+fn facts(args: &Args, model: &Model) -> Result<Value> {
     let failed = |e: serde_json::Error| wgmf::Error::data(format!("info: {e}"));
     let f = &model.factors;
     let mut facts = Map::new();
     let mut put = |key: &str, value: Value| facts.insert(key.to_owned(), value);
+    put("model", json!(args.model.display().to_string()));
     put("users", json!(f.users()));
     put("items", json!(f.items()));
     put("factors", json!(f.factors));
@@ -44,6 +45,7 @@ fn facts(model: &Model) -> Result<Value> {
     put("biases", json!(has_biases(model)));
     put("solver", json!(model.objective.solver));
     put("loss", serde_json::to_value(model.objective.loss).map_err(failed)?);
+    put("likelihood", serde_json::to_value(model.objective.likelihood).map_err(failed)?);
     put("transform", serde_json::to_value(&model.objective.transform).map_err(failed)?);
     if let Some(kept) = kept(model) {
         for (side, error) in [("train", kept.train_error), ("test", kept.test_error)] {
@@ -138,7 +140,7 @@ fn write_history(out: &mut impl Write, model: &Model) -> io::Result<()> {
         }
         write!(out, "{:>7}", epoch.epoch)?;
         for (_, column) in &columns {
-            let cell = column(epoch).map_or("-".to_owned(), |figure| format!("{figure:.6}"));
+            let cell = column(epoch).map_or("-".to_owned(), |x| core::figure(x, 6));
             write!(out, "  {cell:>14}")?;
         }
         let mark = if is_best { "  best" } else { "" };

@@ -1,7 +1,7 @@
 //! Signals. The first Ctrl-C (or SIGTERM, or SIGHUP) asks a training run to end well; any other command,
 //! and a second one, ends at once, without anything half-written.
 //!
-//! What listens here only sets flags: the thread that writes takes away what it has in the making, and a
+//! What listens here only sets flags: it runs no signal handler, and the thread that writes takes away what it has in the making, and a
 //! step in which something new takes its final name is never cut short.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -18,7 +18,7 @@ static ENDS_WELL: AtomicBool = AtomicBool::new(false);
 static SAVING: AtomicBool = AtomicBool::new(false);
 
 /// How long what is in the making may take to go away; after that it is left to the next run.
-const GRACE: Duration = Duration::from_secs(1);
+const GRACE: Duration = Duration::from_secs(2);
 
 /// A signal that ends a program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,16 +57,20 @@ pub(super) fn listen() -> Result<()> {
     take_over().map_err(|e| Error::data(format!("cannot handle Ctrl-C: {e}")))
 }
 
+/// Every thread holds the signals back, this one's children included; one takes them as they come.
 #[cfg(unix)]
 fn take_over() -> std::io::Result<()> {
-    let mut numbers = vec![Signal::Interrupt as i32, Signal::Terminate as i32];
+    use nix::sys::signal::{SigSet, Signal::*};
+    let mut signals = SigSet::empty();
+    signals.add(SIGINT);
+    signals.add(SIGTERM);
     if !hang_up_is_ignored() {
-        numbers.push(Signal::HangUp as i32);
+        signals.add(SIGHUP);
     }
-    let mut signals = signal_hook::iterator::Signals::new(numbers)?;
+    signals.thread_block()?;
     std::thread::Builder::new().name("signals".to_owned()).spawn(move || {
-        for number in signals.forever() {
-            came(Signal::of(number as usize).unwrap_or(Signal::Terminate));
+        while let Ok(signal) = signals.wait() {
+            came(Signal::of(signal as usize).unwrap_or(Signal::Terminate));
         }
     })?;
     Ok(())

@@ -4,6 +4,7 @@ use super::words::{number, shown, some_of};
 use serde_json::{Map, Value, json};
 use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
+use wgmf::core::figure;
 use wgmf::files::Output;
 use wgmf::{Error, Result};
 
@@ -236,7 +237,7 @@ impl Listing {
             text += "  (nothing is left to list)\n";
         }
         let ids: Vec<String> = entries.iter().map(|entry| shown(entry.id)).collect();
-        let scores: Vec<String> = entries.iter().map(|e| format!("{:.4}", e.score)).collect();
+        let scores: Vec<String> = entries.iter().map(|e| figure(e.score, 4)).collect();
         let widest = |texts: &[String], name: &str| {
             texts.iter().map(|text| text.chars().count()).max().unwrap_or(0).max(name.len())
         };
@@ -276,14 +277,22 @@ fn because(reason: &Reason, own_unit: bool) -> String {
     for (at, (id, title, part)) in reason.parts.iter().enumerate() {
         let name = if title.is_empty() { id } else { title };
         let comma = if at > 0 { "," } else { "" };
-        line += &format!("{comma} {} {part:+.4}", shown(name));
+        line += &format!("{comma} {} {}", shown(name), signed(*part));
     }
-    line += &format!("; other ratings {:+.4}, without any {:.4}", reason.rest, reason.base);
+    let (rest, base) = (signed(reason.rest), figure(reason.base, 4));
+    line += &format!("; other ratings {rest}, without any {base}");
     if own_unit {
-        line += &format!(", in the transformed unit, in which the score is {:.4}", reason.sum);
+        let score = figure(reason.sum, 4);
+        line += &format!(", in the transformed unit, in which the score is {score}");
     }
     line.push('\n');
     line
+}
+
+/// A part of a sum.
+fn signed(part: f64) -> String {
+    let plus = if part < 0.0 { "" } else { "+" };
+    format!("{plus}{}", figure(part, 4))
 }
 
 fn write_record<'a>(buffer: &mut Vec<u8>, record: impl Iterator<Item = &'a str>) -> Result<()> {

@@ -1,28 +1,38 @@
 //! The command line: parsing and printing, nothing else. One subcommand a file.
 
 /// Prints a line of talk to standard error. Unlike `eprintln!`, which panics, it does not mind a
-/// reader that went away (`wgmf ... 2>&1 | head`): nobody is left to be told.
+/// reader that went away (`wgmf ... 2>&1 | head`): nobody is left to be told. What a file holds
+/// may be part of it, so that it is made fit for a terminal. With `--quiet` there is no talk.
 macro_rules! say {
     ($($text:tt)*) => {{
         use std::io::Write as _;
-        let _ = writeln!(std::io::stderr(), $($text)*);
+        if !$crate::cli::is_quiet() {
+            let text = $crate::cli::words::printable(&format!($($text)*));
+            let _ = writeln!(std::io::stderr(), "{text}");
+        }
     }};
 }
 
+mod alike;
 mod backend;
 mod bench;
 mod by;
+mod chosen;
+mod completions;
 mod devices;
 mod evaluate;
 mod export;
 mod fold_in;
 mod info;
+mod inspect;
 mod interrupt;
 mod listing;
 mod output;
+mod per_user;
 mod predict;
 mod progress;
 mod ranking;
+mod rating;
 mod recommend;
 mod sampler;
 mod similar;
@@ -31,9 +41,13 @@ mod synth;
 mod train;
 mod words;
 
+use clap::parser::ValueSource;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use output::is_closed_pipe;
+use std::collections::HashSet;
+use std::io::Write;
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
 use wgmf::{Error, ErrorKind, Result};
 
 /// Matrix factorization for recommendation: ratings in, embeddings out; on any GPU, and on the CPU.
@@ -45,6 +59,16 @@ struct Cli {
     /// CPU threads to use, 1 to 512; the result does not depend on it. Default: all cores
     #[arg(long, global = true, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=512))]
     threads: Option<u16>,
+    /// Print nothing on standard error but errors
+    #[arg(long, short, global = true)]
+    quiet: bool,
+}
+
+/// Whether nobody wants to hear how it goes.
+static QUIET: AtomicBool = AtomicBool::new(false);
+
+fn is_quiet() -> bool {
+    QUIET.load(Ordering::Relaxed)
 }
 
 #[derive(Subcommand)]
@@ -57,17 +81,20 @@ enum Command {
     FoldIn(fold_in::Args),
     Export(export::Args),
     Info(info::Args),
+    Inspect(inspect::Args),
     Split(split::Args),
     Synth(synth::Args),
     Bench(bench::Args),
     Devices(devices::Args),
+    Completions(completions::Args),
+    Man(completions::ManArgs),
 }
 
 /// Parses the command line, runs it, and says how it ended: 0 done, 1 failed, 2 usage, 128 and more the
 /// signal that ended it.
 pub(crate) fn main() -> ExitCode {
-    let cli = parse();
-    match run(cli) {
+    let (cli, given) = parse();
+    match run(cli, &|arg| given.contains(arg)) {
         Ok(code) => code,
         Err(error) if is_closed_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
@@ -75,7 +102,9 @@ pub(crate) fn main() -> ExitCode {
                 say!("stopped by {}", signal.name());
                 return ExitCode::from(signal.exit_code());
             }
-            say!("error: {}", with_flags(&error.to_string()));
+            // An error is told to whoever listens, be it quiet or not.
+            let message = words::printable(&with_flags(&error.to_string()));
+            let _ = writeln!(std::io::stderr(), "error: {message}");
             let usage = matches!(error.kind(), ErrorKind::Settings(_));
             ExitCode::from(if usage { 2 } else { 1 })
         }
@@ -94,17 +123,25 @@ fn with_flags(message: &str) -> String {
 }
 
 /// The command line, with `--reg -1` taken for a value that is wrong: clap would take `-1` for an
-/// option that does not exist.
-fn parse() -> Cli {
+/// option that does not exist. With the names of what was given, which a default may equal.
+fn parse() -> (Cli, HashSet<String>) {
     let negative = |arg: clap::Arg| match arg.get_action().takes_values() && !arg.is_positional() {
         true => arg.allow_negative_numbers(true),
         false => arg,
     };
     let command = Cli::command().mut_args(negative).mut_subcommands(|sub| sub.mut_args(negative));
-    Cli::from_arg_matches(&command.get_matches()).unwrap_or_else(|error| error.exit())
+    let matches = command.get_matches();
+    let given = matches.subcommand().map(|(_, own)| {
+        let given =
+            |id: &&clap::Id| own.value_source(id.as_str()) == Some(ValueSource::CommandLine);
+        own.ids().filter(given).map(|id| id.as_str().to_owned()).collect()
+    });
+    let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+    (cli, given.unwrap_or_default())
 }
 
-fn run(cli: Cli) -> Result<ExitCode> {
+fn run(cli: Cli, given: &dyn Fn(&str) -> bool) -> Result<ExitCode> {
+    QUIET.store(cli.quiet, Ordering::Relaxed);
     interrupt::listen()?;
     let threads = cli.threads.map_or(0, usize::from);
     rayon::ThreadPoolBuilder::new()
@@ -112,7 +149,7 @@ fn run(cli: Cli) -> Result<ExitCode> {
         .build_global()
         .map_err(|e| Error::settings(format!("--threads {threads}: {e}")))?;
     match cli.command {
-        Command::Train(args) => return train::run(*args),
+        Command::Train(args) => return train::run(*args, given),
         Command::Evaluate(args) => evaluate::run(args),
         Command::Predict(args) => predict::run(args),
         Command::Recommend(args) => recommend::run(*args),
@@ -120,10 +157,13 @@ fn run(cli: Cli) -> Result<ExitCode> {
         Command::FoldIn(args) => fold_in::run(args),
         Command::Export(args) => export::run(args),
         Command::Info(args) => info::run(args),
+        Command::Inspect(args) => inspect::run(args),
         Command::Split(args) => split::run(args),
         Command::Synth(args) => synth::run(args),
         Command::Bench(args) => bench::run(args),
         Command::Devices(args) => devices::run(args),
+        Command::Completions(args) => completions::run(&args, Cli::command()),
+        Command::Man(args) => completions::man(&args, Cli::command()),
     }?;
     Ok(ExitCode::SUCCESS)
 }

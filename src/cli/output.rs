@@ -1,6 +1,7 @@
 //! Where results go: standard output, with its failures as errors of this library.
 
 use std::io::{self, Write};
+use std::path::Path;
 use wgmf::{Error, ErrorKind, Result};
 
 /// Buffered standard output.
@@ -11,6 +12,23 @@ pub(super) fn stdout() -> io::BufWriter<io::StdoutLock<'static>> {
 /// Turns a failure to write to standard output into an error of this library.
 pub(super) fn to_stdout(result: io::Result<()>) -> Result<()> {
     result.map_err(|e| Error::io("standard output", e))
+}
+
+/// Refuses an output directory within that of the model that is read, which a stranger would make no model
+/// any more.
+pub(super) fn check_outside(output: &Path, model: &Path) -> Result<()> {
+    let output_there = output.ancestors().find_map(|path| {
+        let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
+        path.canonicalize().ok()
+    });
+    let (Some(there), Ok(model)) = (output_there, model.canonicalize()) else { return Ok(()) };
+    let itself = output.canonicalize().is_ok_and(|output| output == model);
+    match there.starts_with(&model) && !itself {
+        true => {
+            Err(Error::file(output, "lies within the model that is read; choose another place"))
+        }
+        false => Ok(()),
+    }
 }
 
 /// Prints `value` as one JSON object on a line of standard output.

@@ -1,21 +1,25 @@
 //! `wgmf predict`.
 
+use super::evaluate::{clip, scored_how};
 use super::progress::Steps;
+use super::{alike, by};
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
-use wgmf::core::UNKNOWN;
+use wgmf::core::{Solver, UNKNOWN};
 use wgmf::data::ReadOptions;
 use wgmf::files::Output;
-use wgmf::model::Model;
+use wgmf::model::{Model, Samples, settled};
 use wgmf::predict::{Ask, Prediction, Predictive, Summary, Unit};
+use wgmf::recommend::Criterion;
 use wgmf::{Error, Result};
 
 /// Predict ratings of pairs: user,item,prediction
 ///
 /// Predictions are in the unit of the ratings the model was trained on (probabilities for
 /// --loss logistic). An id that the model does not know is scored by the mean of who is known: the
-/// item's for a new user, the user's for a new item, else the overall mean.
+/// item's for a new user, the user's for a new item, else the overall mean; by --solver ials, which has
+/// no means, 0.
 ///
 /// A model of --solver bayes gives user,item,mean,std instead: the mean and the standard deviation of
 /// the rating, noise included, over all its samples; lower,upper with --interval; and where ratings are
@@ -30,7 +34,7 @@ pub(super) struct Args {
     /// A file of pairs, any delimiter, with or without header; further columns are ignored; - is
     /// standard input
     pairs: PathBuf,
-    /// Write to a file instead of standard output ("-")
+    /// Write to a file instead of standard output ("-"); .gz and .zst are compressed
     #[arg(long, short, value_name = "FILE")]
     output: Option<PathBuf>,
     /// Replace an existing output file
@@ -46,6 +50,9 @@ pub(super) struct Args {
     /// smallest central set of levels
     #[arg(long, value_name = "P")]
     interval: Option<f64>,
+    /// Bound predictions to the range of the training ratings, as train --clip does
+    #[arg(long)]
+    clip: bool,
     /// bayes: leave the noise of ratings out of std and interval, which then say how well the expected
     /// rating is known
     #[arg(long)]
@@ -84,11 +91,18 @@ pub(super) fn run(mut args: Args) -> Result<()> {
         None => (Path::new("standard output"), Path::new("-")),
     };
     let mut out = Output::create(path, args.force)?;
-    let model = Model::open(&args.model)?;
+    let (mut model, samples) = settled(&args.model, || {
+        let model = Model::open(&args.model)?;
+        let samples = by::samples(&model, &args.model, Criterion::Mean)?;
+        Ok((model, samples))
+    })?;
     args.check(&model)?;
-    let (count, unknown) = predict(&args, &model, &mut out, shown)?;
+    if args.clip {
+        clip(&mut model)?;
+    }
+    let (count, unknown) = predict(&args, &model, samples.as_ref(), &mut out, shown)?;
     out.commit()?;
-    unknown.report(count, model.is_bayesian());
+    unknown.report(count, &model);
     let unit = match model.unit() {
         Unit::Rating => "ratings",
         Unit::Probability => "probabilities",
@@ -103,11 +117,13 @@ pub(super) fn run(mut args: Args) -> Result<()> {
 fn predict(
     args: &Args,
     model: &Model,
-    out: &mut impl Write,
+    samples: Option<&Samples>,
+    out: &mut Output,
     shown: &Path,
 ) -> Result<(u64, Unknown)> {
-    let mut rows = Rows::new(out, args.json);
+    let read = alike::options(model, &args.read);
     let failed = |e: io::Error| Error::io(shown, e);
+    let mut rows = Rows::new(out, args.json);
     let mut unknown = Unknown::default();
     // A bar between the rows on a terminal would be no help.
     let quiet = args.output.is_none() && io::stdout().is_terminal();
@@ -121,27 +137,25 @@ fn predict(
         }
         Ok(())
     };
-    let count = if model.is_bayesian() {
-        let samples = model.open_samples(&args.model)?;
-        let predictive = Predictive::new(model, &samples)?;
+    let count = if let Some(samples) = samples {
+        let predictive = Predictive::new(model, samples)?;
         let columns = columns(&predictive, args.interval.is_some());
-        rows.begin(&columns).map_err(failed)?;
+        rows.columns.clone_from(&columns);
         let mut numbers = Vec::with_capacity(columns.len());
-        predictive.predict_file(&args.pairs, &args.read, &steps, &args.ask(), |pair, summary| {
+        predictive.predict_file(&args.pairs, &read, &steps, &args.ask(), |pair, summary| {
             notice(pair)?;
             let Summary { mean, deviation, interval, levels } = summary;
             numbers.clear();
             numbers.extend([*mean, *deviation]);
             numbers.extend(interval.iter().flatten());
             numbers.extend(levels);
-            rows.write(pair, &columns, &numbers).map_err(failed)
+            rows.write(pair, &numbers).map_err(failed)
         })
     } else {
-        let columns = ["prediction".to_owned()];
-        rows.begin(&columns).map_err(failed)?;
-        model.predict_file(&args.pairs, &args.read, &steps, |pair| {
+        rows.columns = vec!["prediction".to_owned()];
+        model.predict_file(&args.pairs, &read, &steps, |pair| {
             notice(pair)?;
-            rows.write(pair, &columns, &[pair.value]).map_err(failed)
+            rows.write(pair, &[pair.value]).map_err(failed)
         })
     };
     // What came before a wrong line is worth having: standard output gets it.
@@ -161,8 +175,7 @@ fn unknown_error(file: &Path, pair: &Prediction) -> Error {
     let (side, id) =
         if pair.user_index == UNKNOWN { ("user", pair.user) } else { ("item", pair.item) };
     let message = format!(
-        "{side} \"{id}\" is not in the model; without --strict it is scored by the means that are \
-         known"
+        "{side} \"{id}\" is not in the model; without --strict it is scored by what is known"
     );
     Error::line(file.display(), pair.line, message)
 }
@@ -192,19 +205,19 @@ impl Unknown {
         }
     }
 
-    fn report(&self, pairs: u64, bayesian: bool) {
-        for (side, mean, (count, first)) in
+    fn report(&self, pairs: u64, model: &Model) {
+        for (side, partner, (count, first)) in
             [("user", "item", &self.users), ("item", "user", &self.items)]
         {
             if *count > 0 {
                 let names: Vec<String> = first.iter().map(|id| format!("\"{id}\"")).collect();
-                let how = match bayesian {
-                    true => "as of one without ratings".to_owned(),
-                    false => format!("by the {mean}'s mean"),
+                let how = match model.objective.solver {
+                    Solver::Bayes => "scored as of one without ratings".to_owned(),
+                    Solver::Ials => scored_how(model).to_owned(),
+                    _ => format!("scored by the mean and the {partner}'s bias"),
                 };
                 say!(
-                    "{count} of {pairs} pairs have {side}s that are not in the model (first: {}): \
-                     scored {how}",
+                    "{count} of {pairs} pairs have {side}s that are not in the model (first: {}): {how}",
                     names.join(", ")
                 );
             }
@@ -213,7 +226,15 @@ impl Unknown {
 }
 
 /// Rows as CSV or as JSON.
-enum Rows<W: Write> {
+struct Rows<W: Write> {
+    columns: Vec<String>,
+    /// Whether the header of CSV is still to come: not before the first row, so that a file of pairs that
+    /// cannot be read leaves nothing.
+    new: bool,
+    out: Lines<W>,
+}
+
+enum Lines<W: Write> {
     // Boxed: the writer's buffers are large.
     Csv(Box<csv::Writer<W>>),
     Json(W),
@@ -244,22 +265,21 @@ impl Serialize for Row<'_> {
 
 impl<W: Write> Rows<W> {
     fn new(out: W, json: bool) -> Self {
-        if json { Rows::Json(out) } else { Rows::Csv(Box::new(csv::Writer::from_writer(out))) }
+        let out = match json {
+            true => Lines::Json(out),
+            false => Lines::Csv(Box::new(csv::Writer::from_writer(out))),
+        };
+        Rows { columns: Vec::new(), new: true, out }
     }
 
-    fn begin(&mut self, columns: &[String]) -> io::Result<()> {
-        match self {
-            Rows::Csv(csv) => {
-                let names = ["user", "item"].into_iter();
-                Ok(csv.write_record(names.chain(columns.iter().map(String::as_str)))?)
-            }
-            Rows::Json(_) => Ok(()),
-        }
-    }
-
-    fn write(&mut self, pair: &Prediction, columns: &[String], numbers: &[f64]) -> io::Result<()> {
-        match self {
-            Rows::Csv(csv) => {
+    fn write(&mut self, pair: &Prediction, numbers: &[f64]) -> io::Result<()> {
+        let Self { columns, new, out } = self;
+        match out {
+            Lines::Csv(csv) => {
+                if std::mem::take(new) {
+                    let names = ["user", "item"].into_iter();
+                    csv.write_record(names.chain(columns.iter().map(String::as_str)))?;
+                }
                 csv.write_field(pair.user)?;
                 csv.write_field(pair.item)?;
                 for &number in numbers {
@@ -274,7 +294,7 @@ impl<W: Write> Rows<W> {
                 }
                 Ok(csv.write_record(None::<&[u8]>)?)
             }
-            Rows::Json(out) => {
+            Lines::Json(out) => {
                 serde_json::to_writer(&mut *out, &Row { pair, columns, numbers })?;
                 out.write_all(b"\n")
             }
@@ -282,9 +302,9 @@ impl<W: Write> Rows<W> {
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        match self {
-            Rows::Csv(csv) => csv.flush(),
-            Rows::Json(out) => out.flush(),
+        match &mut self.out {
+            Lines::Csv(csv) => csv.flush(),
+            Lines::Json(out) => out.flush(),
         }
     }
 }

@@ -1,12 +1,13 @@
 //! Progress on standard error: a bar on a terminal, nothing but slow steps' lines elsewhere.
 
+use super::is_quiet;
 use super::output::{is_closed_pipe, print_json};
-use super::words::digits;
+use super::words::thousands;
 use indicatif::{ProgressBar, ProgressStyle};
 use std::io::IsTerminal;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
-use wgmf::core::{Loss, Settings, Solver};
+use wgmf::core::{Loss, Settings, Solver, figure};
 use wgmf::data::Prepared;
 use wgmf::model::EpochRecord;
 use wgmf::train::Event;
@@ -15,6 +16,7 @@ use wgmf::{ErrorKind, Result, progress};
 /// Shows the steps of a command; silent when asked to be.
 pub(super) struct Steps {
     quiet: bool,
+    mute: bool,
     terminal: bool,
     step: Mutex<Option<Step>>,
 }
@@ -29,9 +31,15 @@ struct Step {
 }
 
 impl Steps {
-    /// `quiet` shows nothing at all.
+    /// `quiet` shows no steps, but what is to be told is told.
     pub(super) fn new(quiet: bool) -> Self {
-        Self { quiet, terminal: std::io::stderr().is_terminal(), step: Mutex::new(None) }
+        let terminal = std::io::stderr().is_terminal();
+        Self { quiet: quiet || is_quiet(), mute: false, terminal, step: Mutex::new(None) }
+    }
+
+    /// Shows and tells nothing at all where `mute`.
+    pub(super) fn muted(mute: bool) -> Self {
+        Self { mute, ..Self::new(mute) }
     }
 }
 
@@ -76,6 +84,24 @@ impl progress::Progress for Steps {
             bar.finish_and_clear();
         }
     }
+
+    fn detail(&self, text: &str) {
+        if self.terminal {
+            self.note(text);
+        }
+    }
+
+    fn note(&self, text: &str) {
+        if self.mute {
+            return;
+        }
+        let text = super::with_flags(text);
+        let step = self.step.lock().unwrap_or_else(|e| e.into_inner());
+        match step.as_ref().and_then(|step| step.bar.as_ref()) {
+            Some(bar) => bar.suspend(|| say!("{text}")),
+            None => say!("{text}"),
+        }
+    }
 }
 
 fn style(unit: &str) -> ProgressStyle {
@@ -87,13 +113,13 @@ fn style(unit: &str) -> ProgressStyle {
         .unwrap_or_else(|_| ProgressStyle::default_bar())
 }
 
-/// The row solvers' objective and its parts, in five digits.
+/// The row solvers' objective and its parts.
 fn objective(record: &EpochRecord) -> Option<String> {
     let total = record.objective?;
-    let mut parts = vec![format!("error {}", digits(record.squared_error?))];
-    parts.extend(record.unobserved.map(|x| format!("unobserved {}", digits(x))));
-    parts.push(format!("regularization {}", digits(record.regularization?)));
-    Some(format!("objective {} = {}", digits(total), parts.join(" + ")))
+    let mut parts = vec![format!("error {}", figure(record.squared_error?, 4))];
+    parts.extend(record.unobserved.map(|x| format!("unobserved {}", figure(x, 4))));
+    parts.push(format!("regularization {}", figure(record.regularization?, 4)));
+    Some(format!("objective {} = {}", figure(total, 4), parts.join(" + ")))
 }
 
 /// How `wgmf train` shows its progress.
@@ -126,7 +152,7 @@ impl Epochs {
     /// For a run with these settings on these data.
     pub(super) fn new(progress: Progress, settings: &Settings, prepared: &Prepared) -> Self {
         let ratings = prepared.train.len();
-        let show = progress == Progress::Bar && std::io::stderr().is_terminal();
+        let show = progress == Progress::Bar && !is_quiet() && std::io::stderr().is_terminal();
         let bar = show.then(|| {
             let bar = ProgressBar::new((settings.epochs as u64).saturating_mul(ratings as u64));
             bar.set_style(style("ratings"));
@@ -198,13 +224,13 @@ impl Epochs {
     }
 
     fn epoch(&mut self, record: &EpochRecord) -> Result<()> {
-        let figure = |error: f64| match self.loss {
+        let shown = |error: f64| match self.loss {
             Loss::Squared => error.sqrt(),
             Loss::Logistic => error,
         };
-        let train = record.train_error.map(figure);
-        let test = record.test_error.map(figure);
-        let sample = record.sample_error.map(figure);
+        let train = record.train_error.map(shown);
+        let test = record.test_error.map(shown);
+        let sample = record.sample_error.map(shown);
         let rate = self.ratings as f64 / record.pass_seconds;
         let (name, key) = match self.loss {
             Loss::Squared => ("RMSE", "rmse"),
@@ -238,6 +264,9 @@ impl Epochs {
                         event.insert(key.into(), figure.into());
                     }
                 }
+                if let Some(users) = record.ranked_users {
+                    event.insert("test_ranked_users".into(), users.into());
+                }
                 event.insert("seconds".into(), record.seconds.into());
                 event.insert("ratings_per_second".into(), rate.into());
                 print_json(&event)?;
@@ -246,21 +275,26 @@ impl Epochs {
                 let of = if self.transformed { " of transformed ratings" } else { "" };
                 let mut parts = Vec::new();
                 if let Some(train) = train {
-                    let mut errors = format!("{name}{of}: training {train:.4}");
-                    if let Some(sample) = sample {
-                        errors += &format!(", held-out {sample:.4}");
-                        errors +=
-                            &test.map_or(String::new(), |test| format!(", averaged {test:.4}"));
-                    } else if let Some(test) = test {
-                        errors += &format!(", held-out {test:.4}");
-                    }
+                    let mut errors = format!("{name}{of}: training {}", figure(train, 4));
+                    let averaged = |test| format!(", averaged {}", figure(test, 4));
+                    let held_out = |test| format!(", held-out {}", figure(test, 4));
+                    errors += &match (sample, test) {
+                        (Some(sample), test) => {
+                            held_out(sample) + &test.map_or(String::new(), averaged)
+                        }
+                        (None, test) => test.map_or(String::new(), held_out),
+                    };
                     if self.burns_in(record) {
                         errors += " (burn-in)";
                     }
                     parts.push(errors);
                 }
                 if let (Some(recall), Some(ndcg)) = (record.recall, record.ndcg) {
-                    parts.push(format!("held-out recall@20 {recall:.4}, NDCG@20 {ndcg:.4}"));
+                    let (recall, ndcg) = (figure(recall, 4), figure(ndcg, 4));
+                    let of = record.ranked_users.map_or(String::new(), |users| {
+                        format!(" of {} users", thousands(users as u64))
+                    });
+                    parts.push(format!("held-out recall@20 {recall}, NDCG@20 {ndcg}{of}"));
                 }
                 if let Some(objective) = objective(record) {
                     parts.push(objective);

@@ -2,17 +2,18 @@
 
 use super::output::{print_json, stdout, to_stdout};
 use super::words::{some_of, thousands};
-use super::{backend, by};
+use super::{backend, by, per_user};
 use serde::Serialize;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use wgmf::core::{Ratings, Side};
+use wgmf::core::{Ratings, Side, figure};
 use wgmf::data::IdList;
 use wgmf::evaluate::{
-    Estimate, RankBy, RankingMetrics, RankingOptions, Relevance, ranking_metrics,
+    Estimate, RankBy, RankingMetrics, RankingOptions, Relevance, ranking_by_user,
 };
-use wgmf::model::Model;
-use wgmf::predict::{Predictive, Unit};
+use wgmf::files::Output;
+use wgmf::model::{Model, Seen};
+use wgmf::predict::Predictive;
 use wgmf::{Error, Result};
 
 /// What the numbers are, for `--help`.
@@ -33,7 +34,7 @@ Ranking metrics (--ranking):
     map@n          sum of rel_j * precision@j / min(n, |R|)
     mrr@n          1 / rank of the first relevant item, 0 without one (Voorhees 1999)
     hit_rate@n     1 where the list has a relevant item, else 0
-    popularity@n   mean number of training ratings of the list's items
+    popularity@n   mean number of training ratings of the list's items (of ials those above 0)
     auc            probability that a relevant candidate scores above another, ties half; over all
                    candidates (Rendle et al. 2009)
     coverage@n     share of the candidates that are in some list (no interval)
@@ -41,7 +42,8 @@ Ranking metrics (--ranking):
                    alone (no interval)
   With --json each mean is a number under its name, its interval under name_low and name_high, such
   as recall@20, recall@20_low, recall@20_high; with --baselines these numbers lie under \"model\",
-  \"popularity\" and, for a model with item biases, \"item_bias\".";
+  \"popularity\" and, for a model with item biases, \"item_bias\". --per-user writes user, relevant
+  (his relevant pairs) and each mean's part under its name, of the users that the means are over.";
 
 /// The flags.
 #[derive(clap::Args)]
@@ -64,17 +66,14 @@ pub(super) struct Args {
     /// column of a table
     #[arg(long, value_name = "all|FILE", default_value = "all")]
     candidates: PathBuf,
-    /// The least rating that makes a test pair relevant. Default: 4 where the test ratings lie
-    /// within 0 to 5; label 1 for --loss logistic; every pair for ials and for files without
-    /// ratings
+    /// The least rating that makes a test pair relevant. Default: 4 where training and test ratings lie
+    /// within 0 to 5 and some reach 4; label 1 for --loss logistic; every pair above 0 for ials; every pair for files
+    /// without ratings
     #[arg(long, value_name = "RATING", value_parser = finite)]
     relevant_from: Option<f32>,
     /// Rank the items of a user's training pairs too
     #[arg(long)]
-    include_seen: bool,
-    /// Measure ranking by popularity (training ratings) and by item biases alone beside the model
-    #[arg(long)]
-    baselines: bool,
+    pub include_seen: bool,
     #[command(flatten)]
     by: by::Args,
     #[command(flatten)]
@@ -86,14 +85,28 @@ fn finite(text: &str) -> Result<f32, String> {
     if number.is_finite() { Ok(number) } else { Err("not a finite number".to_owned()) }
 }
 
+/// How a ranking is reported.
+pub(super) struct How {
+    /// As one JSON object.
+    pub json: bool,
+    /// Beside popularity and item biases.
+    pub baselines: bool,
+    /// Where the figures of each user go.
+    pub per_user: Option<Output>,
+}
+
 /// What a model is held against.
-pub(super) struct Test {
+pub(super) struct Test<'a> {
     /// Indices of the model or unknown.
     pub ratings: Ratings,
     /// Whether the files had ratings.
     pub has_ratings: bool,
     /// Unknown users and items.
     pub unknown: [u64; 2],
+    /// Test pairs that the model was trained on, left out or not.
+    pub trained_on: u64,
+    /// The training pairs.
+    pub seen: &'a Seen,
 }
 
 /// A ranking that was measured.
@@ -107,7 +120,7 @@ impl Args {
     /// Refuses flags of rankings without `--ranking`, and a wrong `--by`.
     pub(super) fn check(&self) -> Result<()> {
         let plain = Path::new("all") == self.candidates && self.relevant_from.is_none();
-        let plain = plain && !self.include_seen && !self.baselines;
+        let plain = plain && !self.include_seen;
         let plain = plain && self.backend.backend == backend::Kind::Auto;
         let plain = plain && self.backend.adapter.is_none() && self.at == [5, 10, 20, 100];
         let plain = plain && self.by.is_plain();
@@ -115,14 +128,14 @@ impl Args {
             return self.by.criterion().map(drop);
         }
         Err(Error::settings(
-            "--at, --candidates, --relevant-from, --include-seen, --baselines, --by, --seed, --backend \
-             and --adapter are for rankings; add --ranking",
+            "--at, --candidates, --relevant-from, --include-seen, --by, --seed, --backend and --adapter \
+             are for rankings; add --ranking",
         ))
     }
 }
 
 /// Measures and prints.
-pub(super) fn run(args: &Args, dir: &Path, model: &Model, test: &Test, json: bool) -> Result<()> {
+pub(super) fn run(args: &Args, dir: &Path, model: &Model, test: &Test, mut how: How) -> Result<()> {
     let criterion = args.by.criterion()?;
     let samples = by::samples(model, dir, criterion)?;
     let predictive = samples.as_ref().map(|samples| Predictive::new(model, samples)).transpose()?;
@@ -138,13 +151,12 @@ pub(super) fn run(args: &Args, dir: &Path, model: &Model, test: &Test, json: boo
     let options = RankingOptions { at, relevance, candidates, include_seen };
     let (backend, why) = args.backend.open()?;
     say!("on {} ({why})", backend.device().name);
-    let seen = model.open_seen(dir)?;
     let by_model = match &predictive {
         Some(predictive) => RankBy::Samples(predictive, criterion),
         None => RankBy::Model,
     };
     let mut rankings = vec![("model", "model", by_model)];
-    if args.baselines {
+    if how.baselines {
         rankings.push(("popularity", "popularity", RankBy::Popularity));
         if model.factors[Side::Item].bias.iter().any(|&bias| bias != 0.0) {
             rankings.push(("item_bias", "item bias", RankBy::ItemBias));
@@ -152,11 +164,17 @@ pub(super) fn run(args: &Args, dir: &Path, model: &Model, test: &Test, json: boo
     }
     let mut columns = Vec::new();
     for (key, title, by) in rankings {
-        let mut metrics = ranking_metrics(&*backend, model, &seen, &test.ratings, by, &options)?;
+        let (mut metrics, by_user) =
+            ranking_by_user(&*backend, model, test.seen, &test.ratings, by, &options)?;
         [metrics.unknown_users, metrics.unknown_items] = test.unknown;
+        metrics.seen_pairs = test.trained_on;
+        // The first column is the model's.
+        if let Some(out) = how.per_user.take() {
+            per_user::write(out, &by_user, &model.users)?;
+        }
         columns.push(Column { key, title, metrics });
     }
-    match (&columns[..], json) {
+    match (&columns[..], how.json) {
         ([column], true) => print_json(&column.metrics),
         (columns, true) => print_json(&Together(columns)),
         (columns, false) => to_stdout(show(columns)),
@@ -177,23 +195,32 @@ fn relevance(args: &Args, model: &Model, test: &Test) -> Result<Relevance> {
     if let Some(least) = args.relevant_from {
         return Ok(Relevance::From(least));
     }
-    if !test.has_ratings || model.unit() == Unit::Preference {
+    if !test.has_ratings {
         say!("relevant: every test pair");
         return Ok(Relevance::All);
     }
-    if model.unit() == Unit::Probability {
-        say!("relevant: test pairs with label 1");
-        return Ok(Relevance::Positive);
+    let relevance = Relevance::usual(model, &test.ratings)?;
+    match relevance {
+        Relevance::Positive => say!("relevant: test pairs with label 1"),
+        Relevance::From(least) => {
+            say!("relevant: test pairs rated {least} or more (--relevant-from {least})");
+        }
+        Relevance::Chosen => {
+            let values = test.ratings.values.iter();
+            let transform = &model.objective.transform;
+            let chosen = values.filter(|&&x| Relevance::Chosen.takes(x, transform)).count();
+            match test.ratings.len() - chosen {
+                0 => say!("relevant: every test pair"),
+                others => say!(
+                    "relevant: test pairs with a value above 0; {} of {} have none",
+                    thousands(others as u64),
+                    thousands(test.ratings.len() as u64)
+                ),
+            }
+        }
+        Relevance::All => {}
     }
-    let outside = |&&value: &&f32| !(0.0..=5.0).contains(&value);
-    if let Some(value) = test.ratings.values.iter().find(outside) {
-        return Err(Error::settings(format!(
-            "the test ratings are no stars of 0 to 5 (one is {value}): say with --relevant-from \
-             from which rating on a pair counts as relevant"
-        )));
-    }
-    say!("relevant: test pairs rated 4 or more (--relevant-from 4)");
-    Ok(Relevance::From(4.0))
+    Ok(relevance)
 }
 
 fn candidates(file: &Path, model: &Model) -> Result<Vec<u32>> {
@@ -221,6 +248,7 @@ fn show(columns: &[Column]) -> io::Result<()> {
         ("unknown users", metrics.unknown_users),
         ("unknown items", metrics.unknown_items),
         ("ratings of these", metrics.unknown_ratings),
+        ("training pairs", metrics.seen_pairs),
     ] {
         writeln!(out, "{name:<24}{:>14}", thousands(count))?;
     }
@@ -235,7 +263,7 @@ fn show(columns: &[Column]) -> io::Result<()> {
         }
         for (whole, (name, _)) in own.wholes().iter().enumerate() {
             let wholes = columns.iter().map(|column| column.metrics.at[at].wholes()[whole].1);
-            let wholes = wholes.map(|whole| format!("{whole:>14.6}{:20}", ""));
+            let wholes = wholes.map(|whole| format!("{:>14}{:20}", figure(whole, 6), ""));
             line(&mut out, &format!("{name}@{}", own.n), wholes)?;
         }
     }
@@ -251,8 +279,8 @@ fn estimates(
     row: impl Iterator<Item = Estimate>,
 ) -> io::Result<()> {
     let row = row.map(|Estimate { mean, low, high }| {
-        let interval = format!(" [{low:.5}, {high:.5}]");
-        format!("{mean:>14.6}{interval:<20}")
+        let interval = format!(" [{}, {}]", figure(low, 5), figure(high, 5));
+        format!("{:>14}{interval:<20}", figure(mean, 6))
     });
     line(out, name, row)
 }

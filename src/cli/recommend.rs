@@ -1,38 +1,43 @@
 //! `wgmf recommend`.
 
 use super::fold_in::{self, NewRatings};
-use super::listing::{self, Columns, Entry, Listing, Reason, skip_unknown};
+use super::listing::{self, Columns, Entry, Listing, Reason};
 use super::output::is_closed_pipe;
 use super::progress::Steps;
-use super::words::{some_of, thousands};
-use super::{backend, by};
-use std::path::PathBuf;
-use wgmf::core::{Ids, Side};
+use super::words::{counted, some_of, thousands};
+use super::{backend, by, chosen};
+use std::path::{Path, PathBuf};
+use wgmf::core::{Side, UNKNOWN};
 use wgmf::data::{
-    Delimiter, Duplicates, Format, Header, IdList, ReadOptions, Titles, TitlesOptions,
+    BadRows, Decimal, Delimiter, Duplicates, Encoding, Format, Header, Quotes, ReadOptions, Titles,
+    TitlesOptions, align, read,
 };
-use wgmf::model::Model;
+use wgmf::model::{Model, Samples, Seen};
 use wgmf::predict::{Predictive, Unit};
 use wgmf::progress::Progress;
-use wgmf::recommend::{Catalogue, Explainer, Recommendation, Recommender};
+use wgmf::recommend::{Catalogue, Criterion, Explainer, Recommendation, Recommender};
 use wgmf::{Error, Result};
 
-/// List the best items for users: user,rank,item,score
+/// List the best items for users: user,rank,item,score; or users for items: item,rank,user,score
 ///
 /// Scores are predicted ratings in the unit of the ratings the model was trained on, probabilities
 /// for --loss logistic, preferences (about 1 for what was chosen) for --solver ials. Items that a
 /// user has rated in training are left out. All items are ranked, exactly; equal scores go by the
-/// order of the items in the model.
+/// order of the items in the model. With --for-items all that is said of users and items holds the
+/// other way round: who has rated the item is left out.
 #[derive(clap::Args)]
-#[command(group = clap::ArgGroup::new("who").required(true).args(["all", "users", "users_file", "new_users"]))]
+#[command(group = clap::ArgGroup::new("whose").required(true).multiple(true)
+    .args(["all", "users", "users_file", "new_users", "for_items", "for_items_file", "for_all_items", "allow"]))]
+#[command(group = clap::ArgGroup::new("who")
+    .args(["all", "users", "users_file", "new_users", "for_items", "for_items_file", "for_all_items"]))]
 pub(super) struct Args {
     /// The model directory that wgmf train wrote
     model: PathBuf,
     /// Every user of the model
     #[arg(long)]
     all: bool,
-    /// These users (ids with commas in them: --users-file)
-    #[arg(long, value_name = "A,B", value_delimiter = ',')]
+    /// These users; a text that is an id as a whole, commas and all, is that id
+    #[arg(long, value_name = "A,B")]
     users: Vec<String>,
     /// The users of a file: one id a line, or a table's first or user column
     #[arg(long, value_name = "FILE")]
@@ -41,18 +46,27 @@ pub(super) struct Args {
     /// file: each gets a row that fits them (fold-in), and the rated items are left out
     #[arg(long, value_name = "RATINGS")]
     new_users: Option<PathBuf>,
-    /// Items a list
+    /// The users for these items, those with the highest score first
+    #[arg(long, value_name = "A,B")]
+    for_items: Vec<String>,
+    /// The users for the items of a file: one id a line, or a table's first or item column
+    #[arg(long, value_name = "FILE")]
+    for_items_file: Option<PathBuf>,
+    /// The users for every item of the model
+    #[arg(long)]
+    for_all_items: bool,
+    /// List for each user only the items that a file pairs him with (user,item a line); alone, for the
+    /// users of that file
+    #[arg(long, value_name = "PAIRS")]
+    allow: Option<PathBuf>,
+    /// Entries a list
     #[arg(short, value_name = "N", default_value_t = 10)]
     n: usize,
     /// List items too that the user has rated in training
     #[arg(long)]
     include_seen: bool,
-    /// List only the items of a file: one id a line, or a table's first or item column
-    #[arg(long, value_name = "FILE")]
-    only: Option<PathBuf>,
-    /// List no item of a file
-    #[arg(long, value_name = "FILE")]
-    exclude: Option<PathBuf>,
+    #[command(flatten)]
+    chosen: chosen::Args,
     /// Add what items are called, from a file of ids and titles (movies.csv, movies.dat, u.item,
     /// artists.dat, ...)
     #[arg(long, value_name = "FILE")]
@@ -93,6 +107,21 @@ struct ReadArgs {
     /// `triples` has one rating a line; `grouped` has a user followed by its items
     #[arg(long, value_enum)]
     ratings_format: Option<Format>,
+    /// Whether fields may stand in quotes
+    #[arg(long, value_enum)]
+    quotes: Option<Quotes>,
+    /// How bytes are characters: a label of the WHATWG Encoding Standard
+    #[arg(long, value_name = "LABEL")]
+    encoding: Option<Encoding>,
+    /// What separates whole numbers from fractions in ratings: `.` or `,`
+    #[arg(long, value_name = "MARK")]
+    decimal: Option<Decimal>,
+    /// What becomes of lines that cannot be read
+    #[arg(long, value_enum)]
+    bad_rows: Option<BadRows>,
+    /// A value that is no rating, left out; repeatable
+    #[arg(long, value_name = "X")]
+    drop_value: Vec<f32>,
     /// What becomes of several ratings of one pair, as in training
     #[arg(long, value_enum)]
     duplicates: Option<Duplicates>,
@@ -108,22 +137,27 @@ pub(super) fn run(args: Args) -> Result<()> {
     }
     args.read.check(args.new_users.is_some())?;
     let criterion = args.by.criterion()?;
+    let exchanged = args.is_for_items();
+    if exchanged {
+        args.check_exchanged(criterion)?;
+    }
     let out = args.listing.open()?;
     let steps = Steps::new(args.listing.on_terminal());
-    let mut model = Model::open(&args.model)?;
-    let mut seen = model.open_seen(&args.model)?;
-    let mut samples = by::samples(&model, &args.model, criterion)?;
-    let users = match (&args.new_users, &args.users_file) {
-        (Some(_), _) => Vec::new(),
-        (None, Some(file)) => args.known(IdList::read(file, &model.users, Side::User)?)?,
-        (None, None) if args.all => (0..model.factors.users() as u32).collect(),
-        (None, None) => args.known(IdList::new(&args.users, &model.users))?,
-    };
-    let only = args.items(args.only.as_ref(), "--only", &model.items)?;
-    let exclude = args.items(args.exclude.as_ref(), "--exclude", &model.items)?;
+    let (mut model, mut seen, mut samples) = by::opened(&args.model, criterion)?;
+    // Whose lists they are, and what is listed, by the sides of the training file.
+    let (mut of, mut entry_side) = (Side::User, Side::Item);
+    if exchanged {
+        // From here on an item is a user of the model.
+        (of, entry_side) = (entry_side, of);
+        (model, seen) = (model.exchanged(), seen.exchanged());
+        samples = samples.map(Samples::exchanged);
+    }
+    let users = args.users(&model, of)?;
+    let keep = args.chosen.kept(&model.items, entry_side, args.strict)?;
     let titles = match &args.titles {
         Some(file) => {
-            let titles = Titles::read(file, &args.titles_options, &model.items, Side::Item)?;
+            let ids = if exchanged { &model.users } else { &model.items };
+            let titles = Titles::read(file, &args.titles_options, ids, Side::Item)?;
             say!("{}", titles.recognised);
             Some(titles)
         }
@@ -136,7 +170,7 @@ pub(super) fn run(args: Args) -> Result<()> {
             let new = NewRatings {
                 files: std::slice::from_ref(file),
                 read: args.read.options(),
-                duplicates: args.read.duplicates.unwrap_or_default(),
+                duplicates: args.read.duplicates,
                 side: Side::User,
                 update: false,
                 strict: args.strict,
@@ -145,9 +179,17 @@ pub(super) fn run(args: Args) -> Result<()> {
         }
         None => users,
     };
+    let (allowed, users) = match &args.allow {
+        Some(file) => {
+            let (allowed, own) = args.allowed(file, &model, exchanged, &steps)?;
+            // Where nobody else says whose lists are wanted, the file does.
+            let users = if args.is_anybody_named() { users } else { own };
+            (Some(allowed), users)
+        }
+        None => (None, users),
+    };
     let samples = samples.as_ref();
     let predictive = samples.map(|samples| Predictive::new(&model, samples)).transpose()?;
-    let keep = args.kept(&model, only.as_deref(), exclude.as_deref())?;
     let keep = |item: u32| keep[item as usize];
     let catalogue = match &predictive {
         Some(predictive) => Catalogue::by_samples(predictive, criterion, keep)?,
@@ -158,9 +200,9 @@ pub(super) fn run(args: Args) -> Result<()> {
     }
     if args.n > catalogue.len() {
         say!(
-            "-n {}: there are only {} items to recommend; lists have all that are left",
+            "-n {}: there are only {} to recommend; lists have all that are left",
             args.n,
-            thousands(catalogue.len() as u64)
+            counted(catalogue.len(), entry_side.name())
         );
     }
     // A list explains no more than there are items.
@@ -171,30 +213,59 @@ pub(super) fn run(args: Args) -> Result<()> {
     if let Some(seen) = left_out {
         recommender = recommender.leaving_out(seen)?;
     }
+    if let Some(allowed) = &allowed {
+        recommender = recommender.allowing(allowed)?;
+    }
     if let Some(explainer) = &explainer {
         recommender = recommender.explained(explainer, &seen)?;
     }
     let columns = Columns {
-        of: "user",
-        entry: "item",
+        of: of.name(),
+        entry: entry_side.name(),
         score: match model.unit() {
             Unit::Rating => "rating",
             Unit::Probability => "probability",
             Unit::Preference => "preference",
         },
-        titles: titles.is_some(),
+        // A user has no title.
+        titles: titles.is_some() && !exchanged,
         parts: explain,
         own_unit: scale(&model).is_none(),
     };
     let mut listing = Listing::new(&args.listing, out, columns)?;
-    steps.start("recommending", Some(users.len() as u64), "users");
+    let mut empty: Vec<&str> = Vec::new();
+    let wanted = if exchanged { "items" } else { "users" };
+    steps.start("recommending", Some(users.len() as u64), wanted);
     let listed = recommender.each(users.iter().copied(), args.n, |user, list| {
         steps.advance(1);
-        let entry = |best| entry(&model, titles.as_ref(), best, explain.unwrap_or(0));
+        if list.is_empty() {
+            empty.push(model.users.name(user));
+        }
+        let of_items = titles.as_ref().filter(|_| !exchanged);
+        let entry = |best| entry(&model, of_items, best, explain.unwrap_or(0));
         let entries: Vec<Entry> = list.iter().map(entry).collect();
-        listing.add(model.users.name(user), "", &entries)
+        let title = titles.as_ref().filter(|_| exchanged).map_or("", |t| t.title(user));
+        listing.add(model.users.name(user), title, &entries)
     });
     steps.finish();
+    if !empty.is_empty() {
+        let what = match (exchanged, args.allow.is_some()) {
+            (false, false) => {
+                "have rated every item that could be listed, so their lists are empty"
+            }
+            (true, false) => {
+                "have been rated by every user who could be listed, so their lists are empty"
+            }
+            (false, true) => "have no item left that --allow lets them have",
+            (true, true) => "have no user left that --allow lets have them",
+        };
+        let hint = match args.include_seen {
+            true => "",
+            false => " (--include-seen lists rated items too)",
+        };
+        let what = format!("{wanted} {what}");
+        say!("{}{hint}", some_of(&empty, users.len(), &what));
+    }
     if let Err(error) = listed {
         // What came before a failure is worth having: standard output gets it.
         if args.listing.output.is_none() && !is_closed_pipe(&error) {
@@ -204,8 +275,9 @@ pub(super) fn run(args: Args) -> Result<()> {
     }
     let (lists, entries) = listing.finish()?;
     if let Some(file) = &args.listing.output {
-        let (lists, entries) = (thousands(lists), thousands(entries));
-        say!("wrote {entries} items for {lists} users to {}", file.display());
+        let entries = counted(entries as usize, entry_side.name());
+        let lists = counted(lists as usize, of.name());
+        say!("wrote {entries} for {lists} to {}", file.display());
     }
     Ok(())
 }
@@ -234,6 +306,10 @@ fn entry<'a>(
         let rest = explanation.parts.iter().skip(shown).map(|part| part.1).sum::<f64>();
         Reason {
             base: match factor {
+                // What the parts are added to has no bounds.
+                Some(_) if model.unit() == Unit::Rating => {
+                    model.objective.transform.invert(explanation.base)
+                }
                 Some(_) => model.in_unit(explanation.base),
                 None => explanation.base,
             },
@@ -252,53 +328,86 @@ fn entry<'a>(
 }
 
 impl Args {
-    /// The users of a list that the model knows; the others are said.
-    fn known(&self, list: IdList) -> Result<Vec<u32>> {
-        skip_unknown(&list.unknown, list.len(), "users", self.strict)?;
-        Ok(list.rows)
+    fn is_for_items(&self) -> bool {
+        self.for_all_items || self.for_items_file.is_some() || !self.for_items.is_empty()
     }
 
-    /// The items of a file of ids; those that the model does not know are said.
-    fn items(&self, file: Option<&PathBuf>, flag: &str, ids: &Ids) -> Result<Option<Vec<u32>>> {
-        let Some(file) = file else { return Ok(None) };
-        let list = IdList::read(file, ids, Side::Item)?;
-        if list.rows.is_empty() && flag == "--only" {
-            let text = some_of(&list.unknown, list.len(), "ids are not in the model");
-            let message = format!("{text}; {flag} needs an item that the model knows");
-            return Err(Error::file(file, message));
-        }
-        if !list.unknown.is_empty() {
-            let what = format!("ids of {flag} are not in the model");
-            let text = some_of(&list.unknown, list.len(), &what);
-            if self.strict {
-                return Err(Error::file(file, format!("{text} (--strict)")));
-            }
-            say!("{}: {text}; skipped", file.display());
-        }
-        Ok(Some(list.rows))
+    /// Whether a flag says whose lists are wanted.
+    fn is_anybody_named(&self) -> bool {
+        let of_users = self.all || self.users_file.is_some() || !self.users.is_empty();
+        of_users || self.new_users.is_some() || self.is_for_items()
     }
 
-    /// (items): whether each may be listed.
-    fn kept(
+    /// What has no meaning where users are listed.
+    fn check_exchanged(&self, criterion: Criterion) -> Result<()> {
+        let wrong = if self.explain.is_some() {
+            "--explain tells of the items that a user has rated; leave it out of --for-items"
+        } else if matches!(criterion, Criterion::Thompson { .. }) {
+            "--by thompson draws a sample for each user; leave it out of --for-items"
+        } else {
+            return Ok(());
+        };
+        Err(Error::settings(wrong))
+    }
+
+    /// The rows whose lists are wanted, `side` by the training file; none yet of new users.
+    fn users(&self, model: &Model, side: Side) -> Result<Vec<u32>> {
+        let ids = &model.users;
+        let (texts, file) = match side {
+            Side::User => (&self.users, &self.users_file),
+            Side::Item => (&self.for_items, &self.for_items_file),
+        };
+        match file {
+            _ if self.new_users.is_some() => Ok(Vec::new()),
+            Some(file) => chosen::listed(file, ids, side, self.strict),
+            None if self.all || self.for_all_items => Ok((0..ids.len() as u32).collect()),
+            None => chosen::named(texts, ids, side, self.strict),
+        }
+    }
+
+    /// The pairs of the file of --allow that the model knows, and the rows whose lists they are for in order
+    /// of first appearance.
+    fn allowed(
         &self,
+        file: &Path,
         model: &Model,
-        only: Option<&[u32]>,
-        exclude: Option<&[u32]>,
-    ) -> Result<Vec<bool>> {
-        let mut keep = vec![only.is_none(); model.factors.items()];
-        for &item in only.unwrap_or_default() {
-            keep[item as usize] = true;
+        exchanged: bool,
+        steps: &Steps,
+    ) -> Result<(Seen, Vec<u32>)> {
+        let table = read(&[file.to_owned()], &ReadOptions::default(), steps)?;
+        let (users, items) = match exchanged {
+            true => (&model.items, &model.users),
+            false => (&model.users, &model.items),
+        };
+        let mut pairs = align(&table, users, items);
+        let all = pairs.len();
+        let known = |at: usize| pairs.users[at] != UNKNOWN && pairs.items[at] != UNKNOWN;
+        let known: Vec<bool> = (0..all).map(known).collect();
+        let strange = known.iter().position(|known| !known);
+        pairs.retain(|at| known[at]);
+        if let Some(first) = strange {
+            let (file, line) = table.origin(first);
+            let text = format!(
+                "{} of {} of --allow have a user or an item that is not in the model (the first: \
+                 line {line})",
+                thousands((all - pairs.len()) as u64),
+                counted(all, "pair"),
+            );
+            if self.strict || pairs.is_empty() {
+                let why =
+                    if self.strict { " (--strict)" } else { "; are the ids those of training?" };
+                return Err(Error::file(file, format!("{text}{why}")));
+            }
+            say!("{file}: {text}; skipped");
         }
-        for &item in exclude.unwrap_or_default() {
-            keep[item as usize] = false;
+        pairs.values.fill(1.0);
+        if exchanged {
+            std::mem::swap(&mut pairs.users, &mut pairs.items);
         }
-        match keep.contains(&true) {
-            true => Ok(keep),
-            false if only.is_some() => Err(Error::data(
-                "--exclude leaves out every item of --only; nothing is left to list",
-            )),
-            false => Err(Error::data("--exclude leaves out every item; nothing is left to list")),
-        }
+        let mut met = vec![false; model.users.len()];
+        let first = |&user: &u32| !std::mem::replace(&mut met[user as usize], true);
+        let rows = pairs.users.iter().copied().filter(first).collect();
+        Ok((Seen::new(&pairs, model.users.len(), model.items.len())?, rows))
     }
 }
 
@@ -311,6 +420,11 @@ impl ReadArgs {
             ("delimiter", self.delimiter.is_some()),
             ("header", self.header.is_some()),
             ("ratings-format", self.ratings_format.is_some()),
+            ("quotes", self.quotes.is_some()),
+            ("encoding", self.encoding.is_some()),
+            ("decimal", self.decimal.is_some()),
+            ("bad-rows", self.bad_rows.is_some()),
+            ("drop-value", !self.drop_value.is_empty()),
             ("duplicates", self.duplicates.is_some()),
         ];
         match given.into_iter().find(|(_, given)| *given && !new_users) {
@@ -327,6 +441,12 @@ impl ReadArgs {
             delimiter: self.delimiter,
             header: self.header.unwrap_or_default(),
             format: self.ratings_format.unwrap_or_default(),
+            quotes: self.quotes.unwrap_or_default(),
+            encoding: self.encoding,
+            decimal: self.decimal.unwrap_or_default(),
+            bad_rows: self.bad_rows.unwrap_or_default(),
+            drop_value: self.drop_value.clone(),
+            ..ReadOptions::default()
         }
     }
 }

@@ -1,6 +1,7 @@
 //! What a sampler says of itself, for `wgmf train` and `wgmf info`.
 
 use super::words::counted;
+use wgmf::core::figure;
 use wgmf::model::{Model, PosteriorRecord, Quantity, WatchedPrediction};
 
 /// R-hat above which chains disagree.
@@ -77,7 +78,7 @@ pub(super) fn sampler_lines(
         vec![("sampler", format!("{chains}, {sweeps} after {burn_in} of burn-in, {samples} kept"))];
     let mut add = |name, what: &str, quantity: &Quantity| {
         let Quantity { mean, deviation, r_hat, effective_samples } = quantity;
-        let mut text = format!("{what}{mean:.4} ± {deviation:.4}");
+        let mut text = format!("{what}{} ± {}", figure(*mean, 4), figure(*deviation, 4));
         if let (Some(r_hat), Some(effective)) = (r_hat, effective_samples) {
             text += &format!(", R-hat {r_hat:.3}, {effective:.0} effective samples");
         }
@@ -98,9 +99,10 @@ pub(super) fn sampler_lines(
         let mae = posterior.held_out["mae"].as_f64().unwrap_or(f64::NAN);
         let of = match posterior.sweeps {
             0 => "of the state at the stop",
-            _ => "averaged over all sweeps",
+            _ => "averaged over samples",
         };
-        lines.push(("held out", format!("RMSE {rmse:.4}, MAE {mae:.4}, {of}")));
+        let (rmse, mae) = (figure(rmse, 4), figure(mae, 4));
+        lines.push(("held out", format!("RMSE {rmse}, MAE {mae}, {of}")));
     }
     lines
 }

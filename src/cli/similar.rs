@@ -1,13 +1,13 @@
 //! `wgmf similar`.
 
-use super::listing::{self, Columns, Entry, Listing, skip_unknown};
+use super::listing::{self, Columns, Entry, Listing};
 use super::progress::Steps;
 use super::words::{counted, thousands};
-use super::{backend, by};
+use super::{backend, by, chosen};
 use std::path::PathBuf;
 use wgmf::core::Side;
-use wgmf::data::{IdList, Titles, TitlesOptions};
-use wgmf::model::Model;
+use wgmf::data::{Titles, TitlesOptions};
+use wgmf::model::{Model, settled};
 use wgmf::predict::Predictive;
 use wgmf::progress::Progress;
 use wgmf::recommend::{Criterion, Metric, Neighbours};
@@ -20,22 +20,30 @@ use wgmf::{Error, Result};
 /// --solver bayes the inner products are means over its samples, so that rows of which little is
 /// known are like nothing.
 #[derive(clap::Args)]
-#[command(group = clap::ArgGroup::new("what").required(true).args(["items", "users", "all"]))]
+#[command(group = clap::ArgGroup::new("what").required(true).args(["items", "items_file", "users", "users_file", "all"]))]
 pub(super) struct Args {
     /// The model directory that wgmf train wrote
     model: PathBuf,
-    /// Items like these
-    #[arg(long, value_name = "A,B", value_delimiter = ',')]
+    /// Items like these; a text that is an id as a whole, commas and all, is that id
+    #[arg(long, value_name = "A,B")]
     items: Vec<String>,
+    /// Items like those of a file: one id a line, or a table's first or item column
+    #[arg(long, value_name = "FILE")]
+    items_file: Option<PathBuf>,
     /// Users like these
-    #[arg(long, value_name = "A,B", value_delimiter = ',')]
+    #[arg(long, value_name = "A,B")]
     users: Vec<String>,
+    /// Users like those of a file
+    #[arg(long, value_name = "FILE")]
+    users_file: Option<PathBuf>,
     /// Items like each item of the model
     #[arg(long)]
     all: bool,
     /// Entries a list
     #[arg(short, value_name = "N", default_value_t = 10)]
     n: usize,
+    #[command(flatten)]
+    chosen: chosen::Args,
     /// How likeness is measured
     #[arg(long, value_enum, default_value_t)]
     metric: Metric,
@@ -59,22 +67,23 @@ pub(super) fn run(args: Args) -> Result<()> {
         return Err(Error::settings("-n 0: must be 1 or more"));
     }
     let out = args.listing.open()?;
-    let model = Model::open(&args.model)?;
-    let samples = by::samples(&model, &args.model, Criterion::Mean)?;
-    let side = if args.users.is_empty() { Side::Item } else { Side::User };
-    let (ids, given) = match side {
-        Side::User => (&model.users, &args.users),
-        Side::Item => (&model.items, &args.items),
+    let (model, samples) = settled(&args.model, || {
+        let model = Model::open(&args.model)?;
+        let samples = by::samples(&model, &args.model, Criterion::Mean)?;
+        Ok((model, samples))
+    })?;
+    let side = match args.users.is_empty() && args.users_file.is_none() {
+        true => Side::Item,
+        false => Side::User,
     };
-    let rows: Vec<u32> = match args.all {
-        true => (0..ids.len() as u32).collect(),
-        false => {
-            let list = IdList::new(given, ids);
-            let what = format!("{}s", side.name());
-            skip_unknown(&list.unknown, list.len(), &what, args.strict)?;
-            list.rows
-        }
+    let ids = model.ids(side);
+    let rows: Vec<u32> = match args.items_file.as_ref().or(args.users_file.as_ref()) {
+        Some(file) => chosen::listed(file, ids, side, args.strict)?,
+        None if args.all => (0..ids.len() as u32).collect(),
+        None => chosen::named(&[&args.items[..], &args.users].concat(), ids, side, args.strict)?,
     };
+    let keep = args.chosen.kept(ids, side, args.strict)?;
+    let others = keep.iter().filter(|kept| **kept).count();
     let titles = match &args.titles {
         Some(file) => {
             let titles = Titles::read(file, &args.titles_options, ids, side)?;
@@ -86,6 +95,9 @@ pub(super) fn run(args: Args) -> Result<()> {
     if args.n >= ids.len() {
         let others = counted(ids.len().saturating_sub(1), &format!("other {}", side.name()));
         say!("-n {}: the model has {others}; lists have all", args.n);
+    } else if args.n > others {
+        let others = counted(others, side.name());
+        say!("-n {}: there are only {others} to list; lists have all that are left", args.n);
     }
     let (backend, why) = args.backend.open()?;
     say!("device: {} ({why})", backend.device().name);
@@ -106,9 +118,12 @@ pub(super) fn run(args: Args) -> Result<()> {
     let title = |row: u32| titles.as_ref().map_or("", |titles| titles.title(row));
     let predictive =
         samples.as_ref().map(|samples| Predictive::new(&model, samples)).transpose()?;
+    let keep = |row: u32| keep[row as usize];
     let neighbours = match &predictive {
-        Some(predictive) => Neighbours::by_samples(&*backend, predictive, side, args.metric)?,
-        None => Neighbours::new(&*backend, &model, side, args.metric)?,
+        Some(predictive) => {
+            Neighbours::by_samples_among(&*backend, predictive, side, args.metric, keep)?
+        }
+        None => Neighbours::among(&*backend, &model, side, args.metric, keep)?,
     };
     let listed = neighbours.each(rows.iter().copied(), args.n, |row, list| {
         steps.advance(1);

@@ -5,7 +5,9 @@ use super::progress::Steps;
 use std::io::Write;
 use std::path::PathBuf;
 use wgmf::Result;
+use wgmf::core::figure;
 use wgmf::data::synth::{SynthFacts, SynthOptions, synth};
+use wgmf::files::Output;
 
 /// Write a planted rating set whose best possible error is known.
 ///
@@ -30,7 +32,7 @@ pub(super) struct Args {
 /// Runs the subcommand.
 pub(super) fn run(args: Args) -> Result<()> {
     let facts = synth(&args.options, &args.output, args.force, &Steps::new(false))?;
-    let piped = args.output.as_os_str() == "-";
+    let piped = Output::is_standard(&args.output);
     if args.json && !piped {
         return print_json(&facts);
     }
@@ -45,13 +47,15 @@ pub(super) fn run(args: Args) -> Result<()> {
 }
 
 fn summary(facts: &SynthFacts) -> String {
+    let [mean, std, floor] = [facts.mean, facts.std, facts.floor_rmse].map(|x| figure(x, 4));
     let mut text = format!(
-        "{} ratings of {} items by {} users; mean {:.4}, standard deviation {:.4}\n\
-         noise floor: RMSE {:.4}\n",
-        facts.ratings, facts.items, facts.users, facts.mean, facts.std, facts.floor_rmse
+        "{} ratings of {} items by {} users; mean {mean}, standard deviation {std}\n\
+         noise floor: RMSE {floor}\n",
+        facts.ratings, facts.items, facts.users
     );
     if let Some(floor) = facts.floor_rmse_log1p {
-        text += &format!("noise floor with --transform log1p, in its unit: RMSE {floor:.4}\n");
+        let floor = figure(floor, 4);
+        text += &format!("noise floor with --transform log1p, in its unit: RMSE {floor}\n");
     }
     text
 }

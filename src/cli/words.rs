@@ -19,12 +19,6 @@ pub(super) fn thousands(count: u64) -> String {
     text
 }
 
-/// Five digits at least, and no power of ten.
-pub(super) fn digits(x: f64) -> String {
-    let whole = x.abs().max(1.0).log10() as usize + 1;
-    format!("{x:.*}", 6_usize.saturating_sub(whole))
-}
-
 /// Factors are single precision, so more digits would say nothing.
 pub(super) fn number(x: f64) -> String {
     format!("{:?}", x as f32)
@@ -33,6 +27,13 @@ pub(super) fn number(x: f64) -> String {
 /// Text on one line.
 pub(super) fn shown(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+}
+
+/// Text without characters that a terminal would obey, such as those that begin an escape sequence;
+/// line feeds and tabs stay.
+pub(super) fn printable(text: &str) -> String {
+    let plain = |c: char| !c.is_control() || matches!(c, '\n' | '\t');
+    text.chars().map(|c| if plain(c) { c } else { char::REPLACEMENT_CHARACTER }).collect()
 }
 
 /// `3 of 50 users are not in the model: "a", "b", "c"`, where `what` is `users are not in the
@@ -73,6 +74,14 @@ pub(super) fn flags(message: &str, is_flag: impl Fn(&str) -> bool) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn terminals_are_told_nothing() {
+        assert_eq!(
+            printable("a\x1b[31mb\tc\nd\x07\u{9b}é"),
+            "a\u{fffd}[31mb\tc\nd\u{fffd}\u{fffd}é"
+        );
+    }
 
     #[test]
     fn settings_become_flags_and_other_ticks_stay() {

@@ -3,6 +3,7 @@
 
 mod batches;
 mod factors;
+mod figure;
 mod held;
 mod ids;
 mod levels;
@@ -20,6 +21,7 @@ mod transform;
 
 pub use batches::{Batches, SideIndex};
 pub use factors::{Factors, SideFactors};
+pub use figure::figure;
 pub use held::Held;
 pub use ids::Ids;
 #[cfg(feature = "files")]

@@ -178,7 +178,8 @@ impl Objective {
         let wrong = [
             (!self.loss.is_least_squares() && self.solver.optimizer().is_none(), loss.as_str()),
             (self.likelihood != Likelihood::Gaussian && !self.is_bayesian(), "a likelihood"),
-            (self.clip && !self.is_bayesian(), "clip"),
+            (self.clip && implicit, "clip"),
+            (self.clip && !self.loss.is_least_squares(), "clip and loss logistic"),
             (self.nonnegative && !matches!(self.solver, Solver::Als | Solver::Ials), "nonnegative"),
             (self.bias && (implicit || self.nonnegative), "biases"),
             (!implicit && self.unobserved_weight > 0.0, "unobserved_weight"),

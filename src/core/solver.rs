@@ -71,6 +71,22 @@ pub enum SamplePrecision {
     F32,
 }
 
+impl SamplePrecision {
+    /// Bytes of the file of `samples` samples of `users` × `items` rows with `k` factors, but for
+    /// some hundreds of its header.
+    pub fn file_bytes(self, samples: usize, (users, items): (usize, usize), k: usize) -> u64 {
+        let factor = match self {
+            SamplePrecision::F16 => 2,
+            SamplePrecision::F32 => 4,
+        };
+        let wide = k as u64 + 1;
+        let (users, items) = (users as u64, items as u64);
+        let rows = (users + items) * (k as u64 * factor + 4);
+        let one = rows + (users + 1) * 4 + 2 * 8 * wide * (wide + 2) + 2 * 8;
+        samples as u64 * one
+    }
+}
+
 impl From<Optimizer> for Solver {
     fn from(optimizer: Optimizer) -> Self {
         match optimizer {

@@ -1,5 +1,6 @@
 //! Transforms of rating values: chosen by name, learned on training ratings, undone for people.
 
+use super::figure::figure;
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 
@@ -248,7 +249,9 @@ impl Transform {
         }
         let words = self.steps.iter().map(|step| match *step {
             Step::Log1p => "log1p".into(),
-            Step::ZScore { mean, std } => format!("zscore (mean {mean:.4}, std {std:.4})"),
+            Step::ZScore { mean, std } => {
+                format!("zscore (mean {}, std {})", figure(mean, 4), figure(std, 4))
+            }
             Step::MinMax { min, max } => format!("minmax ({min} to {max})"),
             Step::Binary { threshold } => format!("binary (from {threshold})"),
         });

@@ -4,7 +4,7 @@ use super::Cpu;
 use crate::Result;
 use crate::backend::{Candidates, Counted, Interval, Ranked, Ranker};
 use crate::cpu::kernels::count::{Tally, count};
-use crate::cpu::kernels::score::{Line, PANEL, Panels, score};
+use crate::cpu::kernels::score::{Line, PANEL, Panels, roundings, score};
 use crate::cpu::kernels::topk::{Best, topk};
 use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
@@ -31,27 +31,38 @@ impl CpuRanker {
             queries.div_ceil(4 * rayon::current_num_threads()).next_multiple_of(12).min(TASK);
         (0..queries).step_by(task.max(1)).map(|from| from..(from + task).min(queries)).collect()
     }
+
+    /// What `work` makes of every task, one task after the other.
+    fn run<T: Send>(
+        &self,
+        queries: &[f32],
+        work: impl Fn(Range<usize>) -> Vec<T> + Send + Sync,
+    ) -> Vec<T> {
+        let tasks = self.tasks(queries.len() / self.panels.factors);
+        let made: Vec<Vec<T>> = tasks.into_par_iter().map(work).collect();
+        made.into_iter().flatten().collect()
+    }
+
+    /// Lets a sink take the scores of a task's queries.
+    fn score<K: Sink>(&self, task: &Range<usize>, queries: &[f32], sink: K) {
+        let factors = self.panels.factors;
+        let queries = &queries[task.start * factors..task.end * factors];
+        self.cpu.arch.dispatch(Task { panels: &self.panels, queries, sink });
+    }
 }
 
 impl Ranker for CpuRanker {
+    fn roundings(&self, factors: usize) -> usize {
+        roundings(factors)
+    }
+
     fn top(&self, queries: &[f32], excluded: &[&[u32]], n: usize) -> Result<Vec<Vec<Ranked>>> {
-        let (panels, factors) = (&self.panels, self.panels.factors);
-        let lists: Vec<Vec<Vec<Ranked>>> = self
-            .tasks(queries.len() / factors)
-            .into_par_iter()
-            .map(|task| {
-                let best = |query| Best::new(n, excluded.get(query).copied().unwrap_or_default());
-                let mut lists: Vec<_> = task.clone().map(best).collect();
-                let queries = &queries[task.start * factors..task.end * factors];
-                self.cpu.arch.dispatch(Task {
-                    panels,
-                    queries,
-                    sink: TopSink { lists: &mut lists },
-                });
-                lists.into_iter().map(Best::finish).collect()
-            })
-            .collect();
-        Ok(lists.into_iter().flatten().collect())
+        let lists = self.run(queries, |task| {
+            let mut lists = lists_of(&task, excluded, n);
+            self.score(&task, queries, TopSink { lists: &mut lists });
+            finish(lists)
+        });
+        Ok(lists)
     }
 
     fn count(
@@ -60,42 +71,110 @@ impl Ranker for CpuRanker {
         excluded: &[&[u32]],
         intervals: &[Interval],
     ) -> Result<Vec<Counted>> {
-        let (panels, factors) = (&self.panels, self.panels.factors);
-        // Positions of the intervals, query after query.
+        let asked = Asked::new(intervals);
+        let counted = self.run(queries, |task| {
+            let mut counts = asked.of(&task);
+            self.score(&task, queries, counts.sink(&self.panels, &task, excluded));
+            counts.finish()
+        });
+        Ok(asked.in_order(counted))
+    }
+
+    fn top_and_count(
+        &self,
+        queries: &[f32],
+        excluded: &[&[u32]],
+        n: usize,
+        intervals: &[Interval],
+    ) -> Result<(Vec<Vec<Ranked>>, Vec<Counted>)> {
+        let asked = Asked::new(intervals);
+        let both = self.run(queries, |task| {
+            let (mut lists, mut counts) = (lists_of(&task, excluded, n), asked.of(&task));
+            let sinks = (TopSink { lists: &mut lists }, counts.sink(&self.panels, &task, excluded));
+            self.score(&task, queries, sinks);
+            vec![(finish(lists), counts.finish())]
+        });
+        let (lists, counted): (Vec<_>, Vec<_>) = both.into_iter().unzip();
+        let counted = asked.in_order(counted.into_iter().flatten().collect());
+        Ok((lists.into_iter().flatten().collect(), counted))
+    }
+}
+
+/// Empty lists of a task's queries.
+fn lists_of<'e>(task: &Range<usize>, excluded: &[&'e [u32]], n: usize) -> Vec<Best<'e>> {
+    let best = |query| Best::new(n, excluded.get(query).copied().unwrap_or_default());
+    task.clone().map(best).collect()
+}
+
+fn finish(lists: Vec<Best>) -> Vec<Vec<Ranked>> {
+    lists.into_iter().map(Best::finish).collect()
+}
+
+/// Intervals, query after query.
+struct Asked<'a> {
+    intervals: &'a [Interval],
+    /// Their positions in that order.
+    order: Vec<u32>,
+}
+
+impl<'a> Asked<'a> {
+    fn new(intervals: &'a [Interval]) -> Self {
         let mut order: Vec<u32> = (0..intervals.len() as u32).collect();
         order.sort_by_key(|&at| intervals[at as usize].query);
-        let counted: Vec<Vec<Counted>> = self
-            .tasks(queries.len() / factors)
-            .into_par_iter()
-            .map(|task| {
-                let query = |at: &u32| intervals[*at as usize].query as usize;
-                let from = order.partition_point(|at| query(at) < task.start);
-                let to = order.partition_point(|at| query(at) < task.end);
-                let asked: Vec<Interval> =
-                    order[from..to].iter().map(|&at| intervals[at as usize]).collect();
-                let mut tallies = vec![Tally::new(); asked.len()];
-                let mut starts = vec![0; task.len() + 1];
-                for interval in &asked {
-                    starts[interval.query as usize - task.start + 1] += 1;
-                }
-                for query in 0..task.len() {
-                    starts[query + 1] += starts[query];
-                }
-                let excluded: Vec<&[u32]> = task
-                    .clone()
-                    .map(|query| excluded.get(query).copied().unwrap_or_default())
-                    .collect();
-                let sink = CountSink { intervals: &asked, starts, excluded, tallies: &mut tallies };
-                let queries = &queries[task.start * factors..task.end * factors];
-                self.cpu.arch.dispatch(Task { panels, queries, sink });
-                tallies.iter().map(Tally::finish).collect()
-            })
-            .collect();
-        let mut results = vec![Counted::default(); intervals.len()];
-        for (&at, counted) in order.iter().zip(counted.into_iter().flatten()) {
+        Self { intervals, order }
+    }
+
+    /// Those of a task, with nothing counted yet.
+    fn of(&self, task: &Range<usize>) -> Counts {
+        let query = |at: &u32| self.intervals[*at as usize].query as usize;
+        let from = self.order.partition_point(|at| query(at) < task.start);
+        let to = self.order.partition_point(|at| query(at) < task.end);
+        let intervals: Vec<Interval> =
+            self.order[from..to].iter().map(|&at| self.intervals[at as usize]).collect();
+        let mut starts = vec![0; task.len() + 1];
+        for interval in &intervals {
+            starts[interval.query as usize - task.start + 1] += 1;
+        }
+        for query in 0..task.len() {
+            starts[query + 1] += starts[query];
+        }
+        Counts { tallies: vec![Tally::new(); intervals.len()], intervals, starts }
+    }
+
+    /// What was counted query after query, in the order in which it was asked for.
+    fn in_order(&self, counted: Vec<Counted>) -> Vec<Counted> {
+        let mut results = vec![Counted::default(); self.intervals.len()];
+        for (&at, counted) in self.order.iter().zip(counted) {
             results[at as usize] = counted;
         }
-        Ok(results)
+        results
+    }
+}
+
+/// The intervals of a task, and what they have seen.
+struct Counts {
+    /// Query after query.
+    intervals: Vec<Interval>,
+    /// (queries + 1): where each query's intervals start.
+    starts: Vec<usize>,
+    tallies: Vec<Tally>,
+}
+
+impl Counts {
+    fn sink<'a>(
+        &'a mut self,
+        panels: &'a Panels,
+        task: &Range<usize>,
+        excluded: &[&'a [u32]],
+    ) -> CountSink<'a> {
+        let Self { intervals, starts, tallies } = self;
+        let excluded =
+            task.clone().map(|query| excluded.get(query).copied().unwrap_or_default()).collect();
+        CountSink { panels, intervals, starts, excluded, tallies }
+    }
+
+    fn finish(self) -> Vec<Counted> {
+        self.tallies.iter().map(Tally::finish).collect()
     }
 }
 
@@ -115,11 +194,20 @@ impl Sink for TopSink<'_, '_> {
     }
 }
 
+/// Both take every score; the second may change it.
+impl<A: Sink, B: Sink> Sink for (A, B) {
+    #[inline(always)]
+    fn take(&mut self, query: usize, first_row: u32, scores: &mut Line) {
+        self.0.take(query, first_row, scores);
+        self.1.take(query, first_row, scores);
+    }
+}
+
 struct CountSink<'a> {
-    /// Query after query.
+    panels: &'a Panels,
+    /// As [`Counts`] has them.
     intervals: &'a [Interval],
-    /// (queries + 1): where each query's intervals start.
-    starts: Vec<usize>,
+    starts: &'a [usize],
     /// (queries): excluded rows that are still to come.
     excluded: Vec<&'a [u32]>,
     tallies: &'a mut [Tally],
@@ -137,8 +225,9 @@ impl Sink for CountSink<'_> {
             excluded = rest;
         }
         self.excluded[query] = excluded;
+        let reach = self.panels.reach(first_row as usize / PANEL);
         for at in self.starts[query]..self.starts[query + 1] {
-            count(&self.intervals[at], first_row, scores, &mut self.tallies[at]);
+            count(&self.intervals[at], first_row, scores, reach, &mut self.tallies[at]);
         }
     }
 }

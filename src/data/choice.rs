@@ -36,7 +36,10 @@ impl Choice {
         } else if let Some(fraction) = options.by_time {
             choice.border = Some(choice.by_time(table, fraction)?);
         } else {
-            choice.by_chance(&grouped, options)?;
+            match options.users {
+                Some(fraction) => choice.by_user(table, &grouped, fraction, options.seed),
+                None => choice.by_chance(&grouped, options)?,
+            }
             return Ok(choice);
         }
         let repeats = grouped.pairs().map(|rows| {
@@ -68,6 +71,19 @@ impl Choice {
             rows.for_each(|row| self.folds[row as usize] = fold);
         }
         Ok(())
+    }
+
+    fn by_user(&mut self, table: &Table, grouped: &Grouped, fraction: f64, seed: u64) {
+        let users = &table.ratings.users;
+        let rows: Vec<u32> = grouped.pairs().flatten().collect();
+        let same = |&a: &u32, &b: &u32| users[a as usize] == users[b as usize];
+        let all = rows.chunk_by(same).count();
+        let mut chosen = Selection::new(all, (fraction * all as f64).round() as usize, seed);
+        for rows in rows.chunk_by(same) {
+            if chosen.next() {
+                rows.iter().for_each(|&row| self.folds[row as usize] = 0);
+            }
+        }
     }
 
     fn leave_last(&mut self, table: &Table, grouped: &Grouped, last: u32) -> Result<()> {

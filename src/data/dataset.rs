@@ -113,7 +113,7 @@ impl Dataset {
             Ratings { users: user_rows, items: item_rows, values, timestamps: Vec::new() };
         let read = ratings.len();
         let ids = (&mut users, &mut items);
-        let merged = order::settle(ids, &mut ratings, (policy, order), &InMemory)?.merged;
+        let merged = order::settle(ids, &mut ratings, (policy, order), &InMemory, false)?.merged;
         let facts = DataFacts::of(read, merged, order);
         Self { users, items, ratings, facts, ..Self::default() }.checked()
     }
@@ -135,7 +135,7 @@ impl Dataset {
     #[cfg(feature = "files")]
     pub fn from_table_in(mut table: Table, policy: Duplicates, order: Order) -> Result<Self> {
         let read = table.ratings.len();
-        let merged = table.settle(policy, order)?;
+        let merged = table.put_in_order(policy, order, false)?;
         let Table { users, items, ratings, .. } = table;
         let facts = DataFacts::of(read, merged, order);
         Self { users, items, ratings, facts, ..Self::default() }.checked()
@@ -320,8 +320,11 @@ impl Dataset {
                 Some(test)
             }
             TestPart::Set(name, test) => {
-                let aligned = test.aligned(&users, &items);
+                let mut aligned = test.aligned(&users, &items);
                 prepared::check_known(name, &aligned)?;
+                let leave_out = self.facts.test_seen_left_out;
+                self.facts.test_seen =
+                    prepared::count_seen(&self.ratings, &mut aligned, users.len(), leave_out)?;
                 Some(aligned)
             }
         };

@@ -81,14 +81,9 @@ pub(super) fn merge(
 
 /// The latest rating of one pair; of those of one time, and where there is none, the last in the file.
 fn last(ratings: &Ratings, group: &[(u32, u32)]) -> u32 {
+    let time = |row: u32| ratings.timestamps.get(row as usize);
     let rows = group.iter().map(|pair| pair.1);
-    match ratings.timestamps.is_empty() {
-        true => rows.last().unwrap_or(group[0].0),
-        false => rows.fold(group[0].0, |last, row| {
-            let time = |row: u32| ratings.timestamps[row as usize];
-            if time(row) >= time(last) { row } else { last }
-        }),
-    }
+    rows.fold(group[0].0, |last, row| if time(row) >= time(last) { row } else { last })
 }
 
 /// The sum of the ratings of one pair, the least first.

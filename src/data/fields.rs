@@ -201,6 +201,17 @@ pub(super) fn number(text: &[u8]) -> Option<f32> {
     std::str::from_utf8(text).ok()?.trim().parse().ok()
 }
 
+/// As [`number`], with a comma for the point where `comma`.
+#[inline]
+pub(super) fn decimal(text: &[u8], comma: bool) -> Option<f32> {
+    if !comma {
+        return number(text);
+    }
+    // A point would be a thousands separator, which no two countries write alike.
+    let point: Vec<u8> = text.iter().map(|&b| if b == b',' { b'.' } else { b }).collect();
+    if text.contains(&b'.') { None } else { number(&point) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -22,11 +22,12 @@ pub struct FileForm {
     pub encoding: String,
     /// One rating a line, a user and its items, ...; never "recognise it".
     pub format: Format,
-    /// What separates the fields of a line.
+    /// What separates the fields of a line; means nothing for JSON lines.
     pub delimiter: Delimiter,
-    /// Whether fields may be quoted; [`Quotes::Auto`] is "where a field begins and ends with quotes".
+    /// Whether fields may be quoted: [`Quotes::Auto`] is "where a field begins and ends with a quote",
+    /// [`Quotes::Yes`] that one that begins with a quote has to be closed.
     pub quotes: Quotes,
-    /// The names of the columns, where the file has them.
+    /// The names of the columns, where the file has them; the keys of JSON lines.
     pub header: Option<Vec<String>>,
     /// How many fields the first line has.
     pub fields: usize,
@@ -73,18 +74,31 @@ impl FileForm {
         }
     }
 
-    /// The options that say all of this, on top of `asked`.
+    /// The options that say all of this, on top of `asked`: columns by position, or by key where the
+    /// file is one of JSON.
     pub fn options(&self, asked: &ReadOptions) -> ReadOptions {
-        let columns = (self.format == Format::Triples).then(|| {
+        let text = matches!(self.format, Format::Triples | Format::Grouped);
+        let columns = (self.format != Format::Grouped).then(|| {
             let last = self.columns.iter().rposition(Option::is_some).map_or(0, |last| last + 1);
-            let one = |at: &Option<usize>| at.map_or("-".to_owned(), |at| (at + 1).to_string());
-            self.columns[..last].iter().map(one).collect::<Vec<_>>().join(",")
+            let one = |role: usize| match (self.columns[role], self.column_name(role)) {
+                (None, _) => "-".to_owned(),
+                (Some(_), Some(name)) if self.format == Format::Json => name.to_owned(),
+                (Some(at), _) => (at + 1).to_string(),
+            };
+            (0..last).map(one).collect::<Vec<_>>().join(",")
         });
+        let header = match (text, &self.header) {
+            (false, _) => Header::Auto,
+            (true, Some(_)) => Header::Yes,
+            (true, None) => Header::No,
+        };
         ReadOptions {
             columns,
-            delimiter: Some(self.delimiter),
-            header: if self.header.is_some() { Header::Yes } else { Header::No },
+            delimiter: text.then_some(self.delimiter),
+            header,
             format: self.format,
+            quotes: if text { self.quotes } else { asked.quotes },
+            encoding: self.encoding.parse().ok().or(asked.encoding),
             ..asked.clone()
         }
     }
@@ -105,7 +119,7 @@ impl Doubt {
 /// What of a layout is a guess.
 pub(super) fn doubts(layout: &Layout, options: &ReadOptions) -> Vec<Doubt> {
     let mut doubts = Vec::new();
-    if layout.format != Format::Triples || options.columns.is_some() {
+    if !matches!(layout.format, Format::Triples | Format::Json) || options.columns.is_some() {
         return doubts;
     }
     if let Some(header) = &layout.header {

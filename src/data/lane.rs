@@ -14,6 +14,9 @@ use hashbrown::HashTable;
 /// The longest id, in bytes.
 const LONGEST_ID: usize = 64 << 10;
 
+/// How many of the lines that are passed over are shown.
+pub(super) const SHOWN: usize = 3;
+
 /// Why a text is no id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum BadId {
@@ -23,6 +26,8 @@ pub(super) enum BadId {
     Long,
     /// It is not UTF-8.
     NotText,
+    /// It holds a NUL byte or a carriage return, which no id has.
+    Control(&'static str),
 }
 
 impl BadId {
@@ -31,7 +36,13 @@ impl BadId {
         match self {
             BadId::Empty => "is empty".into(),
             BadId::Long => "is longer than 64 KiB; is a closing quote missing?".into(),
-            BadId::NotText => format!("\"{}\" is not UTF-8", shorten(id)),
+            BadId::NotText => {
+                format!(
+                    "\"{}\" is not UTF-8, as what comes before is (`encoding` names another)",
+                    shorten(id)
+                )
+            }
+            BadId::Control(what) => format!("\"{}\" holds {what}", shorten(id)),
         }
     }
 }
@@ -82,8 +93,7 @@ impl LaneIds {
 
     #[cold]
     fn add(&mut self, id: &[u8]) -> Result<(), BadId> {
-        let text = std::str::from_utf8(id).map_err(|_| BadId::NotText)?;
-        self.text.push_str(text);
+        self.text.push_str(checked(id)?);
         self.ends.push(self.text.len());
         Ok(())
     }
@@ -103,6 +113,20 @@ impl LaneIds {
     /// The shared table's indices of merged ids.
     pub(super) fn shared(&self, local: &[u32]) -> impl Iterator<Item = u32> {
         local.iter().map(|&index| self.shared[index as usize])
+    }
+}
+
+/// The text of an id.
+pub(super) fn checked(id: &[u8]) -> Result<&str, BadId> {
+    let text = std::str::from_utf8(id).map_err(|_| BadId::NotText)?;
+    // A quoted id may go on over lines.
+    let alone = |&at: &usize| id[at] == 0 || id.get(at + 1) != Some(&b'\n');
+    match memchr::memchr2_iter(0, b'\r', id).find(alone) {
+        Some(at) if id[at] == 0 => Err(BadId::Control("a NUL byte")),
+        Some(_) => Err(BadId::Control("a carriage return; do all lines of the file end alike?")),
+        None if id.is_empty() => Err(BadId::Empty),
+        None if id.len() > LONGEST_ID => Err(BadId::Long),
+        None => Ok(text),
     }
 }
 
@@ -191,6 +215,13 @@ pub(super) struct Rows {
     pub lines: u64,
     /// The first line that cannot be read, and why.
     pub failure: Option<(u64, String)>,
+    /// How many lines were passed over, and the first ones with why.
+    pub skipped: u64,
+    pub skipped_first: Vec<(u64, String)>,
+    /// How many ratings were left out by their value.
+    pub dropped: u64,
+    /// How many fields begin with a quote that does not quote them.
+    pub literal: u64,
     next_line: u64,
 }
 
@@ -203,7 +234,23 @@ impl Rows {
         self.times.clear();
         self.runs.clear();
         (self.lines, self.failure) = (0, None);
+        (self.skipped, self.dropped, self.literal) = (0, 0, 0);
+        self.skipped_first.clear();
         self.next_line = u64::MAX;
+    }
+
+    /// Notes a line that cannot be read; whether to go on.
+    #[cold]
+    pub(super) fn failed(&mut self, line: u64, message: String, skips: bool) -> bool {
+        if skips {
+            self.skipped += 1;
+            if self.skipped_first.len() < SHOWN {
+                self.skipped_first.push((line, message));
+            }
+        } else {
+            self.failure = Some((line, message));
+        }
+        skips
     }
 
     /// Adds a rating found at `line`.
@@ -214,6 +261,13 @@ impl Rows {
         }
         self.next_line = line + 1;
         self.push_on(user, item, value);
+    }
+
+    /// Adds the first rating of a list at `line`; the others follow by [`push_on`](Self::push_on).
+    pub(super) fn push_list(&mut self, user: u32, item: u32, line: u64) {
+        // The line above may be a list, too, whose ratings lie on one line.
+        self.next_line = u64::MAX;
+        self.push(user, item, 1.0, line);
     }
 
     /// Adds a rating where the one before it says.
@@ -232,7 +286,7 @@ mod tests {
     #[test]
     fn packed_ids_are_told_apart() {
         let mut ids = LaneIds::default();
-        let names: [&[u8]; 14] = [
+        let names: [&[u8]; 10] = [
             b"1",
             b"11",
             b"111",
@@ -242,17 +296,27 @@ mod tests {
             b"1111111",
             b"11111111",
             b"111111111",
-            b"1\0",
-            b"\0",
-            b"1\x001",
             "\u{e9}".as_bytes(),
-            b"1111111\0",
         ];
         for (want, name) in names.iter().enumerate() {
             assert_eq!(ids.index(Field::from(*name)), Ok(want as u32), "{name:?}");
         }
         for (want, name) in names.iter().enumerate() {
             assert_eq!(ids.index(Field::from(*name)), Ok(want as u32), "{name:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_id_is_told() {
+        for (id, want) in [
+            (&b"1\0"[..], "\"1\u{fffd}\" holds a NUL byte"),
+            (b"1111111\0", "\"1111111\u{fffd}\" holds a NUL byte"),
+            (b"a\rb", "\"a\u{fffd}b\" holds a carriage return"),
+            (b"", "is empty"),
+            (b"\xff", "\"\u{fffd}\" is not UTF-8"),
+        ] {
+            let error = LaneIds::default().index(Field::from(id)).unwrap_err();
+            assert!(error.describe(id).starts_with(want), "{}", error.describe(id));
         }
     }
 

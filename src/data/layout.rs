@@ -1,22 +1,12 @@
 //! What a file looks like: its delimiter, its header, its columns; recognised from its first lines.
 
-use super::fields;
 use super::form::{self, Doubt};
-use super::names::{Role, normalised};
-use super::options::{Delimiter, Format, Header, Quotes, ReadOptions};
+use super::guess;
+use super::json;
+use super::market::{self, Market};
+use super::names::Role;
+use super::options::{BadRows, Decimal, Delimiter, Format, Header, Quotes, ReadOptions};
 use crate::{Error, Result};
-
-/// How many lines are looked at.
-const SAMPLE: usize = 200;
-/// Candidates, the surest first.
-const CANDIDATES: [Delimiter; 6] = [
-    Delimiter::DoubleColon,
-    Delimiter::Byte(b'\t'),
-    Delimiter::Byte(b','),
-    Delimiter::Byte(b';'),
-    Delimiter::Byte(b'|'),
-    Delimiter::Blanks,
-];
 
 /// What is known of a file before it is parsed.
 #[derive(Clone, Debug)]
@@ -41,59 +31,52 @@ pub(crate) struct Layout {
     pub quotes: Quotes,
     /// What of all this is a guess.
     pub doubts: Vec<Doubt>,
+    /// How many lines that are not blank come before the first rating.
+    pub skip: u64,
+    /// Whether ratings have a comma for the point.
+    pub decimal_comma: bool,
+    /// Whether lines that cannot be read are passed over.
+    pub skips_bad: bool,
+    /// The ratings that are left out by their value.
+    pub filter: Option<Filter>,
+    /// What the head of a Matrix Market file says.
+    pub market: Option<Market>,
+}
+
+/// Ratings that are left out by their value.
+#[derive(Clone, Debug)]
+pub(crate) struct Filter {
+    values: Vec<f32>,
+    least: f32,
+    most: f32,
+}
+
+impl Filter {
+    pub(super) fn drops(&self, value: f32) -> bool {
+        value < self.least || value > self.most || self.values.contains(&value)
+    }
 }
 
 impl Layout {
     /// Recognises the file `name` by `head`, its first lines.
     pub(crate) fn recognise(name: &str, head: &[u8], options: &ReadOptions) -> Result<Self> {
-        let lines = sample_lines(head);
-        let Some(&(first_line, first)) = lines.first() else {
+        let lines = guess::sample_lines(head);
+        let Some(&(first_line, _)) = lines.first() else {
             return Err(Error::file(name, "holds no ratings (it is empty)"));
         };
-        if first.contains(&0) {
-            let message = "is not text (it begins with NUL bytes); give a table of ratings, \
-                           such as CSV, plain or compressed by gzip or zstd";
-            return Err(Error::file(name, message));
-        }
-        let grouped = options.format == Format::Grouped;
-        let delimiter = match options.delimiter {
-            Some(delimiter) => delimiter,
-            None => detect(&lines, head, grouped).ok_or_else(|| {
-                let line = shorten(first);
-                Error::line(
-                    name,
-                    first_line,
-                    format!("cannot tell what separates the fields of \"{line}\"; use `delimiter`"),
-                )
-            })?,
+        let found = match options.format {
+            Format::MatrixMarket => Self::market(&lines, options),
+            Format::Auto if market::is_banner(lines[0].1) => Self::market(&lines, options),
+            Format::Json => Self::json(&lines, options),
+            Format::Auto if json::begins(lines[0].1) => Self::json(&lines, options),
+            Format::Auto | Format::Triples | Format::Grouped => Self::text(&lines, options),
         };
-        let records = records(delimiter, &lines, head);
-        let trims = delimiter.quotes()
-            && delimiter != Delimiter::Byte(b'\t')
-            && records.iter().all(|r| r.iter().skip(1).all(|f| f.starts_with(' ')))
-            && records.iter().any(|r| r.len() > 1);
-        let mut layout = Layout {
-            delimiter,
-            trims,
-            header: None,
-            format: options.format,
-            columns: [Some(0), Some(1), None, None],
-            slots: Vec::new(),
-            fields: records.first().map_or(0, Vec::len),
-            needs_time: false,
-            quotes: if delimiter.quotes() { Quotes::Auto } else { Quotes::No },
-            doubts: Vec::new(),
-        };
-        let records: Vec<Vec<String>> = records
-            .into_iter()
-            .map(|r| r.into_iter().map(|f| f.trim().to_owned()).collect())
-            .collect();
-        let failure = |message: String| Error::line(name, first_line, message);
-        layout.find_columns(&records, options).map_err(|error| match error {
-            Problem::Line(message) => failure(message),
+        let mut layout = found.map_err(|error| match error {
+            Problem::Line(message) => Error::line(name, first_line, message),
+            Problem::At(line, message) => Error::line(name, line, message),
             Problem::Settings(message) => Error::settings(message),
         })?;
-        layout.doubts = form::doubts(&layout, options);
+        layout.doubts.extend(form::doubts(&layout, options));
         let last = layout.columns.iter().flatten().max().map_or(0, |&last| last + 1);
         layout.slots = vec![4; last];
         for (slot, column) in layout.columns.iter().enumerate() {
@@ -104,98 +87,242 @@ impl Layout {
         Ok(layout)
     }
 
-    fn find_columns(&mut self, records: &[Vec<String>], options: &ReadOptions) -> Outcome<()> {
-        let first: &[String] = records.first().map_or(&[], Vec::as_slice);
-        if self.format == Format::Grouped {
-            if options.columns.is_some() {
-                let message = "`columns` means nothing with `format` grouped";
-                return Err(Problem::Settings(message.into()));
-            }
-            self.header = (options.header == Header::Yes).then(|| first.to_vec());
-            return Ok(());
+    /// Of which nothing is known yet.
+    fn unknown(format: Format, options: &ReadOptions) -> Self {
+        Layout {
+            delimiter: Delimiter::Byte(b','),
+            trims: false,
+            header: None,
+            format,
+            columns: [Some(0), Some(1), None, None],
+            slots: Vec::new(),
+            fields: 0,
+            needs_time: false,
+            quotes: Quotes::No,
+            doubts: Vec::new(),
+            skip: 0,
+            decimal_comma: options.decimal == Decimal::Comma,
+            skips_bad: options.bad_rows == BadRows::Skip,
+            filter: options.filters().then(|| Filter {
+                values: options.drop_value.clone(),
+                least: options.min_rating.unwrap_or(f32::NEG_INFINITY),
+                most: options.max_rating.unwrap_or(f32::INFINITY),
+            }),
+            market: None,
         }
-        if let Some(columns) = &options.columns {
-            return self.follow(columns, records, options.header);
+    }
+
+    /// Text with a delimiter.
+    fn text(mut lines: &[(u64, &[u8])], options: &ReadOptions) -> Outcome<Self> {
+        let mut layout = Self::unknown(Format::Triples, options);
+        if options.format == Format::Grouped {
+            layout.format = Format::Grouped;
         }
-        let header = match options.header {
-            Header::Yes => true,
-            Header::No => false,
-            Header::Auto => looks_like_header(records, 2),
+        let mut named = None;
+        if options.delimiter.is_none() && lines.len() > 1 {
+            named = guess::named_delimiter(lines[0].1);
+            layout.skip += u64::from(named.is_some());
+            lines = &lines[usize::from(named.is_some())..];
+        }
+        let remarks = guess::remarks(lines);
+        let remark = remarks.checked_sub(1).map(|last| lines[last].1);
+        layout.skip += remarks as u64;
+        lines = &lines[remarks..];
+        let (first_line, first) = lines[0];
+        let grouped = layout.format == Format::Grouped;
+        let delimiter = options.delimiter.or(named);
+        layout.delimiter = delimiter
+            .or_else(|| guess::detect(lines, options.quotes, grouped))
+            .ok_or_else(|| {
+                let line = shorten(first);
+                let message = "cannot tell what separates the fields of";
+                Problem::At(first_line, format!("{message} \"{line}\"; use `delimiter`"))
+            })?;
+        layout.quotes = guess::quotes(layout.delimiter, lines, options.quotes);
+        let mut records = guess::records(layout.delimiter, layout.quotes, lines);
+        layout.trims = layout.delimiter.quotes()
+            && layout.delimiter != Delimiter::Byte(b'\t')
+            && records.iter().all(|r| r.iter().skip(1).all(|f| f.starts_with(' ')))
+            && records.iter().any(|r| r.len() > 1);
+        if layout.quotes == Quotes::No
+            && options.quotes == Quotes::Auto
+            && records.iter().flatten().any(|field| field.starts_with('"'))
+        {
+            let what = "quotes are read as they stand (`quotes` yes takes them off)";
+            layout.doubts.push(Doubt::new("quotes", what));
+        }
+        for field in records.iter_mut().flatten() {
+            *field = field.trim().to_owned();
+        }
+        let at = |error| match error {
+            Problem::Line(message) => Problem::At(first_line, message),
+            other => other,
         };
-        if first.len() < 2 {
-            return Err(Problem::Line(format!(
-                "\"{}\" is a single field where a user and an item are needed; use `delimiter`",
-                shorten(first.first().map_or("", String::as_str).as_bytes())
-            )));
+        // A header behind a mark, as in "# user item rating".
+        if let Some(remark) = remark {
+            let text = remark.trim_ascii_start();
+            let text = text.get(1..).unwrap_or_default().trim_ascii_start();
+            let names = guess::records(layout.delimiter, layout.quotes, &[(first_line, text)]);
+            let names: Vec<String> =
+                names.into_iter().flatten().map(|name| name.trim().to_owned()).collect();
+            let known = |role: Role| role.find(&names).is_some();
+            let same = records.first().is_some_and(|record| record.len() == names.len());
+            if options.header != Header::No && same && known(Role::User) && known(Role::Item) {
+                layout.skip -= 1;
+                records.insert(0, names);
+            }
         }
-        if header {
-            self.columns = by_name(first, records)?;
-            self.header = Some(first.to_vec());
-        } else {
-            self.columns = [0, 1, 2, 3].map(|column| (column < first.len()).then_some(column));
+        layout.fields = records.first().map_or(0, Vec::len);
+        layout.guess_format(&records, options).map_err(at)?;
+        layout.find_columns(&records, options).map_err(at)?;
+        if layout.header.iter().flatten().any(|name| name.contains('\r')) {
+            // What stands behind it may be a rating.
+            let message = "the header holds a carriage return; do all lines of the file end alike?";
+            return Err(at(Problem::Line(message.into())));
+        }
+        layout.skip += u64::from(layout.header.is_some());
+        layout.doubt_columns(first, &records, options).map_err(at)?;
+        Ok(layout)
+    }
+
+    /// Recognises users with their items, and lines that are neither that nor ratings.
+    fn guess_format(&mut self, records: &[Vec<String>], options: &ReadOptions) -> Outcome<()> {
+        let headed = options.header == Header::Yes;
+        let records = &records[usize::from(headed).min(records.len())..];
+        if options.columns.is_none()
+            && (self.has_lists() || !guess::looks_like_header(records, 2))
+            && let Some(message) = guess::strange_lines(records, self.has_lists())
+        {
+            return Err(Problem::Line(message));
+        }
+        let free = options.format == Format::Auto && options.columns.is_none() && !headed;
+        if free && guess::looks_grouped(records) {
+            self.format = Format::Grouped;
+            let what =
+                "lines of different lengths taken for a user and its items (`format` triples)";
+            self.doubts.push(Doubt::new("format", what));
         }
         Ok(())
     }
 
-    /// Follows `columns`.
-    fn follow(&mut self, text: &str, records: &[Vec<String>], header: Header) -> Outcome<()> {
+    /// Refuses what columns by position can hardly be, and notes what they may not be.
+    fn doubt_columns(
+        &mut self,
+        line: &[u8],
+        records: &[Vec<String>],
+        options: &ReadOptions,
+    ) -> Outcome<()> {
+        if self.has_lists() || options.columns.is_some() {
+            return Ok(());
+        }
         let first: &[String] = records.first().map_or(&[], Vec::as_slice);
-        let wanted: Vec<&str> = text.split(',').map(str::trim).collect();
-        let usage = |what: &str| {
-            Problem::Settings(format!(
-                "`columns` \"{text}\" {what}; give names or 1-based positions as \
-                 user,item[,rating[,timestamp]]"
-            ))
-        };
-        if !(2..=4).contains(&wanted.len()) {
-            return Err(usage("does not name two to four columns"));
+        let names = self.header.as_deref().unwrap_or_default();
+        let known = [Role::User, Role::Item].iter().any(|role| role.find(names).is_some());
+        let rows = &records[usize::from(self.header.is_some()).min(records.len())..];
+        if !known {
+            let full = first.iter().rposition(|field| !field.is_empty()).map_or(0, |last| last + 1);
+            if full > 4 {
+                let what = match self.header {
+                    Some(_) => "names of which none is known",
+                    None => "and no header",
+                };
+                return Err(Problem::Line(format!(
+                    "{full} fields {what} (\"{}\"): say which hold user, item, rating and time with \
+                     `columns`, as in 1,2,3; or is this a user and its items (`format` grouped)?",
+                    shorten(line)
+                )));
+            }
+            if let Some(message) = guess::strange_columns(rows, self.columns) {
+                return Err(Problem::Line(message));
+            }
         }
-        let position = |name: &str| name.parse::<usize>().ok();
-        let skipped = |slot: usize| slot >= 2 && matches!(wanted[slot], "-" | "");
-        let named = (0..wanted.len()).any(|s| !skipped(s) && position(wanted[s]).is_none());
-        if named && header == Header::No {
-            return Err(usage("has names, but `header` no says that there are none"));
+        if let Some(item) = self.columns[1]
+            && let Some(list) = guess::listed_items(rows, item)
+        {
+            return Err(Problem::Line(format!(
+                "the item \"{}\" looks like a list of items: if it is one item, say so with \
+                     `columns` 1,2; lists are read where all of a line is cut alike (`format` grouped), \
+                     as after `tr '\\t' ','`",
+                shorten(list.as_bytes())
+            )));
         }
-        let mut columns = [None; 4];
-        for slot in (0..wanted.len()).filter(|&slot| !skipped(slot)) {
-            let name = wanted[slot];
-            let column = match position(name) {
-                Some(0) => return Err(usage("has position 0")),
-                Some(position) if position > first.len() => {
+        if self.header.is_none() && options.header == Header::Auto && guess::may_be_header(records)
+        {
+            let what = format!(
+                "the first line, \"{}\", is taken for data (`header` yes if it names the columns)",
+                shorten(line)
+            );
+            self.doubts.push(Doubt::new("header", what));
+        }
+        Ok(())
+    }
+
+    /// JSON, a value a line.
+    fn json(lines: &[(u64, &[u8])], options: &ReadOptions) -> Outcome<Self> {
+        let mut layout = Self::unknown(Format::Json, options);
+        if options.delimiter.is_some() || options.header != Header::Auto {
+            let message = "`delimiter` and `header` mean nothing with JSON lines; leave them out";
+            return Err(Problem::Settings(message.into()));
+        }
+        let found = json::look(lines).map_err(|(line, message)| Problem::At(line, message))?;
+        let mut records = found.records;
+        match found.keys {
+            Some(keys) => {
+                layout.fields = keys.len();
+                let known = |role: Role| role.find(&keys).is_some();
+                if options.columns.is_none() && !known(Role::User) && !known(Role::Item) {
                     return Err(Problem::Line(format!(
-                        "has {} fields; `columns` asks for column {position}",
-                        first.len()
+                        "cannot tell which key is the user and which the item (there are {}); use \
+                         `columns`",
+                        shorten(keys.join(", ").as_bytes())
                     )));
                 }
-                Some(position) => position - 1,
-                None => {
-                    let exact = first.iter().position(|field| field == name);
-                    let near = || {
-                        let name = normalised(name);
-                        first.iter().position(|field| normalised(field) == name)
-                    };
-                    exact.or_else(near).ok_or_else(|| {
-                        Problem::Line(format!(
-                            "no column is called \"{name}\" (there are {})",
-                            shorten(first.join(", ").as_bytes())
-                        ))
-                    })?
-                }
-            };
-            if columns.contains(&Some(column)) {
-                return Err(usage("names a column twice"));
+                records.insert(0, keys);
+                let named = ReadOptions { header: Header::Yes, ..options.clone() };
+                layout.find_columns(&records, &named)?;
             }
-            columns[slot] = Some(column);
+            None => {
+                layout.fields = records.first().map_or(0, Vec::len);
+                let plain = ReadOptions { header: Header::No, ..options.clone() };
+                layout.find_columns(&records, &plain)?;
+                layout.doubt_columns(lines[0].1, &records, options)?;
+            }
         }
-        self.columns = columns;
-        self.needs_time = columns[3].is_some();
-        let header = match header {
-            Header::Yes => true,
-            Header::No => false,
-            Header::Auto => named || looks_like_header(records, columns[2].unwrap_or(usize::MAX)),
-        };
-        self.header = header.then(|| first.to_vec());
-        Ok(())
+        Ok(layout)
+    }
+
+    /// Matrix Market's coordinates.
+    fn market(lines: &[(u64, &[u8])], options: &ReadOptions) -> Outcome<Self> {
+        let mut layout = Self::unknown(Format::MatrixMarket, options);
+        if !market::is_banner(lines[0].1) {
+            return Err(Problem::Line("does not begin with %%MatrixMarket".into()));
+        }
+        if options.delimiter.is_some() || options.header != Header::Auto {
+            let message = "`delimiter` and `header` mean nothing with a Matrix Market file";
+            return Err(Problem::Settings(message.into()));
+        }
+        let market = Market::new(lines).map_err(|(line, message)| Problem::At(line, message))?;
+        layout.delimiter = Delimiter::Blanks;
+        layout.fields = 2 + usize::from(market.values);
+        layout.columns[2] = market.values.then_some(2);
+        layout.skip = market.skip;
+        layout.market = Some(market);
+        if let Some(columns) = &options.columns {
+            let numbers: Vec<String> = (1..=layout.fields).map(|n| n.to_string()).collect();
+            layout.follow(columns, &[numbers], Header::No)?;
+        }
+        Ok(layout)
+    }
+
+    /// Whether lines of both can stand in one file.
+    pub(crate) fn is_like(&self, other: &Layout) -> bool {
+        (self.format, self.delimiter, &self.header, self.columns)
+            == (other.format, other.delimiter, &other.header, other.columns)
+    }
+
+    /// Whether a line is a user and its items.
+    pub(crate) fn has_lists(&self) -> bool {
+        self.format == Format::Grouped
     }
 
     /// Whether the file has a column of this role.
@@ -216,170 +343,60 @@ impl Layout {
 
     /// One line for people: delimiter, header, columns.
     pub(crate) fn describe(&self) -> String {
-        let form = match self.format {
-            Format::Grouped => return format!("{}, grouped by user", self.delimiter.describe()),
-            Format::Triples => self.delimiter.describe(),
+        let mut form = match self.format {
+            Format::Json => "JSON lines".to_owned(),
+            Format::MatrixMarket => {
+                return "Matrix Market, rows are users, columns items".to_owned();
+            }
+            Format::Auto | Format::Triples | Format::Grouped => self.delimiter.describe(),
         };
+        if self.quotes == Quotes::Yes {
+            form += ", quoted";
+        }
+        if self.has_lists() {
+            return form + ", grouped by user";
+        }
         let roles = Role::ALL.into_iter().filter(|&role| self.has(role));
         match &self.header {
             Some(header) => {
                 let names =
                     roles.map(|role| header[self.columns[role as usize].unwrap_or(0)].as_str());
-                format!("{form}, header, columns {}", names.collect::<Vec<_>>().join(","))
+                let what = if self.format == Format::Json { "keys" } else { "header, columns" };
+                let names = names.collect::<Vec<_>>().join(",");
+                format!("{form}, {what} {}", shorten_to(names.as_bytes(), 200))
             }
             None => {
                 let names = roles.map(|role| {
                     format!("{}={}", self.columns[role as usize].unwrap_or(0) + 1, role.word())
                 });
-                format!("{form}, no header, columns {}", names.collect::<Vec<_>>().join(","))
+                let what =
+                    if self.format == Format::Json { "arrays" } else { "no header, columns" };
+                format!("{form}, {what} {}", names.collect::<Vec<_>>().join(","))
             }
         }
     }
 }
 
-enum Problem {
+pub(super) enum Problem {
+    /// Of the first line.
     Line(String),
+    At(u64, String),
     Settings(String),
 }
 
-type Outcome<T> = std::result::Result<T, Problem>;
+pub(super) type Outcome<T> = std::result::Result<T, Problem>;
 
 /// The start of a line that is too long to be shown whole.
 pub(super) fn shorten(line: &[u8]) -> String {
-    let text = String::from_utf8_lossy(&line[..line.len().min(240)]);
+    shorten_to(line, 60)
+}
+
+fn shorten_to(line: &[u8], most: usize) -> String {
+    let text = String::from_utf8_lossy(&line[..line.len().min(4 * most)]);
     let shown = |c: char| if c.is_control() && c != '\t' { char::REPLACEMENT_CHARACTER } else { c };
-    let mut short: String = text.chars().take(60).map(shown).collect();
-    if text.chars().nth(60).is_some() || line.len() > 240 {
+    let mut short: String = text.chars().take(most).map(shown).collect();
+    if text.chars().nth(most).is_some() || line.len() > 4 * most {
         short.push('…');
     }
     short
-}
-
-/// The first lines that are not blank, with their numbers from 1.
-fn sample_lines(head: &[u8]) -> Vec<(u64, &[u8])> {
-    let lines = head.split(|&b| b == b'\n').map(fields::without_return);
-    let numbered = (1..).zip(lines);
-    numbered.filter(|(_, line)| !line.trim_ascii().is_empty()).take(SAMPLE + 1).collect()
-}
-
-/// The first records as text; quotes are respected where the delimiter has them.
-fn records(delimiter: Delimiter, lines: &[(u64, &[u8])], head: &[u8]) -> Vec<Vec<String>> {
-    let text = |field: &[u8]| String::from_utf8_lossy(field).into_owned();
-    match delimiter {
-        Delimiter::Byte(byte) if lines.iter().any(|(_, line)| line.contains(&b'"')) => {
-            let mut reader = csv::ReaderBuilder::new()
-                .has_headers(false)
-                .flexible(true)
-                .delimiter(byte)
-                .from_reader(head);
-            let records = reader.byte_records().map_while(|record| record.ok());
-            let records = records.filter(|r| r.iter().any(|f| !f.trim_ascii().is_empty()));
-            records.take(SAMPLE).map(|record| record.iter().map(text).collect()).collect()
-        }
-        _ => {
-            let cut = |line| fields::all(delimiter, line).into_iter().map(text).collect();
-            lines.iter().take(SAMPLE).map(|&(_, line)| cut(line)).collect()
-        }
-    }
-}
-
-/// The delimiter that cuts all lines into the same number of fields: `::` or a tab if they do, else
-/// that with the most fields; else one that cuts every line into two at least. Blanks are the last resort, since ids
-/// may contain them.
-fn detect(lines: &[(u64, &[u8])], head: &[u8], grouped: bool) -> Option<Delimiter> {
-    let counts = CANDIDATES.map(|delimiter| {
-        let records = records(delimiter, lines, head);
-        let counts = records.iter().map(Vec::len);
-        (delimiter, counts.clone().min().unwrap_or(0), counts.max().unwrap_or(0), records.len())
-    });
-    let (blanks, others) = counts.split_last()?;
-    if grouped {
-        let cuts = others.iter().find(|c| c.2 > 1);
-        return cuts.or(Some(blanks)).map(|c| c.0);
-    }
-    let even = |c: &&(Delimiter, usize, usize, usize)| c.1 >= 2 && c.1 == c.2;
-    let most = |best: (Delimiter, usize), c: &(Delimiter, usize, usize, usize)| {
-        if c.1 > best.1 { (c.0, c.1) } else { best }
-    };
-    // Nobody writes `::` or a tab inside an id.
-    if let Some(sure) = others[..2].iter().find(even) {
-        return Some(sure.0);
-    }
-    let none = (Delimiter::Blanks, 1);
-    let mut best = others.iter().filter(even).fold(none, most);
-    if best.1 < 2 && even(&blanks) {
-        best = (blanks.0, blanks.1);
-    }
-    if best.1 < 2 {
-        best = counts.iter().fold(none, most);
-    }
-    if best.1 < 2 {
-        // Some line is short: then the delimiter of the first line, so that the error names it.
-        let first = |d: Delimiter| fields::all(d, lines[0].1).len();
-        best = CANDIDATES.iter().map(|&d| (d, first(d))).find(|c| c.1 >= 2)?;
-    }
-    Some(best.0)
-}
-
-fn is_number(field: &str) -> bool {
-    fields::number(field.as_bytes()).is_some()
-}
-
-/// A header has known names, or text above a column of numbers.
-fn looks_like_header(records: &[Vec<String>], rating: usize) -> bool {
-    let Some((first, rest)) = records.split_first() else { return false };
-    let known = |role: Role| role.find(first).is_some();
-    if known(Role::User) && known(Role::Item) {
-        return true;
-    }
-    let numbers_below = |column: usize| {
-        !rest.is_empty() && rest.iter().all(|r| r.get(column).is_some_and(|f| is_number(f)))
-    };
-    if first.len() <= rating {
-        // Without a rating column ids are all there is: only plainly numeric ones tell.
-        return (0..first.len()).all(|c| !is_number(&first[c]) && numbers_below(c));
-    }
-    !is_number(&first[rating]) && numbers_below(rating)
-}
-
-/// The columns by the names of the header; by position if it has none that is known.
-fn by_name(header: &[String], records: &[Vec<String>]) -> Outcome<[Option<usize>; 4]> {
-    let mut columns = Role::ALL.map(|role| role.find(header));
-    if columns[0].is_none() && columns[1].is_none() {
-        return Ok([0, 1, 2, 3].map(|column| (column < header.len()).then_some(column)));
-    }
-    let free = |columns: &[Option<usize>; 4]| -> Vec<usize> {
-        (0..header.len()).filter(|&column| !columns.contains(&Some(column))).collect()
-    };
-    for role in [Role::User, Role::Item] {
-        if columns[role as usize].is_some() {
-            continue;
-        }
-        // The one column left, or the one left that is called an id.
-        let left = free(&columns);
-        let ids: Vec<usize> =
-            left.iter().copied().filter(|&c| normalised(&header[c]).ends_with("id")).collect();
-        columns[role as usize] = match (left.as_slice(), ids.as_slice()) {
-            (&[only], _) | (_, &[only]) => Some(only),
-            _ => {
-                return Err(Problem::Line(format!(
-                    "cannot tell which column is the {} (there are {}); use `columns`",
-                    role.word(),
-                    shorten(header.join(", ").as_bytes())
-                )));
-            }
-        };
-    }
-    let numbers = |column: usize| {
-        records.len() > 1
-            && records[1..].iter().all(|r| r.get(column).is_some_and(|field| is_number(field)))
-    };
-    if columns[2].is_none()
-        && columns[..2] == [Some(0), Some(1)]
-        && free(&columns) == [2]
-        && numbers(2)
-    {
-        columns[2] = Some(2);
-    }
-    Ok(columns)
 }

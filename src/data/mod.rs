@@ -1,15 +1,31 @@
 //! Rating data: reading, filtering, splitting, synthetic sets.
 
 #[cfg(feature = "files")]
+mod alike;
+#[cfg(feature = "files")]
 mod choice;
+#[cfg(feature = "files")]
+mod columns;
+#[cfg(feature = "files")]
+mod copy;
 mod dataset;
 mod duplicates;
+#[cfg(feature = "files")]
+mod encoding;
 #[cfg(feature = "files")]
 mod fields;
 #[cfg(feature = "files")]
 mod form;
 #[cfg(feature = "files")]
+mod formats;
+#[cfg(feature = "files")]
+mod guess;
+#[cfg(feature = "files")]
 mod id_list;
+#[cfg(feature = "files")]
+mod inspect;
+#[cfg(feature = "files")]
+mod json;
 #[cfg(feature = "files")]
 mod lane;
 #[cfg(feature = "files")]
@@ -17,10 +33,17 @@ mod layout;
 #[cfg(feature = "files")]
 mod lines;
 #[cfg(feature = "files")]
+mod market;
+#[cfg(feature = "files")]
 mod names;
+#[cfg(feature = "files")]
+mod notes;
 #[cfg(feature = "files")]
 mod options;
 mod order;
+mod overlap;
+#[cfg(feature = "files")]
+mod pairs;
 #[cfg(feature = "files")]
 mod parse;
 #[cfg(feature = "files")]
@@ -30,6 +53,10 @@ mod prepared;
 mod quoted;
 #[cfg(feature = "files")]
 mod read;
+#[cfg(feature = "files")]
+mod reading;
+#[cfg(feature = "files")]
+mod set;
 #[cfg(feature = "files")]
 mod source;
 #[cfg(feature = "files")]
@@ -46,11 +73,15 @@ mod titles;
 pub use dataset::Dataset;
 pub use duplicates::Duplicates;
 #[cfg(feature = "files")]
+pub use encoding::Encoding;
+#[cfg(feature = "files")]
 pub use form::{Doubt, FileForm};
 #[cfg(feature = "files")]
 pub use id_list::IdList;
 #[cfg(feature = "files")]
-pub use options::{Delimiter, Format, Header, Quotes, ReadOptions};
+pub use inspect::{Counts, Inspection, Remark, Repeats, Row, Share, Times, Values};
+#[cfg(feature = "files")]
+pub use options::{BadRows, Decimal, Delimiter, Format, Header, Quotes, ReadOptions};
 pub use order::Order;
 #[cfg(feature = "files")]
 pub use prepare::{DataOptions, align, prepare};
@@ -58,13 +89,13 @@ pub use prepared::{DataFacts, Prepared};
 #[cfg(feature = "files")]
 pub use read::{Table, read};
 #[cfg(feature = "files")]
+pub use reading::Reading;
+#[cfg(feature = "files")]
+pub use set::files;
+#[cfg(feature = "files")]
 pub use split::{SplitFacts, SplitOptions, SplitPart, split};
 #[cfg(feature = "files")]
 pub use titles::{Titles, TitlesOptions};
 // For `predict`, which streams pairs of any number past the model.
 #[cfg(feature = "files")]
-pub(crate) use fields::all as cut_fields;
-#[cfg(feature = "files")]
-pub(crate) use layout::Layout;
-#[cfg(feature = "files")]
-pub(crate) use source::Source;
+pub(crate) use pairs::pairs;

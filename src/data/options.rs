@@ -1,5 +1,7 @@
 //! How a rating file is to be read: one struct for the command line and for the library.
 
+use super::encoding::Encoding;
+use super::reading::Reading;
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -21,9 +23,108 @@ pub struct ReadOptions {
     /// Whether the first line names the columns
     #[cfg_attr(feature = "cli", arg(long, value_enum, default_value_t = Header::Auto))]
     pub header: Header,
-    /// `triples` has one rating a line; `grouped` has a user followed by its items
-    #[cfg_attr(feature = "cli", arg(long, value_enum, default_value_t = Format::Triples))]
+    /// `triples` has one rating a line; `grouped` has a user followed by its items; `json` has an
+    /// object or an array a line; `matrix-market` has rows, columns and values of a sparse matrix
+    #[cfg_attr(feature = "cli", arg(long, value_enum, default_value_t = Format::Auto))]
     pub format: Format,
+    /// Whether fields may stand in quotes. By default they do where they begin and end with one, and
+    /// between tabs and bars only where a file plainly quotes
+    #[cfg_attr(feature = "cli", arg(long, value_enum, default_value_t = Quotes::Auto))]
+    pub quotes: Quotes,
+    /// How bytes are characters: `utf-8`, `latin1`, `windows-1252`, `utf-16le`, `shift_jis` or another label of
+    /// the WHATWG Encoding Standard. Default: recognised
+    #[cfg_attr(feature = "cli", arg(long, value_name = "LABEL"))]
+    pub encoding: Option<Encoding>,
+    /// What separates whole numbers from fractions in ratings: `.` or `,`
+    #[cfg_attr(feature = "cli", arg(long, value_name = "MARK", default_value_t = Decimal::Point))]
+    pub decimal: Decimal,
+    /// What becomes of lines that cannot be read: an error, or they are passed over, counted, and the
+    /// first ones shown (but no more than half of a file)
+    #[cfg_attr(feature = "cli", arg(long, value_enum, default_value_t = BadRows::Error))]
+    pub bad_rows: BadRows,
+    /// A value that is no rating (as 0 for "not rated"): lines that have it are left out; repeatable
+    #[cfg_attr(feature = "cli", arg(long, value_name = "X", allow_negative_numbers = true))]
+    pub drop_value: Vec<f32>,
+    /// Leave out ratings below this
+    #[cfg_attr(feature = "cli", arg(long, value_name = "X", allow_negative_numbers = true))]
+    pub min_rating: Option<f32>,
+    /// Leave out ratings above this
+    #[cfg_attr(feature = "cli", arg(long, value_name = "X", allow_negative_numbers = true))]
+    pub max_rating: Option<f32>,
+    /// How a file was read that these belong to: what the other options leave open is read alike, where
+    /// the file can be, and what comes of it is told as a note of the progress.
+    #[cfg_attr(feature = "cli", arg(skip))]
+    #[serde(skip)]
+    pub like: Option<Box<Reading>>,
+}
+
+impl ReadOptions {
+    /// Whether ratings are left out by their value.
+    pub(super) fn filters(&self) -> bool {
+        !self.drop_value.is_empty() || self.min_rating.is_some() || self.max_rating.is_some()
+    }
+
+    /// Whether the settings make sense together.
+    ///
+    /// # Errors
+    /// Bounds of ratings that are not finite or leave nothing, values to drop that are not finite.
+    pub fn check(&self) -> Result<()> {
+        let bounds = [("`min_rating`", self.min_rating), ("`max_rating`", self.max_rating)];
+        let values = self.drop_value.iter().map(|&value| ("`drop_value`", Some(value)));
+        for (name, value) in bounds.into_iter().chain(values) {
+            if value.is_some_and(|value| !value.is_finite()) {
+                return Err(Error::settings(format!("{name} must be a finite number")));
+            }
+        }
+        if let (Some(least), Some(most)) = (self.min_rating, self.max_rating)
+            && least > most
+        {
+            let message = format!("`min_rating` {least} is above `max_rating` {most}");
+            return Err(Error::settings(message));
+        }
+        Ok(())
+    }
+}
+
+/// What becomes of lines that cannot be read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
+#[serde(rename_all = "lowercase")]
+pub enum BadRows {
+    /// The first ends the reading.
+    #[default]
+    Error,
+    /// They are passed over and counted.
+    Skip,
+}
+
+/// What separates whole numbers from fractions.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Decimal {
+    /// `4.5`
+    #[default]
+    Point,
+    /// `4,5`
+    Comma,
+}
+
+impl FromStr for Decimal {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        match text {
+            "." | "point" => Ok(Decimal::Point),
+            "," | "comma" => Ok(Decimal::Comma),
+            _ => Err(Error::settings("a decimal mark is \".\" or \",\"")),
+        }
+    }
+}
+
+impl fmt::Display for Decimal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if *self == Decimal::Point { "." } else { "," })
+    }
 }
 
 /// Whether the first line of a file names its columns.
@@ -57,13 +158,19 @@ pub enum Quotes {
 /// What a line of a file holds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "kebab-case")]
 pub enum Format {
-    /// One rating: a user, an item, and perhaps a value and a timestamp.
+    /// Decided by content.
     #[default]
+    Auto,
+    /// One rating: a user, an item, and perhaps a value and a timestamp.
     Triples,
     /// A user and then each of its items, all rated 1.
     Grouped,
+    /// One rating: an object with named values, or an array.
+    Json,
+    /// A sparse matrix in NIST's exchange format: a row (user), a column (item), and perhaps a value.
+    MatrixMarket,
 }
 
 /// What separates the fields of a line.
@@ -112,6 +219,15 @@ impl fmt::Display for Delimiter {
 }
 
 impl Delimiter {
+    /// What stands between two fields that are written.
+    pub(super) fn bytes(&self) -> &[u8] {
+        match self {
+            Delimiter::Byte(byte) => std::slice::from_ref(byte),
+            Delimiter::DoubleColon => b"::",
+            Delimiter::Blanks => b" ",
+        }
+    }
+
     /// Words for "the file is ...".
     pub(super) fn describe(self) -> String {
         match self {

@@ -43,7 +43,7 @@ const LONG: usize = 1 << 16;
 pub(super) struct Settled {
     /// Ratings that were merged into another of the same pair.
     pub merged: usize,
-    /// (ratings): the row that each had; empty where that is still its own.
+    /// (ratings): the row that each had; empty where that is still its own, or where nobody asked.
     #[cfg_attr(not(feature = "files"), expect(dead_code, reason = "lines of files are named"))]
     pub origins: Vec<u32>,
 }
@@ -57,6 +57,7 @@ pub(super) fn settle(
     ratings: &mut Ratings,
     (policy, order): (Duplicates, Order),
     places: &impl Places,
+    keep_origins: bool,
 ) -> Result<Settled> {
     check_count(ratings)?;
     if order == Order::Canonical {
@@ -66,11 +67,14 @@ pub(super) fn settle(
             return Ok(Settled::default());
         }
     }
-    let grouped = Grouped::new(&ratings.users, &ratings.items, users.len());
+    let mut grouped = Grouped::new(&ratings.users, &ratings.items, &ratings.values, users.len());
     let found = grouped.duplicates();
     duplicates::merge(ratings, &found, policy, (users, items), places)?;
     let origins = match order {
-        Order::Canonical => grouped.arrange(ratings, found.len()),
+        Order::Canonical => {
+            grouped.arrange(ratings, found.len());
+            if keep_origins { grouped.rows() } else { Vec::new() }
+        }
         Order::Appearance => duplicates::remove(ratings, &found),
     };
     Ok(Settled { merged: found.len(), origins })
@@ -99,22 +103,28 @@ fn sort_ids(users: &mut Ids, items: &mut Ids, ratings: &mut Ratings) {
 pub(super) struct Grouped {
     /// (users + 1): where each user's keys begin.
     starts: Vec<u32>,
-    /// (ratings): the item above the row.
-    keys: Vec<u64>,
+    /// (ratings): a user's in order of items and rows.
+    placed: Vec<Placed>,
 }
 
-fn item_of(key: u64) -> u32 {
-    (key >> 32) as u32
+/// A rating with the row that it came from.
+#[derive(Clone, Copy, Default)]
+struct Placed {
+    item: u32,
+    row: u32,
+    /// Beside its row, where it lies in the cache when it is wanted.
+    value: f32,
 }
 
-fn row_of(key: u64) -> u32 {
-    key as u32
+/// Whether two ratings of one user are of the same pair.
+fn same(a: &Placed, b: &Placed) -> bool {
+    a.item == b.item
 }
 
 impl Grouped {
-    /// Groups the ratings of `users` and `items`, one of each a rating. A counting sort by user; tasks own
+    /// Groups `ratings`, whose users and items are given again. A counting sort by user; tasks own
     /// ranges of users, so no two of them share anything, and the result does not depend on their number.
-    fn new(users: &[u32], items: &[u32], user_count: usize) -> Self {
+    fn new(users: &[u32], items: &[u32], values: &[f32], user_count: usize) -> Self {
         let count = users.len();
         let mut starts = vec![0_u32; user_count + 1];
         for &user in users {
@@ -123,7 +133,7 @@ impl Grouped {
         for user in 0..user_count {
             starts[user + 1] += starts[user];
         }
-        let mut keys = vec![0_u64; count];
+        let mut placed = vec![Placed::default(); count];
         let tasks = rayon::current_num_threads().clamp(1, MOST_TASKS);
         // Ranges of users with about as many ratings each.
         let border = |task: usize| {
@@ -131,7 +141,7 @@ impl Grouped {
             starts.partition_point(|&start| start < target).min(user_count)
         };
         let borders: Vec<usize> = (0..tasks).map(border).chain([user_count]).collect();
-        let (mut rest, mut work) = (&mut keys[..], Vec::with_capacity(tasks));
+        let (mut rest, mut work) = (&mut placed[..], Vec::with_capacity(tasks));
         for pair in borders.windows(2) {
             let range = pair[0]..pair[1].max(pair[0]);
             let length = starts[range.end] - starts[range.start];
@@ -139,8 +149,9 @@ impl Grouped {
             rest = later;
             work.push((range, own));
         }
-        work.into_par_iter().for_each(|(range, own)| group(users, items, range, &starts, own));
-        Grouped { starts, keys }
+        let ratings = (users, items, values);
+        work.into_par_iter().for_each(|(range, own)| group(ratings, range, &starts, own));
+        Grouped { starts, placed }
     }
 
     /// Groups ratings by the canonical order of ids that are in another one.
@@ -158,57 +169,59 @@ impl Grouped {
         check_count(ratings)?;
         let (ranked_users, ranked_items) =
             (ranked(users, &ratings.users), ranked(items, &ratings.items));
-        Ok(Self::new(&ranked_users, &ranked_items, users.len()))
+        Ok(Self::new(&ranked_users, &ranked_items, &ratings.values, users.len()))
     }
 
     /// The rows of each pair, in order of the pairs.
     #[cfg(any(feature = "files", test))]
     pub(super) fn pairs(&self) -> impl Iterator<Item = impl Iterator<Item = u32> + Clone + '_> {
-        let users = self.starts.windows(2).map(|at| &self.keys[at[0] as usize..at[1] as usize]);
-        let pairs = users.flat_map(|user| user.chunk_by(|a, b| item_of(*a) == item_of(*b)));
-        pairs.map(|pair| pair.iter().map(|&key| row_of(key)))
+        let users = self.starts.windows(2).map(|at| &self.placed[at[0] as usize..at[1] as usize]);
+        users.flat_map(|user| user.chunk_by(same)).map(|pair| pair.iter().map(|placed| placed.row))
     }
 
     /// `(row of the first rating, row of a later one)` of each pair that occurs again, in order.
     pub(super) fn duplicates(&self) -> Vec<(u32, u32)> {
         let of_user = |at: &[u32]| {
-            let keys = &self.keys[at[0] as usize..at[1] as usize];
-            let same = |pair: &[u64]| item_of(pair[0]) == item_of(pair[1]);
-            keys.windows(2).any(same).then_some(keys)
+            let placed = &self.placed[at[0] as usize..at[1] as usize];
+            placed.windows(2).any(|pair| same(&pair[0], &pair[1])).then_some(placed)
         };
-        let users: Vec<&[u64]> =
+        let users: Vec<&[Placed]> =
             self.starts.par_windows(2).with_min_len(64).filter_map(of_user).collect();
         let mut found = Vec::new();
-        for pair in users.iter().flat_map(|keys| keys.chunk_by(|a, b| item_of(*a) == item_of(*b))) {
-            found.extend(pair[1..].iter().map(|&key| (row_of(pair[0]), row_of(key))));
+        for pair in users.iter().flat_map(|placed| placed.chunk_by(same)) {
+            found.extend(pair[1..].iter().map(|later| (pair[0].row, later.row)));
         }
         found.sort_unstable();
         found
     }
 
-    /// Puts the ratings into this order, of those of one pair only the first; the row that each had.
-    pub(super) fn arrange(mut self, ratings: &mut Ratings, merged: usize) -> Vec<u32> {
+    /// Puts the ratings into this order, of those of one pair only the first; where `merged` says that there
+    /// are others, with the value that it has by now.
+    fn arrange(&mut self, ratings: &mut Ratings, merged: usize) {
         if merged > 0 {
             self.keep_firsts();
+            let placed = self.placed.par_iter_mut().with_min_len(BLOCK);
+            placed.for_each(|placed| placed.value = ratings.values[placed.row as usize]);
         }
-        let keys = &self.keys;
-        ratings.users.truncate(keys.len());
+        let placed = &self.placed;
+        let Ratings { users, items, values, timestamps } = ratings;
+        for part in [&mut *users, items] {
+            part.truncate(placed.len());
+        }
+        values.truncate(placed.len());
         for (user, at) in self.starts.windows(2).enumerate() {
-            ratings.users[at[0] as usize..at[1] as usize].fill(user as u32);
+            users[at[0] as usize..at[1] as usize].fill(user as u32);
         }
-        ratings.items.truncate(keys.len());
-        let items = ratings.items.par_iter_mut().with_min_len(BLOCK);
-        items.zip(keys).for_each(|(item, &key)| *item = item_of(key));
-        fn gather<T: Copy + Send + Sync>(from: &mut Vec<T>, keys: &[u64]) {
-            let gathered =
-                keys.par_iter().with_min_len(BLOCK).map(|&key| from[row_of(key) as usize]);
-            *from = gathered.collect();
+        let rows = (items.par_chunks_mut(BLOCK), values.par_chunks_mut(BLOCK));
+        rows.into_par_iter().zip(placed.par_chunks(BLOCK)).for_each(|((items, values), placed)| {
+            for ((item, value), placed) in items.iter_mut().zip(values).zip(placed) {
+                (*item, *value) = (placed.item, placed.value);
+            }
+        });
+        if !timestamps.is_empty() {
+            let placed = placed.par_iter().with_min_len(BLOCK);
+            *timestamps = placed.map(|placed| timestamps[placed.row as usize]).collect();
         }
-        gather(&mut ratings.values, keys);
-        if !ratings.timestamps.is_empty() {
-            gather(&mut ratings.timestamps, keys);
-        }
-        keys.par_iter().with_min_len(BLOCK).map(|&key| row_of(key)).collect()
     }
 
     fn keep_firsts(&mut self) {
@@ -217,20 +230,30 @@ impl Grouped {
             let end = self.starts[user] as usize;
             let first = kept;
             for at in from..end {
-                let key = self.keys[at];
-                if kept == first || item_of(self.keys[kept - 1]) != item_of(key) {
-                    self.keys[kept] = key;
+                let placed = self.placed[at];
+                if kept == first || !same(&self.placed[kept - 1], &placed) {
+                    self.placed[kept] = placed;
                     kept += 1;
                 }
             }
             (from, self.starts[user]) = (end, kept as u32);
         }
-        self.keys.truncate(kept);
+        self.placed.truncate(kept);
+    }
+
+    /// (ratings): the row of each.
+    fn rows(&self) -> Vec<u32> {
+        self.placed.iter().map(|placed| placed.row).collect()
     }
 }
 
-/// Fills the keys of a range of users.
-fn group(users: &[u32], items: &[u32], range: Range<usize>, starts: &[u32], keys: &mut [u64]) {
+/// Places the ratings of a range of users.
+fn group(
+    (users, items, values): (&[u32], &[u32], &[f32]),
+    range: Range<usize>,
+    starts: &[u32],
+    placed: &mut [Placed],
+) {
     let base = starts[range.start];
     let mut next: Vec<u32> = starts[range.clone()].iter().map(|start| start - base).collect();
     // Which rows are of the range is as good as random: they are noted without a branch first.
@@ -244,17 +267,31 @@ fn group(users: &[u32], items: &[u32], range: Range<usize>, starts: &[u32], keys
         }
         for &at in &own[..count] {
             let (user, row) = (users[at as usize] as usize - range.start, first + at as usize);
-            keys[next[user] as usize] = (u64::from(items[row]) << 32) | row as u64;
+            placed[next[user] as usize] =
+                Placed { item: items[row], row: row as u32, value: values[row] };
             next[user] += 1;
         }
     }
-    let mut rest = keys;
+    let (mut rest, mut keys, mut unsorted) = (placed, Vec::new(), Vec::new());
     for at in starts[range.start..=range.end].windows(2) {
-        let (keys, later) = rest.split_at_mut((at[1] - at[0]) as usize);
+        let (placed, later) = rest.split_at_mut((at[1] - at[0]) as usize);
         rest = later;
+        if placed.is_sorted_by_key(|placed| placed.item) {
+            continue;
+        }
+        // Short keys are sorted faster than what they stand for; they keep the order of the file.
+        keys.clear();
+        keys.extend(
+            (0_u64..).zip(&*placed).map(|(at, placed)| (u64::from(placed.item) << 32) | at),
+        );
         match keys.len() > LONG {
             true => keys.par_sort_unstable(),
             false => keys.sort_unstable(),
+        }
+        unsorted.clear();
+        unsorted.extend_from_slice(placed);
+        for (placed, key) in placed.iter_mut().zip(&keys) {
+            *placed = unsorted[(key & u64::from(u32::MAX)) as usize];
         }
     }
 }
@@ -296,12 +333,18 @@ mod tests {
             assert!(!repeats.is_empty());
             for threads in 1..=4 {
                 in_threads(threads, || {
-                    let grouped = Grouped::new(&ratings.users, &ratings.items, users as usize + 2);
+                    let mut grouped = Grouped::new(
+                        &ratings.users,
+                        &ratings.items,
+                        &ratings.values,
+                        users as usize + 2,
+                    );
                     assert!(grouped.pairs().map(Vec::from_iter).eq(pairs.values().cloned()));
                     let found = grouped.duplicates();
                     assert_eq!(found, repeats, "{threads} threads");
                     let mut arranged = ratings.clone();
-                    let origins = grouped.arrange(&mut arranged, found.len());
+                    grouped.arrange(&mut arranged, found.len());
+                    let origins = grouped.rows();
                     assert!(origins.iter().copied().eq(firsts.clone()));
                     let triples = pairs.iter().map(|(&(u, i), rows)| (u, i, rows[0] as f32));
                     assert!(arranged.iter().eq(triples), "{threads} threads");

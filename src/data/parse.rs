@@ -1,18 +1,28 @@
 //! From the lines of a chunk to the rows of a lane.
 
-use super::fields;
-use super::fields::{Blanks, Byte, ByteAndBlanks, Cut, DoubleColon, Field};
-use super::lane::{BadId, Lane};
+use super::fields::{self, Blanks, Byte, ByteAndBlanks, Cut, DoubleColon, Field};
+use super::json;
+use super::lane::{BadId, Lane, checked};
 use super::layout::{Layout, shorten};
 use super::names::Role;
-use super::options::{Delimiter, Format};
-use super::times::WHAT_IS_ONE;
+use super::options::{Delimiter, Format, Quotes};
+use super::quoted::{self, Record, Shape};
+use super::times::{Times, WHAT_IS_ONE};
+use std::ops::ControlFlow;
 
-/// Parses a chunk of whole lines without quotes; `first` is the first of a file.
+/// Parses a chunk of whole lines; `first` is the first of a file.
 pub(super) fn chunk(lane: &mut Lane, chunk: &[u8], layout: &Layout, first: bool) {
     lane.rows.clear();
-    let skip = u64::from(first && layout.header.is_some());
+    let skip = if first { layout.skip } else { 0 };
+    if layout.format == Format::Json {
+        return json_lines(lane, chunk, layout);
+    }
     match (layout.delimiter, layout.trims) {
+        (Delimiter::Byte(byte), _)
+            if layout.quotes != Quotes::No && memchr::memchr(b'"', chunk).is_some() =>
+        {
+            records(lane, chunk, layout, skip, byte);
+        }
         (Delimiter::Byte(byte), false) => lines(lane, chunk, layout, skip, Byte(byte)),
         (Delimiter::Byte(byte), true) => lines(lane, chunk, layout, skip, ByteAndBlanks(byte)),
         (Delimiter::DoubleColon, _) => lines(lane, chunk, layout, skip, DoubleColon),
@@ -37,12 +47,73 @@ fn lines<C: Cut>(lane: &mut Lane, chunk: &[u8], layout: &Layout, mut skip: u64, 
             }
         }
         let end = start + line.len();
-        let outcome = match layout.format {
-            Format::Triples => one(lane, chunk, (start, end), layout, number - 1, cut),
-            Format::Grouped => group(lane, chunk, (start, end), layout, number - 1, cut),
+        let outcome = match layout.has_lists() {
+            false => one(lane, chunk, (start, end), layout, number - 1, cut),
+            true => group(lane, chunk, (start, end), layout, number - 1, cut),
         };
-        if let Err(message) = outcome {
-            lane.rows.failure = Some((number - 1, message));
+        if let Err(message) = outcome
+            && !lane.rows.failed(number - 1, message, layout.skips_bad)
+        {
+            return;
+        }
+    }
+    lane.rows.lines = number;
+}
+
+/// Lines with quotes among them.
+fn records(lane: &mut Lane, chunk: &[u8], layout: &Layout, mut skip: u64, delimiter: u8) {
+    let lines = quoted::records(chunk, &Shape::of(layout, delimiter), |line, record| {
+        if skip > 0 {
+            skip -= 1;
+            return ControlFlow::Continue(());
+        }
+        let outcome = record.map_err(str::to_owned).and_then(|record| {
+            lane.rows.literal += record.literal as u64;
+            match layout.has_lists() {
+                false => one_record(lane, &record, layout, line),
+                true => group_record(lane, &record, layout, line),
+            }
+        });
+        match outcome.map_err(|message| lane.rows.failed(line, message, layout.skips_bad)) {
+            Err(false) => ControlFlow::Break(()),
+            Ok(()) | Err(true) => ControlFlow::Continue(()),
+        }
+    });
+    lane.rows.lines = lines;
+}
+
+fn one_record(lane: &mut Lane, record: &Record<'_>, layout: &Layout, line: u64) -> Parsed {
+    if record.len() < layout.slots.len() {
+        return Err(too_few(layout, record.len(), record.raw()));
+    }
+    if (layout.fields..record.len()).any(|column| !record.field(column).bytes().is_empty()) {
+        return Err(too_many(layout, record.raw()));
+    }
+    let mut found = [Field::default(); 5];
+    for (field, column) in found.iter_mut().zip(layout.columns) {
+        *field = column.map_or(Field::default(), |column| record.field(column));
+    }
+    row(lane, &found, layout, line, record.raw())
+}
+
+fn group_record(lane: &mut Lane, record: &Record<'_>, layout: &Layout, line: u64) -> Parsed {
+    let items = (1..record.len()).map(|column| record.field(column));
+    let last = record.len() - 1;
+    let items = items.enumerate().filter(|(at, item)| at + 1 < last || !item.bytes().is_empty());
+    members(lane, record.field(0), items.map(|(_, item)| item), layout, line)
+}
+
+/// JSON, a value a line.
+fn json_lines(lane: &mut Lane, chunk: &[u8], layout: &Layout) {
+    let mut number = 0;
+    for line in chunk.split_inclusive(|&byte| byte == b'\n') {
+        number += 1;
+        if line.trim_ascii().is_empty() {
+            continue;
+        }
+        if let Err(message) = json::one(lane, line, layout, number - 1)
+            && !lane.rows.failed(number - 1, message, layout.skips_bad)
+        {
             return;
         }
     }
@@ -92,20 +163,33 @@ pub(super) fn row(
     line: &[u8],
 ) -> Parsed {
     let Lane { users, items, rows } = lane;
-    let user = users.index(found[0]).map_err(|e| bad_id(layout, Role::User, e, found[0]))?;
-    let item = items.index(found[1]).map_err(|e| bad_id(layout, Role::Item, e, found[1]))?;
     let value = match layout.columns[2] {
         None => 1.0,
-        Some(_) => match fields::number(found[2].bytes()) {
+        Some(_) => match fields::decimal(found[2].bytes(), layout.decimal_comma) {
             Some(value) if value.is_finite() => value,
             _ => return Err(bad_rating(layout, found[2].bytes(), line)),
         },
     };
+    if layout.skips_bad {
+        // A line that is passed over leaves nothing behind, no user without ratings either.
+        for role in [Role::User, Role::Item] {
+            let id = found[role as usize];
+            checked(id.bytes()).map_err(|e| bad_id(layout, role, e, id))?;
+        }
+        if layout.needs_time && !Times::reads(found[3].bytes()) {
+            return Err(bad_time(layout, found[3].bytes()));
+        }
+    }
+    if layout.filter.as_ref().is_some_and(|filter| filter.drops(value)) {
+        rows.dropped += 1;
+        return Ok(());
+    }
+    let user = users.index(found[0]).map_err(|e| bad_id(layout, Role::User, e, found[0]))?;
+    let item = items.index(found[1]).map_err(|e| bad_id(layout, Role::Item, e, found[1]))?;
     if layout.columns[3].is_some() {
         let text = found[3].bytes();
         if !rows.times.push(text) && layout.needs_time {
-            let (text, column) = (shorten(text), layout.column_name(Role::Time));
-            return Err(format!("\"{text}\" in column {column} is not {WHAT_IS_ONE}"));
+            return Err(bad_time(layout, text));
         }
     }
     rows.push(user, item, value, number);
@@ -121,28 +205,49 @@ fn group<C: Cut>(
     number: u64,
     cut: C,
 ) -> Parsed {
-    let Lane { users, items, rows } = lane;
     let from = cut.begin(chunk, start, end);
     let (to, mut next) = cut.cut(chunk, from, end);
     let name = Field::new(chunk, from, to);
-    if from == to {
-        return Err(bad_id(layout, Role::User, BadId::Empty, name));
-    }
-    let mut user = None;
-    while let Some(from) = next {
+    let items = std::iter::from_fn(|| {
+        let from = next?;
         let (to, following) = cut.cut(chunk, from, end);
         next = following;
-        if to == from && next.is_none() {
-            // A delimiter at the end of the line.
-            break;
+        // A delimiter may stand at the end of the line.
+        (to > from || next.is_some()).then(|| Field::new(chunk, from, to))
+    });
+    members(lane, name, items, layout, number)
+}
+
+/// Adds the items of a user.
+#[inline(always)]
+fn members<'t>(
+    lane: &mut Lane,
+    name: Field<'t>,
+    fields: impl Iterator<Item = Field<'t>>,
+    layout: &Layout,
+    number: u64,
+) -> Parsed {
+    let Lane { users, items, rows } = lane;
+    if name.bytes().is_empty() {
+        return Err(bad_id(layout, Role::User, BadId::Empty, name));
+    }
+    if layout.skips_bad {
+        checked(name.bytes()).map_err(|e| bad_id(layout, Role::User, e, name))?;
+    }
+    let mut user = None;
+    for item in fields {
+        if layout.skips_bad
+            && let Err(error) = checked(item.bytes())
+        {
+            rows.failed(number, bad_id(layout, Role::Item, error, item), true);
+            continue;
         }
-        let item = Field::new(chunk, from, to);
         let item = items.index(item).map_err(|e| bad_id(layout, Role::Item, e, item))?;
         match user {
             Some(user) => rows.push_on(user, item, 1.0),
             None => {
                 let index = users.index(name).map_err(|e| bad_id(layout, Role::User, e, name))?;
-                rows.push(index, item, 1.0, number);
+                rows.push_list(index, item, number);
                 user = Some(index);
             }
         }
@@ -154,11 +259,17 @@ fn group<C: Cut>(
 fn bad_id(layout: &Layout, role: Role, what: BadId, id: Field<'_>) -> String {
     let what = what.describe(id.bytes());
     match layout.header {
-        Some(_) if layout.format == Format::Triples => {
+        Some(_) if !layout.has_lists() => {
             format!("the {} id in column {} {what}", role.word(), layout.column_name(role))
         }
         _ => format!("the {} id {what}", role.word()),
     }
+}
+
+#[cold]
+fn bad_time(layout: &Layout, text: &[u8]) -> String {
+    let (text, column) = (shorten(text), layout.column_name(Role::Time));
+    format!("\"{text}\" in column {column} is not {WHAT_IS_ONE}")
 }
 
 #[cold]
@@ -167,7 +278,7 @@ fn bad_rating(layout: &Layout, field: &[u8], line: &[u8]) -> String {
     if text.is_empty() {
         return format!("the rating in column {column} is empty; write one or remove the line");
     }
-    match fields::number(field) {
+    match fields::decimal(field, layout.decimal_comma) {
         Some(value) if value.is_infinite() && field.iter().any(u8::is_ascii_digit) => {
             return format!("\"{text}\" is too large for a rating in column {column}");
         }
@@ -179,10 +290,12 @@ fn bad_rating(layout: &Layout, field: &[u8], line: &[u8]) -> String {
         digits(whole.trim_start_matches('-')) && digits(part)
     });
     let semicolon = layout.delimiter != Delimiter::Byte(b';') && line.contains(&b';');
-    let hint = if semicolon || (decimal_comma && layout.delimiter == Delimiter::Byte(b',')) {
+    let hint = if semicolon {
         " (use `delimiter` \";\"?)"
-    } else if decimal_comma {
-        " (write a decimal point, not a comma)"
+    } else if decimal_comma && !layout.decimal_comma {
+        " (use `decimal` \",\", or write a decimal point)"
+    } else if layout.decimal_comma && field.contains(&b'.') {
+        " (`decimal` \",\" has a comma where this has a point)"
     } else if layout.header.is_none() {
         " (use `columns` or `header`?)"
     } else {
@@ -197,16 +310,40 @@ pub(super) fn too_few(layout: &Layout, fields: usize, line: &[u8]) -> String {
     let roles = Role::ALL.into_iter().filter(|&role| layout.has(role)).map(Role::word);
     let roles = roles.collect::<Vec<_>>().join(", ");
     let (s, text) = (if fields == 1 { "" } else { "s" }, shorten(line));
-    format!("{fields} field{s} where {} are needed ({roles}): \"{text}\"", layout.slots.len())
+    let needed = layout.slots.len();
+    format!(
+        "{fields} field{s} where {needed} are needed ({roles}): \"{text}\"{}",
+        remedy(layout, line)
+    )
 }
 
 /// A line with more fields than the first.
 #[cold]
 pub(super) fn too_many(layout: &Layout, line: &[u8]) -> String {
-    let remedy = match layout.delimiter {
-        Delimiter::Blanks => "use `format` grouped or `delimiter`?",
+    let text = shorten(line);
+    let what = match (layout.delimiter, layout.quotes) {
+        (Delimiter::Blanks, _) => "use `format` grouped or `delimiter`?",
+        (_, Quotes::No) if line.contains(&b'"') => "use `quotes` yes?",
         _ => "quote an id that contains the delimiter",
     };
-    let text = shorten(line);
-    format!("more than the {} fields of the first line ({remedy}): \"{text}\"", layout.fields)
+    let fields = layout.fields;
+    format!(
+        "more than the {fields} fields of the first line ({what}): \"{text}\"{}",
+        remedy(layout, line)
+    )
+}
+
+/// What helps with lines of the wrong length.
+fn remedy(layout: &Layout, line: &[u8]) -> &'static str {
+    let open = layout.quotes != Quotes::No && line.iter().filter(|&&b| b == b'"').count() % 2 == 1;
+    match layout.header {
+        _ if open => "; is a quote not closed? (`quotes` no takes quotes for characters)",
+        None => {
+            "; `columns` says which fields are needed, `format` grouped that lines are a user and its \
+                 items, `bad_rows` skip passes over such lines"
+        }
+        Some(_) => {
+            "; `columns` says which fields are needed, `bad_rows` skip passes over such lines"
+        }
+    }
 }

@@ -5,7 +5,7 @@ use super::duplicates::Duplicates;
 use super::order::{self, Order};
 use super::prepared::{aligned, check_fraction};
 use super::times::Origins;
-use super::{Prepared, ReadOptions, Table, read};
+use super::{Prepared, ReadOptions, Reading, Table, read};
 use crate::core::{Ids, Ratings, TransformKind};
 use crate::progress::Progress;
 use crate::{Error, Result};
@@ -71,6 +71,9 @@ pub struct DataOptions {
     /// Fraction of the ratings to keep for testing, drawn by the seed; for ials of each user's
     #[cfg_attr(feature = "cli", arg(long, value_name = "FRACTION"))]
     pub holdout: Option<f64>,
+    /// Leave out test ratings of pairs that are trained on too
+    #[cfg_attr(feature = "cli", arg(long, requires = "test"))]
+    pub leave_out_seen: bool,
     /// Whether `holdout` is a fraction of each user's ratings, who keeps one at least, instead of
     /// all ratings: what ranking wants.
     #[cfg_attr(feature = "cli", arg(skip))]
@@ -90,6 +93,7 @@ impl Default for DataOptions {
             threshold: 1.0,
             test: None,
             holdout: None,
+            leave_out_seen: false,
             holdout_per_user: false,
         }
     }
@@ -135,21 +139,32 @@ pub fn prepare(
     let mut open = |paths: &[PathBuf]| {
         let mut table = read(paths, &options.read, progress)?;
         recognised.append(&mut table.recognised);
-        Dataset::from_table_in(table, options.duplicates, order)
+        let reading = Reading::new(&table.forms, options);
+        Dataset::from_table_in(table, options.duplicates, order).map(|set| (set, reading))
     };
-    let mut set = open(paths)?
+    let (set, reading) = open(paths)?;
+    if let Some(reading) = reading.as_ref().filter(|reading| reading.others_differ) {
+        progress.note(&format!(
+            "note: the files are read in different ways; those that belong to the model (test parts, new \
+             users) will be read as {}",
+            reading.form.file
+        ));
+    }
+    let mut set = set
         .transformed(&options.transform)
         .with_threshold(options.threshold)?
         .with_at_least(options.min_user_ratings, options.min_item_ratings)?;
     let named = paths.iter().chain(&options.test).map(|path| path.display().to_string());
     set.facts.files = named.collect();
+    set.facts.reading = reading;
     let mut prepared = match (options.holdout, &options.test) {
         (Some(fraction), _) => {
             let test = set.cut(fraction, options.holdout_per_user, seed)?;
             set.into_prepared(TestPart::HeldOut(test))?
         }
         (None, Some(path)) => {
-            let test = open(std::slice::from_ref(path))?;
+            let (test, _) = open(std::slice::from_ref(path))?;
+            set.facts.test_seen_left_out = options.leave_out_seen;
             set.into_prepared(TestPart::Set(&path.display().to_string(), &test))?
         }
         (None, None) => set.into_prepared(TestPart::None)?,
@@ -182,9 +197,20 @@ impl Table {
     /// with [`Duplicates::Last`], a rating of such a pair whose time cannot be read though others have
     /// times, or dates among numbers.
     pub fn settle(&mut self, policy: Duplicates, order: Order) -> Result<usize> {
+        self.put_in_order(policy, order, true)
+    }
+
+    /// The same; where a rating came from is known afterwards if `keep_origins` says so.
+    pub(super) fn put_in_order(
+        &mut self,
+        policy: Duplicates,
+        order: Order,
+        keep_origins: bool,
+    ) -> Result<usize> {
         let Table { users, items, ratings, lines, origins, unread, scale, .. } = self;
         let places = Origins { lines, unread, scale: *scale };
-        let settled = order::settle((users, items), ratings, (policy, order), &places)?;
+        let settled =
+            order::settle((users, items), ratings, (policy, order), &places, keep_origins)?;
         *origins = settled.origins;
         Ok(settled.merged)
     }

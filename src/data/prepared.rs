@@ -1,6 +1,7 @@
 //! The training and test parts that a model sees.
 
 use super::order::Order;
+use super::overlap::in_both;
 use crate::core::{Ids, Ratings, Side, Transform, TransformKind, UNKNOWN};
 use crate::{Error, Result};
 use rand::{Rng, SeedableRng};
@@ -62,6 +63,10 @@ impl Prepared {
 pub struct DataFacts {
     /// The files as the user named them, the test file last.
     pub files: Vec<String>,
+    /// How they were read; of several, how the first was.
+    #[cfg(feature = "files")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reading: Option<super::Reading>,
     /// Ratings in the files, without those of a test file.
     pub ratings_read: usize,
     /// Ratings that were merged into another of the same pair.
@@ -79,6 +84,13 @@ pub struct DataFacts {
     pub ratings: usize,
     /// Test ratings.
     pub test_ratings: usize,
+    /// Test ratings whose pair is a training pair; unless they were left out they are among the test
+    /// ratings.
+    #[serde(default)]
+    pub test_seen: usize,
+    /// Whether they were left out.
+    #[serde(default)]
+    pub test_seen_left_out: bool,
     /// Least training value.
     pub min: f64,
     /// Largest training value.
@@ -146,6 +158,29 @@ pub(super) fn aligned(from: (&Ids, &Ids), ratings: &Ratings, to: (&Ids, &Ids)) -
         values: ratings.values.clone(),
         timestamps: ratings.timestamps.clone(),
     }
+}
+
+/// Counts the test ratings of training pairs, and with `leave_out` leaves them out.
+///
+/// # Errors
+/// Nothing left.
+pub(super) fn count_seen(
+    train: &Ratings,
+    test: &mut Ratings,
+    users: usize,
+    leave_out: bool,
+) -> Result<usize> {
+    let seen = in_both(train, test, users);
+    let count = seen.iter().filter(|&&seen| seen).count();
+    if leave_out && count > 0 {
+        test.retain(|row| !seen[row]);
+        if test.is_empty() {
+            return Err(Error::data(
+                "every test rating is of a training pair, so `leave_out_seen` leaves none; take others",
+            ));
+        }
+    }
+    Ok(count)
 }
 
 /// Whether a fraction lies strictly between 0 and 1.

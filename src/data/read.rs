@@ -1,14 +1,19 @@
 //! Reading rating files: everything is recognised by content, plain text is parsed in parallel.
 
-use super::form::FileForm;
-use super::lane::Lane;
+use super::alike::{self, Need};
+use super::form::{Doubt, FileForm};
+use super::inspect::Row;
+use super::lane::{self, Lane};
 use super::layout::Layout;
 use super::lines::Lines;
 use super::names::Role;
-use super::options::{Format, ReadOptions};
+use super::notes;
+use super::options::ReadOptions;
+use super::parse;
+use super::quoted::{self, Shape};
+use super::set::{self, Member};
 use super::source::Source;
 use super::times::{TimeScale, Times};
-use super::{parse, quoted};
 use crate::core::{Ids, Ratings, UNKNOWN};
 use crate::progress::Progress;
 use crate::{Error, Result};
@@ -17,6 +22,9 @@ use std::path::PathBuf;
 
 /// More lanes than this repeat ids without being faster than the memory.
 const MOST_LANES: usize = 16;
+
+/// So many rows show whether a guess is right.
+const DOUBTFUL_ROWS: usize = 3;
 
 /// What rating files hold, as they have it until it is [put into order](Table::settle).
 #[derive(Clone, Debug, Default)]
@@ -49,7 +57,8 @@ impl Table {
     }
 }
 
-/// Reads files as one set of ratings; `-` is standard input.
+/// Reads files as one set of ratings; `-` is standard input. A directory, and a pattern as in
+/// `plays/*.csv`, is the set of its files, which have to be alike.
 ///
 /// Memory: 12 bytes a rating (20 with timestamps, 24 while they are read where they have decimals) and the
 /// ids. The result does not depend on the number of threads. A rating whose timestamp cannot be read, or
@@ -60,13 +69,19 @@ impl Table {
 /// An input that cannot be opened, is damaged, or has a line that is not a rating; the error names
 /// the file and the line.
 pub fn read(paths: &[PathBuf], options: &ReadOptions, progress: &dyn Progress) -> Result<Table> {
+    let options = &alike::told(options);
+    options.check()?;
     let mut reader = Reader::new(options);
-    for path in paths {
-        let source = Source::open(path, progress)?;
+    for member in set::members(paths)? {
+        let source = Source::open(&member.path, options.encoding, progress)?;
         // The bar goes before an error is shown.
-        let outcome = reader.read(source);
+        let outcome = reader.read(source, &member);
         progress.finish();
+        reader.notes.drain(..).for_each(|note| progress.note(&note));
         outcome?;
+        for row in reader.doubtful_rows() {
+            progress.detail(&format!("{}:{}: {row}", row.file, row.line));
+        }
     }
     reader.table()
 }
@@ -79,6 +94,10 @@ pub(super) struct Reader<'o> {
     times: Times,
     /// Of each source.
     pub layouts: Vec<Layout>,
+    /// What is to be told of the last source.
+    notes: Vec<String>,
+    /// The set that the last source was of.
+    set: Option<usize>,
 }
 
 impl<'o> Reader<'o> {
@@ -90,55 +109,76 @@ impl<'o> Reader<'o> {
             table: Table::default(),
             times: Times::default(),
             layouts: Vec::new(),
+            notes: Vec::new(),
+            set: None,
         }
     }
 
     /// Adds all of a source.
-    pub(super) fn read(&mut self, mut source: Source<'_>) -> Result<()> {
+    pub(super) fn read(&mut self, mut source: Source<'_>, member: &Member) -> Result<()> {
         let name = source.name.clone();
         let mut batch = vec![Vec::new(); self.lanes.len()];
         let mut next = vec![Vec::new(); self.lanes.len()];
-        let mut filled = fill(&mut source, &mut batch[..1])?;
-        let layout = Layout::recognise(&name, &batch[0], self.options)?;
+        let mut filled = fill(&mut source, &mut batch[..1], None)?;
+        let (layout, note) = alike::recognise(&name, &batch[0], self.options, Need::Ratings)?;
+        self.notes.extend(note);
+        self.same_set(&name, &layout, member)?;
+        let shape = Shape::quoted(&layout);
+        if let Some(shape) = &shape {
+            whole_records(&mut source, &mut batch[0], shape)?;
+        }
         let before = self.table.ratings.len();
-        self.table.lines.begin_file(before as u64, &name, layout.format == Format::Grouped);
+        self.table.lines.begin_file(before as u64, &name, layout.has_lists());
         self.table.has_ratings |= layout.has(Role::Rating);
-        let mut unread = 0;
+        let mut tally = Tally::default();
         let mut at = Place { line: 0, start: true };
         while filled > 0 {
-            let quote = layout.delimiter.quotes().then(|| {
-                batch[..filled].iter().position(|chunk| memchr::memchr(b'"', chunk).is_some())
-            });
-            let plain = quote.flatten().unwrap_or(filled);
             let start = at.start;
             let lanes = &mut self.lanes;
             let (_, following) = rayon::join(
                 || {
-                    let work = lanes.par_iter_mut().zip(&batch[..plain]).enumerate();
+                    let work = lanes.par_iter_mut().zip(&batch[..filled]).enumerate();
                     work.for_each(|(i, (lane, chunk))| {
                         parse::chunk(lane, chunk, &layout, start && i == 0);
                     });
                 },
-                || if plain == filled { fill(&mut source, &mut next) } else { Ok(0) },
+                || fill(&mut source, &mut next, shape.as_ref()),
             );
-            for lane in 0..plain {
-                self.merge(lane, &name, &mut at, &mut unread)?;
-            }
-            if plain < filled {
-                // From the first quote on a line feed may be part of a field: read in order.
-                let (first, chunks) = (at.line, &batch[plain..filled]);
-                let mut records = quoted::Records::new(chunks, &mut source, &layout, first);
-                records.skip_header(at.start && layout.header.is_some())?;
-                while records.batch(&mut self.lanes[0])? {
-                    at.line = first;
-                    self.merge(0, &name, &mut at, &mut unread)?;
-                }
-                break;
+            for lane in 0..filled {
+                self.merge(lane, &name, &mut at, &mut tally)?;
             }
             filled = following?;
             std::mem::swap(&mut batch, &mut next);
         }
-        self.end(&name, &source, layout, before, unread)
+        self.end(&source, layout, before, tally, member)
+    }
+
+    /// Files of one set have to be alike, or something else lies among them.
+    fn same_set(&mut self, name: &str, layout: &Layout, member: &Member) -> Result<()> {
+        let last = self.layouts.last().filter(|_| member.set.is_some() && self.set == member.set);
+        self.set = member.set;
+        match last {
+            Some(last) if !layout.is_like(last) => Err(Error::file(
+                name,
+                format!(
+                    "is {}, but the file before it in the set is {}; name the files of ratings alone",
+                    layout.describe(),
+                    last.describe()
+                ),
+            )),
+            _ => Ok(()),
+        }
+    }
+
+    /// The first rows of the last file, where what it was taken for is a guess that they would show wrong.
+    fn doubtful_rows(&self) -> Vec<Row> {
+        match self.table.forms.last() {
+            Some(form) if !form.doubts.is_empty() => {
+                let first = self.table.ratings.len() - form.ratings;
+                self.table.rows(first..first + form.ratings.min(DOUBTFUL_ROWS))
+            }
+            _ => Vec::new(),
+        }
     }
 
     /// How many ratings there are so far.
@@ -147,12 +187,18 @@ impl<'o> Reader<'o> {
     }
 
     /// Moves the rows of a lane into the table.
-    fn merge(&mut self, lane: usize, name: &str, at: &mut Place, unread: &mut usize) -> Result<()> {
+    fn merge(&mut self, lane: usize, name: &str, at: &mut Place, tally: &mut Tally) -> Result<()> {
         let Lane { users, items, rows } = &mut self.lanes[lane];
         let line_of = |line: u64| at.line + line + 1;
         if let Some((line, message)) = rows.failure.take() {
             return Err(Error::line(name, line_of(line), message));
         }
+        tally.skipped += rows.skipped;
+        let room = lane::SHOWN.saturating_sub(tally.skipped_first.len());
+        let first = rows.skipped_first.drain(..).take(room);
+        tally.skipped_first.extend(first.map(|(line, why)| (line_of(line), why)));
+        tally.dropped += rows.dropped;
+        tally.literal += rows.literal;
         let Table { users: all_users, items: all_items, ratings, lines, .. } = &mut self.table;
         let before = ratings.len() as u64;
         for &(row, line) in &rows.runs {
@@ -166,10 +212,10 @@ impl<'o> Reader<'o> {
             return Err(Error::data(format!("there are more than {UNKNOWN} distinct ids")));
         }
         ratings.values.extend_from_slice(&rows.values);
-        if let (0, Some((row, text))) = (*unread, rows.times.unread.take()) {
+        if let (0, Some((row, text))) = (tally.unread, rows.times.unread.take()) {
             self.table.unread.push((before as usize + row, text));
         }
-        *unread += rows.times.unread_count;
+        tally.unread += rows.times.unread_count;
         self.times.extend(&rows.times, before as usize);
         *at = Place { line: at.line + rows.lines, start: false };
         Ok(())
@@ -178,23 +224,57 @@ impl<'o> Reader<'o> {
     /// Notes what was found in a source.
     fn end(
         &mut self,
-        name: &str,
         source: &Source<'_>,
-        layout: Layout,
+        mut layout: Layout,
         before: usize,
-        unread: usize,
+        tally: Tally,
+        member: &Member,
     ) -> Result<()> {
+        let name = &source.name;
         let count = self.table.ratings.len() - before;
-        if count == 0 {
+        let skipped = notes::skipped(&tally.skipped_first, tally.skipped);
+        if tally.skipped > count as u64 + tally.dropped {
+            let message = format!("more lines cannot be read than can: {skipped}");
+            return Err(Error::file(name, message));
+        }
+        if let Some(market) = &layout.market {
+            let table = &self.table;
+            let ids = (&table.users, &table.items);
+            if tally.skipped + tally.dropped == 0 {
+                market.check(ids, &table.ratings, before).map_err(|e| Error::file(name, e))?;
+            }
+        }
+        if count == 0 && member.set.is_none() {
             let message = match layout.header {
+                _ if tally.dropped > 0 => {
+                    "holds no ratings but those that `drop_value`, `min_rating` and `max_rating` leave out"
+                }
                 Some(_) => "holds no ratings (only a header)",
                 None => "holds no ratings",
             };
             return Err(Error::file(name, message));
         }
-        self.table.forms.push(FileForm::new(name, source.compression, "utf-8", &layout, count));
-        let kind = source.compression.map(|kind| format!("{kind}, ")).unwrap_or_default();
-        let mut line = format!("{name}: {kind}{}; {} ratings", layout.describe(), grouped(count));
+        let encoding = source.encoding();
+        layout.doubts.extend(notes::doubts(
+            &layout,
+            tally.literal,
+            &self.table.ratings.values[before..],
+            self.options,
+        ));
+        let mut line = format!("{name}: ");
+        line += &source.compression.map(|kind| format!("{kind}, ")).unwrap_or_default();
+        if encoding != "utf-8" {
+            line += &format!("{encoding}, ");
+            if self.options.encoding.is_none() && encoding == "windows-1252" {
+                let what = "not UTF-8, so taken for Windows-1252 (`encoding` names another)";
+                layout.doubts.push(Doubt::new("encoding", what));
+            }
+        }
+        if source.returns {
+            line += "lines end in CR, ";
+        }
+        line += &format!("{}; {} ratings", layout.describe(), grouped(count));
+        let unread = tally.unread;
         if let Some((row, text)) = self.table.unread.last().filter(|_| unread > 0) {
             let (at, column) = (self.table.lines.locate(*row).1, layout.column_name(Role::Time));
             line += &format!(
@@ -203,10 +283,17 @@ impl<'o> Reader<'o> {
                 grouped(count)
             );
         }
+        if tally.dropped > 0 {
+            line += &format!("; {} left out by value", grouped(tally.dropped as usize));
+        }
+        if tally.skipped > 0 {
+            line += &format!("; {skipped}");
+        }
         for doubt in &layout.doubts {
             line += &format!("; {}", doubt.what);
         }
         self.table.recognised.push(line);
+        self.table.forms.push(FileForm::new(name, source.compression, &encoding, &layout, count));
         self.layouts.push(layout);
         Ok(())
     }
@@ -237,14 +324,51 @@ struct Place {
     start: bool,
 }
 
+/// What was met in a file beside its ratings.
+#[derive(Default)]
+struct Tally {
+    /// Timestamps that cannot be read.
+    unread: usize,
+    skipped: u64,
+    skipped_first: Vec<(u64, String)>,
+    dropped: u64,
+    literal: u64,
+}
+
 /// Fills chunks in order; how many there were.
-fn fill(source: &mut Source<'_>, chunks: &mut [Vec<u8>]) -> Result<usize> {
+fn fill(source: &mut Source<'_>, chunks: &mut [Vec<u8>], shape: Option<&Shape>) -> Result<usize> {
     for (filled, chunk) in chunks.iter_mut().enumerate() {
         if !source.next_chunk(chunk)? {
             return Ok(filled);
         }
+        if let Some(shape) = shape {
+            whole_records(source, chunk, shape)?;
+        }
     }
     Ok(chunks.len())
+}
+
+/// Cuts a chunk where its last record may go on, or lengthens it where that is all there is.
+pub(super) fn whole_records(
+    source: &mut Source<'_>,
+    chunk: &mut Vec<u8>,
+    shape: &Shape,
+) -> Result<()> {
+    while !source.ended() {
+        match quoted::unfinished(chunk, shape) {
+            None => break,
+            Some(0) => {
+                let mut more = Vec::new();
+                source.next_chunk(&mut more)?;
+                chunk.append(&mut more);
+            }
+            Some(at) => {
+                source.give_back(chunk, at);
+                break;
+            }
+        }
+    }
+    Ok(())
 }
 
 /// A count with a comma after every three digits.

@@ -1,6 +1,8 @@
 //! Where the bytes come from: a file or standard input, decompressed by content, in chunks that
 //! end at line borders.
 
+use super::encoding::{self, Decoded, Encoding, Returns, Text};
+use super::formats;
 use crate::files::stop;
 use crate::progress::Progress;
 use crate::{Error, Result};
@@ -12,6 +14,8 @@ use std::path::Path;
 pub(super) const CHUNK: usize = 4 << 20;
 /// A line beyond this is taken for a file that is not text.
 const LONGEST_LINE: usize = 256 << 20;
+/// How many bytes are looked at to tell what a file is.
+const HEAD: usize = 16 << 10;
 
 /// An opened input.
 pub(crate) struct Source<'a> {
@@ -19,6 +23,13 @@ pub(crate) struct Source<'a> {
     pub name: String,
     /// `gzip`, `zstd` or nothing.
     pub compression: Option<&'static str>,
+    /// Lines that were given back, tidy already.
+    back: Vec<u8>,
+    /// How its bytes become characters, where that is known from the beginning.
+    encoding: Option<Encoding>,
+    text: Text,
+    /// Whether its lines end in carriage returns alone.
+    pub returns: bool,
     reader: Box<dyn Read + Send + 'a>,
     carry: Vec<u8>,
     ended: bool,
@@ -26,8 +37,12 @@ pub(crate) struct Source<'a> {
 
 impl<'a> Source<'a> {
     /// Opens `path` (`-` is standard input), tells `progress` its size, and looks at its first
-    /// bytes.
-    pub(crate) fn open(path: &Path, progress: &'a dyn Progress) -> Result<Self> {
+    /// bytes. Without an encoding that is recognised.
+    pub(crate) fn open(
+        path: &Path,
+        encoding: Option<Encoding>,
+        progress: &'a dyn Progress,
+    ) -> Result<Self> {
         let name = path.display().to_string();
         let step = format!("reading {name}");
         let raw: Box<dyn Read + Send> = if name == "-" {
@@ -42,24 +57,25 @@ impl<'a> Source<'a> {
             progress.start(&step, meta.is_file().then_some(meta.len()), "bytes");
             waiting(file)
         };
-        Self::new(name, Counted { inner: raw, progress })
+        Self::new(name, encoding, Counted { inner: raw, progress })
     }
 
     /// An input in memory.
-    pub(crate) fn bytes(name: &str, bytes: &'a [u8]) -> Result<Self> {
-        Self::new(name.to_owned(), bytes)
+    pub(crate) fn bytes(name: &str, encoding: Option<Encoding>, bytes: &'a [u8]) -> Result<Self> {
+        Self::new(name.to_owned(), encoding, bytes)
     }
 
-    fn new(name: String, mut raw: impl Read + Send + 'a) -> Result<Self> {
+    fn new(
+        name: String,
+        encoding: Option<Encoding>,
+        mut raw: impl Read + Send + 'a,
+    ) -> Result<Self> {
         let mut head = Vec::new();
         let peeked = raw.by_ref().take(4).read_to_end(&mut head);
         peeked.map_err(|e| Error::io(&name, e))?;
         let compression = match head.as_slice() {
             [0x1f, 0x8b, ..] => Some("gzip"),
             [0x28, 0xb5, 0x2f, 0xfd] => Some("zstd"),
-            [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => {
-                return Err(Error::file(&name, "is UTF-16 text; save it as UTF-8"));
-            }
             _ => None,
         };
         let raw = Cursor::new(head).chain(raw);
@@ -70,18 +86,113 @@ impl<'a> Source<'a> {
             }
             None => Box::new(raw),
         };
-        let mut source = Source { name, compression, reader, carry: Vec::new(), ended: false };
-        let mut start = Vec::new();
-        source.read_up_to(&mut start, 3)?;
-        if start != [0xef, 0xbb, 0xbf] {
-            source.carry = start;
-        }
+        let mut source = Source {
+            name,
+            compression,
+            back: Vec::new(),
+            encoding,
+            text: Text::Ascii,
+            returns: false,
+            reader,
+            carry: Vec::new(),
+            ended: false,
+        };
+        source.begin()?;
         Ok(source)
     }
 
-    /// Fills `chunk` with the next whole lines; the last line of the input gets its line feed if
-    /// it has none. False at the end.
+    /// Looks at the first bytes, and puts in front of the rest what makes UTF-8 with line feeds of it.
+    fn begin(&mut self) -> Result<()> {
+        let mut head = Vec::new();
+        self.read_up_to(&mut head, HEAD)?;
+        let refuse = |message: &str| Err(Error::file(&self.name, message));
+        if let Some(message) = formats::refusal(&head) {
+            return refuse(&message);
+        }
+        let marked = encoding::marked(&head);
+        if let (Some((mark, _)), Some(asked)) = (marked, self.encoding)
+            && mark != asked
+        {
+            return refuse(&format!(
+                "begins with the byte order mark of {mark}; leave `encoding` {asked} out"
+            ));
+        }
+        if marked.is_none() && self.encoding.is_none_or(Encoding::is_utf8) && head.contains(&0) {
+            return refuse(&match encoding::looks_like_utf16(&head) {
+                Some(label) => format!("looks like UTF-16 text without its mark; say `encoding` {label}"),
+                None => "is not text (it has NUL bytes); give a table of ratings, such as CSV, plain or \
+                         compressed by gzip or zstd"
+                    .to_owned(),
+            });
+        }
+        if let Some((mark, length)) = marked {
+            head.drain(..length);
+            self.encoding = Some(mark);
+        }
+        match self.encoding {
+            Some(encoding) if !encoding.is_utf8() => {
+                self.wrap(head, |inner| Box::new(Decoded::new(inner, encoding)));
+                head = Vec::new();
+                self.read_up_to(&mut head, HEAD)?;
+                self.text = Text::Utf8;
+            }
+            Some(_) => self.text = Text::Utf8,
+            None => {}
+        }
+        self.returns = encoding::ends_in_returns(&head);
+        if self.returns {
+            self.wrap(head, |inner| Box::new(Returns { inner, after: false }));
+        } else {
+            self.carry = head;
+        }
+        Ok(())
+    }
+
+    /// Reads from now on through `by`, which first gets what was read too early.
+    fn wrap(
+        &mut self,
+        early: Vec<u8>,
+        by: impl FnOnce(Box<dyn Read + Send + 'a>) -> Box<dyn Read + Send + 'a>,
+    ) {
+        let reader = std::mem::replace(&mut self.reader, Box::new(io::empty()));
+        self.reader = by(Box::new(Cursor::new(early).chain(reader)));
+        self.ended = false;
+    }
+
+    /// The label of the text's encoding, as far as it has been read.
+    pub(crate) fn encoding(&self) -> String {
+        match (self.encoding, self.text) {
+            (Some(encoding), _) => encoding.to_string(),
+            (None, Text::Latin) => "windows-1252".to_owned(),
+            (None, Text::Ascii | Text::Utf8) => "utf-8".to_owned(),
+        }
+    }
+
+    /// Whether all has been taken.
+    pub(super) fn ended(&self) -> bool {
+        self.ended && self.carry.is_empty() && self.back.is_empty()
+    }
+
+    /// Takes the lines of `chunk` from `at` on back, to be the first of the next chunk.
+    pub(super) fn give_back(&mut self, chunk: &mut Vec<u8>, at: usize) {
+        self.back = chunk.split_off(at);
+    }
+
+    /// Fills `chunk` with the next whole lines as UTF-8; the last line of the input gets its line
+    /// feed if it has none. False at the end.
     pub(crate) fn next_chunk(&mut self, chunk: &mut Vec<u8>) -> Result<bool> {
+        self.whole_lines(chunk)?;
+        self.text.tidy(chunk);
+        if !self.back.is_empty() {
+            let mut all = std::mem::take(&mut self.back);
+            all.append(chunk);
+            *chunk = all;
+        }
+        Ok(!chunk.is_empty())
+    }
+
+    /// The next lines as they are.
+    fn whole_lines(&mut self, chunk: &mut Vec<u8>) -> Result<()> {
         chunk.clear();
         chunk.append(&mut self.carry);
         while !self.ended {
@@ -93,7 +204,7 @@ impl<'a> Source<'a> {
             if let Some(end) = memchr::memrchr(b'\n', &chunk[before..]) {
                 self.carry.extend_from_slice(&chunk[before + end + 1..]);
                 chunk.truncate(before + end + 1);
-                return Ok(true);
+                return Ok(());
             }
             if chunk.len() > LONGEST_LINE {
                 let message = "has a line longer than 256 MiB; is it text?";
@@ -103,7 +214,7 @@ impl<'a> Source<'a> {
         if chunk.last().is_some_and(|&b| b != b'\n') {
             chunk.push(b'\n');
         }
-        Ok(!chunk.is_empty())
+        Ok(())
     }
 
     /// Appends up to `limit` bytes; fewer mean the end.
@@ -116,6 +227,9 @@ impl<'a> Source<'a> {
 
     fn failure(&self, error: io::Error) -> Error {
         match (self.compression, error.kind()) {
+            (_, io::ErrorKind::InvalidData) if self.encoding.is_some_and(|e| !e.is_utf8()) => {
+                Error::file(&self.name, error.to_string())
+            }
             (Some(kind), io::ErrorKind::UnexpectedEof) => Error::file(
                 &self.name,
                 format!("the {kind} data ends too early; is the file complete?"),

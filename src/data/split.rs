@@ -1,24 +1,26 @@
 //! Splitting rating files into training and test files, line by line as they are.
 
-use super::Table;
 use super::choice::Choice;
+use super::copy::Rows;
+use super::encoding::Encoding;
 use super::layout::Layout;
 use super::options::{Delimiter, Format, ReadOptions};
 use super::prepared::check_fraction;
 use super::read::Reader;
+use super::set::{self, Member};
 use super::source::Source;
 use crate::files::{Kind, Part, added, check_free, whole};
 use crate::progress::Progress;
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::fs;
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 /// The most folds: two files each are open at once.
 const MOST_FOLDS: u32 = 100;
 
-/// How ratings are split; one of the four ways, by default a random fifth.
+/// How ratings are split; one of the five ways, by default a random fifth.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "cli", derive(clap::Args))]
 #[serde(default)]
@@ -29,21 +31,25 @@ pub struct SplitOptions {
     pub read: ReadOptions,
     /// Random fraction of the pairs of a user and an item for testing, with all their ratings.
     /// Default: 0.2
-    #[cfg_attr(feature = "cli", arg(long, value_name = "FRACTION", conflicts_with_all = ["folds", "leave_last", "by_time"]))]
+    #[cfg_attr(feature = "cli", arg(long, value_name = "FRACTION", conflicts_with_all = ["folds", "leave_last", "by_time", "users"]))]
     pub holdout: Option<f64>,
     /// K pairs of files; each rating is in exactly one test file (cross-validation), those of one
     /// user and item in the same
-    #[cfg_attr(feature = "cli", arg(long, value_name = "K", conflicts_with_all = ["leave_last", "by_time"]))]
+    #[cfg_attr(feature = "cli", arg(long, value_name = "K", conflicts_with_all = ["leave_last", "by_time", "users"]))]
     pub folds: Option<u32>,
     /// The last N ratings of each user for testing, by timestamp (of one time, by the bytes of the
     /// items' ids), or by file order where there is none; users with N ratings or fewer stay in
     /// training
-    #[cfg_attr(feature = "cli", arg(long, value_name = "N", conflicts_with = "by_time"))]
+    #[cfg_attr(feature = "cli", arg(long, value_name = "N", conflicts_with_all = ["by_time", "users"]))]
     pub leave_last: Option<u32>,
     /// The latest fraction of all ratings for testing; needs timestamps. Those of one time stay
     /// together, on the side that is nearer to the fraction
-    #[cfg_attr(feature = "cli", arg(long, value_name = "FRACTION"))]
+    #[cfg_attr(feature = "cli", arg(long, value_name = "FRACTION", conflicts_with = "users"))]
     pub by_time: Option<f64>,
+    /// Random fraction of the users for testing, with all their ratings: for what a model says of new
+    /// users (fold-in, --new-users)
+    #[cfg_attr(feature = "cli", arg(long, value_name = "FRACTION"))]
+    pub users: Option<f64>,
     /// Seed of the random choices
     #[cfg_attr(feature = "cli", arg(long, default_value_t = 0))]
     pub seed: u64,
@@ -53,20 +59,23 @@ impl SplitOptions {
     /// Whether the settings make sense together.
     ///
     /// # Errors
-    /// More than one way to split, numbers out of range, the grouped format.
+    /// More than one way to split, numbers out of range.
     pub fn check(&self) -> Result<()> {
         let ways = [
             self.holdout.is_some(),
             self.folds.is_some(),
             self.leave_last.is_some(),
             self.by_time.is_some(),
+            self.users.is_some(),
         ];
         if ways.into_iter().filter(|&way| way).count() > 1 {
-            let message = "`holdout`, `folds`, `leave_last` and `by_time` exclude each other";
+            let message =
+                "`holdout`, `folds`, `leave_last`, `by_time` and `users` exclude each other";
             return Err(Error::settings(message));
         }
         check_fraction("`holdout`", self.holdout)?;
         check_fraction("`by_time`", self.by_time)?;
+        check_fraction("`users`", self.users)?;
         if let Some(folds) = self.folds.filter(|folds| !(2..=MOST_FOLDS).contains(folds)) {
             let message = format!("`folds` {folds} is not a number from 2 to {MOST_FOLDS}");
             return Err(Error::settings(message));
@@ -74,11 +83,7 @@ impl SplitOptions {
         if self.leave_last == Some(0) {
             return Err(Error::settings("`leave_last` must be at least 1"));
         }
-        if self.read.format == Format::Grouped {
-            let message = "split works on lines with one rating each, not on `format` grouped";
-            return Err(Error::settings(message));
-        }
-        Ok(())
+        self.read.check()
     }
 }
 
@@ -120,7 +125,8 @@ pub struct SplitFacts {
 ///
 /// Lines are copied as they are, the header into each file. Every rating's line goes into exactly
 /// one part; with folds, into exactly one test file. By chance, those of one user and item go together,
-/// and which ones are drawn depends on the ratings and the seed, not on the order of the lines.
+/// and which ones are drawn depends on the ratings and the seed, not on the order of the lines. Lines of a
+/// user and his items (the grouped format) are written anew, with the items that go there.
 ///
 /// # Errors
 /// Whatever [`super::read`] says of a file; inputs of different layouts; files that exist, unless
@@ -133,23 +139,30 @@ pub fn split(
     progress: &dyn Progress,
 ) -> Result<SplitFacts> {
     options.check()?;
-    let inputs =
-        paths.iter().map(|path| Input::open(path, progress)).collect::<Result<Vec<_>>>()?;
+    let encoding = options.read.encoding;
+    let members = set::members(paths)?;
+    let inputs = members.into_iter().map(|member| Input::open(member, encoding, progress));
+    let inputs = inputs.collect::<Result<Vec<_>>>()?;
     let mut reader = Reader::new(&options.read);
     let mut ends = Vec::new();
     for input in &inputs {
-        let outcome = reader.read(input.source(progress)?);
+        let outcome = reader.read(input.source(encoding, progress)?, &input.member);
         progress.finish();
         outcome?;
         ends.push(reader.count());
     }
     let layouts = std::mem::take(&mut reader.layouts);
     same_layout(&inputs, &layouts)?;
+    if let Some(at) = layouts.iter().position(|layout| layout.market.is_some()) {
+        let message = "is a Matrix Market file, whose lines are not all there is to it; write user, item \
+                       and rating, one a line";
+        return Err(Error::file(&inputs[at].member.path, message));
+    }
     let table = reader.table()?;
     let Choice { folds: choice, border, repeats } = Choice::new(&table, options)?;
     let folds = options.folds.unwrap_or(1) as usize;
 
-    let extension = extension(&inputs[0].path, layouts[0].delimiter);
+    let extension = extension(&inputs[0].member.path, &layouts[0]);
     let target = Target { output, folds: options.folds, extension };
     let mut parts: Vec<SplitPart> = (0..folds)
         .map(|fold| SplitPart {
@@ -165,8 +178,9 @@ pub fn split(
         let mut pairs = target.open(dir, folds)?;
         let mut first = 0;
         for (number, (input, &end)) in inputs.iter().zip(&ends).enumerate() {
-            let rows = Rows { table: &table, choice: &choice, first, end, header: number == 0 };
-            let outcome = rows.copy(input.source(progress)?, &mut pairs);
+            let (header, layout) = (number == 0, &layouts[number]);
+            let rows = Rows { table: &table, choice: &choice, first, end, header, layout };
+            let outcome = rows.copy(input.source(encoding, progress)?, &mut pairs);
             progress.finish();
             outcome?;
             first = end;
@@ -178,17 +192,18 @@ pub fn split(
 
 /// An input that can be read twice.
 struct Input {
-    path: PathBuf,
+    member: Member,
     /// What standard input gave.
     bytes: Option<Vec<u8>>,
 }
 
 impl Input {
-    fn open(path: &Path, progress: &dyn Progress) -> Result<Self> {
+    fn open(member: Member, encoding: Option<Encoding>, progress: &dyn Progress) -> Result<Self> {
         let mut bytes = None;
+        let path = &member.path;
         if path.as_os_str() == "-" {
             let mut all = Vec::new();
-            let mut source = Source::open(path, progress)?;
+            let mut source = Source::open(path, encoding, progress)?;
             source.rest().read_to_end(&mut all).map_err(|e| match e.downcast::<Error>() {
                 Ok(error) => error,
                 Err(error) => Error::io(path, error),
@@ -196,16 +211,21 @@ impl Input {
             progress.finish();
             bytes = Some(all);
         }
-        Ok(Input { path: path.to_owned(), bytes })
+        Ok(Input { member, bytes })
     }
 
-    fn source<'a>(&'a self, progress: &'a dyn Progress) -> Result<Source<'a>> {
+    fn source<'a>(
+        &'a self,
+        encoding: Option<Encoding>,
+        progress: &'a dyn Progress,
+    ) -> Result<Source<'a>> {
         match &self.bytes {
             Some(bytes) => {
                 progress.start("reading -", None, "bytes");
-                Source::bytes("-", bytes)
+                // It was decoded when it was taken.
+                Source::bytes("-", Some(Encoding::UTF_8), bytes)
             }
-            None => Source::open(&self.path, progress),
+            None => Source::open(&self.member.path, encoding, progress),
         }
     }
 }
@@ -216,11 +236,9 @@ fn same_layout(inputs: &[Input], layouts: &[Layout]) -> Result<()> {
         return Err(Error::data("there are no ratings to split; name a file of ratings"));
     };
     for (input, layout) in inputs.iter().zip(layouts) {
-        if (layout.delimiter, &layout.header, layout.columns)
-            != (first.delimiter, &first.header, first.columns)
-        {
+        if !layout.is_like(first) {
             return Err(Error::file(
-                &input.path,
+                &input.member.path,
                 format!(
                     "is {}, but the first file is {}; split them one by one",
                     layout.describe(),
@@ -344,69 +362,16 @@ impl Target<'_> {
 }
 
 /// With its dot: that of the input without a compressor's, or what suits the delimiter.
-fn extension(path: &Path, delimiter: Delimiter) -> String {
+fn extension(path: &Path, layout: &Layout) -> String {
     let mut name = PathBuf::from(path.file_name().unwrap_or_default());
     if name.extension().is_some_and(|e| e == "gz" || e == "zst" || e == "zstd") {
         name.set_extension("");
     }
-    match (name.extension().and_then(|e| e.to_str()), delimiter) {
+    match (name.extension().and_then(|e| e.to_str()), layout.delimiter) {
         (Some(extension), _) => format!(".{extension}"),
+        (None, _) if layout.format == Format::Json => ".jsonl".into(),
         (None, Delimiter::Byte(b',')) => ".csv".into(),
         (None, Delimiter::Byte(b'\t')) => ".tsv".into(),
         (None, _) => ".txt".into(),
-    }
-}
-
-/// The rows of one input, and where they go.
-struct Rows<'a> {
-    table: &'a Table,
-    choice: &'a [u8],
-    first: usize,
-    end: usize,
-    /// Whether lines before the first row are the header of the outputs.
-    header: bool,
-}
-
-impl Rows<'_> {
-    fn copy(&self, mut source: Source<'_>, pairs: &mut [(Part, Part)]) -> Result<()> {
-        let (mut row, mut number, mut fold) = (self.first, 0, None);
-        let (mut chunk, mut next_line) = (Vec::new(), self.line(row));
-        while source.next_chunk(&mut chunk)? {
-            for line in chunk.split_inclusive(|&byte| byte == b'\n') {
-                number += 1;
-                if next_line == Some(number) {
-                    fold = Some(self.choice[row]);
-                    row += 1;
-                    next_line = self.line(row);
-                }
-                let write = |part: &mut Part| part.write(|out| out.write_all(line));
-                match fold {
-                    // A line that begins no rating goes on with the one before: a line feed in
-                    // quotes.
-                    Some(fold) => {
-                        for (number, (train, test)) in pairs.iter_mut().enumerate() {
-                            let side = if number == usize::from(fold) { test } else { train };
-                            write(side)?;
-                        }
-                    }
-                    None if self.header && !line.trim_ascii().is_empty() => {
-                        for (train, test) in pairs.iter_mut() {
-                            write(train)?;
-                            write(test)?;
-                        }
-                    }
-                    None => {}
-                }
-            }
-        }
-        if row != self.end {
-            return Err(Error::file(&source.name, "changed while it was read; try again"));
-        }
-        Ok(())
-    }
-
-    /// The line of a row of this input.
-    fn line(&self, row: usize) -> Option<u64> {
-        (row < self.end).then(|| self.table.origin(row).1)
     }
 }

@@ -2,8 +2,10 @@
 //! the ids that a model knows.
 
 use super::fields;
+use super::guess;
 use super::names::{Role, normalised};
-use super::options::Delimiter;
+use super::options::{Delimiter, Quotes};
+use super::quoted::{self, Shape};
 use super::source::Source;
 use crate::core::{Ids, Side};
 use crate::{Error, Result};
@@ -13,6 +15,11 @@ use std::path::Path;
 
 /// Bytes from which a reading is chosen, where they hold any known id.
 const SAMPLE: usize = 1 << 20;
+/// Bytes that tell how many fields a record has.
+const HEAD: usize = 1 << 16;
+
+/// The most bytes of such a file, after decompression.
+const MOST: usize = 512 << 20;
 
 /// What may separate fields, the surest first.
 const CANDIDATES: [Delimiter; 5] = [
@@ -47,18 +54,22 @@ impl TextTable {
         if path.is_dir() {
             return Err(Error::file(path, format!("is a directory; name {what}")));
         }
-        let mut source = Source::open(path, &())?;
-        let (mut bytes, mut chunk) = (Vec::new(), Vec::new());
-        while source.next_chunk(&mut chunk)? {
-            bytes.append(&mut chunk);
-        }
+        let mut source = Source::open(path, None, &())?;
         let name = source.name.clone();
+        let (mut bytes, mut chunk, mut total) = (Vec::new(), Vec::new(), 0);
+        while source.next_chunk(&mut chunk)? {
+            total += chunk.len();
+            // Compressed, a few MB are enough for this.
+            if total > MOST {
+                let message = format!("holds more than {} MiB of text; name {what}", MOST >> 20);
+                return Err(Error::file(&name, message));
+            }
+            if !chunk.trim_ascii().is_empty() {
+                bytes.append(&mut chunk);
+            }
+        }
         if bytes.trim_ascii().is_empty() {
             return Err(Error::file(&name, format!("is empty; name {what}")));
-        }
-        if bytes[..bytes.len().min(4096)].contains(&0) {
-            let message = format!("is not text (it has NUL bytes); name {what}");
-            return Err(Error::file(&name, message));
         }
         Ok(TextTable { name, bytes })
     }
@@ -145,6 +156,25 @@ impl TextTable {
         }
     }
 
+    /// A line with ids of `known` beside that in the column of ids, where it is the only one or lines
+    /// differ in length, so that they are no columns of a table.
+    pub(super) fn several_ids(&self, reading: &Reading, known: &Ids) -> Option<String> {
+        if reading.header.is_some() || reading.delimiter.is_none() {
+            return None;
+        }
+        let (mut found, mut count, mut length, mut even) = (None, 0, 0, true);
+        self.each(reading, |record| {
+            even &= count == 0 || record.len() == length;
+            (count, length) = (count + 1, record.len());
+            let is_known = |field: &&&[u8]| known.get(decode(field).trim()).is_some();
+            if found.is_none() && record.iter().filter(is_known).count() > 1 {
+                let texts: Vec<_> = record.iter().map(|field| decode(field)).collect();
+                found = Some(super::layout::shorten(texts.join(",").as_bytes()));
+            }
+        });
+        found.filter(|_| count == 1 || !even)
+    }
+
     /// The fields of the first record.
     pub(super) fn first(&self, delimiter: Option<Delimiter>) -> Vec<String> {
         let mut first = Vec::new();
@@ -211,21 +241,22 @@ fn walk(
     match delimiter {
         // Tables with tabs and bars have quotes in their titles, not around them.
         Some(Delimiter::Byte(byte)) if byte != b'\t' && byte != b'|' => {
-            let mut reader = csv::ReaderBuilder::new()
-                .has_headers(false)
-                .flexible(true)
-                .delimiter(byte)
-                .from_reader(bytes);
-            let (mut record, mut at) = (csv::ByteRecord::new(), 0);
-            // Reading from memory does not fail.
-            while reader.read_byte_record(&mut record).unwrap_or(false) {
-                let fields: Vec<&[u8]> = record.iter().collect();
+            let lines = guess::sample_lines(&bytes[..bytes.len().min(HEAD)]);
+            let first = guess::records(Delimiter::Byte(byte), Quotes::Auto, &lines);
+            let shape = Shape::table(byte, first.first().map_or(0, Vec::len), false);
+            let (mut at, mut flow) = (0, ControlFlow::Continue(()));
+            quoted::records(bytes, &shape, |_, record| {
+                let Ok(record) = record else { return ControlFlow::Continue(()) };
+                let fields: Vec<&[u8]> =
+                    (0..record.len()).map(|at| record.field(at).bytes()).collect();
                 if fields.iter().all(|field| field.trim_ascii().is_empty()) {
-                    continue;
+                    return ControlFlow::Continue(());
                 }
-                each(at, &fields)?;
+                flow = each(at, &fields);
                 at += 1;
-            }
+                flow
+            });
+            flow?;
         }
         _ => {
             let lines = bytes.split(|&b| b == b'\n').map(fields::without_return);

@@ -111,6 +111,11 @@ pub(super) struct Times {
 }
 
 impl Times {
+    /// Whether a text is a time.
+    pub(super) fn reads(text: &[u8]) -> bool {
+        Time::read(text).is_some()
+    }
+
     /// Adds the time of the next rating; whether it could be read.
     #[inline]
     pub(super) fn push(&mut self, text: &[u8]) -> bool {
@@ -207,6 +212,24 @@ pub(super) struct TimeScale {
 }
 
 impl TimeScale {
+    /// What numbers from `first` to `last` count, by their size: a time between 1973 and 2286, or for days
+    /// between 1954 and 2091.
+    pub(super) fn unit(self, first: i64, last: i64) -> Option<&'static str> {
+        if self.date {
+            return Some("date");
+        }
+        let factor = 10_i64.pow(self.decimals);
+        let (first, last) = (first.div_euclid(factor), last.div_euclid(factor));
+        let units = [
+            ("days", 20_000, 70_000),
+            ("seconds", 100_000_000, 10_000_000_000),
+            ("milliseconds", 100_000_000_000, 10_000_000_000_000),
+            ("microseconds", 100_000_000_000_000, 10_000_000_000_000_000),
+            ("nanoseconds", 100_000_000_000_000_000, i64::MAX),
+        ];
+        units.into_iter().find(|unit| unit.1 <= first && last < unit.2).map(|unit| unit.0)
+    }
+
     /// A time as people write it.
     pub(super) fn show(self, time: i64) -> String {
         let factor = 10_i64.pow(self.decimals);

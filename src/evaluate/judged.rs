@@ -62,6 +62,18 @@ impl Judged {
         part
     }
 
+    /// What some of the users judged, given by their places, ascending.
+    pub(super) fn of_users(&self, places: impl Iterator<Item = usize>) -> Self {
+        let mut part = Self { starts: vec![0], ..Self::default() };
+        for at in places {
+            part.users.push(self.users[at]);
+            part.items.extend_from_slice(self.items(at));
+            part.values.extend_from_slice(self.values(at));
+            part.starts.push(part.items.len());
+        }
+        part
+    }
+
     /// How many pairs there are.
     pub(super) fn pairs(&self) -> usize {
         self.items.len()

@@ -260,6 +260,30 @@ pub fn averaged_metrics(
     Ok(metrics)
 }
 
+/// How far the means over the samples lie from `ratings`, as [`predictive_metrics`] says it.
+///
+/// # Errors
+/// As [`rating_metrics`](super::rating_metrics).
+pub fn mean_metrics(predictive: &Predictive, ratings: &Ratings) -> Result<RatingMetrics> {
+    let (model, values) = (predictive.model(), predictive.level_values());
+    model.check()?;
+    ratings.check(model.factors.users(), model.factors.items(), true)?;
+    let mean = |_: usize, mixture: Mixture| match values.is_empty() {
+        true => mixture.mean(),
+        false => {
+            let chances = predictive.level_chances(mixture);
+            let mean = chances.iter().zip(&values).map(|(p, value)| p * value).sum();
+            model.objective.transform.before_invert(mean)
+        }
+    };
+    let means = predictive.map(&ratings.users, &ratings.items, !values.is_empty(), mean)?;
+    let mut metrics = score_metrics(model, ratings, &|i| means[i])?;
+    if !values.is_empty() {
+        metrics.relative_squared_error = relative_error(predictive, ratings, metrics.rmse);
+    }
+    Ok(metrics)
+}
+
 /// The squared error of levels over that of the training mean, where that is known.
 fn relative_error(predictive: &Predictive, ratings: &Ratings, rmse: f64) -> Option<f64> {
     let values = predictive.level_values();

@@ -1,9 +1,13 @@
 //! Ranking metrics: how early the lists hold what users turn out to like.
 
 use super::bootstrap::{Estimate, estimates};
+use super::by_user::ByUser;
+use super::field::{Field, popularity};
 use super::held_out::{discount, ideal_gain};
 use super::judged::Judged;
 use super::one_order::OneOrder;
+use super::relevance::Relevance;
+use super::seen_pairs::seen_pairs;
 use crate::backend::Backend;
 use crate::core::{Ratings, Side, UNKNOWN};
 use crate::model::{Model, Seen};
@@ -15,18 +19,6 @@ use serde::ser::{Serialize, SerializeMap, Serializer};
 
 /// Users ranked in one call.
 const USERS: usize = 4096;
-
-/// Which test pairs count as relevant.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Relevance {
-    /// All, whatever their rating.
-    All,
-    /// Those rated at least so much, in the unit of the user's ratings.
-    From(f32),
-    /// Those that the model's transform makes 1 or more: the positive labels of a model with
-    /// logistic loss.
-    Positive,
-}
 
 /// What is ranked, and what is asked of the lists.
 #[derive(Clone, Debug)]
@@ -49,7 +41,7 @@ pub enum RankBy<'a> {
     Model,
     /// What the samples of a Bayesian model say.
     Samples(&'a Predictive<'a>, Criterion),
-    /// Training ratings of the item: the same order for everyone.
+    /// Training ratings of the item, of an implicit model those above 0: the same order for everyone.
     Popularity,
     /// The model's item bias: likewise.
     ItemBias,
@@ -85,7 +77,7 @@ pub struct RankingAt {
     pub mrr: Estimate,
     /// The share of users whose list has a relevant item.
     pub hit_rate: Estimate,
-    /// Mean number of training ratings of the items in the list.
+    /// Mean number of training ratings of the items in the list; of an implicit model of those above 0.
     pub popularity: Estimate,
     /// The share of the candidates that are in some list.
     pub coverage: f64,
@@ -109,6 +101,8 @@ pub struct RankingMetrics {
     pub relevant: u64,
     /// Test pairs whose user, item or both the model does not know: they count nowhere.
     pub unknown_ratings: u64,
+    /// Test pairs that the model was trained on; unless `include_seen` says otherwise they count nowhere.
+    pub seen_pairs: u64,
     /// Distinct users the model does not know. [`ranking_metrics`] sees no ids and leaves it 0; see
     /// [`unknown_ids`](super::unknown_ids).
     pub unknown_users: u64,
@@ -175,6 +169,7 @@ impl Serialize for RankingMetrics {
             ("unknown_users", self.unknown_users),
             ("unknown_items", self.unknown_items),
             ("unknown_ratings", self.unknown_ratings),
+            ("seen_pairs", self.seen_pairs),
         ] {
             map.serialize_entry(key, &count)?;
         }
@@ -218,6 +213,22 @@ pub fn ranking_metrics(
     by: RankBy,
     options: &RankingOptions,
 ) -> Result<RankingMetrics> {
+    ranking_by_user(backend, model, seen, test, by, options).map(|(metrics, _)| metrics)
+}
+
+/// As [`ranking_metrics`], with the figures of each user that they are the means of: `relevant`, the number
+/// of his relevant pairs, and every mean under its name.
+///
+/// # Errors
+/// As there.
+pub fn ranking_by_user(
+    backend: &dyn Backend,
+    model: &Model,
+    seen: &Seen,
+    test: &Ratings,
+    by: RankBy,
+    options: &RankingOptions,
+) -> Result<(RankingMetrics, ByUser)> {
     model.check()?;
     let (users, items) = (model.factors.users(), model.factors.items());
     if (seen.users(), seen.items()) != (users, items) {
@@ -227,17 +238,14 @@ pub fn ranking_metrics(
     if options.at.is_empty() || options.at.contains(&0) {
         return Err(Error::settings("`at`: a list has at least 1 item"));
     }
-    let field = Field::new(model, options.candidates.as_deref())?;
+    let popularity = popularity(model, seen);
+    let field = Field::new(items, &popularity, options.candidates.as_deref())?;
     let is_open = |user: u32, item: u32| {
-        field.position(item).is_some()
-            && (options.include_seen || seen.items_of(user).binary_search(&item).is_err())
+        field.position(item).is_some() && (options.include_seen || !seen.contains(user, item))
     };
     let judged = Judged::new(test, is_open);
-    let relevant = judged.part(|rating| match options.relevance {
-        Relevance::All => true,
-        Relevance::From(least) => rating >= least,
-        Relevance::Positive => model.objective.transform.apply(rating) >= 1.0,
-    });
+    let transform = &model.objective.transform;
+    let relevant = judged.part(|rating| options.relevance.takes(rating, transform));
     let mut known: Vec<u32> = test.users.iter().copied().filter(|&u| u != UNKNOWN).collect();
     known.sort_unstable();
     known.dedup();
@@ -248,6 +256,7 @@ pub fn ranking_metrics(
         candidates: field.items.len() as u64,
         relevant: relevant.pairs() as u64,
         unknown_ratings: test.iter().filter(is_unknown).count() as u64,
+        seen_pairs: seen_pairs(seen, test) as u64,
         ..Default::default()
     };
     if relevant.users.is_empty() {
@@ -273,7 +282,7 @@ pub fn ranking_metrics(
         RankBy::Popularity | RankBy::ItemBias => None,
     };
     let alike = |&item: &u32| match by {
-        RankBy::Popularity => model.item_ratings[item as usize] as f32,
+        RankBy::Popularity => popularity[item as usize] as f32,
         _ => model.factors[Side::Item].bias[item as usize],
     };
     let lister = match catalogue {
@@ -333,7 +342,24 @@ pub fn ranking_metrics(
     let lists = options.at.iter().zip(of_lists);
     metrics.at = lists.map(|(&n, (&means, counts))| RankingAt::new(n, means, counts)).collect();
     metrics.auc = means.last().copied().filter(|auc| !auc.mean.is_nan());
-    Ok(metrics)
+    Ok((metrics, by_user(&relevant, &options.at, &values)))
+}
+
+/// The figures of each user: `values` has their lists' and their AUC, row-major.
+fn by_user(relevant: &Judged, at: &[usize], values: &[f64]) -> ByUser {
+    let of_list = |n: &usize| {
+        let n = *n;
+        RankingAt::default().means().map(move |(name, _)| format!("{name}@{n}"))
+    };
+    let lists = at.iter().flat_map(of_list);
+    let names: Vec<String> =
+        ["relevant".to_owned()].into_iter().chain(lists).chain(["auc".to_owned()]).collect();
+    let row = |(at, row): (usize, &[f64])| {
+        let relevant = relevant.items(at).len() as f64;
+        [relevant].into_iter().chain(row.iter().copied()).collect::<Vec<f64>>()
+    };
+    let rows = values.chunks_exact(names.len() - 1).enumerate();
+    ByUser { values: rows.flat_map(row).collect(), users: relevant.users.clone(), names }
 }
 
 /// What makes lists and ranks.
@@ -342,50 +368,6 @@ enum Lister<'a> {
     Each(CatalogueRanker<'a>),
     /// All have the same.
     Alike(OneOrder),
-}
-
-/// What the candidates are.
-struct Field<'a> {
-    model: &'a Model,
-    /// (candidates): their items, ascending.
-    items: Vec<u32>,
-    /// (items): where an item is among the candidates; empty where all are.
-    positions: Vec<u32>,
-}
-
-impl<'a> Field<'a> {
-    fn new(model: &'a Model, candidates: Option<&[u32]>) -> Result<Self> {
-        let all = model.factors.items();
-        let mut items = match candidates {
-            Some(items) => items.to_vec(),
-            None => (0..all as u32).collect(),
-        };
-        items.sort_unstable();
-        items.dedup();
-        if let Some(last) = items.last().filter(|&&last| last as usize >= all) {
-            return Err(Error::data(format!("candidate {last} is none of {all} items")));
-        }
-        let mut positions = Vec::new();
-        if items.len() < all {
-            positions.resize(all, u32::MAX);
-            for (&item, position) in items.iter().zip(0..) {
-                positions[item as usize] = position;
-            }
-        }
-        Ok(Self { model, items, positions })
-    }
-
-    fn position(&self, item: u32) -> Option<u32> {
-        match self.positions.get(item as usize) {
-            Some(&u32::MAX) => None,
-            Some(&position) => Some(position),
-            None => Some(item),
-        }
-    }
-
-    fn positions(&self, items: &[u32]) -> Vec<u32> {
-        items.iter().filter_map(|&item| self.position(item)).collect()
-    }
 }
 
 /// A user's list and what it is held against.
@@ -410,7 +392,7 @@ impl OneUser<'_> {
             let list = &self.list[..n.min(self.list.len())];
             for (rank, scored) in (1..).zip(list) {
                 let item = field.items[scored.row as usize];
-                ratings += u64::from(field.model.item_ratings[item as usize]);
+                ratings += u64::from(field.popularity[item as usize]);
                 if let Ok(at) = self.judged.binary_search(&item) {
                     graded += gain_of(self.ratings[at]) * discount(rank);
                 }

@@ -12,7 +12,8 @@ use serde::Serialize;
 /// Errors of predictions against ratings. `None` is left out when serialized.
 ///
 /// The unit is that of the user's ratings, where the transform `binary` makes them 0 or 1; for
-/// logistic loss predictions are probabilities; for an implicit model every pair counts as 1. Keys
+/// logistic loss predictions are probabilities; for an implicit model a pair counts as 1, or as 0 where
+/// its (transformed) rating is not above 0. Keys
 /// that begin with `model_` are in the unit the model was trained in, and there only where a
 /// transform makes that another one.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
@@ -50,6 +51,9 @@ pub struct RatingMetrics {
     pub auc: Option<f64>,
     /// Ratings whose user, item or both the model does not know.
     pub unknown_ratings: u64,
+    /// Ratings of pairs that the model was trained on. [`rating_metrics`] sees no training pairs and leaves it
+    /// 0; see [`seen_pairs`](super::seen_pairs).
+    pub seen_pairs: u64,
     /// Distinct users the model does not know. [`rating_metrics`] sees no ids and leaves it 0; see
     /// [`unknown_ids`].
     pub unknown_users: u64,
@@ -66,7 +70,9 @@ pub struct RatingMetrics {
 pub fn rating_metrics(model: &Model, ratings: &Ratings) -> Result<RatingMetrics> {
     model.check()?;
     ratings.check(model.factors.users(), model.factors.items(), true)?;
-    score_metrics(model, ratings, &|i| model.score(ratings.users[i], ratings.items[i]))
+    score_metrics(model, ratings, &|i| {
+        model.clipped(model.score(ratings.users[i], ratings.items[i]))
+    })
 }
 
 /// As [`rating_metrics`], with the score of each rating, in the unit of training, by its position. The
@@ -86,24 +92,13 @@ pub(crate) fn score_metrics(
     let count = ratings.len();
     let n = count as f64;
     let unit = model.unit();
-    check_values(model, ratings)?;
-
-    let in_model = |i: usize| f64::from(model.objective.transform.apply(ratings.values[i]));
-    let loses =
-        model.objective.transform.steps.iter().any(|step| matches!(step, Step::Binary { .. }));
-    // What a prediction is held against, in the unit of the predictions.
-    let truth = |i: usize| match unit {
-        // The rating, or what can be known of it after a step that cannot be undone.
-        Unit::Rating if loses => model.objective.transform.invert(in_model(i)),
-        Unit::Rating => f64::from(ratings.values[i]),
-        Unit::Probability => in_model(i),
-        Unit::Preference => 1.0,
-    };
+    let truths = Truth::new(model, ratings)?;
+    let (truth, in_model) = (|i: usize| truths.of(i), |i: usize| truths.in_model(i));
 
     let is_unknown =
         |i: usize| f64::from(u8::from([ratings.users[i], ratings.items[i]].contains(&UNKNOWN)));
-    let [truths, models, unknown] = sum(count, |i| [truth(i), in_model(i), is_unknown(i)]);
-    let (mean, model_mean) = (truths / n, models / n);
+    let [own, models, unknown] = sum(count, |i| [truth(i), in_model(i), is_unknown(i)]);
+    let (mean, model_mean) = (own / n, models / n);
     let guess = model.in_unit(f64::from(model.factors.global_mean));
 
     let own = sum(count, |i| {
@@ -160,6 +155,43 @@ pub(crate) fn score_metrics(
     Ok(metrics)
 }
 
+/// What predictions are held against.
+pub(super) struct Truth<'a> {
+    model: &'a Model,
+    values: &'a [f32],
+    unit: Unit,
+    /// Whether a step cannot be undone.
+    loses: bool,
+}
+
+impl<'a> Truth<'a> {
+    /// # Errors
+    /// A rating that the model's transform cannot take; for logistic loss one that is neither 0 nor 1 after
+    /// it.
+    pub(super) fn new(model: &'a Model, ratings: &'a Ratings) -> Result<Self> {
+        check_values(model, ratings)?;
+        let steps = &model.objective.transform.steps;
+        let loses = steps.iter().any(|step| matches!(step, Step::Binary { .. }));
+        Ok(Self { model, values: &ratings.values, unit: model.unit(), loses })
+    }
+
+    /// A rating in the unit of training.
+    pub(super) fn in_model(&self, i: usize) -> f64 {
+        f64::from(self.model.objective.transform.apply(self.values[i]))
+    }
+
+    /// The same in the unit of the predictions: the rating, or what can be known of it after a step that
+    /// cannot be undone.
+    pub(super) fn of(&self, i: usize) -> f64 {
+        match self.unit {
+            Unit::Rating if self.loses => self.model.objective.transform.invert(self.in_model(i)),
+            Unit::Rating => f64::from(self.values[i]),
+            Unit::Probability => self.in_model(i),
+            Unit::Preference => f64::from(u8::from(self.in_model(i) > 0.0)),
+        }
+    }
+}
+
 /// The indices of `ids` that are not in `known`, in order.
 pub fn unknown_ids(ids: &Ids, known: &Ids) -> Vec<u32> {
     let names = ids.iter().zip(0..);
@@ -193,6 +225,6 @@ fn ratio(part: f64, whole: f64) -> Option<f64> {
 }
 
 /// log(1 + eˣ), without overflow.
-fn softplus(x: f64) -> f64 {
+pub(super) fn softplus(x: f64) -> f64 {
     x.max(0.0) + (-x.abs()).exp().ln_1p()
 }

@@ -61,6 +61,18 @@ impl Written {
         File::create(path).map(Written)
     }
 
+    /// A pipe or a device, which is there already.
+    pub(super) fn stream(path: &Path) -> io::Result<Self> {
+        turn()?;
+        fs::OpenOptions::new().write(true).open(path).map(Written)
+    }
+
+    /// Gives it these rights.
+    pub(super) fn set_permissions(&self, rights: fs::Permissions) -> io::Result<()> {
+        turn()?;
+        self.0.set_permissions(rights)
+    }
+
     /// Waits until the disk has it.
     pub(super) fn sync(&self) -> io::Result<()> {
         turn()?;

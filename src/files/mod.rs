@@ -2,6 +2,7 @@
 
 pub(crate) mod added;
 mod beside;
+pub(crate) mod digest;
 #[doc(hidden)]
 pub mod disk;
 mod output;

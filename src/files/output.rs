@@ -5,17 +5,21 @@ use super::disk::{self, Written};
 use super::stop;
 use super::temporary::Temporary;
 use crate::{Error, Result};
+use std::fs;
 use std::io::{self, BufWriter, Stdout, Write};
 use std::path::{Path, PathBuf};
 
 /// A file in the making: written under a temporary name beside its own, which it gets once the disk has
-/// all of it. Dropped before that, it leaves nothing behind.
+/// all of it. Dropped before that, it leaves nothing behind. A stream (standard output, a pipe, a device) gets
+/// what is written as it comes.
 pub struct Output {
     path: PathBuf,
     force: bool,
-    /// Nothing of standard output.
+    /// Nothing of a stream.
     making: Option<Making>,
     sink: Option<Sink>,
+    /// Those that were made for it; they go last, if nothing is in them.
+    _folders: Option<Folders>,
 }
 
 /// What there is until the file has its name.
@@ -38,6 +42,9 @@ impl Folders {
     /// One that cannot be made.
     pub(crate) fn create(folder: &Path) -> io::Result<Self> {
         let named = folder.ancestors().filter(|path| !path.as_os_str().is_empty());
+        if named.clone().any(|path| path.exists() && !path.is_dir()) {
+            return Err(io::ErrorKind::NotADirectory.into());
+        }
         let missing: Vec<PathBuf> =
             named.take_while(|path| !path.exists()).map(Path::to_owned).collect();
         // Dropped on an error, so that a part of them does not stay either.
@@ -103,11 +110,34 @@ impl Write for Sink {
     }
 }
 
-/// Says that something is in the way.
+/// Whether what is written there goes on to somebody at once: a pipe, a device.
+fn is_stream(path: &Path) -> bool {
+    Output::is_standard(path)
+        || fs::metadata(path).is_ok_and(|found| !found.is_file() && !found.is_dir())
+}
+
+/// The file that a path leads to, over links, also where there is none yet.
+fn behind_links(path: &Path) -> io::Result<PathBuf> {
+    /// As many as systems follow.
+    const LINKS: usize = 40;
+    let mut path = path.to_owned();
+    for _ in 0..LINKS {
+        match fs::read_link(&path) {
+            Ok(target) => path = path.parent().unwrap_or(Path::new("")).join(target),
+            Err(_) => return Ok(path),
+        }
+    }
+    Err(io::Error::other("too many links, one after another"))
+}
+
+/// Says that something is in the way. Nothing is in the way of a stream.
 ///
 /// # Errors
 /// `path` exists and `force` is not set.
 pub(crate) fn check_free(path: &Path, force: bool) -> Result<()> {
+    if is_stream(path) {
+        return Ok(());
+    }
     if path.is_dir() {
         return Err(Error::file(path, "is a directory; name a file"));
     }
@@ -122,26 +152,50 @@ fn in_the_way(path: &Path) -> Error {
 }
 
 impl Output {
-    /// Opens `path` for writing; `-` is standard output, `.gz` and `.zst` are compressed. What runs that
-    /// were killed had in the making there is removed.
+    /// Whether a path is standard output, by one of its names: it has them even where it is a file.
+    pub fn is_standard(path: &Path) -> bool {
+        let names = ["-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"];
+        names.iter().any(|name| path.as_os_str() == *name)
+    }
+
+    /// Opens `path` for writing; `-` is standard output, `.gz` and `.zst` are compressed. Folders that are
+    /// missing on the way are made. A file that is replaced keeps its rights, and a link to it goes on
+    /// leading there. What runs that were killed had in the making there is removed.
     ///
     /// # Errors
     /// A file that exists, unless `force`; one that another process writes; one that cannot be created.
     pub fn create(path: &Path, force: bool) -> Result<Self> {
-        if path.as_os_str() == "-" {
+        if Self::is_standard(path) {
             let sink = Sink::Standard(BufWriter::with_capacity(BUFFER, io::stdout()));
             let path = PathBuf::from("standard output");
-            return Ok(Output { path, force, making: None, sink: Some(sink) });
+            return Ok(Output { path, force, making: None, sink: Some(sink), _folders: None });
         }
         check_free(path, force)?;
         let failed = |e| Error::io(path, e);
-        let beside = Beside::of(path).map_err(failed)?;
+        let name = path.to_owned();
+        if is_stream(path) {
+            let sink = sink(path, Written::stream(path).map_err(failed)?).map_err(failed)?;
+            return Ok(Output {
+                path: name,
+                force,
+                making: None,
+                sink: Some(sink),
+                _folders: None,
+            });
+        }
+        let own = behind_links(path).map_err(failed)?;
+        let folder = own.parent().filter(|folder| !folder.as_os_str().is_empty());
+        let _folders = folder.map(Folders::create).transpose().map_err(failed)?;
+        let beside = Beside::of(&own).map_err(failed)?;
         let lock = Lock::take(&beside, path)?;
         beside.tidy(&lock).map_err(failed)?;
         let (temporary, file) = Temporary::file(&beside).map_err(failed)?;
         let making = Some(Making { temporary, beside, _lock: lock });
+        if let Ok(replaced) = fs::metadata(&own) {
+            file.set_permissions(replaced.permissions()).map_err(failed)?;
+        }
         let sink = sink(path, file).map_err(failed)?;
-        Ok(Output { path: path.to_owned(), force, making, sink: Some(sink) })
+        Ok(Output { path: name, force, making, sink: Some(sink), _folders })
     }
 
     /// Writes, with failures named after the file.
@@ -164,10 +218,10 @@ impl Output {
         file.sync().map_err(failed)?;
         let swapping = stop::swapping().map_err(failed)?;
         if self.force {
-            disk::rename(temporary.path(), &self.path).map_err(failed)?;
+            disk::rename(temporary.path(), &beside.path()).map_err(failed)?;
         } else {
             // Asked again: someone may have put something there while we wrote.
-            disk::rename_new(temporary.path(), &self.path).map_err(|e| match e.kind() {
+            disk::rename_new(temporary.path(), &beside.path()).map_err(|e| match e.kind() {
                 io::ErrorKind::AlreadyExists => in_the_way(&self.path),
                 _ => failed(e),
             })?;

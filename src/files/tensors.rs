@@ -106,8 +106,8 @@ impl TensorFile {
         }
         file.read_exact(&mut size).map_err(failed)?;
         let start = u64::from_le_bytes(size).saturating_add(8);
-        // Headers of ours are a few hundred bytes; the limit is the safetensors crate's.
-        if start > 100_000_000 {
+        // Headers of ours are a few hundred bytes.
+        if start > 1 << 20 {
             return Err(Error::file(path, "is not a safetensors file"));
         }
         if length < start {
@@ -178,7 +178,13 @@ impl TensorFile {
         let (from, to) = info.data_offsets;
         let part = (to - from) / of;
         let from = from + at * part;
-        let mut data = vec![T::zeroed(); part / size_of::<T>()];
+        // An allocation that fails would end the program.
+        let mut data = Vec::new();
+        if data.try_reserve_exact(part / size_of::<T>()).is_err() {
+            let message = format!("\"{name}\" takes {part} bytes of memory, which there are not");
+            return Err(Error::file(&self.path, format!("{message}; use a larger machine")));
+        }
+        data.resize(part / size_of::<T>(), T::zeroed());
         self.file
             .seek(SeekFrom::Start(self.start + from as u64))
             .and_then(|_| self.file.read_exact(bytemuck::cast_slice_mut(&mut data)))
@@ -189,6 +195,11 @@ impl TensorFile {
     /// Whether the tensor of this name holds `T`.
     pub(crate) fn is<T: Element>(&self, name: &str) -> bool {
         self.metadata.info(name).is_some_and(|info| info.dtype == T::DTYPE)
+    }
+
+    /// The file itself, wherever it was read to.
+    pub(crate) fn file(&mut self) -> &mut File {
+        &mut self.file
     }
 
     fn info(&self, name: &str) -> Result<&TensorInfo> {

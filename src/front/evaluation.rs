@@ -1,5 +1,6 @@
 //! What a measurement says, whatever the model.
 
+use crate::core::figure;
 use crate::evaluate::{PredictiveMetrics, RankingAt, RankingMetrics, RatingMetrics};
 use std::fmt;
 
@@ -71,13 +72,14 @@ impl fmt::Display for Evaluation {
             Self::Ratings(metrics) => ratings(f, metrics),
             Self::Predictive(metrics) => {
                 ratings(f, &metrics.rating)?;
-                let (density, covers) = (metrics.log_predictive_density, metrics.coverage_90);
-                write!(f, ", log predictive density {density:.4}, 90 % intervals cover {covers:.3}")
+                let density = figure(metrics.log_predictive_density, 4);
+                let covers = figure(metrics.coverage_90, 3);
+                write!(f, ", log predictive density {density}, 90 % intervals cover {covers}")
             }
             Self::Ranking(metrics) => {
                 for at in &metrics.at {
-                    let (n, recall, ndcg) = (at.n, at.recall.mean, at.ndcg.mean);
-                    write!(f, "recall@{n} {recall:.4}, NDCG@{n} {ndcg:.4}, ")?;
+                    let (recall, ndcg) = (figure(at.recall.mean, 4), figure(at.ndcg.mean, 4));
+                    write!(f, "recall@{n} {recall}, NDCG@{n} {ndcg}, ", n = at.n)?;
                 }
                 write!(f, "{} users", metrics.users)
             }
@@ -87,8 +89,10 @@ impl fmt::Display for Evaluation {
 
 fn ratings(f: &mut fmt::Formatter<'_>, metrics: &RatingMetrics) -> fmt::Result {
     match metrics.log_loss {
-        Some(loss) => write!(f, "log loss {loss:.4}")?,
-        None => write!(f, "RMSE {:.4}, MAE {:.4}", metrics.rmse, metrics.mae)?,
+        Some(loss) => write!(f, "log loss {}", figure(loss, 4))?,
+        None => {
+            write!(f, "RMSE {}, MAE {}", figure(metrics.rmse, 4), figure(metrics.mae, 4))?;
+        }
     }
     write!(f, ", {} ratings", metrics.ratings)
 }

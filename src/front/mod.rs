@@ -4,6 +4,7 @@
 mod device;
 mod evaluation;
 mod fit;
+mod measure;
 mod trained;
 
 pub use device::{DeviceChoice, open_device};

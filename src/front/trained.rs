@@ -1,15 +1,10 @@
 //! A trained model with all that belongs to it, on a device.
 
-use super::Evaluation;
 use crate::backend::Backend;
 use crate::core::{Side, UNKNOWN};
 use crate::data::Dataset;
-use crate::evaluate::{
-    RankBy, RankingMetrics, RankingOptions, Relevance, predictive_metrics, ranking_metrics,
-    rating_metrics, unknown_ids,
-};
 use crate::model::{Model, Samples, Seen};
-use crate::predict::{Predictive, Unit};
+use crate::predict::Predictive;
 use crate::recommend::{
     Catalogue, Criterion, FoldedIn, Metric, Neighbours, NewRows, Recommendation, Recommender,
     Similar, draw_in, fold_in,
@@ -203,13 +198,7 @@ impl Trained {
     /// A directory that is no model, or a damaged one: the file and what to do.
     #[cfg(feature = "files")]
     pub fn open(dir: impl AsRef<Path>, device: &Arc<dyn Backend>) -> Result<Self> {
-        let dir = dir.as_ref();
-        let model = Model::open(dir)?;
-        let seen = model.open_seen(dir)?;
-        let samples = match model.is_bayesian() {
-            true => Some(model.open_samples(dir)?),
-            false => None,
-        };
+        let (model, samples, seen) = Model::open_whole(dir)?;
         // Each was checked against the model when it was read.
         Ok(Self::of(model, samples, seen, device.clone(), None))
     }
@@ -418,62 +407,7 @@ impl Trained {
         Ok(Self::of(model, samples, seen, self.device.clone(), self.stop))
     }
 
-    /// Measures the model on ratings that it has not seen: errors of predictions, of a Bayesian model with
-    /// its uncertainty, of an implicit model the lists of 10 and 20 with what was seen left out.
-    ///
-    /// # Errors
-    /// Ratings that the model's transform cannot take, or labels other than 0 and 1 for logistic loss;
-    /// of an implicit model no pair that could be in a list.
-    pub fn evaluate(&self, test: &Dataset) -> Result<Evaluation> {
-        if self.model.unit() == Unit::Preference {
-            return self.evaluate_ranking(test, &[10, 20], Relevance::All).map(Evaluation::Ranking);
-        }
-        let ratings = test.aligned(&self.model.users, &self.model.items);
-        let unknown = self.unknown(test);
-        Ok(match self.predictive()? {
-            Some(predictive) => {
-                let mut metrics = predictive_metrics(&predictive, &ratings)?;
-                [metrics.rating.unknown_users, metrics.rating.unknown_items] = unknown;
-                Evaluation::Predictive(metrics)
-            }
-            None => {
-                let mut metrics = rating_metrics(&self.model, &ratings)?;
-                [metrics.unknown_users, metrics.unknown_items] = unknown;
-                Evaluation::Ratings(metrics)
-            }
-        })
-    }
-
-    /// How early lists of these lengths hold the test pairs that are relevant, over all items that a user
-    /// has not seen in training.
-    ///
-    /// # Errors
-    /// No relevant pair; a length of 0; a lost device.
-    pub fn evaluate_ranking(
-        &self,
-        test: &Dataset,
-        at: &[usize],
-        relevance: Relevance,
-    ) -> Result<RankingMetrics> {
-        let options =
-            RankingOptions { at: at.to_vec(), relevance, candidates: None, include_seen: false };
-        let predictive = self.predictive()?;
-        let by = match &predictive {
-            Some(predictive) => RankBy::Samples(predictive, Criterion::Mean),
-            None => RankBy::Model,
-        };
-        let ratings = test.aligned(&self.model.users, &self.model.items);
-        let (model, seen) = (&self.model, &self.seen);
-        let mut metrics = ranking_metrics(&*self.device, model, seen, &ratings, by, &options)?;
-        [metrics.unknown_users, metrics.unknown_items] = self.unknown(test);
-        Ok(metrics)
-    }
-
-    fn unknown(&self, test: &Dataset) -> [u64; 2] {
-        Side::BOTH.map(|side| unknown_ids(test.ids(side), self.model.ids(side)).len() as u64)
-    }
-
-    fn predictive(&self) -> Result<Option<Arc<Predictive<'static>>>> {
+    pub(super) fn predictive(&self) -> Result<Option<Arc<Predictive<'static>>>> {
         let make = |samples: &Arc<Samples>| {
             let (model, samples) = (self.model.clone(), samples.clone());
             self.ready.predictive.get(|| Predictive::new(model, samples))

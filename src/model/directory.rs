@@ -1,5 +1,6 @@
 //! The model directory: factors, ids, training pairs and the record of the run, in open formats.
 
+use super::parts::{check_seal, part_of, seal, settled};
 use super::{Model, RunRecord, Samples, Seen, TrainingFacts, id_file};
 use crate::core::{
     Factors, Loss, Objective, ObjectiveSettings, Ratings, Side, SideFactors, Solver, Transform,
@@ -11,7 +12,7 @@ use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::fs;
-use std::io::Write;
+use std::io::{self, Write};
 use std::path::Path;
 
 /// The layout of the directory this crate writes; one with a higher number is from a later crate.
@@ -21,6 +22,12 @@ const FACTORS: &str = "model.safetensors";
 const USERS: &str = "users.csv";
 const ITEMS: &str = "items.csv";
 const RUN: &str = "run.json";
+
+/// The most bytes of `run.json`: some hundred thousand epochs.
+const RUN_BYTES: u64 = 64 << 20;
+
+/// The most factors of a model whose record tells of none.
+const UNTOLD_FACTORS: usize = 4096;
 
 /// `run.json`: a report of the run, in which the objective and the training facts have their places.
 #[derive(Serialize, Deserialize)]
@@ -37,8 +44,7 @@ impl RunFile {
     fn new(model: &Model) -> Result<Self> {
         let objective = &model.objective;
         let mut run = model.run.clone();
-        let wrong = |e: serde_json::Error| Error::data(format!("{RUN}: {e}"));
-        let own = serde_json::to_value(objective.settings()).map_err(wrong)?;
+        let own = serde_json::to_value(objective.settings()).map_err(not_json)?;
         if !run.settings.is_object() {
             run.settings = serde_json::json!({});
         }
@@ -53,6 +59,13 @@ impl RunFile {
                 }
             }
         }
+        if let Some(settings) = run.settings.as_object_mut() {
+            settings.insert("factors".to_owned(), model.factors.factors.into());
+            let own = [("solver", objective.solver.name()), ("loss", objective.loss.name())];
+            for (name, own) in own {
+                settings.entry(name).and_modify(|setting| *setting = own.into());
+            }
+        }
         model.facts.write(&mut run.data);
         Ok(Self {
             format: FORMAT,
@@ -64,6 +77,16 @@ impl RunFile {
     }
 
     fn objective(&self) -> Result<Objective, String> {
+        if !self.run.settings.is_object() {
+            return Err("its settings are missing, or no object".to_owned());
+        }
+        let told = [("solver", self.solver.name()), ("loss", self.loss.name())];
+        for (name, own) in told {
+            let setting = &self.run.settings[name];
+            if setting.as_str().is_some_and(|setting| setting != own) {
+                return Err(format!("its settings tell of {name} {setting}, the rest of {own}"));
+            }
+        }
         let settings = ObjectiveSettings::deserialize(&self.run.settings)
             .map_err(|e| format!("its settings: {e}"))?;
         let (solver, loss, transform) = (self.solver, self.loss, self.transform.clone());
@@ -111,14 +134,41 @@ impl Model {
     };
 
     /// Reads a model directory and checks it whole: every file complete, shapes that agree, finite
-    /// numbers, ids in order. Errors name the file and what to do.
+    /// numbers, ids in order, and each the file that was saved with the others. Errors name the file and
+    /// what to do.
     ///
-    /// Where a process was killed just before a model got its successor (which takes two steps on Windows
-    /// and some file systems), the model is put back first.
+    /// A model that is replaced meanwhile is read again. Whoever reads the training pairs or samples too
+    /// puts all of that into one [`settled`]. Where a process was killed just before a model got its
+    /// successor (which takes two steps on Windows and some file systems), the model is put back first.
     pub fn open(dir: impl AsRef<Path>) -> Result<Model> {
         let dir = dir.as_ref();
+        settled(dir, || Self::read(dir))
+    }
+
+    /// Reads all of a model directory: the model, the samples of one that is Bayesian, and the training
+    /// pairs.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open), [`open_samples`](Self::open_samples) and [`open_seen`](Self::open_seen).
+    pub fn open_whole(dir: impl AsRef<Path>) -> Result<(Model, Option<Samples>, Seen)> {
+        let dir = dir.as_ref();
+        settled(dir, || {
+            let model = Self::read(dir)?;
+            let samples = model.is_bayesian().then(|| model.open_samples(dir)).transpose()?;
+            let seen = model.open_seen(dir)?;
+            Ok((model, samples, seen))
+        })
+    }
+
+    fn read(dir: &Path) -> Result<Model> {
         recover(dir)?;
-        let entries = fs::metadata(dir).map_err(|e| Error::io(dir, e))?;
+        let entries = fs::metadata(dir).map_err(|e| match e.kind() {
+            io::ErrorKind::NotFound => Error::file(
+                dir,
+                "No such file or directory; give the directory that wgmf train wrote",
+            ),
+            _ => Error::io(dir, e),
+        })?;
         if !entries.is_dir() {
             let message = "is a file; give the directory that wgmf train wrote";
             return Err(Error::file(dir, message));
@@ -140,14 +190,10 @@ impl Model {
         let objective = file.objective().map_err(wrong)?;
         let facts = TrainingFacts::read(&file.run.data).map_err(wrong)?;
         let run = file.run;
-        let (factors, typical) = read_factors(&dir.join(FACTORS))?;
-        let told = run.settings["factors"].as_u64();
-        if let Some(told) = told.filter(|&told| told != factors.factors as u64) {
-            let message = format!("has rows of {} factors, {RUN} tells of {told}", factors.factors);
-            return Err(Error::file(dir.join(FACTORS), format!("{message}; {AGAIN}")));
-        }
-        let (users, user_ratings) = id_file::read(&dir.join(USERS), factors.users())?;
-        let (items, item_ratings) = id_file::read(&dir.join(ITEMS), factors.items())?;
+        let (factors, typical) = read_factors(dir, &run)?;
+        let ids = |name: &str, rows| id_file::read(&dir.join(name), rows, run.part(dir, name)?);
+        let (users, user_ratings) = ids(USERS, factors.users())?;
+        let (items, item_ratings) = ids(ITEMS, factors.items())?;
         let model = Model {
             factors,
             users,
@@ -190,6 +236,7 @@ impl Model {
             if (seen.users(), seen.items()) != sizes {
                 return Err("the training pairs are another model's".to_owned());
             }
+            seen.check_counts(self).map_err(|e| format!("the record of training pairs {e}"))?;
             match (self.is_bayesian(), samples) {
                 (true, None) => Err("a model of solver bayes needs its samples"),
                 (false, Some(_)) => Err("only a model of solver bayes has samples"),
@@ -198,7 +245,7 @@ impl Model {
             .map_err(str::to_owned)
         });
         check.map_err(not_saved)?;
-        let run = RunFile::new(self)?;
+        let mut run = RunFile::new(self)?;
         whole::write_directory(dir.as_ref(), overwrite, &Self::KIND, |dir| {
             if let Some(samples) = samples {
                 samples.save(dir, &self.factors)?;
@@ -207,6 +254,16 @@ impl Model {
             id_file::write(&dir.join(USERS), &self.users, &self.user_ratings)?;
             id_file::write(&dir.join(ITEMS), &self.items, &self.item_ratings)?;
             seen.save(dir)?;
+            run.run.parts.clear();
+            for name in [FACTORS, USERS, ITEMS, Seen::FILE] {
+                run.run.parts.insert(name.to_owned(), part_of(&dir.join(name))?);
+            }
+            if samples.is_some() {
+                let part = part_of(&dir.join(Samples::FILE))?;
+                run.run.parts.insert(Samples::FILE.to_owned(), part);
+            }
+            let document = serde_json::to_value(&run).map_err(not_json)?;
+            seal(&mut run.run.parts, document);
             write_file(&dir.join(RUN), |out| {
                 serde_json::to_writer_pretty(&mut *out, &run)?;
                 out.write_all(b"\n")
@@ -216,17 +273,8 @@ impl Model {
 
     /// The training pairs of the model in `dir`, checked against this model.
     pub fn open_seen(&self, dir: impl AsRef<Path>) -> Result<Seen> {
-        let seen = Seen::open(&dir)?;
-        let (users, items) = (self.factors.users(), self.factors.items());
-        if (seen.users(), seen.items()) != (users, items) {
-            let message = format!(
-                "is for {} users × {} items, the model for {users} × {items}; {AGAIN}",
-                seen.users(),
-                seen.items()
-            );
-            return Err(Error::file(dir.as_ref().join(Seen::FILE), message));
-        }
-        Ok(seen)
+        let dir = dir.as_ref();
+        Seen::read(dir, Some(self), self.run.part(dir, Seen::FILE)?)
     }
 
     /// The samples of the model in `dir`, checked against this model.
@@ -241,7 +289,14 @@ impl Model {
             );
             return Err(Error::file(dir, message));
         }
-        Samples::open(dir, &self.factors)
+        let dir = dir.as_ref();
+        let path = dir.join(Samples::FILE);
+        if !path.is_file() {
+            // Says that it is missing.
+            return Samples::open(dir, &self.factors);
+        }
+        let kept = self.run.posterior.as_ref().map(|posterior| posterior.kept);
+        Samples::read_part(&path, &self.factors, kept, self.run.part(dir, Samples::FILE)?)
     }
 
     /// Whether its parts fit, and every number is finite.
@@ -275,6 +330,10 @@ impl Model {
     }
 }
 
+fn not_json(error: serde_json::Error) -> Error {
+    Error::data(format!("{RUN}: {error}"))
+}
+
 fn not_saved(message: String) -> Error {
     Error::data(format!("model not saved: {message}"))
 }
@@ -300,10 +359,33 @@ pub(super) fn write_factors(path: &Path, f: &Factors, typical: &[Vec<f32>; 2]) -
 /// Tensors that older models do not have.
 const TYPICAL: [&str; 2] = ["user_typical", "item_typical"];
 
-fn read_factors(path: &Path) -> Result<(Factors, [Vec<f32>; 2])> {
+fn read_factors(dir: &Path, run: &RunRecord) -> Result<(Factors, [Vec<f32>; 2])> {
+    let path = &dir.join(FACTORS);
+    let wrong = |message: String| Error::file(path, format!("{message}; {AGAIN}"));
+    let part = run.part(dir, FACTORS)?;
     let mut file = TensorFile::open(path)?;
+    if let Some(part) = part {
+        part.check_length(path, file.file())?;
+    }
     let [users, k] = file.shape("user_factors")?;
     let [items, _] = file.shape("item_factors")?;
+    let told = run.settings["factors"].as_u64();
+    if let Some(told) = told.filter(|&told| told != k as u64) {
+        return Err(wrong(format!("has rows of {k} factors, {RUN} tells of {told}")));
+    }
+    if told.is_none() && k > UNTOLD_FACTORS {
+        return Err(wrong(format!("has rows of {k} factors, of which {RUN} does not tell")));
+    }
+    // Before as many rows are read into memory. A row of the table is no shorter than `0,,0` and its end.
+    for (name, rows) in [(USERS, users), (ITEMS, items)] {
+        let table = dir.join(name);
+        let bytes = fs::metadata(&table).map_err(|e| Error::io(&table, e))?.len();
+        if rows as u64 > bytes / 5 {
+            let message =
+                format!("is cut short: {bytes} bytes for {rows} rows of factors; {AGAIN}");
+            return Err(Error::file(table, message));
+        }
+    }
     let mean = file.read("global_mean", &[1])?;
     let mut typical: [Vec<f32>; 2] = Default::default();
     for ((name, rows), to) in TYPICAL.into_iter().zip([users, items]).zip(&mut typical) {
@@ -325,6 +407,9 @@ fn read_factors(path: &Path) -> Result<(Factors, [Vec<f32>; 2])> {
         ],
         global_mean: mean[0],
     };
+    if let Some(part) = part {
+        part.check(path, file.file())?;
+    }
     Ok((factors, typical))
 }
 
@@ -334,9 +419,15 @@ fn read_run(path: &Path) -> Result<RunFile> {
     struct Format {
         format: u32,
     }
+    let length = fs::metadata(path).map_err(|e| Error::io(path, e))?.len();
+    if length > RUN_BYTES {
+        let message = format!("has {length} bytes, and no record of a run has as many; {AGAIN}");
+        return Err(Error::file(path, message));
+    }
     let text = fs::read(path).map_err(|e| Error::io(path, e))?;
     let wrong = |e: serde_json::Error| Error::file(path, format!("{e}; {AGAIN}"));
-    let Format { format } = serde_json::from_slice(&text).map_err(wrong)?;
+    let document: Value = serde_json::from_slice(&text).map_err(wrong)?;
+    let Format { format } = Format::deserialize(&document).map_err(wrong)?;
     if format > FORMAT {
         let message = format!(
             "this model has format {format}, and this wgmf ({}) reads up to {FORMAT}; \
@@ -345,5 +436,7 @@ fn read_run(path: &Path) -> Result<RunFile> {
         );
         return Err(Error::file(path, message));
     }
-    serde_json::from_slice(&text).map_err(wrong)
+    let file = serde_json::from_value(document.clone()).map_err(wrong)?;
+    check_seal(path, &document)?;
+    Ok(file)
 }

@@ -2,6 +2,8 @@
 
 use crate::core::Side;
 use crate::data::DataFacts;
+#[cfg(feature = "files")]
+use crate::data::Reading;
 use serde_json::Value;
 
 /// What a model's predictions and its fold-in ask of the data it was trained on. Where the model is
@@ -63,6 +65,7 @@ impl TrainingFacts {
             let [new, updated] = counters(side);
             joined[side.index()] = Joined { new: count(new)?, updated: count(updated)? };
         }
+        Reading::of_facts(data)?;
         let facts = Self { range, mean: number(MEAN)?, joined };
         facts.check().map(|()| facts)
     }

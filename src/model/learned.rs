@@ -1,7 +1,7 @@
 //! A trained model in memory.
 
 use super::{RunRecord, TrainingFacts};
-use crate::core::{Factors, Ids, Objective, Side, SideFactors, UNKNOWN};
+use crate::core::{Factors, Ids, Likelihood, Objective, Side, SideFactors, UNKNOWN};
 use crate::{Error, Result};
 
 /// A trained model: all of a model directory but the training pairs ([`Seen`](super::Seen)) and, of a Bayesian
@@ -58,7 +58,21 @@ impl Model {
                 )));
             }
         }
-        Ok(())
+        self.check_bounds()
+    }
+
+    /// Whether the range is known that predictions are to be bounded to.
+    fn check_bounds(&self) -> Result<()> {
+        let objective = &self.objective;
+        let bounded = objective.clip && objective.likelihood == Likelihood::Gaussian;
+        match self.facts.range {
+            Some([low, high]) if low <= high => Ok(()),
+            _ if !bounded => Ok(()),
+            _ => Err(Error::data(
+                "run.json asks for predictions within the range of the training ratings (clip), but its \
+                 data have no min and max; train the model again",
+            )),
+        }
     }
 
     /// The ids of a side's rows.

@@ -32,7 +32,7 @@
 //! let user = model.users.get("42").unwrap_or(UNKNOWN);
 //! let item = model.items.get("1193").unwrap_or(UNKNOWN);
 //! assert_eq!(model.predict(user, item), 3.5 + 0.25 - 0.5 + 1.0 * 0.5);
-//! // Who is not known is predicted by the means that are.
+//! // Who is not known is predicted by the mean and the bias that are.
 //! assert_eq!(model.predict(UNKNOWN, item), 3.5 - 0.5);
 //! export(&model, Format::Npy, &npy, false, &())?;
 //! # Ok(())
@@ -41,6 +41,7 @@
 
 #[cfg(feature = "files")]
 mod directory;
+mod exchanged;
 #[cfg(feature = "files")]
 mod export;
 mod facts;
@@ -50,6 +51,8 @@ mod id_file;
 mod init;
 mod learned;
 mod means;
+#[cfg(feature = "files")]
+mod parts;
 mod run;
 #[cfg(feature = "files")]
 mod sample_file;
@@ -66,7 +69,10 @@ pub use export::{Format, export};
 pub use facts::{Joined, TrainingFacts};
 pub use learned::Model;
 pub(crate) use means::mean_numbers;
-pub use run::{EpochRecord, PosteriorRecord, Quantity, RunRecord, WatchedPrediction};
+#[cfg(feature = "files")]
+pub use parts::settled;
+pub use run::{EpochRecord, PartRecord, PosteriorRecord, Quantity, RunRecord, WatchedPrediction};
+pub(crate) use samples::means_of;
 pub use samples::{DrawnRows, Sample, Samples};
 pub use seen::Seen;
 pub(crate) use typical::typical;

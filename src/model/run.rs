@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use std::collections::BTreeMap;
 
 /// How a model came to be. Figures that a run does not have are left out of the file.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -45,6 +46,22 @@ pub struct RunRecord {
     /// The epochs in order.
     #[serde(default)]
     pub history: Vec<EpochRecord>,
+    /// The files that were saved with it, by name, so that none of another model is taken for them; of
+    /// `run.json` itself what it says. Empty where the model was not saved yet, or by version 0.1.0.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub parts: BTreeMap<String, PartRecord>,
+}
+
+/// How a file of a model directory is known again.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PartRecord {
+    /// Its length; of `run.json`, which may be written in many ways, nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bytes: Option<u64>,
+    /// Its digest by XXH3 with 128 bits, in hexadecimal: `xxhsum -H2` prints the same. Of `run.json` that
+    /// of its text with sorted keys and without blanks.
+    pub xxh128: String,
 }
 
 /// What a sampler's sweeps after burn-in say of the posterior, and how far they can be trusted.
@@ -149,6 +166,10 @@ pub struct EpochRecord {
     /// NDCG of the held-out items in lists of 20 (ials), mean over users.
     #[serde(default, rename = "ndcg@20", skip_serializing_if = "absent")]
     pub ndcg: Option<f64>,
+    /// Users whose lists these two figures are of (ials): all that have held-out items, or where ranking them
+    /// all would take longer than training some of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ranked_users: Option<usize>,
     /// Seconds of the epoch's passes alone.
     #[serde(default, skip_serializing_if = "not_finite")]
     pub pass_seconds: f64,
@@ -174,6 +195,16 @@ impl EpochRecord {
         ]
         .into_iter()
         .flatten()
+    }
+}
+
+#[cfg(feature = "files")]
+impl RunRecord {
+    /// How the (first) training file was read, for files that are to be read alike. Nothing where the model
+    /// was not trained from files, or by a version that did not note it.
+    pub fn reading(&self) -> Option<crate::data::Reading> {
+        // A model that is opened has one that can be read, or none.
+        crate::data::Reading::of_facts(&self.data).ok().flatten()
     }
 }
 

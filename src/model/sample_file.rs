@@ -1,7 +1,7 @@
 //! `samples.safetensors`: the samples of a Bayesian model.
 
-use super::samples::{BOTH, SIDES};
-use super::{Sample, Samples};
+use super::samples::{BOTH, MEANS, SIDES};
+use super::{PartRecord, Sample, Samples};
 use crate::core::{Factors, Popularity, RowPrior, SamplePrecision, SideFactors};
 use crate::files::tensors::{AGAIN, Tensor, TensorFile, write};
 use crate::{Error, Result};
@@ -12,35 +12,20 @@ use std::path::Path;
 /// The checksum of the model's factors.
 const MODEL: &str = "model_checksum";
 
+/// What a row that training has not seen is taken for.
+const UNKNOWN: &str = "popularity_of_unknown";
+
 impl Samples {
     /// The name of the file in a model directory.
     pub const FILE: &str = "samples.safetensors";
-
-    /// Bytes of the file of `samples` samples of `users` × `items` rows with `k` factors, but for
-    /// some hundreds of its header.
-    pub fn file_bytes(
-        samples: usize,
-        (users, items): (usize, usize),
-        k: usize,
-        precision: SamplePrecision,
-    ) -> u64 {
-        let factor = match precision {
-            SamplePrecision::F16 => 2,
-            SamplePrecision::F32 => 4,
-        };
-        let wide = k as u64 + 1;
-        let (users, items) = (users as u64, items as u64);
-        let rows = (users + items) * (k as u64 * factor + 4);
-        let one = rows + (users + 1) * 4 + 2 * 8 * wide * (wide + 2) + 2 * 8;
-        samples as u64 * one
-    }
 
     /// Writes `samples.safetensors` into `dir`, of `S` samples of the model with posterior means
     /// `means`: `user_factors` (S, users, k) and `item_factors` as float16 or float32, `user_bias`
     /// (S, users), `item_bias` and `noise_weights` (S, users + 1) as float32, and as float64
     /// `noise_precision` and `noise_shape` (S), `user_prior_mean` and `user_prior_slope` (S, k + 1),
     /// `user_prior_precision` (S, k + 1, k + 1) and those of items, `popularity` (2, 2): center and
-    /// scale of users and of items. Where ratings are levels also `levels` (L) as float32 and
+    /// scale of users and of items, and `popularity_of_unknown` (2, 3): what an unknown id is taken for,
+    /// its variance, and the most popular row; `user_means` (users) and `item_means` as float32. Where ratings are levels also `levels` (L) as float32 and
     /// `thresholds` (S, L − 1) as float64. `model_checksum` (1) as uint32 is
     /// [that of the means](Factors::checksum).
     ///
@@ -76,6 +61,7 @@ impl Samples {
         let noise_precision = each(|sample| sample.noise_precision);
         let noise_shape = each(|sample| sample.noise_shape);
         let popularity = self.popularity.map(|p| [p.center, p.scale]).concat();
+        let unknown = self.popularity.map(|p| [p.unknown, p.unknown_variance, p.most]).concat();
         let checksum = [means.checksum()];
         let samples = &self.samples;
         let mut tensors = vec![
@@ -87,6 +73,7 @@ impl Samples {
                 samples.iter().map(|s| &s.noise_weights[..]),
             ),
             Tensor::new("popularity", &[2, 2], &popularity),
+            Tensor::new(UNKNOWN, &[2, 3], &unknown),
             Tensor::new(MODEL, &[1], &checksum),
         ];
         for side in BOTH {
@@ -111,6 +98,9 @@ impl Samples {
                     priors().map(|p| &p.precision[..]),
                 ),
             ]);
+        }
+        for side in BOTH.into_iter().filter(|&side| !self.row_means[side].is_empty()) {
+            tensors.push(Tensor::new(MEANS[side], &[rows[side]], &self.row_means[side]));
         }
         let levels = self.levels.len();
         if levels > 0 {
@@ -138,19 +128,48 @@ impl Samples {
 
     /// Reads what [`write`](Self::write) wrote.
     pub(crate) fn read(path: &Path, means: &Factors) -> Result<Samples> {
+        Self::read_part(path, means, None, None)
+    }
+
+    /// Reads `kept` samples, where that is known, from the file that `part` tells of.
+    pub(super) fn read_part(
+        path: &Path,
+        means: &Factors,
+        kept: Option<usize>,
+        part: Option<&PartRecord>,
+    ) -> Result<Samples> {
         let wrong = |message: String| Error::file(path, format!("{message}; {AGAIN}"));
         let mut file = TensorFile::open(path)?;
+        if let Some(part) = part {
+            part.check_length(path, file.file())?;
+        }
         let [count] = file.shape("noise_precision")?;
         // Before the shapes: they are another model's in most cases.
         if file.read::<u32>(MODEL, &[1])? != [means.checksum()] {
             return Err(wrong("holds the samples of another model".into()));
         }
+        if let Some(kept) = kept.filter(|&kept| kept != count) {
+            return Err(wrong(format!("holds {count} samples where run.json tells of {kept}")));
+        }
         let (k, rows) = (means.factors, [means.users(), means.items()]);
         let noise_precision = file.read::<f64>("noise_precision", &[count])?;
         let noise_shape = file.read::<f64>("noise_shape", &[count])?;
         let popularity = file.read::<f64>("popularity", &[2, 2])?;
-        let popularity =
-            [0, 2].map(|at| Popularity { center: popularity[at], scale: popularity[at + 1] });
+        let mut popularity =
+            [0, 2].map(|at| Popularity::followed(popularity[at], popularity[at + 1]));
+        // Models before 0.2 have none.
+        if file.has(UNKNOWN) {
+            let unknown = file.read::<f64>(UNKNOWN, &[2, 3])?;
+            for (to, of) in popularity.iter_mut().zip(unknown.chunks_exact(3)) {
+                (to.unknown, to.unknown_variance, to.most) = (of[0], of[1], of[2]);
+            }
+        }
+        let mut row_means: [Vec<f32>; 2] = Default::default();
+        for side in BOTH {
+            if file.has(MEANS[side]) {
+                row_means[side] = file.read(MEANS[side], &[rows[side]])?;
+            }
+        }
         let levels: Vec<f32> = match file.has("levels") {
             true => {
                 let [levels] = file.shape("levels")?;
@@ -202,8 +221,11 @@ impl Samples {
             }
             samples.push(sample);
         }
-        let samples = Samples { samples, popularity, levels, precision };
+        let samples = Samples { samples, popularity, row_means, levels, precision };
         samples.check(means).map_err(wrong)?;
+        if let Some(part) = part {
+            part.check(path, file.file())?;
+        }
         Ok(samples)
     }
 }

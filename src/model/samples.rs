@@ -95,6 +95,10 @@ pub struct Samples {
     pub samples: Vec<Sample>,
     /// The popularity of users and of items.
     pub popularity: [Popularity; 2],
+    /// (rows), of users and of items: the mean of a row's training ratings above the global mean. It says
+    /// what a row's partners are like, which those to come will be too: who rates good items goes on to.
+    /// Empty where ratings are levels, and in models before 0.2.
+    pub row_means: [Vec<f32>; 2],
     /// The values of the levels, ascending, where ratings are levels; else empty.
     pub levels: Vec<f32>,
     /// How factors are stored in the file.
@@ -104,7 +108,13 @@ pub struct Samples {
 impl Samples {
     /// All but the samples.
     pub fn header(&self) -> Samples {
-        Samples { samples: Vec::new(), levels: self.levels.clone(), ..*self }
+        Samples {
+            samples: Vec::new(),
+            popularity: self.popularity,
+            row_means: self.row_means.clone(),
+            levels: self.levels.clone(),
+            precision: self.precision,
+        }
     }
 
     /// What is wrong with these samples of the model with posterior means `means`.
@@ -114,9 +124,23 @@ impl Samples {
         }
         let (k, rows) = (means.factors, [means.users(), means.items()]);
         for popularity in &self.popularity {
-            let Popularity { center, scale } = popularity;
+            let Popularity { center, scale, unknown, unknown_variance, most } = popularity;
             if !(center.is_finite() && scale.is_finite() && *scale > 0.0) {
                 return Err("\"popularity\" is not finite, or its scale not above 0".into());
+            }
+            let variance = unknown_variance.is_finite() && *unknown_variance >= 0.0;
+            if !unknown.is_finite() || !variance || most.is_nan() {
+                return Err(
+                    "\"popularity_of_unknown\" is not finite, or its variance below 0".into()
+                );
+            }
+        }
+        for side in BOTH {
+            let of_rows = &self.row_means[side];
+            if !of_rows.is_empty() && of_rows.len() != rows[side]
+                || !of_rows.iter().all(|x| x.is_finite())
+            {
+                return Err(format!("\"{}\" are not one finite number a row", MEANS[side]));
             }
         }
         if self.levels.len() == 1 || !rises(self.levels.iter().map(|&x| f64::from(x))) {
@@ -143,8 +167,9 @@ impl Samples {
             for (name, x) in
                 [("noise_precision", sample.noise_precision), ("noise_shape", sample.noise_shape)]
             {
-                if !(x.is_finite() && x > 0.0) {
-                    return Err(format!("\"{name}\" {of} is not finite and above 0"));
+                // Ratings in 32 bits have precisions of 1e-77 to 1e90: beyond, variances overflow.
+                if !(1e-100..=1e100).contains(&x) {
+                    return Err(format!("\"{name}\" {of} is not within 1e-100 and 1e100"));
                 }
             }
             if !sample.noise_weights.iter().all(|&a| a.is_finite() && a > 0.0) {
@@ -177,6 +202,25 @@ impl Samples {
         Ok(())
     }
 
+    /// Gives the rows `at` of a side, which then has `count` rows, the means of their `ratings`: each the
+    /// row's place in `at`, and its value above the global mean.
+    pub(crate) fn put_means(
+        &mut self,
+        side: Side,
+        at: &[u32],
+        count: usize,
+        ratings: impl Iterator<Item = (u32, f64)>,
+    ) {
+        let means = &mut self.row_means[side.index()];
+        if means.is_empty() {
+            return;
+        }
+        means.resize(count, 0.0);
+        for (&row, mean) in at.iter().zip(means_of(at.len(), ratings)) {
+            means[row as usize] = mean;
+        }
+    }
+
     /// Makes `draws`, one a sample, the rows `at` of a side, which then has `count` rows.
     pub(crate) fn put_rows(&mut self, side: Side, at: &[u32], count: usize, draws: &[DrawnRows]) {
         for (sample, drawn) in self.samples.iter_mut().zip(draws) {
@@ -196,6 +240,20 @@ impl Samples {
         }
     }
 }
+
+/// (rows): the means of each row's numbers, of pairs of row and number; 0 where there is none.
+pub(crate) fn means_of(rows: usize, numbers: impl Iterator<Item = (u32, f64)>) -> Vec<f32> {
+    let mut sums = vec![(0.0, 0.0); rows];
+    for (row, number) in numbers {
+        let (sum, count) = &mut sums[row as usize];
+        *sum += number;
+        *count += 1.0;
+    }
+    sums.iter().map(|(sum, count)| (sum / f64::max(*count, 1.0)) as f32).collect()
+}
+
+/// The tensors of rows' means.
+pub(super) const MEANS: [&str; 2] = ["user_means", "item_means"];
 
 /// The tensors of a side: factors, bias, and the prior's mean, slope and precision.
 pub(super) const SIDES: [[&str; 5]; 2] = [

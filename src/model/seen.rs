@@ -72,6 +72,14 @@ impl Seen {
         Ok(Seen { indptr, indices, values: Some(values), items })
     }
 
+    /// Where a user's pairs are among all.
+    ///
+    /// # Panics
+    /// If `user >= self.users()`.
+    pub(crate) fn range_of(&self, user: u32) -> std::ops::Range<usize> {
+        self.indptr[user as usize] as usize..self.indptr[user as usize + 1] as usize
+    }
+
     /// The items a user has rated in training, ascending.
     ///
     /// # Panics
@@ -79,6 +87,11 @@ impl Seen {
     pub fn items_of(&self, user: u32) -> &[u32] {
         let user = user as usize;
         &self.indices[self.indptr[user] as usize..self.indptr[user + 1] as usize]
+    }
+
+    /// Whether a pair is a training pair; one of an [`UNKNOWN`](crate::core::UNKNOWN) id is none.
+    pub fn contains(&self, user: u32, item: u32) -> bool {
+        (user as usize) < self.users() && self.items_of(user).binary_search(&item).is_ok()
     }
 
     /// The values of a user's training pairs, transformed as in training, in the order of
@@ -91,6 +104,11 @@ impl Seen {
         let user = user as usize;
         let row = self.indptr[user] as usize..self.indptr[user + 1] as usize;
         self.values.as_ref().map(|values| &values[row])
+    }
+
+    /// The values of all pairs, in the order of [`indices`](Self::indices); `None` as there.
+    pub fn values(&self) -> Option<&[f32]> {
+        self.values.as_deref()
     }
 
     /// Whether the record holds the values of the pairs.

@@ -1,18 +1,51 @@
 //! `seen.safetensors`: which items each user has rated in training, and how.
 
-use super::Seen;
+use super::{Model, PartRecord, Seen};
+use crate::core::Side;
 use crate::files::tensors::{AGAIN, Tensor, TensorFile, write};
 use crate::{Error, Result};
 use std::path::Path;
 
 impl Seen {
-    /// Reads the training pairs of the model in `dir`.
+    /// Reads the training pairs of the model in `dir`, whichever it is;
+    /// [`Model::open_seen`] makes sure that they are its own.
     pub fn open(dir: impl AsRef<Path>) -> Result<Seen> {
-        let path = dir.as_ref().join(Self::FILE);
+        Self::read(dir.as_ref(), None, None)
+    }
+
+    /// Reads those of a model, where one is given, from the file that `part` tells of.
+    pub(super) fn read(
+        dir: &Path,
+        model: Option<&Model>,
+        part: Option<&PartRecord>,
+    ) -> Result<Seen> {
+        let path = dir.join(Self::FILE);
+        let wrong = |message: String| Error::file(&path, format!("{message}; {AGAIN}"));
         let mut file = TensorFile::open(&path)?;
+        if let Some(part) = part {
+            part.check_length(&path, file.file())?;
+        }
         let [users, items] = file.read::<i64>("shape", &[2])?[..] else {
-            return Err(Error::file(&path, format!("has no shape; {AGAIN}")));
+            return Err(wrong("has no shape".into()));
         };
+        if let Some(model) = model {
+            let sizes = [model.factors.users(), model.factors.items()];
+            if [users, items].map(usize::try_from) != sizes.map(Ok) {
+                let [m, n] = sizes;
+                return Err(wrong(format!(
+                    "is for {users} users × {items} items, the model for {m} × {n}"
+                )));
+            }
+            // Before as many are read into memory.
+            let [pairs] = file.shape("indices")?;
+            let counted: u64 = model.user_ratings.iter().map(|&n| u64::from(n)).sum();
+            if pairs as u64 > counted {
+                return Err(wrong(format!(
+                    "holds {pairs} training pairs, the model's users have {counted} ratings"
+                )));
+            }
+        }
+        // A hostile number of users fails here, by the shape of what there is.
         let rows = usize::try_from(users).ok().and_then(|u| u.checked_add(1)).unwrap_or(0);
         let indptr = file.read::<i64>("indptr", &[rows])?;
         let [pairs] = file.shape("indices")?;
@@ -20,15 +53,14 @@ impl Seen {
         let ends = indptr.first() == Some(&0) && indptr.last() == Some(&(pairs as i64));
         let rises = indptr.windows(2).all(|w| w[0] <= w[1]);
         if !(ends && rises) {
-            return Err(Error::file(&path, format!("\"indptr\" is not in order; {AGAIN}")));
+            return Err(wrong("\"indptr\" is not in order".into()));
         }
         let values = match file.has("values") {
             true => Some(file.read::<f32>("values", &[pairs])?),
             false => None,
         };
         if values.iter().flatten().any(|value| !value.is_finite()) {
-            let message = format!("\"values\" are not all finite; {AGAIN}");
-            return Err(Error::file(&path, message));
+            return Err(wrong("\"values\" are not all finite".into()));
         }
         let items = usize::try_from(items).unwrap_or(0);
         let seen = Seen { indptr, indices, values, items };
@@ -38,10 +70,39 @@ impl Seen {
                 && row.last().is_none_or(|&i| (i as usize) < seen.items)
         };
         if !(0..seen.users() as u32).all(sorted) {
-            let message = format!("\"indices\" are not sorted item indices; {AGAIN}");
-            return Err(Error::file(&path, message));
+            return Err(wrong("\"indices\" are not sorted item indices".into()));
+        }
+        if let Some(model) = model {
+            seen.check_counts(model).map_err(wrong)?;
+        }
+        if let Some(part) = part {
+            part.check(&path, file.file())?;
         }
         Ok(seen)
+    }
+
+    /// Whether these can be the training pairs of a model of as many rows: no row has more of them than
+    /// ratings, and if any pairs were kept, none with ratings has no pair.
+    pub(super) fn check_counts(&self, model: &Model) -> Result<(), String> {
+        let users = self.indptr.windows(2).map(|w| (w[1] - w[0]) as u32).collect();
+        let mut items = vec![0; self.items];
+        self.indices.iter().for_each(|&item| items[item as usize] += 1);
+        let sides =
+            [(Side::User, users, &model.user_ratings), (Side::Item, items, &model.item_ratings)];
+        for (side, pairs, ratings) in sides {
+            let wrong = |(&pairs, &ratings): (&u32, &u32)| {
+                pairs > ratings || (pairs == 0 && ratings > 0 && !self.indices.is_empty())
+            };
+            if let Some(row) = pairs.iter().zip(ratings).position(wrong) {
+                let (side, id) = (side.name(), model.ids(side).name(row as u32));
+                return Err(format!(
+                    "holds {} training pairs of {side} \"{id}\", of which {side}s.csv counts {} \
+                     ratings",
+                    pairs[row], ratings[row]
+                ));
+            }
+        }
+        Ok(())
     }
 
     /// Writes `seen.safetensors` into `dir`: `indptr` (users + 1) and `shape` (2) as int64,

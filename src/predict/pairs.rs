@@ -3,11 +3,10 @@
 use super::predictive::Predictive;
 use super::summary::{Ask, Summary};
 use crate::core::{Ids, UNKNOWN};
-use crate::data::{Delimiter, Format, Layout, ReadOptions, Source, cut_fields};
+use crate::data::{Format, ReadOptions, pairs as read_pairs};
 use crate::model::Model;
 use crate::progress::Progress;
 use crate::{Error, Result};
-use std::io::{BufRead, BufReader, Cursor, Read};
 use std::path::Path;
 
 /// A pair of a file and what the model says about it.
@@ -37,14 +36,15 @@ impl Model {
     /// that overflows: with file and line.
     pub fn predict_file(
         &self,
-        pairs: &Path,
+        path: &Path,
         options: &ReadOptions,
         progress: &dyn Progress,
         mut each: impl FnMut(&Prediction) -> Result<()>,
     ) -> Result<u64> {
         self.check()?;
+        check(options)?;
         let mut count = 0;
-        self.read_pairs(pairs, options, progress, |name, (user, item), line| {
+        read_pairs(path, options, progress, |name, (user, item), line| {
             let (user_index, item_index) = self.indices(user, item);
             let value = self.predict(user_index, item_index);
             if !value.is_finite() {
@@ -60,27 +60,12 @@ impl Model {
         let index = |ids: &Ids, id: &str| ids.get(id).unwrap_or(UNKNOWN);
         (index(&self.users, user), index(&self.items, item))
     }
+}
 
-    /// Hands each pair of a file to `each`, with the file's name and the line.
-    fn read_pairs(
-        &self,
-        pairs: &Path,
-        options: &ReadOptions,
-        progress: &dyn Progress,
-        mut each: impl FnMut(&str, (&str, &str), u64) -> Result<()>,
-    ) -> Result<()> {
-        if options.format == Format::Grouped {
-            return Err(Error::settings("`format` grouped is for ratings, not for pairs"));
-        }
-        let mut source = Source::open(pairs, progress)?;
-        let name = source.name.clone();
-        let mut head = Vec::new();
-        source.next_chunk(&mut head)?;
-        let layout = Layout::recognise(&name, &head, options)?;
-        let input = Cursor::new(head).chain(source.rest());
-        read_pairs(&name, &layout, input, |user, item, line| each(&name, (user, item), line))?;
-        progress.finish();
-        Ok(())
+fn check(options: &ReadOptions) -> Result<()> {
+    match options.format {
+        Format::Grouped => Err(Error::settings("`format` grouped is for ratings, not for pairs")),
+        _ => Ok(()),
     }
 }
 
@@ -100,7 +85,7 @@ impl Predictive<'_> {
     /// As there, and as [`Predictive::summaries`]. What comes before a wrong line is handed out.
     pub fn predict_file(
         &self,
-        pairs: &Path,
+        path: &Path,
         options: &ReadOptions,
         progress: &dyn Progress,
         ask: &Ask,
@@ -115,7 +100,8 @@ impl Predictive<'_> {
             waiting.clear();
             done
         };
-        let read = self.model().read_pairs(pairs, options, progress, |name, pair, line| {
+        check(options)?;
+        let read = read_pairs(path, options, progress, |name, pair, line| {
             waiting.push(name, pair, line, self.model().indices(pair.0, pair.1));
             match waiting.lines.len() {
                 BLOCK => hand_out(&mut waiting),
@@ -184,133 +170,4 @@ impl Waiting {
         }
         Ok(())
     }
-}
-
-/// Finds the pair in each record of an input and hands it to `each`.
-struct Finder<'a, F> {
-    name: &'a str,
-    layout: &'a Layout,
-    user: usize,
-    item: usize,
-    /// Whether the next record names the columns.
-    header: bool,
-    each: F,
-}
-
-fn read_pairs(
-    name: &str,
-    layout: &Layout,
-    input: impl Read,
-    each: impl FnMut(&str, &str, u64) -> Result<()>,
-) -> Result<()> {
-    let [Some(user), Some(item), ..] = layout.columns else {
-        return Err(Error::file(name, "has no columns of users and items; use `columns`"));
-    };
-    let header = layout.header.is_some();
-    let mut finder = Finder { name, layout, user, item, header, each };
-    match layout.delimiter {
-        Delimiter::Byte(byte) => finder.read_csv(byte, input),
-        Delimiter::DoubleColon | Delimiter::Blanks => finder.read_lines(input),
-    }
-}
-
-impl<F: FnMut(&str, &str, u64) -> Result<()>> Finder<'_, F> {
-    fn read_csv(&mut self, delimiter: u8, input: impl Read) -> Result<()> {
-        // A line feed alone ends a record, which keeps the crate's count of lines exact.
-        let mut reader = csv::ReaderBuilder::new()
-            .has_headers(false)
-            .flexible(true)
-            .delimiter(delimiter)
-            .terminator(csv::Terminator::Any(b'\n'))
-            .from_reader(input);
-        let trims = self.layout.trims;
-        let mut record = csv::ByteRecord::new();
-        while reader.read_byte_record(&mut record).map_err(|e| csv_error(self.name, e))? {
-            if record.len() <= 1 && record.as_slice().trim_ascii().is_empty() {
-                continue;
-            }
-            let inside = record.as_slice().iter().filter(|&&b| b == b'\n').count() as u64;
-            // The reader stands on the line after the record.
-            let line = reader.position().line().saturating_sub(1 + inside);
-            let field = |at: usize| {
-                let field = record.get(at).unwrap_or_default();
-                let is_last = at + 1 == record.len();
-                let field = if is_last { without_return(field) } else { field };
-                if trims { trimmed(field) } else { field }
-            };
-            self.record(record.len(), field, line)?;
-        }
-        Ok(())
-    }
-
-    fn read_lines(&mut self, input: impl Read) -> Result<()> {
-        let mut reader = BufReader::with_capacity(1 << 16, input);
-        let mut text = Vec::new();
-        for line in 1.. {
-            text.clear();
-            if reader.read_until(b'\n', &mut text).map_err(|e| io_error(self.name, e))? == 0 {
-                break;
-            }
-            let content = without_return(text.strip_suffix(b"\n").unwrap_or(&text));
-            if !content.trim_ascii().is_empty() {
-                let fields = cut_fields(self.layout.delimiter, content);
-                self.record(fields.len(), |at| fields[at], line)?;
-            }
-        }
-        Ok(())
-    }
-
-    fn record<'r>(
-        &mut self,
-        fields: usize,
-        field: impl Fn(usize) -> &'r [u8],
-        line: u64,
-    ) -> Result<()> {
-        if std::mem::take(&mut self.header) {
-            return Ok(());
-        }
-        let name = self.name;
-        if fields <= self.user.max(self.item) {
-            let message = format!(
-                "{fields} {} where a user and an item are needed (the file is {})",
-                if fields == 1 { "field" } else { "fields" },
-                self.layout.describe()
-            );
-            return Err(Error::line(name, line, message));
-        }
-        (self.each)(id(name, line, field(self.user))?, id(name, line, field(self.item))?, line)
-    }
-}
-
-fn id<'a>(name: &str, line: u64, field: &'a [u8]) -> Result<&'a str> {
-    std::str::from_utf8(field).map_err(|_| {
-        let text = String::from_utf8_lossy(field);
-        Error::line(name, line, format!("\"{text}\" is not UTF-8 text"))
-    })
-}
-
-fn without_return(field: &[u8]) -> &[u8] {
-    field.strip_suffix(b"\r").unwrap_or(field)
-}
-
-/// A field without the blanks that follow every delimiter of its file.
-fn trimmed(field: &[u8]) -> &[u8] {
-    let field = field.trim_ascii_start();
-    match field {
-        [b'"', inner @ .., b'"'] => inner,
-        _ => field,
-    }
-}
-
-fn csv_error(name: &str, error: csv::Error) -> Error {
-    let text = error.to_string();
-    match error.into_kind() {
-        csv::ErrorKind::Io(error) => io_error(name, error),
-        _ => Error::file(name, text),
-    }
-}
-
-/// The source's own errors come wrapped.
-fn io_error(name: &str, error: std::io::Error) -> Error {
-    error.downcast::<Error>().unwrap_or_else(|error| Error::io(name, error))
 }

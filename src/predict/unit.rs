@@ -1,6 +1,6 @@
 //! What a model says about a pair.
 
-use crate::core::Loss;
+use crate::core::{Likelihood, Loss};
 use crate::model::Model;
 
 /// What the predictions of a model are.
@@ -42,10 +42,26 @@ impl Model {
         self.in_unit(self.score(user, item))
     }
 
-    /// A score `r̂` in the unit of the predictions.
+    /// Between what predictions are bounded, in the unit of training: the range of the training ratings
+    /// where the model's objective asks for it (`clip`) and ratings are no levels.
+    pub fn bounds(&self) -> Option<[f64; 2]> {
+        let asked = self.objective.clip && self.objective.likelihood == Likelihood::Gaussian;
+        let bound = |rating: f64| f64::from(self.objective.transform.apply(rating as f32));
+        self.facts.range.filter(|_| asked).map(|range| range.map(bound))
+    }
+
+    /// A score `r̂` within its [`bounds`](Self::bounds), if it has any.
+    pub fn clipped(&self, score: f64) -> f64 {
+        match self.bounds() {
+            Some([low, high]) if low <= high => score.clamp(low, high),
+            _ => score,
+        }
+    }
+
+    /// A score `r̂` in the unit of the predictions; a rating within its [`bounds`](Self::bounds).
     pub fn in_unit(&self, score: f64) -> f64 {
         match self.unit() {
-            Unit::Rating => self.objective.transform.invert(score),
+            Unit::Rating => self.objective.transform.invert(self.clipped(score)),
             Unit::Probability => 1.0 / (1.0 + (-score).exp()),
             Unit::Preference => score,
         }

@@ -375,9 +375,7 @@ impl<'a> CatalogueRanker<'a> {
     ) -> Result<(Vec<Vec<Scored>>, Vec<Vec<[u64; 2]>>)> {
         match self {
             Self::Products(ranker) => {
-                let queries = ranker.source().queries(users);
-                let lists = ranker.top(&queries, excluded, n)?;
-                Ok((lists, ranker.ranks(&queries, excluded, relevant)?))
+                ranker.top_and_ranks(&ranker.source().queries(users), excluded, n, relevant)
             }
             Self::Sampled(catalogue) => {
                 Ok(catalogue.sampled()?.top_and_ranks(catalogue, users, excluded, n, relevant))

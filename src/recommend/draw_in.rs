@@ -133,7 +133,7 @@ impl<'a> RowDraws<'a> {
         rows[side.index()] = ids.len();
         let counts = ratings.counts(side, ids.len());
         let mut popularity = rows.map(|rows| vec![0.0; rows + 1]);
-        popularity[side.index()] = samples.popularity[side.index()].of_rows(&counts);
+        popularity[side.index()] = samples.popularity[side.index()].of_new_rows(&counts);
         let block = f.factors.clamp(1, BLOCK);
         let turns = match side {
             _ if !samples.levels.is_empty() => LATENT_TURNS,
@@ -220,9 +220,12 @@ impl<'a> RowDraws<'a> {
             Side::User => vec![1.0; self.ids.len()],
             Side::Item => Vec::new(),
         };
+        // How popular new rows will be is not known.
+        let doubt = self.samples.popularity[side.index()].unknown_variance;
+        let prior = sample.prior(side).widened(doubt);
         for turn in 0..self.turns {
             let conditional = Conditional {
-                prior: sample.prior(side),
+                prior: &prior,
                 noise_precision: sample.noise_precision,
                 noise_weights: match side {
                     _ if self.latent() => &[],

@@ -316,6 +316,10 @@ impl FoldedIn {
         model.renew_typical(side, &rows, &ratings);
         if let Some(samples) = samples {
             samples.put_rows(side, &rows, count, &self.draws);
+            let mean = f64::from(model.factors.global_mean);
+            let values = self.ratings.values.iter().map(|&value| f64::from(value) - mean);
+            let of = self.ratings.rows(side).iter().copied().zip(values);
+            samples.put_means(side, &rows, count, of);
         }
         model.user_ratings.resize(users, 0);
         model.item_ratings.resize(items, 0);

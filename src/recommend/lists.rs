@@ -32,6 +32,7 @@ pub struct Recommendation {
 pub struct Recommender<'a> {
     pub(super) ranker: CatalogueRanker<'a>,
     seen: Option<Held<'a, Seen>>,
+    allowed: Option<Held<'a, Seen>>,
     explain: Option<(Held<'a, Explainer<'a>>, Held<'a, Seen>)>,
 }
 
@@ -40,6 +41,7 @@ impl fmt::Debug for Recommender<'_> {
         f.debug_struct("Recommender")
             .field("catalogue", self.ranker.catalogue())
             .field("leaves_out", &self.seen.is_some())
+            .field("allows_some", &self.allowed.is_some())
             .field("explains", &self.explain.is_some())
             .finish_non_exhaustive()
     }
@@ -60,7 +62,7 @@ impl<'a> Recommender<'a> {
             return Err(Error::data("there is no item to recommend"));
         }
         let ranker = CatalogueRanker::new(backend, catalogue)?;
-        Ok(Recommender { ranker, seen: None, explain: None })
+        Ok(Recommender { ranker, seen: None, allowed: None, explain: None })
     }
 
     /// Leaves the items that a user has in `seen` out of his list.
@@ -71,6 +73,18 @@ impl<'a> Recommender<'a> {
         let seen = seen.into();
         self.check(&seen)?;
         self.seen = Some(seen);
+        Ok(self)
+    }
+
+    /// Lists for each user those items of the catalogue only that he has in `allowed`, a record of pairs of
+    /// whatever values.
+    ///
+    /// # Errors
+    /// A record of another model.
+    pub fn allowing(mut self, allowed: impl Into<Held<'a, Seen>>) -> Result<Self> {
+        let allowed = allowed.into();
+        self.check(&allowed)?;
+        self.allowed = Some(allowed);
         Ok(self)
     }
 
@@ -117,6 +131,7 @@ impl<'a> Recommender<'a> {
         let entry = size_of::<Scored>() + 2 * size_of::<Recommendation>();
         let n = n.min(catalogue.len());
         let excluded = match (&self.seen, catalogue.len() < f.items()) {
+            _ if self.allowed.is_some() => 4 * catalogue.len(),
             (Some(_), true) => 4 * catalogue.len(),
             _ => 0,
         };
@@ -172,11 +187,8 @@ impl<'a> Recommender<'a> {
                 .collect::<Result<_>>()?,
             None => Vec::new(),
         };
-        let seen_rows: Vec<Cow<[u32]>> = match &self.seen {
-            Some(seen) => users.iter().map(|&u| catalogue.rows_of(seen.items_of(u))).collect(),
-            None => Vec::new(),
-        };
-        let excluded: Vec<&[u32]> = seen_rows.iter().map(|rows| &**rows).collect();
+        let left_out = self.left_out(users);
+        let excluded: Vec<&[u32]> = left_out.iter().map(|rows| &**rows).collect();
         let lists = match explained.is_empty() {
             true => self.ranker.top(users, &excluded, n)?,
             false => {
@@ -215,6 +227,31 @@ impl<'a> Recommender<'a> {
             Ok(list)
         };
         lists.into_par_iter().enumerate().map(finish).collect()
+    }
+}
+
+impl Recommender<'_> {
+    /// The candidates that are not listed for each of `users`, ascending; nothing where all are.
+    fn left_out(&self, users: &[u32]) -> Vec<Cow<'_, [u32]>> {
+        let catalogue = self.ranker.catalogue();
+        let seen = |user: u32| match &self.seen {
+            Some(seen) => catalogue.rows_of(seen.items_of(user)),
+            None => Cow::Borrowed(&[][..]),
+        };
+        match (&self.seen, &self.allowed) {
+            (_, Some(allowed)) => users
+                .par_iter()
+                .map(|&user| {
+                    let mut open = vec![false; catalogue.len()];
+                    let allowed = catalogue.rows_of(allowed.items_of(user));
+                    allowed.iter().for_each(|&row| open[row as usize] = true);
+                    seen(user).iter().for_each(|&row| open[row as usize] = false);
+                    Cow::Owned((0..open.len() as u32).filter(|&row| !open[row as usize]).collect())
+                })
+                .collect(),
+            (Some(_), None) => users.iter().map(|&user| seen(user)).collect(),
+            (None, None) => Vec::new(),
+        }
     }
 }
 

@@ -4,10 +4,12 @@
 //! # Lists, exactly
 //!
 //! The device scores in f32, tile by tile, and keeps a few more than the `n` best (`topk`); `recommend::
-//! exact` scores those again in f64 and sorts. The error of an f32 score has a bound, so it is known
-//! whether anything that was not returned could belong to the list; where it could, that user's items are
-//! all scored in f64. So lists, ranks and AUC are those of f64 arithmetic, the same on every device. Ties
-//! go by row.
+//! exact` scores those again in f64 and sorts. The error of an f32 score has a bound, which grows with the
+//! item's own numbers, so it is known whether anything that was not returned could belong to the list; where
+//! it could, more is asked for, and where that does not settle it, that user's items are all scored in f64.
+//! Ranks are counted in the same pass: how many scores lie beyond doubt above a relevant item's, and which
+//! few lie too near to tell. So lists, ranks and AUC are those of f64 arithmetic, the same on every device.
+//! Ties go by row.
 //!
 //! `catalogue.rs` says what a score is and what ranks by it. The mean over samples of a `bayes` model is a
 //! product of rows that stack those of all samples, so it goes the same way. Quantiles, Thompson sampling,

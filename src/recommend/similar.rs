@@ -53,10 +53,12 @@ impl fmt::Debug for Neighbours<'_> {
 /// The rows of a side, as they are ranked.
 struct Compared<'a> {
     source: Source<'a>,
-    /// (rows, columns); nothing where they are the model's own.
+    /// The row of each candidate, ascending; nothing where all rows are candidates.
+    kept: Option<Vec<u32>>,
+    /// (candidates, columns); nothing where they are the model's own.
     stacked: Option<Vec<f32>>,
     columns: usize,
-    /// (rows): zeros.
+    /// (candidates): zeros.
     bias: Vec<f32>,
 }
 
@@ -97,9 +99,23 @@ impl<'a> Neighbours<'a> {
         side: Side,
         metric: Metric,
     ) -> Result<Self> {
+        Self::among(backend, model, side, metric, |_| true)
+    }
+
+    /// The same, of which only rows that `keep` accepts are listed.
+    ///
+    /// # Errors
+    /// As there; `keep` accepts none.
+    pub fn among(
+        backend: &dyn Backend,
+        model: impl Into<Held<'a, Model>>,
+        side: Side,
+        metric: Metric,
+        keep: impl FnMut(u32) -> bool,
+    ) -> Result<Self> {
         let model = model.into();
         model.check()?;
-        Self::of(backend, Source { sets: Sets::Model(model), side, metric })
+        Self::of(backend, Source { sets: Sets::Model(model), side, metric }, keep)
     }
 
     /// As [`new`](Self::new), by the mean inner product over the samples of a Bayesian model: the
@@ -117,24 +133,49 @@ impl<'a> Neighbours<'a> {
         side: Side,
         metric: Metric,
     ) -> Result<Self> {
-        Self::of(backend, Source { sets: Sets::Samples(predictive.into()), side, metric })
+        Self::by_samples_among(backend, predictive, side, metric, |_| true)
     }
 
-    fn of(backend: &dyn Backend, source: Source<'a>) -> Result<Self> {
+    /// The same, of which only rows that `keep` accepts are listed.
+    ///
+    /// # Errors
+    /// As there; `keep` accepts none.
+    pub fn by_samples_among(
+        backend: &dyn Backend,
+        predictive: impl Into<Held<'a, Predictive<'a>>>,
+        side: Side,
+        metric: Metric,
+        keep: impl FnMut(u32) -> bool,
+    ) -> Result<Self> {
+        let sets = Sets::Samples(predictive.into());
+        Self::of(backend, Source { sets, side, metric }, keep)
+    }
+
+    fn of(
+        backend: &dyn Backend,
+        source: Source<'a>,
+        mut keep: impl FnMut(u32) -> bool,
+    ) -> Result<Self> {
         let first = source.set(0);
+        let all = first[source.side].rows();
         if first.factors == 0 {
             return Err(Error::data(
                 "the model has biases alone (`factors` 0), which say nothing of who is like whom; \
                  train with `factors` 1 or more",
             ));
         }
-        let count = first[source.side].rows();
         let columns = first.factors * source.sets();
+        let kept: Vec<u32> = (0..all as u32).filter(|&row| keep(row)).collect();
+        let count = kept.len();
+        if count == 0 && all > 0 {
+            return Err(Error::data(format!("there is no {} to compare", source.side.name())));
+        }
         let stacked = match (&source.sets, source.metric) {
-            (Sets::Model(_), Metric::Inner) => None,
-            _ => Some(source.stacked(count, columns)),
+            (Sets::Model(_), Metric::Inner) if count == all => None,
+            _ => Some(source.stacked(&kept, columns)),
         };
-        let rows = Compared { source, stacked, columns, bias: vec![0.0; count] };
+        let kept = Some(kept).filter(|_| count < all);
+        let rows = Compared { source, kept, stacked, columns, bias: vec![0.0; count] };
         Ok(Neighbours { ranker: ExactRanker::new(backend, rows)? })
     }
 
@@ -151,11 +192,11 @@ impl<'a> Neighbours<'a> {
         n: usize,
         mut each: impl FnMut(u32, &[Similar]) -> Result<()>,
     ) -> Result<()> {
-        let Compared { source, .. } = self.ranker.source();
+        let Compared { source, kept, .. } = self.ranker.source();
         let Candidates { factors: k, rows: compared, bias } = self.ranker.source().candidates();
-        let count = bias.len();
+        let count = source.set(0)[source.side].rows();
         let entry = size_of::<Scored>() + size_of::<Similar>();
-        let at_once = (AT_ONCE / (4 * k + n.min(count) * entry)).clamp(1, 8192);
+        let at_once = (AT_ONCE / (4 * k + n.min(bias.len()) * entry)).clamp(1, 8192);
         let mut rows = rows.into_iter();
         let mut chunk = Vec::with_capacity(at_once);
         loop {
@@ -168,12 +209,27 @@ impl<'a> Neighbours<'a> {
                 let side = source.side.name();
                 return Err(Error::data(format!("{side} {row} is none of {count}")));
             }
-            let mut queries = Vec::with_capacity(chunk.len() * k);
-            for &row in &chunk {
-                queries.extend_from_slice(&compared[row as usize * k..][..k]);
+            // As candidates the rows are what they are as queries.
+            let queries = match kept {
+                Some(_) => source.stacked(&chunk, k),
+                None => {
+                    let row = |&row: &u32| &compared[row as usize * k..][..k];
+                    chunk.iter().flat_map(row).copied().collect()
+                }
+            };
+            let own: Vec<Option<u32>> = chunk
+                .iter()
+                .map(|row| match kept {
+                    Some(kept) => kept.binary_search(row).ok().map(|at| at as u32),
+                    None => Some(*row),
+                })
+                .collect();
+            let excluded: Vec<&[u32]> = own.iter().map(Option::as_slice).collect();
+            let mut lists = self.ranker.top(&queries, &excluded, n)?;
+            if let Some(kept) = kept {
+                let listed = lists.iter_mut().flatten();
+                listed.for_each(|scored| scored.row = kept[scored.row as usize]);
             }
-            let excluded: Vec<&[u32]> = chunk.iter().map(std::slice::from_ref).collect();
-            let lists = self.ranker.top(&queries, &excluded, n)?;
             let lists: Vec<Vec<Similar>> = lists
                 .into_par_iter()
                 .zip(&chunk)
@@ -211,12 +267,12 @@ impl Source<'_> {
         (0..self.sets()).map(|set| inner(self.row(set, a), self.row(set, b))).sum()
     }
 
-    /// Every row with its factors of all sets one after another: (rows, columns). For cosines they are
+    /// Each of `rows` with its factors of all sets one after another: (rows, columns). For cosines they are
     /// of length 1.
-    fn stacked(&self, count: usize, columns: usize) -> Vec<f32> {
-        let mut stacked = vec![0.0; count * columns];
+    fn stacked(&self, rows: &[u32], columns: usize) -> Vec<f32> {
+        let mut stacked = vec![0.0; rows.len() * columns];
         let k = (columns / self.sets()).max(1);
-        stacked.par_chunks_mut(columns.max(1)).zip(0..count as u32).for_each(|(to, row)| {
+        stacked.par_chunks_mut(columns.max(1)).zip(rows).for_each(|(to, &row)| {
             for (set, to) in to.chunks_exact_mut(k).enumerate() {
                 to.copy_from_slice(self.row(set, row));
             }

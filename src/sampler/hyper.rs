@@ -14,9 +14,16 @@ use rayon::prelude::*;
 /// (Salakhutdinov and Mnih 2008, "Bayesian probabilistic matrix factorization using Markov chain
 /// Monte Carlo", equations 7 and 14), with a regression on `ζ` in the place of the mean alone
 /// (as Macau has on side information, Simm et al. 2017):
-/// `Λ ~ Wishart(W₀, ν₀)`, and `m` and `s ~ N(0, (β₀ Λ)⁻¹)`, with `ν₀` the number of coordinates and
-/// two more: the least whole number with which `Λ⁻¹` has a mean, which is `W₀⁻¹`. With fewer, a
+/// `Λ ~ Wishart(diag(w)⁻¹, ν₀)`, and `m` and `s ~ N(0, (β₀ Λ)⁻¹)`, with `ν₀` the number of coordinates and
+/// two more: the least whole number with which `Λ⁻¹` has a mean, which is `diag(w)`. With fewer, a
 /// side of a few rows now and then gets a `Λ` that is singular in 32 bits.
+///
+/// How large each coordinate is stays open: `w_j ~ Gamma(1/2, 1/(2 u_j))`, so that its deviation has a
+/// half-t distribution with 3 degrees of freedom (Huang and Wand 2013, "Simple marginally noninformative
+/// prior distributions for covariance matrices"), whose scale is half of the ratings' deviation for a
+/// bias, and for factors such that the products of all of them have 0.003 of the ratings' variance,
+/// however many they are. With a fixed `w` as large as the ratings, rows of few ratings, which say
+/// nothing of their factors, keep factors as large as that, and noise is taken for taste.
 ///
 /// How often something is rated says something about how: with `ζ`, rare rows are drawn to what rare
 /// rows are like.
@@ -26,8 +33,8 @@ pub struct NormalWishart {
     pub factors: usize,
     /// Whether the last coordinate is a bias; else it is held at 0.
     pub bias: bool,
-    /// Standard deviation of the ratings: `W₀⁻¹` is diagonal, this for factors and its square for
-    /// the bias, so that a prior means the same in any unit.
+    /// Standard deviation of the ratings: `w` scales with it for factors and with its square for the
+    /// bias, so that a prior means the same in any unit.
     pub spread: f64,
     /// (rows): `Σ ζ` and `Σ ζ²`.
     pub popularity: [f64; 2],
@@ -35,6 +42,13 @@ pub struct NormalWishart {
 
 /// `β₀`.
 const PRIOR_ROWS: f64 = 1.0;
+
+/// The scale of a bias' deviation, in deviations of the ratings.
+const BIAS_SCALE: f64 = 0.5;
+
+/// The fourth power of the scale of a factor's deviation, in squares of the ratings' deviation, times the
+/// number of factors: that of the variance of all products together, in the ratings' variance.
+const PRODUCT_SCALE: f64 = 0.003;
 
 /// `ν₀` beyond the number of coordinates.
 const PRIOR_DEGREES: usize = 2;
@@ -45,26 +59,63 @@ impl NormalWishart {
         self.factors + usize::from(self.bias)
     }
 
-    /// Where nothing was drawn yet: no mean, and the precision that the prior expects.
+    /// Where nothing was drawn yet: no mean, and the precision that the prior expects of the `w` that are
+    /// expected.
     pub fn expected(&self) -> RowPrior {
         let (width, wide) = (self.width(), self.factors + 1);
         let degrees = (width + PRIOR_DEGREES) as f64;
         let mut precision = vec![0.0; wide * wide];
         for i in 0..wide {
-            precision[i * wide + i] = match i {
-                i if i >= width => 1.0,
-                i if i == self.factors => degrees / (self.spread * self.spread),
-                _ => degrees / self.spread,
-            };
+            precision[i * wide + i] = if i < width { degrees / self.unit(i) } else { 1.0 };
         }
         RowPrior { mean: vec![0.0; wide], slope: vec![0.0; wide], precision }
     }
 
-    /// Draws `m`, `s` and `Λ` given the rows' moments.
+    /// Draws `w` given the `Λ` of `before`, empty where there was none, then `m`, `s` and `Λ` given the rows' moments.
     ///
     /// # Errors
     /// If the moments are not finite.
-    pub fn draw(&self, moments: &Moments, random: &mut impl Rng) -> Result<RowPrior> {
+    pub fn draw(
+        &self,
+        before: &RowPrior,
+        moments: &Moments,
+        random: &mut impl Rng,
+    ) -> Result<RowPrior> {
+        let scales = match before.mean.is_empty() {
+            true => self.draw_scales(&self.expected(), random)?,
+            false => self.draw_scales(before, random)?,
+        };
+        self.draw_given(&scales, moments, random)
+    }
+
+    /// Draws `w` given `Λ`, `w_j ~ Gamma((ν₀ + 1)/2, (1/u_j + Λ_jj)/2)`: (width).
+    fn draw_scales(&self, prior: &RowPrior, random: &mut impl Rng) -> Result<Vec<f64>> {
+        let (width, wide) = (self.width(), self.factors + 1);
+        let shape = (width + PRIOR_DEGREES + 1) as f64 / 2.0;
+        let of = |j: usize| {
+            let rate = (self.unit(j).recip() + prior.precision[j * wide + j]) / 2.0;
+            let gamma = Gamma::new(shape, rate.recip());
+            let gamma = gamma.map_err(|e| Error::data(format!("scales of the prior: {e}")))?;
+            Ok(gamma.sample(random).max(f64::MIN_POSITIVE))
+        };
+        (0..width).map(of).collect()
+    }
+
+    /// `u_j`: three times the square of the scale of a coordinate's deviation.
+    fn unit(&self, j: usize) -> f64 {
+        match j == self.factors {
+            true => 3.0 * (BIAS_SCALE * self.spread).powi(2),
+            false => 3.0 * self.spread * (PRODUCT_SCALE / self.factors as f64).sqrt(),
+        }
+    }
+
+    /// Draws `m`, `s` and `Λ` given `w` and the rows' moments.
+    fn draw_given(
+        &self,
+        scales: &[f64],
+        moments: &Moments,
+        random: &mut impl Rng,
+    ) -> Result<RowPrior> {
         let (width, wide) = (self.width(), self.factors + 1);
         let [sum, squares] = self.popularity;
         // K = β₀ I + Σ [1, ζ] [1, ζ]ᵀ, and its factor.
@@ -86,8 +137,7 @@ impl NormalWishart {
                 inverse[i * width + j] =
                     moments.products[i * wide + j] - first[i] * first[j] - second[i] * second[j];
             }
-            inverse[i * width + i] +=
-                if i == self.factors { self.spread * self.spread } else { self.spread };
+            inverse[i * width + i] += scales[i];
         }
         if !cholesky(&mut inverse, width) {
             return Err(Error::data("the rows' moments have no Cholesky factor"));

@@ -2,9 +2,10 @@
 //! between levels, each drawn given all else.
 
 use super::hyper::{Noise, NoisePrior, NormalWishart};
+use super::start::draw_biases;
 use super::thresholds::{Fit, Thresholds};
 use crate::backend::{ALL, Conditional, GibbsPasses};
-use crate::core::{Popularity, RowPrior, RowRatings, Side};
+use crate::core::{Factors, Popularity, RowPrior, RowRatings, Side};
 use crate::math::random::{Purpose, Stream};
 use crate::{Error, Result};
 use std::ops::ControlFlow;
@@ -70,6 +71,13 @@ impl Sampler {
         (Self { rows, noise, thresholds: None, seed }, popularity, zeta)
     }
 
+    /// Gives the `start` of a chain biases about as large as the ratings say, and returns the standard
+    /// deviation of the noise to begin with.
+    pub fn start_biases(&self, chain: usize, ratings: &RowRatings, start: &mut Factors) -> f64 {
+        let mut random = self.stream(chain, 0, Purpose::Hyperparameters).sequence(2);
+        draw_biases(ratings, self.thresholds.is_some(), start, &mut random)
+    }
+
     fn stream(&self, chain: usize, sweep: usize, purpose: Purpose) -> Stream {
         Stream::new(self.seed, chain as u32, sweep as u32, purpose)
     }
@@ -93,7 +101,8 @@ impl Sampler {
         let moments = passes.moments(chain, side, ALL)?.join();
         let mut random =
             self.stream(chain, sweep, Purpose::Hyperparameters).sequence(side.index() as u32);
-        let prior = self.rows[side.index()].draw(&moments, &mut random).map_err(|e| {
+        let (rows, before) = (&self.rows[side.index()], &state.priors[side.index()]);
+        let prior = rows.draw(before, &moments, &mut random).map_err(|e| {
             Error::data(format!("sweep {sweep}: the {}s' prior: {e}; {UNSCALED}", side.name()))
         })?;
         let noise = &state.noise;

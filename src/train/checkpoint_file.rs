@@ -3,8 +3,9 @@
 use super::Checkpoint;
 use crate::backend::{Device, State};
 use crate::core::{Factors, Ratings, SamplePrecision, Settings, Side, SideFactors, Solver};
+use crate::data::Reading;
 use crate::files::tensors::write;
-use crate::files::{Kind, Tensor, TensorFile, recover, remove_file, whole, write_file};
+use crate::files::{AGAIN, Kind, Tensor, TensorFile, recover, remove_file, whole, write_file};
 use crate::model::{EpochRecord, Sample, Samples};
 use crate::sampler::{Chain, Noise, SamplerState, Traces};
 use crate::{Error, Result};
@@ -34,6 +35,9 @@ struct Record {
     origin: Origin,
     moments: usize,
     best: bool,
+    /// How the training file was read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    reading: Option<Reading>,
     history: Vec<EpochRecord>,
 }
 
@@ -156,6 +160,20 @@ impl Checkpoint {
     /// # Errors
     /// If it cannot be written.
     pub fn save(&self, dir: &Path, settings: &Settings, origin: &Origin) -> Result<()> {
+        self.save_with(dir, settings, origin, None)
+    }
+
+    /// As [`save`](Self::save), with how the training file was read.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn save_with(
+        &self,
+        dir: &Path,
+        settings: &Settings,
+        origin: &Origin,
+        reading: Option<&Reading>,
+    ) -> Result<()> {
         let sets = self.named();
         whole::write_directory(dir, true, &KIND, |dir| {
             let mut tensors = Vec::new();
@@ -180,11 +198,18 @@ impl Checkpoint {
                     origin: origin.clone(),
                     moments: self.state.moments.len(),
                     best: self.best.is_some(),
+                    reading: reading.cloned(),
                     history: self.history.clone(),
                 };
                 Ok(serde_json::to_writer_pretty(out, &record)?)
             })
         })
+    }
+
+    /// How the training file of the checkpoint in `dir` was read, if there is one that says so.
+    pub fn reading(dir: &Path) -> Option<Reading> {
+        let text = fs::read(dir.join(RECORD)).ok()?;
+        serde_json::from_slice::<Record>(&text).ok()?.reading
     }
 
     /// What the checkpoint in `dir` was written with.
@@ -207,11 +232,24 @@ impl Checkpoint {
         origin: &Origin,
         anyway: bool,
     ) -> Result<Checkpoint> {
+        Self::read(dir, settings, origin, anyway).map_err(|error| match error.kind() {
+            // What is to be done about a damaged model does not help here.
+            crate::ErrorKind::File { file, message } if message.contains(AGAIN) => {
+                Error::file(file, message.replace(AGAIN, "train without `resume`"))
+            }
+            _ => error,
+        })
+    }
+
+    fn read(dir: &Path, settings: &Settings, origin: &Origin, anyway: bool) -> Result<Checkpoint> {
         let path = dir.join(RECORD);
         let record = Record::read(dir)?;
         let Settings { epochs, patience, samples, keep, .. } = *settings;
         let bayes = settings.solver == Solver::Bayes;
-        let same = Settings { epochs, patience, samples, keep, ..record.settings.clone() };
+        // Where a sampler started is no matter once it is under way.
+        let init_scale = if bayes { settings.init_scale } else { record.settings.init_scale };
+        let same =
+            Settings { epochs, patience, samples, keep, init_scale, ..record.settings.clone() };
         if same != *settings {
             let may = if bayes { "`samples` and `keep`" } else { "`epochs`" };
             let message = format!(

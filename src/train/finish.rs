@@ -1,11 +1,15 @@
 //! From what a run leaves to a model that can be saved, with what belongs beside it.
 
+use super::rows::JudgedLists;
 use super::run::{Outcome, Stop, best_epoch};
 use crate::backend::Device;
 use crate::core::{Objective, Ratings, Settings, Side, Solver};
 use crate::data::Prepared;
-use crate::evaluate::{RatingMetrics, averaged_metrics, rating_metrics};
+use crate::evaluate::{
+    RatingBaselines, RatingMetrics, mean_metrics, rating_baselines, rating_metrics,
+};
 use crate::model::{Model, RunRecord, Samples, Seen, TrainingFacts, typical};
+use crate::predict::Predictive;
 use crate::{Error, Result};
 
 /// A trained model and what a run knows beside it.
@@ -21,6 +25,10 @@ pub struct Finished {
     /// How far predictions lie from the held-out ratings; nothing without such, or where what is
     /// predicted is no rating (ials).
     pub metrics: Option<RatingMetrics>,
+    /// The same by what knows no tastes.
+    pub baselines: Option<RatingBaselines>,
+    /// How well the model ranks held-out pairs, as [`Outcome::lists`].
+    pub lists: Option<JudgedLists>,
     /// The epoch whose factors the model has, as [`Outcome::epoch`].
     pub epoch: usize,
     /// Why training ended.
@@ -60,6 +68,7 @@ impl Outcome {
             seconds,
             ratings_per_second: Some(self.ratings_per_second),
             history: self.history,
+            parts: Default::default(),
         };
         let objective = Objective::of(settings, prepared.transform);
         let mut model = Model {
@@ -73,25 +82,25 @@ impl Outcome {
             facts: TrainingFacts::from(&prepared.facts),
             run,
         };
-        let metrics = match (prepared.test, prepared.test_raw) {
+        let (metrics, baselines) = match (prepared.test, prepared.test_raw) {
             // What ials predicts is no rating.
-            _ if settings.solver == Solver::Ials => None,
+            _ if settings.solver == Solver::Ials => (None, None),
             (Some(test), Some(values)) => {
                 let test = Ratings { values, ..test };
-                Some(match (&self.held_out, &self.samples) {
-                    (Some(averages), Some(samples)) => {
-                        averaged_metrics(&model, samples, &test, averages)?
-                    }
-                    _ => rating_metrics(&model, &test)?,
-                })
+                let metrics = match &self.samples {
+                    // Of the samples that the model has, which need not be all that were drawn.
+                    Some(samples) => mean_metrics(&Predictive::new(&model, samples)?, &test)?,
+                    None => rating_metrics(&model, &test)?,
+                };
+                (Some(metrics), Some(rating_baselines(&model, &seen, &test)?))
             }
-            _ => None,
+            _ => (None, None),
         };
         if let (Some(record), Some(metrics)) = (&mut model.run.posterior, &metrics) {
             record.held_out = to_value(metrics)?;
         }
-        let (samples, epoch, stop) = (self.samples, self.epoch, self.stop);
-        Ok(Finished { model, samples, seen, metrics, epoch, stop })
+        let Outcome { samples, lists, epoch, stop, .. } = self;
+        Ok(Finished { model, samples, seen, metrics, baselines, lists, epoch, stop })
     }
 }
 

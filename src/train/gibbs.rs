@@ -5,7 +5,7 @@ use super::run::{Input, Posterior, Ready, Start, Watch, Work};
 use super::start;
 use crate::backend::{Backend, GibbsPasses, GibbsProblem, State};
 use crate::core::{Factors, Ids, Levels, Likelihood, Ratings, RowRatings, Settings, Side, UNKNOWN};
-use crate::model::{EpochRecord, PosteriorRecord, Sample, Samples, WatchedPrediction};
+use crate::model::{EpochRecord, PosteriorRecord, Sample, Samples, WatchedPrediction, means_of};
 use crate::predict::{expected_level, log_level_probability};
 use crate::sampler::{Chain, Sampler, SamplerState, Thresholds, Traces, summarize};
 use crate::{Error, Result};
@@ -53,18 +53,31 @@ pub(super) fn ready<'a>(
         let fixed = settings.likelihood == Likelihood::Probit;
         Thresholds::new(numbers, levels.values, fixed)
     });
+    let row_means = match sampler.thresholds.is_some() {
+        true => Default::default(),
+        false => [(Side::User, users), (Side::Item, items)].map(|(side, rows)| {
+            let off = train.values.iter().map(|&value| f64::from(value) - f64::from(mean));
+            means_of(rows, train.rows(side).iter().copied().zip(off))
+        }),
+    };
     let thresholds = sampler.thresholds.as_ref();
-    let begin = |factors: Factors| {
+    let fresh = matches!(start, Start::Random);
+    let begin = |(chain, mut factors): (usize, Factors)| {
+        let noise = match fresh && settings.bias {
+            true => sampler.start_biases(chain, &ratings, &mut factors),
+            false => spread,
+        };
         let thresholds = thresholds.map_or(Vec::new(), Thresholds::start);
-        (factors, Chain { thresholds, ..Chain::new(users, spread) })
+        (factors, Chain { thresholds, ..Chain::new(users, noise) })
     };
     let new = |chains: Vec<Factors>| SamplerState {
         traces: Traces::new(chains.len(), watched.len()),
-        chains: chains.into_iter().map(begin).collect(),
+        chains: chains.into_iter().enumerate().map(begin).collect(),
         sums: vec![0.0; held_out.len()],
         probabilities: vec![0.0; numbers.len()],
         samples: Samples {
             popularity,
+            row_means,
             precision: settings.sample_precision.unwrap_or_default(),
             levels: thresholds.map_or(Vec::new(), |of| of.values().to_vec()),
             samples: Vec::new(),

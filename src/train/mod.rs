@@ -16,7 +16,7 @@ pub use checkpoint::Checkpoint;
 #[cfg(feature = "files")]
 pub use checkpoint_file::{Origin, checkpoint_path, fingerprint};
 pub use finish::Finished;
-pub use rows::HELD_OUT_AT;
+pub use rows::{HELD_OUT_AT, JudgedLists};
 pub use run::{Clock, Event, Input, Outcome, Stop, best_epoch, seconds, train, train_with};
 pub use start::{global_mean, random};
 pub use warm::{Known, warm_start};

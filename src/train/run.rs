@@ -1,7 +1,8 @@
 //! The epoch loop of every solver: errors, stopping, events.
 
 use super::checkpoint::Checkpoint;
-use super::{gibbs, gradient, rows};
+use super::rows::{self, JudgedLists};
+use super::{gibbs, gradient};
 use crate::backend::{Backend, State};
 use crate::core::{Factors, Ids, Ratings, Settings, Side, Solver};
 use crate::model::{EpochRecord, PosteriorRecord, Samples};
@@ -107,6 +108,8 @@ pub struct Outcome {
     /// (held-out ratings): a sampler's predictions, averaged over the sweeps after burn-in, in the
     /// unit of training; nothing without such.
     pub held_out: Option<Vec<f64>>,
+    /// How well the model ranks held-out pairs (ials), and popularity alone; nothing without such.
+    pub lists: Option<JudgedLists>,
     /// All complete epochs, in order.
     pub history: Vec<EpochRecord>,
     /// The epoch whose parameters these are: with `patience` the one of the best held-out
@@ -131,6 +134,11 @@ pub(super) trait Work {
 
     /// Fills in the held-out error, where there are held-out ratings.
     fn test(&mut self, record: &mut EpochRecord) -> Result<()>;
+
+    /// How well `factors` rank held-out pairs after so many sweeps, where that is asked.
+    fn judge(&mut self, _factors: &Factors, _sweeps: usize) -> Result<Option<JudgedLists>> {
+        Ok(None)
+    }
 
     /// Remembers the parameters.
     fn keep(&mut self) -> Result<()>;
@@ -343,6 +351,7 @@ pub fn train_with<'a>(
     if !factors.is_finite() {
         return Err(non_finite(&factors, last.max(1)));
     }
+    let lists = if last > 0 { work.judge(&factors, last)? } else { None };
     let (samples, posterior, held_out) = match posterior {
         Some(Posterior { samples, record, held_out }) => (Some(samples), Some(record), held_out),
         None => (None, None, None),
@@ -352,6 +361,7 @@ pub fn train_with<'a>(
         samples,
         posterior,
         held_out,
+        lists,
         epoch: best_epoch.unwrap_or(last),
         history,
         stop,

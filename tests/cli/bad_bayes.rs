@@ -40,7 +40,7 @@ fn flags_that_make_no_sense_are_refused_before_any_work() {
         ("--solver als --samples 10", "--samples belongs to --solver bayes"),
         ("--solver sgd --burn-in 10", "--burn-in belongs to --solver bayes"),
         ("--chains 2", "--chains belongs to --solver bayes"),
-        ("--solver ials --clip", "--clip belongs to --solver bayes"),
+        ("--solver ials --clip", "--clip is for predicted ratings"),
     ] {
         let before = place.tree();
         let output = place.run(&format!("{train} {flags}"));
@@ -101,6 +101,7 @@ fn a_damaged_or_foreign_samples_file_is_refused() {
     let place = Place::new();
     place.write("stars.csv", STARS);
     place.ok(&format!("{TRAIN} --model m"));
+    place.unbind("m");
     place.ok(&format!("{TRAIN} --model other --seed 1"));
     place.ok("train stars.csv --solver als --backend cpu --factors 3 --model als --progress none");
     let open = |dir: &str| {
@@ -135,6 +136,7 @@ fn a_damaged_or_foreign_samples_file_is_refused() {
         bytes
     };
     let (single, double) = (f32::NAN.to_le_bytes(), f64::NAN.to_le_bytes());
+    let tiny = 1e-320_f64.to_le_bytes();
     let (zero, infinity) = (0.0_f64.to_le_bytes(), f64::INFINITY.to_le_bytes());
     for (name, value, says) in [
         ("user_factors", &[0x00, 0x7e][..], "\"user_factors\" of sample 0 is not finite"),
@@ -143,6 +145,9 @@ fn a_damaged_or_foreign_samples_file_is_refused() {
         ("item_bias", &single, "\"item_bias\" of sample 0 is not finite"),
         ("noise_precision", &double, "\"noise_precision\" of sample 0"),
         ("noise_precision", &zero, "\"noise_precision\" of sample 0"),
+        // Its variance would be infinite, and what is printed no number.
+        ("noise_precision", &tiny, "\"noise_precision\" of sample 0"),
+        ("popularity_of_unknown", &double, "\"popularity_of_unknown\""),
         ("noise_shape", &zero, "\"noise_shape\" of sample 0"),
         ("noise_weights", &single, "\"noise_weights\" of sample 0"),
         ("noise_weights", &(-1.0_f32).to_le_bytes(), "\"noise_weights\" of sample 0"),

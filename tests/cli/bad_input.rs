@@ -42,7 +42,7 @@ fn furnished() -> Place {
     place.write("megabyte.csv", format!("user,item,rating\nann,x,4\n{id},x,3\n"));
     place.write("binary.csv", (0..4096_u32).map(|i| (i * 7 % 256) as u8).collect::<Vec<_>>());
     place.write("zeros.csv", [0; 4096]);
-    place.write("latin.csv", b"user,item,rating\nann,x,4\nb\xe9la,x,3\n");
+    place.write("latin.csv", b"user,item,rating\nann,x\xc3\xa9,4\nb\xe9la,x,3\n");
     place.write("utf16.csv", b"\xff\xfeu\0s\0e\0r\0");
     place.write("quote.csv", "user,item,rating\nann,x,4\n\"bob,x,3\ncid,x,2\n");
     place.write("double.csv", "user,item,rating\nann,x,4\nbob,x,3\nann,x,2\n");
@@ -216,14 +216,14 @@ fn files_that_are_no_ratings() {
         Case("train cut.csv.gz", 1, &["cut.csv.gz: ", "gzip", "ends too early"]),
         Case("train damaged.csv.gz", 1, &["damaged.csv.gz: ", "gzip", "damaged"]),
         Case("train cut.csv.zst", 1, &["cut.csv.zst: ", "zstd", "ends too early"]),
-        Case("train folder", 1, &["folder: is a directory"]),
+        Case("train folder", 1, &["folder/mine.txt:1: ", "\"words\"", "--delimiter"]),
         Case("train nowhere.csv", 1, &["nowhere.csv: ", "No such file"]),
         Case("train stars.csv nowhere.csv", 1, &["nowhere.csv: ", "No such file"]),
         Case("train binary.csv", 1, &["binary.csv: is not text"]),
         Case("train zeros.csv", 1, &["zeros.csv: is not text"]),
         Case("train latin.csv", 1, &["latin.csv:3: ", "UTF-8", "user"]),
-        Case("train utf16.csv", 1, &["utf16.csv: is UTF-16", "UTF-8"]),
-        Case("train quote.csv", 1, &["quote.csv:3: ", "quote is not closed"]),
+        Case("train utf16.csv", 1, &["utf16.csv:1: ", "\"user\"", "--delimiter"]),
+        Case("train quote.csv --quotes yes", 1, &["quote.csv:3: ", "quote is not closed"]),
         Case("train -", 1, &["-: holds no ratings"]),
         Case(
             "train double.csv --duplicates error",
@@ -441,7 +441,12 @@ fn models_that_are_none() {
         Case("predict good pairs.csv --strict --output out.csv", 1, &["pairs.csv:3: ", "\"zoe\""]),
         Case("predict good pairs.csv --output folder", 1, &["folder: is a directory"]),
         Case("predict good pairs.csv --output note.txt", 1, &["note.txt: ", "--force"]),
-        Case("predict good pairs.csv --output nowhere/out.csv", 1, &["nowhere", "No such file"]),
+        Case("predict good pairs.csv --output note.txt/a/out.csv", 1, &["note.txt/a", "is a file"]),
+        Case(
+            "predict good nowhere.csv --output new/out.csv",
+            1,
+            &["nowhere.csv", "check the path"],
+        ),
         Case("predict good pairs.csv --force", 2, &["--output"]),
         Case("export good --format xml", 2, &["xml", "word2vec"]),
         Case("export good", 2, &["--format"]),
@@ -451,6 +456,10 @@ fn models_that_are_none() {
         Case("export good --format csv --output folder --force", 1, &["folder: ", "\"mine.txt\""]),
         Case("export good --format csv --output note.txt", 1, &["note.txt: is a file"]),
         Case("export good --format csv --output good --force", 1, &["good: "]),
+        Case("export good --format csv --output good/csv", 1, &["good/csv: lies within the model"]),
+        Case("man stars", 2, &["man stars: is no command", "train, evaluate"]),
+        Case("completions csh", 2, &["csh", "bash"]),
+        Case("completions", 2, &["SHELL"]),
     ]);
 }
 
@@ -471,7 +480,8 @@ fn splits_and_sets_that_cannot_be() {
         Case("split stars.csv --output parts --leave-last 9", 1, &["none for the test part"]),
         Case("split empty.csv --output parts", 1, &["empty.csv: holds no ratings"]),
         Case("split text.csv --output parts", 1, &["text.csv:3: "]),
-        Case("split grouped.txt --output parts --format grouped", 2, &["--format grouped"]),
+        Case("split nogroup.txt --output parts --format grouped", 1, &["nogroup.txt"]),
+        Case("split grouped.txt --output parts --format grouped --users 7", 2, &["--users"]),
         Case("split stars.csv plain.txt --output parts", 1, &["plain.txt"]),
         Case("split stars.csv --output note.txt", 1, &["note.txt: is a file"]),
         Case("split stars.csv", 2, &["--output"]),
@@ -483,7 +493,11 @@ fn splits_and_sets_that_cannot_be() {
             1,
             &["note.txt", "--force"],
         ),
-        Case("synth --users 9 --items 9 --ratings 50 --output nowhere/s.csv", 1, &["nowhere"]),
+        Case(
+            "synth --users 9 --items 9 --ratings 50 --output note.txt/s.csv",
+            1,
+            &["note.txt/s.csv"],
+        ),
         Case("synth --users many --items 9 --ratings 50 --output s.csv", 2, &["--users", "many"]),
     ]);
 }
@@ -629,7 +643,7 @@ fn rankings_that_cannot_be() {
         Case("evaluate good stars.csv --ranking --at 5,all", 2, &["--at", "all"]),
         Case("evaluate good stars.csv --ranking --at -1", 2, &["--at", "-1"]),
         Case("evaluate good stars.csv --at 5", 2, &["--at", "--ranking"]),
-        Case("evaluate good stars.csv --baselines", 2, &["--baselines", "--ranking"]),
+        Case("evaluate good stars.csv --per-user note.txt", 1, &["note.txt: ", "--force"]),
         Case("evaluate good stars.csv --backend cpu", 2, &["--backend", "--ranking"]),
         Case(
             "evaluate good stars.csv --ranking --relevant-from nan",
@@ -674,7 +688,7 @@ fn lists_that_cannot_be_made() {
         Case("recommend good --all -n 0", 2, &["-n 0", "1 or more"]),
         Case("recommend good --all -n -3", 2, &["-3", "-n"]),
         Case("recommend good --all -n many", 2, &["many", "-n"]),
-        Case("recommend nomodel --all", 1, &["nomodel: ", "No such file"]),
+        Case("recommend nomodel --all", 1, &["nomodel: No such file", "give the directory"]),
         Case("recommend stars.csv --all", 1, &["stars.csv: is a file", "wgmf train"]),
         Case("recommend noseen --all", 1, &["noseen: ", "seen.safetensors is missing", "again"]),
         Case("recommend cutseen --all", 1, &["cutseen/seen.safetensors: is cut short", "again"]),
@@ -693,7 +707,6 @@ fn lists_that_cannot_be_made() {
         Case("recommend good --users-file blank.txt", 1, &["blank.txt: is empty", "user ids"]),
         Case("recommend good --users-file folder", 1, &["folder: is a directory", "user ids"]),
         Case("recommend good --users-file zeros.csv", 1, &["zeros.csv: is not text"]),
-        Case("recommend good --users-file utf16.csv", 1, &["utf16.csv: is UTF-16"]),
         Case("recommend good --users-file strangers.txt", 1, &["2 of 2 users", "\"q\", \"r\""]),
         Case(
             "recommend good --all --only strangers.txt",
@@ -717,7 +730,22 @@ fn lists_that_cannot_be_made() {
         Case("recommend rows --all --format xml", 2, &["xml", "jsonl", "table"]),
         Case("recommend rows --all --output stars.csv", 1, &["stars.csv: exists", "--force"]),
         Case("recommend rows --all --output folder", 1, &["folder: is a directory"]),
-        Case("recommend rows --all --output no/where.csv", 1, &["no/where.csv: ", "No such file"]),
+        Case("recommend rows --all --output note.txt/a.csv", 1, &["note.txt/a.csv: ", "is a file"]),
+        Case("recommend rows --for-items x --users ann", 2, &["cannot be used"]),
+        Case("recommend rows --for-items q", 1, &["1 of 1 items", "\"q\"", "same kind"]),
+        Case("recommend rows --for-items x --explain", 2, &["--explain", "--for-items"]),
+        Case("recommend rows --for-items x --by thompson", 2, &["--by thompson", "--for-items"]),
+        Case(
+            "recommend rows --for-items x --only strangers.txt",
+            1,
+            &["strangers.txt: 2 of 2 ids", "--only needs a user"],
+        ),
+        Case("recommend rows --allow strangers.csv", 1, &["strangers.csv: 2 of 2 pairs", "line 2"]),
+        Case(
+            "recommend rows --allow pairs.csv --strict",
+            1,
+            &["pairs.csv: 1 of 2 pairs", "line 3", "--strict"],
+        ),
         Case("recommend rows --all --force", 2, &["--output"]),
         Case("recommend rows --all --columns 1,2", 2, &["--new-users"]),
         Case("recommend rows --all --backend cpu --adapter x", 2, &["--adapter", "--backend cpu"]),
@@ -772,6 +800,14 @@ fn likenesses_that_cannot_be_listed() {
         Case("similar good --items x,q --strict", 1, &["\"q\"", "--strict"]),
         Case("similar good --all --metric euclid", 2, &["euclid", "cosine", "inner"]),
         Case("similar cutfactors --all", 1, &["model.safetensors: is cut short"]),
+        Case("similar good --items x --items-file pairs.csv", 2, &["cannot be used"]),
+        Case("similar good --users-file blank.txt", 1, &["blank.txt: is empty", "user ids"]),
+        Case("similar good --all --only strangers.txt", 1, &["--only needs an item"]),
+        Case(
+            "similar good --users ann --only pairs.csv --exclude stars.csv",
+            1,
+            &["every user of"],
+        ),
     ]);
 }
 
@@ -781,6 +817,8 @@ fn rows_that_cannot_be_folded_in() {
         Case("fold-in good new.csv", 2, &["--output"]),
         Case("fold-in good new.csv --output earlier", 1, &["earlier: already holds", "--force"]),
         Case("fold-in good new.csv --output folder", 1, &["folder: holds \"mine.txt\""]),
+        Case("fold-in good new.csv --output good/a/b", 1, &["good/a/b: lies within the model"]),
+        Case("fold-in good new.csv --output good/../good/a", 1, &["lies within the model"]),
         Case("fold-in good nowhere.csv --output m", 1, &["nowhere.csv: ", "No such file"]),
         Case(
             "fold-in good strangeitems.csv --output m",

@@ -8,16 +8,24 @@ mod fixture;
 #[path = "../support/place/mod.rs"]
 mod place;
 
+mod alike;
 mod bad_bayes;
 mod bad_input;
 mod bench;
 mod biases_alone;
+mod choices;
 mod devices;
+mod evaluate;
 mod export;
 mod fold_in_bayes_cli;
+mod inspect;
+mod nothing_lost;
 mod order;
+mod outputs;
 mod predict;
 mod predict_bayes;
+mod reading;
+mod reading_cases;
 mod readme;
 mod split;
 mod times;

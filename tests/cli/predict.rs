@@ -169,7 +169,7 @@ fn what_is_wrong_is_said_with_its_line() {
     let home = Home::new();
     let cases: [(&[u8], &str); 4] = [
         (b"u15,i15\nu16\nu17,i16\n", "pairs:2: 1 field where a user and an item are needed"),
-        (b"user\tx\nu15\ti15\nu1\xff6\ti15\n", "pairs:3: "),
+        (b"user\t\xc3\xa9\nu15\ti15\nu1\xff6\ti15\n", "pairs:3: "),
         (b"", "is empty"),
         (b"lonely\n", "pairs:1: "),
     ];

@@ -1,5 +1,6 @@
 //! Splitting files: every line in exactly one part, as it was.
 
+use crate::place::Place;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -199,4 +200,54 @@ fn the_command_reads_standard_input_and_prints_json() {
     assert_eq!(run(&[]).status.code(), Some(1));
     assert_eq!(run(&["--force", "--folds", "3", "--holdout", "0.5"]).status.code(), Some(2));
     assert_eq!(run(&["--force", "--holdout", "2"]).status.code(), Some(2));
+}
+
+#[test]
+fn grouped_lines_are_split_item_by_item() {
+    let place = Place::new();
+    let lines: Vec<String> = (0..40)
+        .map(|u| {
+            let items = (0..u % 7).map(|i| format!(" i{}", (u * 3 + i) % 11));
+            format!("u{u}{}", items.collect::<String>())
+        })
+        .collect();
+    place.write("g.txt", lines.join("\n"));
+    let pairs = |text: &[u8]| -> Vec<(String, String)> {
+        let text = String::from_utf8(text.to_vec()).unwrap();
+        let mut pairs = Vec::new();
+        for line in text.lines() {
+            let mut ids = line.split(' ').map(str::to_owned);
+            let user = ids.next().unwrap();
+            pairs.extend(ids.map(|item| (user.clone(), item)));
+        }
+        pairs.sort();
+        pairs
+    };
+    let all = pairs(&place.read("g.txt"));
+    for (way, folds) in
+        [("--holdout 0.3", 1), ("--users 0.25", 1), ("--leave-last 1", 1), ("--folds 3", 3)]
+    {
+        place.ok(&format!("split g.txt --format grouped {way} --output parts --force"));
+        let mut tested = Vec::new();
+        for fold in 1..=folds {
+            let folder = if folds > 1 { format!("parts/fold{fold}") } else { "parts".to_owned() };
+            let part = |name: &str| pairs(&place.read(&format!("{folder}/{name}.txt")));
+            let (train, test) = (part("train"), part("test"));
+            let mut both = [train, test.clone()].concat();
+            both.sort();
+            assert_eq!(both, all, "{way}");
+            assert!(!test.is_empty(), "{way}");
+            tested.extend(test);
+        }
+        if folds > 1 {
+            tested.sort();
+            assert_eq!(tested, all);
+        }
+        fs::remove_dir_all(place.path("parts")).unwrap();
+    }
+    place.ok("split g.txt --format grouped --leave-last 1 --output last");
+    let text = String::from_utf8(place.read("last/test.txt")).unwrap();
+    // u9 has i5 and i6.
+    assert!(text.lines().any(|line| line == "u9 i6"), "{text}");
+    place.ok("train last/train.txt --format grouped --solver ials --epochs 1 --model m");
 }

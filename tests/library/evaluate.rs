@@ -180,7 +180,15 @@ fn figures_that_do_not_exist_are_left_out() {
     assert_eq!((got.r2, got.relative_squared_error), (None, None));
     let json = serde_json::to_value(&got).unwrap();
     let keys: Vec<&str> = json.as_object().unwrap().keys().map(String::as_str).collect();
-    let want = ["ratings", "rmse", "mae", "unknown_ratings", "unknown_users", "unknown_items"];
+    let want = [
+        "ratings",
+        "rmse",
+        "mae",
+        "unknown_ratings",
+        "seen_pairs",
+        "unknown_users",
+        "unknown_items",
+    ];
     assert_eq!(keys, want);
     let message = rating_metrics(&model, &Ratings::default()).unwrap_err().to_string();
     assert!(message.contains("no ratings"), "{message}");

@@ -72,6 +72,7 @@ impl Case {
         match self.options.relevance {
             Relevance::From(least) => least,
             Relevance::All => f32::MIN,
+            Relevance::Chosen => f32::MIN_POSITIVE,
             Relevance::Positive => panic!("no case has labels"),
         }
     }
@@ -368,7 +369,7 @@ fn baselines_rank_by_one_number() {
 #[test]
 fn held_out_pairs_get_the_same_recall_and_ndcg() {
     let mut case = Case::new(70, 50, 6, 9);
-    case.options.relevance = Relevance::All;
+    case.options.relevance = Relevance::Chosen;
     let f = &case.model.factors;
     for backend in [Box::new(Cpu::new()) as Box<dyn Backend>, Box::new(gpu())] {
         for n in [1, 5, 20] {

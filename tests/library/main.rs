@@ -22,6 +22,8 @@ mod examples;
 mod fold_in;
 mod front;
 mod golden;
+mod honest;
+mod hostile;
 mod model;
 mod order;
 mod panics;

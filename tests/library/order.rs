@@ -183,7 +183,7 @@ fn prepared_files_and_datasets_go_one_way() {
             min_item_ratings: 12,
             ..DataOptions::default()
         };
-        let prepared = prepare(&[path.clone()], &options, 9, &()).unwrap();
+        let prepared = prepare(std::slice::from_ref(&path), &options, 9, &()).unwrap();
         let set = dataset(&all, Duplicates::Last, order).with_at_least(1, 12).unwrap();
         let (train, test) = set.split(0.25, 9).unwrap();
         assert!(prepared.users.iter().eq(train.users().iter()));

@@ -8,7 +8,7 @@ use wgmf::Result;
 use wgmf::core::{Factors, Ids, Loss, Settings, Side, Solver};
 use wgmf::cpu::Cpu;
 use wgmf::data::synth::{SynthOptions, planted, synth};
-use wgmf::data::{DataOptions, Format, ReadOptions, SplitOptions, prepare, read, split};
+use wgmf::data::{DataOptions, ReadOptions, SplitOptions, prepare, read, split};
 use wgmf::train::{Checkpoint, Event, Input, Origin, train};
 
 /// What breaks a part.
@@ -187,7 +187,7 @@ fn files_are_read_split_and_planted_by_sound_options_only() {
         ("`folds` 101", |o| o.folds = Some(101)),
         ("`leave_last`", |o| o.leave_last = Some(0)),
         ("exclude each other", |o| (o.folds, o.leave_last) = (Some(2), Some(1))),
-        ("`format` grouped", |o| o.read.format = Format::Grouped),
+        ("`min_rating`", |o| o.read.min_rating = Some(f32::NAN)),
         ("nowhere.csv", |_| {}),
     ];
     for (part, break_it) in of_split {

@@ -540,6 +540,7 @@ fn a_record_without_values_still_serves() {
     let place = furnished("--solver als");
     let want = place.ok("recommend m --all --backend cpu");
     without_values(&place, "m/seen.safetensors");
+    place.unbind("m");
     assert_eq!(place.ok("recommend m --all --backend cpu"), want);
     place.write("new.csv", "user,item,rating\ngus,x,5\ngus,y,1\nann,w,2\n");
     for command in [

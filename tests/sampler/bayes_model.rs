@@ -107,7 +107,7 @@ fn samples_come_back_as_they_went() {
         assert_eq!(opened.precision, precision);
         assert_eq!(model.factors, opened.means(None));
         let bytes = std::fs::metadata(dir.join(Samples::FILE)).unwrap().len();
-        let announced = Samples::file_bytes(6, (USERS, ITEMS), 3, precision);
+        let announced = precision.file_bytes(6, (USERS, ITEMS), 3);
         assert!((announced..announced + 2500).contains(&bytes), "{bytes}, announced {announced}");
     }
 }
@@ -172,7 +172,7 @@ fn held_out_predictions_average_every_sweep_after_burn_in() {
                 // [p, b] of a user the model does not know are its prior's mean; likewise items.
                 let row = |side: usize, index: u32| -> Vec<f64> {
                     if index == UNKNOWN {
-                        return sample.priors[side].mean_of(samples.popularity[side].of(0));
+                        return sample.priors[side].mean_of(samples.popularity[side].unknown);
                     }
                     let (factors, bias) = match side {
                         0 => (f.user(index), f[Side::User].bias[index as usize]),
@@ -426,7 +426,7 @@ fn train_and_info_say_what_the_sampler_did() {
     assert_eq!(talk.matches("(burn-in)").count(), 10, "{talk}");
     assert_eq!(talk.matches(", averaged ").count(), 40, "{talk}");
     assert!(talk.contains("sampler: 80 samples; noise R-hat "), "{talk}");
-    assert!(said.contains("50 sweeps done") && said.contains("(average of 80 samples)"), "{said}");
+    assert!(said.contains("50 sweeps done") && said.contains("(average of 8 samples)"), "{said}");
 
     let record = place.record("m");
     let posterior = &record["posterior"];

@@ -46,6 +46,23 @@ fn many(levels: &[f32], distinct: usize, count: usize) -> (Model, Samples) {
     (model, samples)
 }
 
+/// The prior of rows that training has not seen: their covariance, and that of what their popularity
+/// adds.
+fn unseen_prior(samples: &Samples, sample: &Sample, side: Side) -> RowPrior {
+    let mut prior = sample.prior(side).clone();
+    let wide = prior.mean.len();
+    let rows: Vec<Vec<f64>> = prior.precision.chunks(wide).map(<[f64]>::to_vec).collect();
+    let mut covariance = inverse(&rows);
+    for i in 0..wide {
+        for j in 0..wide {
+            covariance[i][j] +=
+                samples.popularity[side.index()].unknown_variance * prior.slope[i] * prior.slope[j];
+        }
+    }
+    prior.precision = inverse(&covariance).concat();
+    prior
+}
+
 /// A row's conditional distribution in a sample.
 #[derive(Clone)]
 struct Row<'a> {
@@ -70,7 +87,7 @@ impl<'a> Row<'a> {
     ) -> Self {
         Row {
             sample,
-            prior: sample.prior(side).clone(),
+            prior: unseen_prior(samples, sample, side),
             popularity: samples.popularity[side.index()],
             side,
             row,
@@ -86,7 +103,7 @@ impl<'a> Row<'a> {
         let mut start = self.sample.factors.clone();
         let counts: Vec<u32> = NEW.iter().map(|&count| count as u32).collect();
         let mut popularity = [vec![0.0; USERS + 1], vec![0.0; ITEMS + 1]];
-        popularity[self.side.index()] = self.popularity.of_rows(&counts);
+        popularity[self.side.index()] = self.popularity.of_new_rows(&counts);
         let zeros = (vec![0.0; NEW.len() * start.factors], vec![0.0; NEW.len()]);
         let weights = match self.side {
             Side::User => {

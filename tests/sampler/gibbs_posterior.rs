@@ -338,9 +338,13 @@ fn draws_from_the_prior_have_its_moments() {
     let n = 20_000;
     let worlds: Vec<World> = (0..n).map(|_| design.world(&mut random)).collect();
     let average = |of: &dyn Fn(&World) -> f64| worlds.iter().map(of).sum::<f64>() / f64::from(n);
-    // 5 standard errors: E Λ = ν₀ W₀ with variance 2 ν₀ W₀², and ln α ~ N(ln 10, 1).
-    let of = |w: &World| w.priors[0].precision[0] * design.spread;
-    assert!((average(&of) - 4.0).abs() < 5.0 * (8.0 / f64::from(n)).sqrt());
+    // 5 standard errors: half of the deviations lie below the median of |t| with 3 degrees of freedom,
+    // and ln α ~ N(ln 10, 1).
+    for j in 0..2 {
+        let deviation = |w: &World| inverse(&drawn_part(&w.priors[0], 2))[j][j].sqrt();
+        let below = |w: &World| f64::from(u8::from(deviation(w) < 0.764_892 * design.scale(j)));
+        assert!((average(&below) - 0.5).abs() < 2.5 / f64::from(n).sqrt());
+    }
     let of = |w: &World| w.shape.ln() - 10.0_f64.ln();
     assert!(average(&of).abs() < 5.0 / f64::from(n).sqrt());
 }

@@ -18,5 +18,6 @@ mod gibbs_conditional;
 mod gibbs_geweke;
 mod gibbs_posterior;
 mod levels;
+mod little_seen;
 mod mixture;
 mod predictive;

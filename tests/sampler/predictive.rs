@@ -68,9 +68,14 @@ fn known_pairs_are_inner_products_with_their_noise() {
 fn stranger(samples: &Samples, s: usize, side: Side) -> (Vec<f64>, Vec<f64>) {
     let prior = samples.samples[s].prior(side);
     let popularity = samples.popularity[usize::from(side == Side::Item)];
-    let zeta = -popularity.center / popularity.scale;
+    let zeta = popularity.unknown;
     let mean = prior.mean.iter().zip(&prior.slope).map(|(m, slope)| m + zeta * slope).collect();
-    (mean, inverse(&prior.precision, K + 1))
+    let mut covariance = inverse(&prior.precision, K + 1);
+    for (at, x) in covariance.iter_mut().enumerate() {
+        let [a, b] = [at / (K + 1), at % (K + 1)].map(|j| prior.slope[j]);
+        *x += popularity.unknown_variance * a * b;
+    }
+    (mean, covariance)
 }
 
 #[test]
@@ -87,9 +92,16 @@ fn an_unknown_id_adds_its_prior() {
                 Side::Item => (f.user(11), f[Side::User].bias[11], sample.noise_weights[11]),
             };
             let x: Vec<f64> = partner.iter().map(|&x| f64::from(x)).chain([1.0]).collect();
-            let mean = f64::from(f.global_mean)
+            let guess = f64::from(f.global_mean)
                 + f64::from(bias)
                 + z.iter().zip(&x).map(|(z, x)| z * x).sum::<f64>();
+            // The partner's own mean counts as its ratings do, the guess as five.
+            let (n, own) = match side {
+                Side::User => (model.item_ratings[4], samples.row_means[1][4]),
+                Side::Item => (model.user_ratings[11], samples.row_means[0][11]),
+            };
+            let own = f64::from(f.global_mean) + f64::from(own);
+            let mean = (f64::from(n) * own + 5.0 * guess) / (f64::from(n) + 5.0);
             let mut variance = 0.0;
             for i in 0..=K {
                 for j in 0..=K {

@@ -17,6 +17,7 @@ Exits with 1 if anything was lost. Needs Linux; `pairs` needs the right to `unsh
 
 import argparse
 import hashlib
+import json
 import os
 import pathlib
 import random
@@ -54,6 +55,7 @@ def strays(home):
 class Attack:
     def __init__(self, wgmf, home, seed):
         self.wgmf, self.home, self.random = wgmf, home, random.Random(seed)
+        self.seconds = {}
 
     def start(self, *arguments, wrap=()):
         return subprocess.Popen(
@@ -137,13 +139,16 @@ class Attack:
                 continue
             hit, name, before, left, code = result
             if what == "checkpoint":
-                # It can be gone on from, whatever happened to its last writing.
-                log = self.run(*base, "--epochs", "100001", "--checkpoint-every", "100000", "--model",
-                               "long", "--resume", "--force", "--patience", "1", "--holdout", "0.1", code=None)
-                if "other settings" not in log[1] and "other ratings" not in log[1]:
-                    complain(f"{name}: the checkpoint does not open: {log[1].strip()[-200:]}")
-                end = "opens"
-                shutil.rmtree(home / "long", ignore_errors=True)
+                # It can be gone on from, whatever happened to its last writing: no epoch is left to do.
+                end = "none yet"
+                record = home / target / last
+                if (home / target).exists():
+                    end = "opens"
+                    epochs = str(len(json.loads(record.read_text())["history"])) if record.exists() else "1"
+                    _, log = self.run(*base, "--epochs", epochs, "--model", "long", "--resume", "--force", code=None)
+                    if not self.opens("long"):
+                        complain(f"{name}: the checkpoint does not open: {log.strip()[-200:]}")
+                left = left + strays(home) if end == "none yet" else strays(home)
             else:
                 now = digest(home / target, MAIN) if (home / target).exists() else "nothing"
                 if not self.opens(target):
@@ -184,9 +189,6 @@ class Attack:
                 began = time.time()
                 if not straight.exists():
                     self.run(*base, "--model", straight.name)
-                    runs[name].append("")
-                    runs[name].pop()
-                    self.seconds = getattr(self, "seconds", {})
                     self.seconds[name] = time.time() - began
                 model = f"killed-{name}"
                 arguments = [*base, "--model", model, "--checkpoint-every", "2"]
@@ -203,8 +205,6 @@ class Attack:
                         break
                     killed += 1
                     resumed += bool(go)
-                else:
-                    child = None
                 if not (self.home / model).exists():
                     go = ["--resume"] if (self.home / f"{model}.checkpoint").exists() else []
                     self.run(*arguments, *go)

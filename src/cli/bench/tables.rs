@@ -4,6 +4,7 @@ use super::Report;
 use crate::cli::output::stdout;
 use std::io::Write;
 use wgmf::bench::{Profile, bytes_per_rating};
+use wgmf::core::figure;
 
 pub(super) fn show(report: &Report) -> std::io::Result<()> {
     let mut out = stdout();
@@ -21,7 +22,7 @@ pub(super) fn show(report: &Report) -> std::io::Result<()> {
     }
     write!(out, " read and prepared in {:.2} s", report.read_seconds)?;
     if let Some(floor) = report.floor_rmse {
-        write!(out, "; noise floor RMSE {floor:.4}")?;
+        write!(out, "; noise floor RMSE {}", figure(floor, 4))?;
     }
     writeln!(out, "\n")?;
     if !report.measurements.is_empty() {
@@ -131,7 +132,7 @@ fn show_gradient(out: &mut impl Write, report: &Report) -> std::io::Result<()> {
         let solver = m.solver.name();
         write!(
             out,
-            "{:<8}{:<9}{:>5}{:>9}{:>8.2}s{:>8.2}s{:>11.4}{:>9.2}{:>9.2}{:>7.0}%{:>9.4}",
+            "{:<8}{:<9}{:>5}{:>9}{:>8.2}s{:>8.2}s{:>11.4}{:>9.2}{:>9.2}{:>7.0}%{:>9}",
             m.backend,
             solver,
             m.factors,
@@ -142,7 +143,7 @@ fn show_gradient(out: &mut impl Write, report: &Report) -> std::io::Result<()> {
             m.ratings_per_second / 1e6,
             m.bytes_per_second / 1e9,
             100.0 * m.bytes_per_second / m.copy_bytes_per_second,
-            m.test_rmse
+            figure(m.test_rmse, 4)
         )?;
         let twin = report.measurements.iter().find(|other| {
             other.backend == "cpu" && (other.solver, other.factors) == (m.solver, m.factors)
@@ -208,7 +209,7 @@ fn show_sweeps(out: &mut impl Write, report: &Report) -> std::io::Result<()> {
             m.operations_per_second / 1e9,
             100.0 * m.operations_per_second / m.peak_operations_per_second,
             m.objective.map_or("-".to_owned(), |x| format!("{x:.1}")),
-            m.test_rmse.map_or("-".to_owned(), |rmse| format!("{rmse:.4}"))
+            m.test_rmse.map_or("-".to_owned(), |rmse| figure(rmse, 4))
         )?;
     }
     writeln!(out)?;

@@ -13,7 +13,9 @@ use wgmf::train::{Checkpoint, Origin, checkpoint_path, fingerprint};
 pub(super) struct Checkpoints<'a> {
     pub dir: PathBuf,
     settings: &'a Settings,
-    origin: Origin,
+    device: Device,
+    /// Known once it is needed: it takes a look at every rating.
+    origin: Option<Origin>,
     /// Whether the run was asked to write some.
     asked: bool,
     /// Whether one of an earlier run may be replaced.
@@ -26,18 +28,12 @@ pub(super) struct Checkpoints<'a> {
 
 impl<'a> Checkpoints<'a> {
     /// Those of a run that is about to begin.
-    pub(super) fn new(
-        args: &Args,
-        prepared: &Prepared,
-        settings: &'a Settings,
-        device: &Device,
-    ) -> Self {
-        let Prepared { users, items, train, test, .. } = prepared;
-        let fingerprint = fingerprint(users.len(), items.len(), train, test.as_ref());
+    pub(super) fn new(args: &Args, settings: &'a Settings, device: Device) -> Self {
         Checkpoints {
             dir: checkpoint_path(&args.model),
             settings,
-            origin: Origin::new(fingerprint, device),
+            device,
+            origin: None,
             asked: args.checkpoints(),
             overwrite: args.force || args.resume,
             failed: false,
@@ -45,10 +41,20 @@ impl<'a> Checkpoints<'a> {
         }
     }
 
+    fn origin(&mut self, prepared: &Prepared) -> Origin {
+        let Prepared { users, items, train, test, .. } = prepared;
+        let device = &self.device;
+        let origin = self.origin.get_or_insert_with(|| {
+            Origin::new(fingerprint(users.len(), items.len(), train, test.as_ref()), device)
+        });
+        origin.clone()
+    }
+
     /// The one to go on from.
-    pub(super) fn open(&self, anyway: bool) -> Result<Checkpoint> {
-        let checkpoint = Checkpoint::open(&self.dir, self.settings, &self.origin, anyway)?;
-        if let Some(difference) = Checkpoint::origin(&self.dir)?.difference(&self.origin) {
+    pub(super) fn open(&mut self, prepared: &Prepared, anyway: bool) -> Result<Checkpoint> {
+        let origin = self.origin(prepared);
+        let checkpoint = Checkpoint::open(&self.dir, self.settings, &origin, anyway)?;
+        if let Some(difference) = Checkpoint::origin(&self.dir)?.difference(&origin) {
             say!(
                 "note: {difference}: the model may differ in its bits from that of a run that was never \
                  stopped"
@@ -59,12 +65,16 @@ impl<'a> Checkpoints<'a> {
 
     /// Writes one. A failure is said, and ends the run only where the one before failed too: a full disk
     /// may be emptied, and what was trained is worth more than a checkpoint of it.
-    pub(super) fn write(&mut self, checkpoint: &Checkpoint) -> Result<()> {
+    pub(super) fn write(&mut self, checkpoint: &Checkpoint, prepared: &Prepared) -> Result<()> {
+        let origin = self.origin(prepared);
         let may = match self.asked || self.written {
             true => Ok(()),
             false => Checkpoint::check_output(&self.dir, self.overwrite),
         };
-        let saved = may.and_then(|()| checkpoint.save(&self.dir, self.settings, &self.origin));
+        let saved = may.and_then(|()| {
+            let reading = prepared.facts.reading.as_ref();
+            checkpoint.save_with(&self.dir, self.settings, &origin, reading)
+        });
         match saved {
             Ok(()) => {
                 self.failed = false;
@@ -86,7 +96,7 @@ impl<'a> Checkpoints<'a> {
 
     /// Removes the last one: the run is through.
     pub(super) fn remove(&self) {
-        if self.asked
+        if (self.asked || self.written)
             && let Err(error) = Checkpoint::remove(&self.dir)
         {
             say!("warning: the model is saved, but its checkpoint could not be removed: {error}");

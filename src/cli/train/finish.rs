@@ -4,12 +4,12 @@ use super::super::interrupt::Signal;
 use super::super::output::{print_json, stdout, to_stdout};
 use super::super::progress::Progress;
 use super::super::sampler::worst;
-use super::super::words::counted;
+use super::super::words::{counted, thousands};
 use std::io::Write;
 use std::path::Path;
 use wgmf::Result;
-use wgmf::core::Loss;
-use wgmf::evaluate::RatingMetrics;
+use wgmf::core::{Loss, figure};
+use wgmf::evaluate::{HeldOut, RatingBaselines, RatingMetrics};
 use wgmf::model::EpochRecord;
 use wgmf::train::{Finished, HELD_OUT_AT, Stop, best_epoch};
 
@@ -40,9 +40,26 @@ fn show(finished: &Finished, end: &End) -> std::io::Result<()> {
     if let Some(metrics) = &finished.metrics {
         held_out(&mut out, finished, metrics)?;
     }
-    if let Some((recall, ndcg)) = kept(finished).and_then(|kept| kept.recall.zip(kept.ndcg)) {
+    if let Some(baselines) = &finished.baselines {
+        beside(&mut out, baselines)?;
+    }
+    if let Some(lists) = &finished.lists {
         let (at, epoch) = (HELD_OUT_AT, finished.epoch);
-        writeln!(out, "held-out recall@{at} {recall:.4}, NDCG@{at} {ndcg:.4} (epoch {epoch})")?;
+        let figures = |of: &HeldOut| {
+            let (recall, ndcg) = (figure(of.recall, 4), figure(of.ndcg, 4));
+            format!("recall@{at} {recall}, NDCG@{at} {ndcg}")
+        };
+        write!(out, "held-out {} (epoch {epoch}", figures(&lists.model))?;
+        let (ranked, all) = (lists.model.users as u64, lists.users as u64);
+        if ranked < all {
+            write!(
+                out,
+                ", {} of {} users; wgmf evaluate --ranking takes all",
+                thousands(ranked),
+                thousands(all)
+            )?;
+        }
+        writeln!(out, ")\nbeside it: popularity alone {}", figures(&lists.popularity))?;
     }
     let dir = end.dir.display();
     match (end.saved, end.checkpoint.map(Path::display)) {
@@ -109,21 +126,23 @@ fn held_out(
     let posterior = finished.model.run.posterior.as_ref();
     let which = match finished.epoch {
         0 => String::new(),
-        epoch => match posterior.map(|posterior| posterior.sweeps * posterior.chains) {
+        epoch => match posterior {
             None => format!(" (epoch {epoch})"),
-            Some(0) => String::new(),
-            Some(count) => format!(" (average of {count} samples)"),
+            Some(posterior) if posterior.sweeps == 0 => String::new(),
+            // Those that the model has.
+            Some(posterior) => format!(" (average of {} samples)", posterior.kept),
         },
     };
     if let Some(log_loss) = metrics.log_loss {
-        write!(out, "held-out log loss {log_loss:.4}")?;
+        write!(out, "held-out log loss {}", figure(log_loss, 4))?;
         if let Some(auc) = metrics.auc {
-            write!(out, ", AUC {auc:.4}")?;
+            write!(out, ", AUC {}", figure(auc, 4))?;
         }
     } else {
-        write!(out, "held-out RMSE {:.4}, MAE {:.4}", metrics.rmse, metrics.mae)?;
+        let (rmse, mae) = (figure(metrics.rmse, 4), figure(metrics.mae, 4));
+        write!(out, "held-out RMSE {rmse}, MAE {mae}")?;
         if let Some(rmse) = metrics.model_rmse {
-            write!(out, "; of transformed ratings RMSE {rmse:.4}")?;
+            write!(out, "; of transformed ratings RMSE {}", figure(rmse, 4))?;
         }
     }
     if let Some(ratio) = metrics.relative_squared_error {
@@ -134,9 +153,31 @@ fn held_out(
     writeln!(out, "{which}")
 }
 
+/// The errors of what knows no tastes.
+fn beside(out: &mut impl Write, baselines: &RatingBaselines) -> std::io::Result<()> {
+    let RatingBaselines { biases, mean, .. } = baselines;
+    if let Some(log_loss) = mean.log_loss {
+        let auc = biases.auc.map_or(String::new(), |auc| format!(" (AUC {})", figure(auc, 4)));
+        let of_biases = biases.log_loss.unwrap_or(f64::NAN);
+        let (biases, mean) = (figure(of_biases, 4), figure(log_loss, 4));
+        return writeln!(out, "beside it: biases alone log loss {biases}{auc}, the mean {mean}");
+    }
+    let figures =
+        |of: &RatingMetrics| format!("RMSE {}, MAE {}", figure(of.rmse, 4), figure(of.mae, 4));
+    write!(out, "beside it: biases alone {}", figures(biases))?;
+    if let Some(rmse) = biases.model_rmse {
+        write!(out, " (transformed {})", figure(rmse, 4))?;
+    }
+    write!(out, "; the mean {}", figures(mean))?;
+    match mean.model_rmse {
+        Some(rmse) => writeln!(out, " (transformed {})", figure(rmse, 4)),
+        None => writeln!(out),
+    }
+}
+
 /// The last event of `--progress json`.
 fn done(finished: &Finished, end: &End) -> serde_json::Map<String, serde_json::Value> {
-    let Finished { model, metrics, epoch, stop, .. } = finished;
+    let Finished { model, metrics, baselines, lists, epoch, stop, .. } = finished;
     let run = &model.run;
     let mut done = serde_json::Map::new();
     let mut put = |key: &str, value: serde_json::Value| {
@@ -179,9 +220,30 @@ fn done(finished: &Finished, end: &End) -> serde_json::Map<String, serde_json::V
         put("test_log_loss", serde_json::json!(metrics.log_loss));
         put("test_auc", serde_json::json!(metrics.auc));
     }
+    if let Some(RatingBaselines { biases, mean, .. }) = baselines {
+        for (name, of) in [("biases", biases), ("mean", mean)] {
+            put(&format!("test_rmse_{name}"), finite(of.rmse));
+            put(&format!("test_mae_{name}"), finite(of.mae));
+            put(&format!("model_test_rmse_{name}"), serde_json::json!(of.model_rmse));
+            put(&format!("test_log_loss_{name}"), serde_json::json!(of.log_loss));
+        }
+    }
     put("objective", serde_json::json!(kept.and_then(|kept| kept.objective)));
-    put("test_recall@20", serde_json::json!(kept.and_then(|kept| kept.recall)));
-    put("test_ndcg@20", serde_json::json!(kept.and_then(|kept| kept.ndcg)));
+    if let Some(lists) = lists {
+        put("test_recall@20", finite(lists.model.recall));
+        put("test_ndcg@20", finite(lists.model.ndcg));
+        put("test_recall@20_popularity", finite(lists.popularity.recall));
+        put("test_ndcg@20_popularity", finite(lists.popularity.ndcg));
+        put("test_ranked_users", lists.model.users.into());
+        put("test_users", lists.users.into());
+    }
+    put(
+        "test_seen_pairs",
+        match model.run.data["test_seen"].as_u64() {
+            Some(0) | None => serde_json::Value::Null,
+            Some(count) => count.into(),
+        },
+    );
     put("seconds", finite(run.seconds));
     put("ratings_per_second", serde_json::json!(run.ratings_per_second));
     put("backend", run.backend.clone().into());

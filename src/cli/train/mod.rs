@@ -4,26 +4,26 @@ mod checkpoints;
 mod finish;
 mod say;
 
+use super::output::is_closed_pipe;
 use super::progress::{Epochs, Progress, Steps};
 use super::sampler::say_posterior;
 use super::words::counted;
-use super::{backend, interrupt};
+use super::{alike, backend, interrupt};
 use checkpoints::Checkpoints;
 use interrupt::Signal;
-use std::io::ErrorKind::BrokenPipe;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;
 use wgmf::backend::Backend;
 use wgmf::core::{Factors, Options, Settings, Side, Solver};
-use wgmf::data::{DataOptions, Order, Prepared, prepare};
+use wgmf::data::{DataOptions, Order, Prepared, Reading, prepare};
 use wgmf::files::{Reserved, stop};
 use wgmf::model::{Model, check_output, reserve, stopped_by};
 use wgmf::train::{
     Checkpoint, Event, Input, Outcome, Stop, checkpoint_path, train_with, warm_start,
 };
-use wgmf::{Error, ErrorKind, Result};
+use wgmf::{Error, Result};
 
 /// Learn embeddings of users and items from ratings
 ///
@@ -75,7 +75,7 @@ pub(super) struct Args {
 }
 
 /// Runs the subcommand.
-pub(super) fn run(mut args: Args) -> Result<ExitCode> {
+pub(super) fn run(mut args: Args, given: &dyn Fn(&str) -> bool) -> Result<ExitCode> {
     args.check()?;
     // What is ranked for every user is held out of every user's ratings.
     args.data.holdout_per_user = args.options.solver == Some(Solver::Ials);
@@ -86,13 +86,17 @@ pub(super) fn run(mut args: Args) -> Result<ExitCode> {
     let from = args.from.as_ref().map(Model::open).transpose()?;
     if let Some(model) = &from {
         args.options.factors.get_or_insert(model.factors.factors);
+        args.read_alike(model.run.reading(), given);
     }
-    let force = args.may_replace();
+    if args.resume {
+        args.read_alike(Checkpoint::reading(&checkpoint_path(&args.model)), given);
+    }
+    let force = args.force || args.goes_on();
     // Nobody else writes here until the model is.
     let _reserved = args.reserve(force)?;
     let (mut backend, mut why) = args.backend.open()?;
     let talk = args.progress != Progress::None;
-    let prepared = prepare(&args.ratings, &args.data, args.options.seed, &Steps::new(!talk))?;
+    let prepared = prepare(&args.ratings, &args.data, args.options.seed, &Steps::muted(!talk))?;
     let (users, items) = (prepared.users.len(), prepared.items.len());
     let settings = args.options.resolve(&prepared.train, users, items)?;
     if let Some(better) = backend.better_for(&settings) {
@@ -101,9 +105,14 @@ pub(super) fn run(mut args: Args) -> Result<ExitCode> {
     let device = backend.device();
     if talk {
         say::plan(&prepared, &settings, &device, &why);
+        // A part that was held out of the same file has the same columns.
+        if let (Some(_), Some(values)) = (&args.data.test, &prepared.test_raw) {
+            let range = [prepared.facts.min, prepared.facts.max];
+            alike::say_outside(range, values, |_| String::new());
+        }
     }
 
-    let mut checkpoints = Checkpoints::new(&args, &prepared, &settings, &device);
+    let mut checkpoints = Checkpoints::new(&args, &settings, device.clone());
     interrupt::ends_well();
     let clock = Instant::now();
     let outcome = args.train(&*backend, from.as_ref(), &prepared, &settings, &mut checkpoints)?;
@@ -123,9 +132,11 @@ pub(super) fn run(mut args: Args) -> Result<ExitCode> {
     }
     finished.model.run.stopped_by = early.map(|signal| signal.name().to_owned());
     interrupt::saving();
-    // What was there is worth more than a part of its successor, unless the user saw to it.
+    // What was there is worth more than a part of its successor, unless the user saw to it, or it is a part
+    // itself.
     let leave = early.is_some_and(|signal| signal != Signal::Interrupt)
         && !args.keep_early
+        && !args.goes_on()
         && check_output(&args.model, false).is_err();
     if !leave {
         let samples = finished.samples.as_ref();
@@ -144,13 +155,17 @@ pub(super) fn run(mut args: Args) -> Result<ExitCode> {
         early,
         checkpoint: checkpoints.written.then_some(&*checkpoints.dir),
     };
-    finish::print(&finished, &end, args.progress).map_err(|error| match error.kind() {
-        ErrorKind::Io { source, .. } if !leave && source.kind() != BrokenPipe => {
+    match finish::print(&finished, &end, args.progress) {
+        // A reader that went away is a normal end.
+        Err(error) if is_closed_pipe(&error) => {}
+        Err(error) if !leave => {
             let model = args.model.display();
-            Error::data(format!("{error}; the model is saved in {model} all the same"))
+            return Err(Error::data(format!(
+                "{error}; the model is saved in {model} all the same"
+            )));
         }
-        _ => error,
-    })?;
+        printed => printed?,
+    }
     Ok(early
         .filter(|&signal| signal != Signal::Interrupt)
         .map_or(ExitCode::SUCCESS, |signal| ExitCode::from(signal.exit_code())))
@@ -181,14 +196,22 @@ impl Args {
         Ok(())
     }
 
+    /// Reads as the run did that this one goes on from, where the command line says nothing else.
+    fn read_alike(&mut self, reading: Option<Reading>, given: &dyn Fn(&str) -> bool) {
+        if !given("duplicates") && reading.is_some() {
+            self.data.duplicates = alike::trained(reading.as_ref());
+        }
+        self.data.read.like = reading.map(Box::new);
+    }
+
     /// Whether checkpoints are written or read.
     fn checkpoints(&self) -> bool {
         self.checkpoint_every.is_some() || self.resume
     }
 
-    /// Whether a model that is there may be replaced: one that is to be gone on with may.
-    fn may_replace(&self) -> bool {
-        self.force || self.resume && stopped_by(&self.model).is_some()
+    /// Whether a model that is there is a part of what this run goes on with.
+    fn goes_on(&self) -> bool {
+        self.resume && stopped_by(&self.model).is_some()
     }
 
     /// Sees to it, before any work, that what is to be written can be, and by nobody else.
@@ -196,7 +219,13 @@ impl Args {
         let reserved = reserve(&self.model, force)?;
         let dir = checkpoint_path(&self.model);
         match self.checkpoints() {
-            true => Checkpoint::check_output(&dir, self.force || self.resume)?,
+            true => {
+                Checkpoint::check_output(&dir, self.force || self.resume)?;
+                if self.resume {
+                    // Before any ratings are read.
+                    Checkpoint::origin(&dir)?;
+                }
+            }
             false => Checkpoint::tidy(&dir),
         }
         Ok(reserved)
@@ -223,7 +252,7 @@ impl Args {
                 None => self.read_init(prepared, settings)?,
             },
             resume: match self.resume {
-                true => Some(checkpoints.open(self.resume_anyway)?),
+                true => Some(checkpoints.open(prepared, self.resume_anyway)?),
                 false => None,
             },
             checkpoint_every: self.checkpoint_every,
@@ -236,7 +265,7 @@ impl Args {
             // A second signal: there is no time for an end of the usual kind.
             stop::check().map_err(|e| Error::data(e.to_string()))?;
             if let Event::Checkpoint(checkpoint) = &event {
-                checkpoints.write(checkpoint)?;
+                checkpoints.write(checkpoint, prepared)?;
             }
             epochs.hear(&event)?;
             let ends = match (&event, interrupt::pressed()) {

@@ -4,8 +4,7 @@ use crate::cli::with_flags;
 use wgmf::DeviceChoice;
 use wgmf::backend::Device;
 use wgmf::core::{SamplePrecision, Settings, Solver};
-use wgmf::data::Prepared;
-use wgmf::model::Samples;
+use wgmf::data::{DataFacts, Prepared};
 
 /// The data, the settings as they were resolved, and the device with why it was taken.
 pub(super) fn plan(prepared: &Prepared, settings: &Settings, device: &Device, why: &str) {
@@ -49,6 +48,9 @@ fn data(prepared: &Prepared, solver: Solver) {
         }
     }
     say!("{line}");
+    if facts.test_seen > 0 {
+        say!("{}", seen_line(facts));
+    }
     let (users, items) = (prepared.test_unknown_users, prepared.test_unknown_items);
     if users + items > 0 {
         let then = match solver {
@@ -79,12 +81,25 @@ fn data(prepared: &Prepared, solver: Solver) {
     }
 }
 
+/// What became of test ratings of training pairs.
+fn seen_line(facts: &DataFacts) -> String {
+    let seen = facts.test_seen;
+    match facts.test_seen_left_out {
+        true => format!("{seen} more test ratings are of training pairs and left out"),
+        false => format!(
+            "note: {seen} of {} test ratings are of pairs that are trained on too, so the held-out \
+             figures are not those of new ones; --leave-out-seen leaves them out",
+            facts.test_ratings
+        ),
+    }
+}
+
 /// How many samples the model will hold, and how large that is.
 fn samples(settings: &Settings, users: usize, items: usize) {
     let kept = settings.kept_by(settings.epochs) * settings.chains;
     let all = settings.samples * settings.chains;
     let precision = settings.sample_precision.unwrap_or_default();
-    let bytes = Samples::file_bytes(kept, (users, items), settings.factors, precision);
+    let bytes = precision.file_bytes(kept, (users, items), settings.factors);
     let precision = match precision {
         SamplePrecision::F16 => "f16",
         SamplePrecision::F32 => "f32",

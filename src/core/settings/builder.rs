@@ -80,7 +80,7 @@ impl Options {
         self
     }
 
-    /// bayes: predictions within the range of the training ratings.
+    /// Predictions within the range of the training ratings.
     #[must_use]
     pub fn clip(mut self) -> Self {
         self.clip = true;

@@ -17,6 +17,11 @@ impl Options {
             ));
         }
         self.check_solver()?;
+        if self.clip && (self.solver == Some(Solver::Ials) || self.loss == Some(Loss::Logistic)) {
+            return Err(Error::settings(
+                "`clip` is for predicted ratings; preferences and probabilities have bounds of their own",
+            ));
+        }
         let bias = !self.no_bias && !self.nonnegative;
         check_biases_alone(self.solver.unwrap_or(Solver::Sgd), self.factors, bias)?;
         for (flag, value) in [("reg_bias", self.reg_bias), ("damping_bias", self.damping_bias)] {

@@ -70,7 +70,7 @@ impl Options {
         let default_solver = if n <= SMALL && outlying == 1.0 { Solver::Sgd } else { Solver::Adam };
         let solver = self.solver.unwrap_or(default_solver);
         if solver == Solver::Bayes {
-            return self.of_sampler(spread);
+            return self.of_sampler(spread, n, (users, items));
         }
         let Some(optimizer) = solver.optimizer() else {
             return self.rows(solver, spread, ratings, (users, items));
@@ -259,7 +259,7 @@ impl Options {
             keep: 0,
             chains: 0,
             likelihood: Likelihood::Gaussian,
-            clip: false,
+            clip: self.clip,
             sample_precision: None,
             init_scale: rounded(
                 self.init_scale.unwrap_or(0.1 * spread.sqrt() / (factors.max(1) as f64).sqrt()),

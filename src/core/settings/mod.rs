@@ -85,7 +85,7 @@ pub struct Options {
     /// bayes: sweeps before that, until the sampler has settled (50)
     #[cfg_attr(feature = "cli", arg(long, value_name = "N"))]
     pub burn_in: Option<usize>,
-    /// bayes: samples kept in the model, thinned evenly (40)
+    /// bayes: samples kept in the model, thinned evenly (as many as fit 64 MiB, but 40 at least)
     #[cfg_attr(feature = "cli", arg(long, value_name = "N"))]
     pub keep: Option<usize>,
     /// bayes: independent chains run side by side, whose agreement tells whether they have settled (1)
@@ -95,7 +95,8 @@ pub struct Options {
     /// with probit, any number with ordinal)
     #[cfg_attr(feature = "cli", arg(long, value_enum))]
     pub likelihood: Option<Likelihood>,
-    /// bayes: bound predictions to the range of the training ratings
+    /// Bound predictions to the range of the training ratings. Lists keep the order of the scores as
+    /// they are, so that bounds tie nothing; of bayes every sample is bounded before the mean
     #[cfg_attr(feature = "cli", arg(long))]
     pub clip: bool,
     /// bayes: how samples are stored (f16, unless ratings are too large or too small for it)

@@ -1,4 +1,5 @@
-//! How many scores of a query lie above and within an interval. The twin of `shaders/count.wgsl`.
+//! How many scores of a query lie above and within an interval that widens with the candidates' reach.
+//! The twin of `shaders/count.wgsl`.
 
 use super::score::{Line, PANEL};
 use crate::backend::{Counted, Interval, WITHIN};
@@ -26,9 +27,10 @@ impl Tally {
 
     #[cold]
     #[inline(never)]
-    fn name(&mut self, interval: &Interval, first_row: u32, scores: &Line) {
-        for (row, &score) in (first_row..).zip(&scores.0) {
-            if score >= interval.low && score <= interval.high {
+    fn name(&mut self, interval: &Interval, first_row: u32, scores: &Line, reach: &Line) {
+        for ((row, &score), &reach) in (first_row..).zip(&scores.0).zip(&reach.0) {
+            let doubt = interval.slope * reach;
+            if score >= interval.low - doubt && score <= interval.high + doubt {
                 if let Some(place) = self.rows.get_mut(self.within as usize) {
                     *place = row;
                 }
@@ -41,14 +43,21 @@ impl Tally {
 /// Adds what the scores of a panel, whose rows start at `first_row`, put above and within
 /// `interval`; panels come in ascending order.
 #[inline(always)]
-pub(crate) fn count(interval: &Interval, first_row: u32, scores: &Line, tally: &mut Tally) {
+pub(crate) fn count(
+    interval: &Interval,
+    first_row: u32,
+    scores: &Line,
+    reach: &Line,
+    tally: &mut Tally,
+) {
     let mut within = 0_u32;
     for lane in 0..PANEL {
-        let above = u32::from(scores.0[lane] > interval.high);
+        let doubt = interval.slope * reach.0[lane];
+        let above = u32::from(scores.0[lane] > interval.high + doubt);
         tally.above[lane] += above;
-        within |= u32::from(scores.0[lane] >= interval.low) ^ above;
+        within |= u32::from(scores.0[lane] >= interval.low - doubt) ^ above;
     }
     if within != 0 {
-        tally.name(interval, first_row, scores);
+        tally.name(interval, first_row, scores, reach);
     }
 }

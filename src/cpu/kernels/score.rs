@@ -3,7 +3,7 @@
 //! A score is one chain of products and sums over the factors, in their order, that starts at the
 //! bias; vectors run over candidates, so their width changes no bit.
 
-use crate::backend::Candidates;
+use crate::backend::{Candidates, reaches};
 use pulp::Simd;
 
 /// Candidates of a panel.
@@ -20,6 +20,7 @@ pub(crate) struct Panels {
     pub factors: usize,
     values: Vec<Line>,
     bias: Vec<Line>,
+    reach: Vec<Line>,
 }
 
 impl Panels {
@@ -41,7 +42,11 @@ impl Panels {
         for (line, values) in bias.iter_mut().zip(candidates.bias.chunks(PANEL)) {
             line.0[..values.len()].copy_from_slice(values);
         }
-        Self { factors, values, bias }
+        let mut reach = vec![Line([0.0; PANEL]); panels];
+        for (line, values) in reach.iter_mut().zip(reaches(candidates).chunks(PANEL)) {
+            line.0[..values.len()].copy_from_slice(values);
+        }
+        Self { factors, values, bias, reach }
     }
 
     /// Number of panels.
@@ -49,11 +54,26 @@ impl Panels {
         self.bias.len()
     }
 
+    /// The reach of each candidate of a panel.
+    #[inline(always)]
+    pub(crate) fn reach(&self, panel: usize) -> &Line {
+        &self.reach[panel]
+    }
+
     /// The factors of a panel, (factors), and its biases.
     #[inline(always)]
     pub(crate) fn panel(&self, panel: usize) -> (&[Line], &Line) {
         (&self.values[panel * self.factors..][..self.factors], &self.bias[panel])
     }
+}
+
+/// Factors whose products are summed before they are added to the score: short sums round less often one
+/// after the other.
+const RUN: usize = 32;
+
+/// How many roundings a score goes through at most.
+pub(crate) fn roundings(factors: usize) -> usize {
+    RUN.min(factors) + factors.div_ceil(RUN) + 1
 }
 
 /// Scores of `Q` queries, given as (factors) of `Q` numbers each, against a panel that is walked in
@@ -65,21 +85,23 @@ pub(crate) fn score<S: Simd, const Q: usize, const V: usize>(
     (panel, bias): (&[Line], &Line),
     scores: &mut [Line; Q],
 ) {
-    let bias = S::as_simd_f32s(&bias.0).0;
-    let mut sums = [[simd.splat_f32s(0.0); V]; Q];
-    for sums in &mut sums {
-        sums.copy_from_slice(&bias[..V]);
-    }
-    for (query, line) in queries.iter().zip(panel) {
-        let line = &S::as_simd_f32s(&line.0).0[..V];
-        for j in 0..Q {
-            let x = simd.splat_f32s(query[j]);
-            for v in 0..V {
-                sums[j][v] = simd.mul_add_e_f32s(x, line[v], sums[j][v]);
+    scores.fill(*bias);
+    for (queries, panel) in queries.chunks(RUN).zip(panel.chunks(RUN)) {
+        let mut sums = [[simd.splat_f32s(0.0); V]; Q];
+        for (query, line) in queries.iter().zip(panel) {
+            let line = &S::as_simd_f32s(&line.0).0[..V];
+            for j in 0..Q {
+                let x = simd.splat_f32s(query[j]);
+                for v in 0..V {
+                    sums[j][v] = simd.mul_add_e_f32s(x, line[v], sums[j][v]);
+                }
             }
         }
-    }
-    for query in 0..Q {
-        S::as_mut_simd_f32s(&mut scores[query].0).0[..V].copy_from_slice(&sums[query]);
+        for query in 0..Q {
+            let scores = &mut S::as_mut_simd_f32s(&mut scores[query].0).0[..V];
+            for v in 0..V {
+                scores[v] = simd.add_f32s(scores[v], sums[query][v]);
+            }
+        }
     }
 }

@@ -4,7 +4,7 @@
 mod plan;
 
 use crate::Result;
-use crate::backend::{Candidates, Counted, Interval, Ranked, WITHIN};
+use crate::backend::{Candidates, Counted, Interval, Ranked, WITHIN, reaches};
 use crate::gpu::shared::buffers::{Reading, Slot, Uniforms, whole};
 use crate::gpu::shared::device::Device;
 use crate::gpu::shared::kernels::{Dispatch, Kernel, Sources, dispatch};
@@ -41,6 +41,7 @@ struct Tile {
     columns: usize,
     rows: wgpu::Buffer,
     bias: wgpu::Buffer,
+    reach: wgpu::Buffer,
 }
 
 /// Queries of a tile, on the device.
@@ -68,15 +69,17 @@ impl GpuRanker {
         };
         let plan = RankPlan::new(candidates.bias.len(), factors, limits)?;
         let mut tiles = Vec::new();
-        for (rows, bias) in
-            candidates.rows.chunks(plan.columns * factors).zip(candidates.bias.chunks(plan.columns))
-        {
+        let reach = reaches(candidates);
+        let rows = candidates.rows.chunks(plan.columns * factors);
+        let numbers = candidates.bias.chunks(plan.columns).zip(reach.chunks(plan.columns));
+        for (rows, (bias, reach)) in rows.zip(numbers) {
             let columns = bias.len();
             tiles.push(Tile {
                 first_row: tiles.len() * plan.columns,
                 columns,
                 rows: device.upload("candidates", &padded(rows, factors, plan.width)),
                 bias: device.upload("candidate biases", bias),
+                reach: device.upload("candidate reaches", reach),
             });
             device.check()?;
         }
@@ -353,6 +356,7 @@ impl GpuRanker {
                         let buffers = [
                             slot.of(&params),
                             whole(&self.scores),
+                            whole(&self.tiles[tile].reach),
                             whole(&piece.intervals),
                             whole(&piece.counted),
                             whole(&piece.named),
@@ -386,8 +390,8 @@ struct Piece<'o> {
 impl<'o> Piece<'o> {
     fn new(device: &Device, asked: &'o [u32], all: &[Interval], first_query: usize) -> Self {
         let local = |&at: &u32| {
-            let Interval { query, high, low } = all[at as usize];
-            CountInterval { query: query - first_query as u32, high, low }
+            let Interval { query, high, low, slope } = all[at as usize];
+            CountInterval { query: query - first_query as u32, high, low, slope }
         };
         let local: Vec<CountInterval> = asked.iter().map(local).collect();
         let counted = (asked.len() * size_of::<CountedParams>()) as u64;

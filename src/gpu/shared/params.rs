@@ -316,6 +316,7 @@ pub struct CountInterval {
     pub query: u32,
     pub high: f32,
     pub low: f32,
+    pub slope: f32,
 }
 
 /// `Counted` of count.wgsl.

@@ -82,13 +82,15 @@ fn rows_priors_have_the_moments_of_their_posterior() {
                 w_inverse[i * width + j] =
                     moments.products[i * wide + j] - first[i] * mean(j) - second[i] * slope(j);
             }
-            w_inverse[i * width + i] += if i == factors { spread * spread } else { spread };
+            w_inverse[i * width + i] += 0.8 - 0.1 * i as f64;
         }
         let w = inverse(&w_inverse, width);
         let degrees = n + width as f64 + 2.0;
-        let draws: Vec<RowPrior> = (0..DRAWS)
-            .map(|at| prior.draw(&moments, &mut numbers(1).sequence(at as u32)).unwrap())
-            .collect();
+        let scales: Vec<f64> = (0..width).map(|j| 0.8 - 0.1 * j as f64).collect();
+        let draw = |at: usize| {
+            prior.draw_given(&scales, &moments, &mut numbers(1).sequence(at as u32)).unwrap()
+        };
+        let draws: Vec<RowPrior> = (0..DRAWS).map(draw).collect();
         let case = format!("{factors} factors, bias {bias}, {rows} rows");
         let check = |what: String, z: f64| assert!(z.abs() < 5.0, "{case}: {what}: {z}");
         for i in 0..width {
@@ -138,6 +140,32 @@ fn rows_priors_have_the_moments_of_their_posterior() {
                 assert!(last[..factors].iter().all(|&x| x == 0.0) && last[factors] == 1.0);
             }
         }
+    }
+}
+
+// Given Λ each scale is a Gamma number: mean and variance by its formulas, 5 standard errors.
+#[test]
+fn scales_have_the_moments_of_their_posterior() {
+    let prior = NormalWishart { factors: 3, bias: true, spread: 0.8, popularity: [0.0; 2] };
+    let mut given = prior.expected();
+    for j in 0..4 {
+        given.precision[j * 5] = [0.5, 3.0, 40.0, 2.0][j];
+    }
+    let draws: Vec<Vec<f64>> = (0..DRAWS)
+        .map(|at| prior.draw_scales(&given, &mut numbers(6).sequence(at as u32)).unwrap())
+        .collect();
+    for j in 0..4 {
+        // Half-t with 3 degrees of freedom: deviations of (0.003/3)^(1/4) for factors, 0.5 for biases.
+        let unit = match j {
+            3 => 3.0 * 0.8 * 0.8 * 0.25,
+            _ => 3.0 * 0.8 * (0.003_f64 / 3.0).sqrt(),
+        };
+        let (shape, rate) = (7.0 / 2.0, (1.0 / unit + given.precision[j * 5]) / 2.0);
+        let of = draws.iter().map(|scales| scales[j]);
+        let z = distance(of.clone(), shape / rate);
+        assert!(z.abs() < 5.0, "scale {j}: {z}");
+        let z = distance(of.map(|w| (w - shape / rate).powi(2)), shape / rate / rate);
+        assert!(z.abs() < 5.0, "variance of scale {j}: {z}");
     }
 }
 

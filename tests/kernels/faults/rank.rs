@@ -12,6 +12,11 @@ fn long() -> Lists {
     Lists(vec![RankCase::new(6, 2500, 50, &[1, 20, 300, 1500])])
 }
 
+/// So few candidates that those within an interval are named.
+fn few() -> Lists {
+    Lists(vec![RankCase::new(5, 24, 60, &[3]), RankCase::new(9, 33, 60, &[3])])
+}
+
 const fn fault(
     kernel: &'static str,
     what: &'static str,
@@ -79,11 +84,15 @@ const FAULTS: &[Fault<Lists>] = &[
     fault("topk", "survivors are sorted before they are there",
         ("            workgroupBarrier();\n            for (var at = invocation; at < count; at += WORKGROUP) {\n                let score = found", "            for (var at = invocation; at < count; at += WORKGROUP) {\n                let score = found")),
     fault("count", "the bound itself is above",
-        ("score > interval.high);", "score >= interval.high);")),
+        ("score > interval.high + doubt);", "score >= interval.high + doubt);")),
     fault("count", "the lower bound is not within",
-        ("score <= interval.high && score >= interval.low);", "score <= interval.high && score > interval.low);")),
+        ("score >= interval.low - doubt);", "score > interval.low - doubt);")),
     fault("count", "the upper bound is not within",
-        ("score <= interval.high && score >= interval.low);", "score < interval.high && score >= interval.low);")),
+        ("score <= interval.high + doubt && score >= interval.low - doubt);", "score < interval.high + doubt && score >= interval.low - doubt);")),
+    fault("count", "an interval is as wide for all",
+        ("let doubt = interval.slope * reach[column];\n        above", "let doubt = 0.0 * interval.slope * reach[column];\n        above")),
+    fault("count", "the reach is another candidate's",
+        ("let doubt = interval.slope * reach[column];\n        above", "let doubt = interval.slope * reach[0] + 0.0 * reach[column];\n        above")),
     fault("count", "earlier tiles are forgotten",
         ("var all_above = earlier_above;", "var all_above = 0u * earlier_above;")),
     fault("count", "every query is the first",
@@ -124,6 +133,8 @@ const FAULTS: &[Fault<Lists>] = &[
         ("rank += 1u;", "rank = 1u;"), long),
     super::fault("topk", "the last quarter of a block is not walked",
         ("m2 << 8u | m3 << 12u", "m2 << 8u"), long),
+    super::fault("count", "rows are named by the narrow interval",
+        ("let doubt = interval.slope * reach[column];\n            if", "let doubt = 0.0 * interval.slope * reach[column];\n            if"), few),
     super::fault("count", "earlier tiles' rows are named over",
         ("var slot = earlier_within", "var slot = 0u"), long),
 ];

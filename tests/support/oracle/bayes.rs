@@ -62,14 +62,25 @@ impl Design {
         self.factors + usize::from(self.bias)
     }
 
-    /// `Λ` as the sum of the products of `ν₀` vectors from `N(0, W₀)`, two more than it has
+    /// The scale of a coordinate's deviation.
+    pub fn scale(&self, j: usize) -> f64 {
+        match j == self.factors {
+            true => 0.5 * self.spread,
+            false => self.spread.sqrt() * (0.003 / self.factors as f64).powf(0.25),
+        }
+    }
+
+    /// `w_j = u_j z²`, so that deviations have half-t distributions with 3 degrees of freedom, of the
+    /// scale `(0.003/k)^(1/4)` in roots of the ratings' deviation for factors, half of it for the bias;
+    /// `Λ` as the sum of the products of `ν₀` vectors from `N(0, diag(w)⁻¹)`, two more than it has
     /// coordinates, which defines Wishart's distribution; `m` and `s ~ N(0, Λ⁻¹)`.
     pub fn row_prior(&self, random: &mut impl Rng) -> RowPrior {
         let (width, wide) = (self.width(), self.factors + 1);
         let mut lambda = vec![vec![0.0; width]; width];
+        let scales: Vec<f64> =
+            (0..width).map(|j| 3.0_f64.sqrt() * self.scale(j) * normal(random).abs()).collect();
         for _ in 0..width + 2 {
-            let scale = |j: usize| if j == self.factors { self.spread } else { self.spread.sqrt() };
-            let x: Vec<f64> = (0..width).map(|j| normal(random) / scale(j)).collect();
+            let x: Vec<f64> = scales.iter().map(|scale| normal(random) / scale).collect();
             for i in 0..width {
                 for j in 0..width {
                     lambda[i][j] += x[i] * x[j];

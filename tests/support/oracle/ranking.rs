@@ -67,6 +67,15 @@ impl RankCase {
         scores
     }
 
+    /// The ends of an interval for a candidate.
+    fn ends(&self, interval: &Interval, row: u32) -> [f64; 2] {
+        let numbers = &self.rows[row as usize * self.factors..][..self.factors];
+        let bias = f64::from(self.bias[row as usize]);
+        let squares: f64 = numbers.iter().map(|&x| f64::from(x).powi(2)).sum();
+        let doubt = f64::from(interval.slope) * (squares + bias * bias).sqrt();
+        [f64::from(interval.low) - doubt, f64::from(interval.high) + doubt]
+    }
+
     /// Intervals around scores that occur: their bounds are scores themselves, so that being on a
     /// bound is different from being beside it.
     fn intervals(&self) -> Vec<Interval> {
@@ -80,11 +89,18 @@ impl RankCase {
                     continue;
                 };
                 let high = low + f64::from(draw.below(4)) / 2.0;
-                intervals.push(Interval {
-                    query: query as u32,
-                    high: high as f32,
-                    low: low as f32,
-                });
+                // Every other one is wider for candidates of larger reach.
+                let slope = [0.0, 0.03125, 0.0, 0.25][draw.below(4) as usize];
+                let interval =
+                    Interval { query: query as u32, high: high as f32, low: low as f32, slope };
+                // Reaches are rounded: what lies on the bound of a widened interval tells nothing.
+                let clear = |&(row, score): &(u32, f64)| {
+                    let [low, high] = self.ends(&interval, row);
+                    slope == 0.0 || (score - low).abs().min((score - high).abs()) > 1e-3
+                };
+                if scores.iter().all(clear) {
+                    intervals.push(interval);
+                }
             }
         }
         intervals
@@ -129,15 +145,22 @@ fn compare_all(backend: &dyn Backend, case: &RankCase) -> Result<(), String> {
     if counted.len() != intervals.len() {
         return Err(format!("{} counts", counted.len()));
     }
+    for &n in &case.lengths {
+        let apart = ranker.top(&case.queries, &excluded, n).map_err(|e| e.to_string())?;
+        let both = ranker.top_and_count(&case.queries, &excluded, n, &intervals);
+        if both.map_err(|e| e.to_string())? != (apart, counted.clone()) {
+            return Err(format!("the {n} best and counts differ when they are asked for together"));
+        }
+    }
     for (got, interval) in counted.iter().zip(&intervals) {
         let scores = case.scores(interval.query as usize);
-        let (low, high) = (f64::from(interval.low), f64::from(interval.high));
-        let above = scores.iter().filter(|(_, score)| *score > high).count();
-        let within: Vec<u32> = scores
-            .iter()
-            .filter(|(_, score)| *score >= low && *score <= high)
-            .map(|&(row, _)| row)
-            .collect();
+        let above =
+            scores.iter().filter(|(row, score)| *score > case.ends(interval, *row)[1]).count();
+        let is_within = |&&(row, score): &&(u32, f64)| {
+            let [low, high] = case.ends(interval, row);
+            score >= low && score <= high
+        };
+        let within: Vec<u32> = scores.iter().filter(is_within).map(|&(row, _)| row).collect();
         if (got.above, got.within) != (above as u32, within.len() as u32) {
             let (got, want) = ((got.above, got.within), (above, within.len()));
             return Err(format!("{interval:?}: {got:?} above and within, not {want:?}"));

@@ -55,6 +55,13 @@ impl Place {
         serde_json::from_slice(&self.read(&format!("{model}/run.json"))).unwrap()
     }
 
+    /// Makes a model one whose files nothing binds together, as those of version 0.1.0.
+    pub fn unbind(&self, model: &str) {
+        let mut record = self.record(model);
+        record.as_object_mut().unwrap().remove("parts").unwrap();
+        self.write(&format!("{model}/run.json"), serde_json::to_vec(&record).unwrap());
+    }
+
     /// The names in a directory, sorted.
     pub fn names(&self, directory: &str) -> Vec<String> {
         let entries = fs::read_dir(self.path(directory)).unwrap();

@@ -177,7 +177,7 @@ fn layouts() -> Vec<(&'static str, &'static str, Layout)> {
         ("topk", "Entry", layout!(TopkEntry { score, row })),
         ("topk", "Entry", layout!(TopkEntry { score, row })),
         ("count", "Params", layout!(CountParams { columns, first_row })),
-        ("count", "Interval", layout!(CountInterval { query, high, low })),
+        ("count", "Interval", layout!(CountInterval { query, high, low, slope })),
         ("count", "Counted", layout!(CountedParams { above, within })),
     ]
 }
