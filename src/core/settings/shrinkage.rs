@@ -41,6 +41,9 @@ const USUAL: usize = 3;
 /// Candidates for `reg`, in deviations. At the first, noise leaves no factors.
 const REGS: [f32; 7] = [0.14, 0.107, 0.083, 0.064, 0.049, 0.038, 0.029];
 
+/// The candidate down to which a search goes on the sparsest sets.
+const FURTHEST: usize = 2;
+
 /// Factors that are tried.
 const K: usize = 8;
 
@@ -83,7 +86,10 @@ pub(super) fn shrinkage(
             let damping_bias = BIASES[bias];
             // Part of a large set is less dense: what it wants more or less than sets of its density.
             let usual = trials[0].guess();
-            let found = search(usual, REGS.len(), |at, sweeps| {
+            // Eight factors bear less of a penalty than the many that are trained: no further down than
+            // where sets of this density end.
+            let count = usual.max(FURTHEST) + 1;
+            let found = search(usual, count, |at, sweeps| {
                 trials.iter_mut().map(|trial| trial.factors(REGS[at], damping_bias, sweeps)).sum()
             });
             match found {
