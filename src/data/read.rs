@@ -232,6 +232,11 @@ impl<'o> Reader<'o> {
     ) -> Result<()> {
         let name = &source.name;
         let count = self.table.ratings.len() - before;
+        if let Some(row) = self.header_again(&layout, before) {
+            let line = self.table.lines.locate(row).1;
+            let message = "repeats the header, as where files were joined; remove the line";
+            return Err(Error::line(name, line, message));
+        }
         let skipped = notes::skipped(&tally.skipped_first, tally.skipped);
         if tally.skipped > count as u64 + tally.dropped {
             let message = format!("more lines cannot be read than can: {skipped}");
@@ -296,6 +301,18 @@ impl<'o> Reader<'o> {
         self.table.forms.push(FileForm::new(name, source.compression, &encoding, &layout, count));
         self.layouts.push(layout);
         Ok(())
+    }
+
+    /// The first row from `before` on that is the header over again, as where files were joined; with a
+    /// column of ratings its name would be no number.
+    fn header_again(&self, layout: &Layout, before: usize) -> Option<usize> {
+        let header = layout.header.as_ref().filter(|_| !layout.has(Role::Rating))?;
+        let [Some(user), Some(item), ..] = layout.columns else { return None };
+        let Table { users, items, ratings, .. } = &self.table;
+        let pair = (users.get(header.get(user)?)?, items.get(header.get(item)?)?);
+        let rows = ratings.users[before..].iter().zip(&ratings.items[before..]);
+        let found = rows.enumerate().find(|(_, (user, item))| (**user, **item) == pair);
+        found.map(|(row, _)| before + row)
     }
 
     /// What was read.

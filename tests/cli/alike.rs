@@ -197,7 +197,11 @@ fn check(name: &str, says: &Result<&[&str], &[&str]>, output: &std::process::Out
 #[test]
 fn evaluate_reads_as_training_did() {
     let rows = ratings();
-    let (old, new) = rows.split_at(rows.len() * 2 / 3);
+    let (mut old, mut new) = (Vec::new(), Vec::new());
+    for (at, row) in rows.into_iter().enumerate() {
+        if at % 3 == 0 { new.push(row) } else { old.push(row) }
+    }
+    let (old, new) = (&old, &new);
     for Case { name, train, later, says } in &CASES {
         let place = Place::new();
         place.write("train.txt", file(train.0, train.1, old));
@@ -353,7 +357,7 @@ fn new_ratings_are_read_alike() {
 #[test]
 fn training_goes_on_with_what_it_was_told() {
     let place = five();
-    let output = place.run("train train.txt --from m --epochs 1 --model n");
+    let output = place.run("train train.txt --solver als --from m --epochs 1 --model n");
     let talk = stderr(&output);
     assert!(output.status.success(), "{talk}");
     assert!(SAID.iter().all(|said| talk.contains(said)), "{talk}");
@@ -362,9 +366,10 @@ fn training_goes_on_with_what_it_was_told() {
         assert_eq!(old["data"][key], new["data"][key], "{key}");
     }
     // And on, from a model that was told nothing itself.
-    let output = place.run("train train.txt --from n --epochs 1 --model o");
+    let output = place.run("train train.txt --solver als --from n --epochs 1 --model o");
     assert!(SAID.iter().all(|said| stderr(&output).contains(said)), "{}", stderr(&output));
-    let output = place.run("train train.txt --from m --epochs 1 --model p --duplicates last");
+    let output =
+        place.run("train train.txt --solver als --from m --epochs 1 --model p --duplicates last");
     assert!(!stderr(&output).contains(SAID[1]), "{}", stderr(&output));
 }
 
@@ -377,6 +382,8 @@ fn a_model_without_the_record_reads_as_before() {
     let mut run = place.record("m");
     assert_eq!(run["data"]["reading"]["asked"]["columns"], "1,2,4");
     let reading = run["data"].as_object_mut().unwrap().remove("reading");
+    // What binds the parts of a model together is taken out, as whoever changes one has to.
+    run.as_object_mut().unwrap().remove("parts");
     place.write("m/run.json", run.to_string());
     let output = place.run("evaluate m train.txt");
     let talk = stderr(&output);

@@ -5,6 +5,7 @@ use crate::{fixture, place};
 use fixture::{bayes, model, seen};
 use place::{Place, stderr};
 use std::collections::BTreeMap;
+use wgmf::core::Ids;
 use wgmf::model::{Model, Seen};
 
 /// A list by its id: entries with their scores, in order.
@@ -22,12 +23,24 @@ fn lists(csv: &str) -> Lists {
     lists
 }
 
+/// Ids that a file of pairs can hold in any form.
+fn tidy(ids: &Ids) -> Ids {
+    let odd = |c: char| c.is_control() || ['"', '\\'].contains(&c);
+    let tidy = |(row, id): (usize, &str)| match id.contains(odd) || id.trim() != id {
+        true => format!("odd{row}"),
+        false => id.to_owned(),
+    };
+    ids.iter().enumerate().map(tidy).collect()
+}
+
 /// A model of rows, and a Bayesian one.
 fn models(place: &Place) -> [(Model, Seen, &'static str); 2] {
-    let plain = model(20, 17, 5);
+    let mut plain = model(20, 17, 5);
+    (plain.users, plain.items) = (tidy(&plain.users), tidy(&plain.items));
     let pairs = Seen::new(&seen(&plain), 20, 17).unwrap();
     plain.save_with(place.path("plain"), &pairs, None, false).unwrap();
-    let (bayesian, samples) = bayes::bayes(&[]);
+    let (mut bayesian, samples) = bayes::bayes(&[]);
+    (bayesian.users, bayesian.items) = (plain.users.clone(), plain.items.clone());
     bayes::save(&bayesian, &samples, &place.path("bayesian"));
     [(plain, pairs.clone(), "plain"), (bayesian, pairs, "bayesian")]
 }

@@ -143,7 +143,7 @@ fn what_deserves_a_second_look() {
         ),
         (vec!["-1", "7", "8", "9", "10"], vec![], "--drop-value -1"),
         (vec!["1", "7", "8", "9", "10"], vec![], ""),
-        (vec!["-7.5", "3.25", "9.5", "99"], vec![], "99 stands apart"),
+        (vec!["-7.5", "-3", "3.25", "9.5", "99"], vec![], "99 stands apart"),
         (rare("50"), vec!["outlier"], "50 stands apart"),
         (rare("-99"), vec!["outlier"], "-99 stands apart"),
         (rare("7"), vec![], ""),

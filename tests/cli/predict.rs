@@ -160,8 +160,13 @@ fn an_output_file_is_whole_or_not_there() {
     assert_eq!(home.names(), ["m", "out.csv", "pairs.csv", "wrong.csv"]);
     let nowhere = home.path("no/such/out.csv");
     let nowhere = wgmf(&["predict", &home.dir, &pairs, "--output", nowhere.to_str().unwrap()]);
-    assert_eq!(nowhere.status.code(), Some(1));
-    assert_eq!(stderr(&nowhere).lines().count(), 1);
+    // Folders that are missing are made, as every command makes them.
+    assert!(nowhere.status.success(), "{}", stderr(&nowhere));
+    assert_eq!(home.check(&fs::read(home.path("no/such/out.csv")).unwrap()), 2);
+    let within = home.path("out.csv/out.csv");
+    let within = wgmf(&["predict", &home.dir, &pairs, "--output", within.to_str().unwrap()]);
+    assert_eq!(within.status.code(), Some(1));
+    assert_eq!(stderr(&within).lines().count(), 1);
 }
 
 #[test]

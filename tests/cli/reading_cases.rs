@@ -323,6 +323,18 @@ pub const LAYOUTS: &[Case] = &[
         Reads(&["ann|x|3", "bob|y|4"], &["by position", "--columns"]),
     ),
     (
+        "a header again, without ratings",
+        b"user,item\nann,x\nuser,item\nbob,y\n",
+        "",
+        Refused(&["f:3: ", "repeats the header"]),
+    ),
+    (
+        "a header again",
+        b"user,item,rating\nann,x,3\nuser,item,rating\nbob,y,4\n",
+        "",
+        Refused(&["f:3: ", "\"rating\" is not a number"]),
+    ),
+    (
         "no column of ratings",
         b"user,item,note\nann,x,good\n",
         "",

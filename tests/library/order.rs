@@ -97,7 +97,7 @@ fn shuffled_triples_give_the_same_sets_and_parts() {
                 assert_eq!(contents(&a.0), contents(&b.0));
                 assert_eq!(contents(&a.1), contents(&b.1));
             }
-            let least = |set: &Dataset| set.clone().with_at_least(9, 12).unwrap();
+            let least = |set: &Dataset| set.clone().with_at_least(5, 8).unwrap();
             assert_eq!(contents(&least(&again)), contents(&least(&first)));
         }
     }
@@ -174,6 +174,9 @@ fn prepared_files_and_datasets_go_one_way() {
     let path = dir.path().join("plays.csv");
     let mut draw = Draw::new(8);
     let all = triples(&mut draw);
+    // A file of text has no NUL.
+    let all: Vec<Triple> =
+        all.into_iter().map(|(u, i, r)| (u.replace('\0', "_"), i.replace('\0', "_"), r)).collect();
     let text: String = all.iter().map(|(u, i, r)| format!("{u}\t{i}\t{r}\n")).collect();
     std::fs::write(&path, text).unwrap();
     for order in [Order::Canonical, Order::Appearance] {

@@ -116,8 +116,8 @@ class Attack:
 
     def swaps(self, count):
         home = self.home
-        self.run("synth", "--users", "3000", "--items", "800", "--ratings", "60000", "--output", "a.csv")
-        (home / "new.csv").write_text("".join(f"fresh{u},{u % 800},{1 + u % 5}\n" for u in range(200)))
+        self.run("synth", "--users", "600", "--items", "200", "--ratings", "6000", "--output", "a.csv")
+        (home / "new.csv").write_text("".join(f"fresh{u},{u % 200},{1 + u % 5}\n" for u in range(200)))
         base = ["train", "a.csv", "--backend", "cpu", "--factors", "16", "--solver", "als", "--progress", "none"]
         self.run(*base, "--epochs", "1", "--model", "base")
         tally = {}
@@ -180,7 +180,7 @@ class Attack:
             "adam": ["--solver", "adam", "--factors", "16", "--epochs", "60", "--patience", "50", "--holdout", "0.1"],
             "bayes": ["--solver", "bayes", "--factors", "8", "--samples", "50", "--burn-in", "10"],
         }
-        self.run("synth", "--users", "2000", "--items", "600", "--ratings", "60000", "--output", "k.csv")
+        self.run("synth", "--users", "300", "--items", "200", "--ratings", "6000", "--output", "k.csv")
         killed = resumed = finished = 0
         while killed < count:
             for name, flags in runs.items():
@@ -228,7 +228,7 @@ class Attack:
         if subprocess.run([*container, "true"], capture_output=True).returncode != 0:
             print("pairs: skipped, no right to unshare")
             return
-        self.run("synth", "--users", "2000", "--items", "600", "--ratings", "60000", "--output", "p.csv")
+        self.run("synth", "--users", "2000", "--items", "300", "--ratings", "20000", "--output", "p.csv")
         self.run("train", "p.csv", "--backend", "cpu", "--factors", "8", "--epochs", "1", "--progress", "none", "--model", "m")
         wholes = {}
         for n in ("7", "9"):
