@@ -35,7 +35,8 @@ fn main() {
         }
         println!("{line}");
     };
-    for set in SETS {
+    // On far outliers sgd may overshoot, and has no figure.
+    for set in SETS.into_iter().filter(|set| !set.heavy) {
         line(set.name, &|seed| set.draw(seed));
     }
     for set in [SETS[3], SETS[5], SETS[7]] {

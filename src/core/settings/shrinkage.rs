@@ -32,8 +32,8 @@ pub(super) const DAMPING: f64 = 4.0;
 /// Ratings added to each row's, where there are too few to ask.
 const DAMPING_BIAS: f64 = 5.0;
 
-/// Candidates for the damping of biases.
-const BIASES: [f32; 8] = [1.0, 1.7, 3.0, 5.0, 9.0, 16.0, 28.0, 50.0];
+/// Candidates for the damping of biases. Above the last sgd's steps would overshoot in rows of one rating.
+const BIASES: [f32; 7] = [1.0, 1.7, 3.0, 5.0, 9.0, 16.0, 28.0];
 
 /// The usual one among them.
 const USUAL: usize = 3;
