@@ -342,7 +342,7 @@ fn remarks(seen: &Inspection, sorted: &Sorted) -> Vec<Remark> {
         _ => {}
     }
     // A frequent one is among the doubts of its file.
-    let apart = (distinct.len() > 2).then(|| stand_apart(sorted)).unwrap_or_default();
+    let apart = if distinct.len() > 2 { stand_apart(sorted) } else { Vec::new() };
     for (value, share, [low, high]) in apart.into_iter().filter(|apart| apart.1 < TENTH) {
         add(
             "outlier",

@@ -156,7 +156,7 @@ impl Cutter {
             if shape.trims && at > from {
                 start += text[at..].iter().take_while(|&&b| b == b' ').count();
             }
-            if text[start] == b'"' {
+            if text.get(start) == Some(&b'"') {
                 match close(text, start, limit, shape.delimiter) {
                     Close::At(end, doubled) => {
                         self.quoted(&text[start + 1..end], start + 1, doubled);
@@ -176,11 +176,12 @@ impl Cutter {
                 }
             }
             let ends = memchr::memchr2(shape.delimiter, b'\n', &text[start..]);
-            let end = ends.map_or(text.len() - 1, |length| start + length);
-            if text[end] == b'\n' {
+            let end = ends.map_or(text.len(), |length| start + length);
+            // The last line may have no end.
+            if text.get(end).is_none_or(|&byte| byte == b'\n') {
                 let to = end - usize::from(end > start && text[end - 1] == b'\r');
                 self.pieces.push(Piece { from: start, to, spare: false });
-                return Found::Whole(end + 1);
+                return Found::Whole((end + 1).min(text.len()));
             }
             self.pieces.push(Piece { from: start, to: end, spare: false });
             at = end + 1;
@@ -397,6 +398,26 @@ mod tests {
         assert_eq!(cut("a,\"b,1\nc,d\",2\n", 3, Some(2), true), ["0:a|b,1\nc,d|2"]);
         assert_eq!(cut("a,\"b\" c,1\n", 3, Some(2), true), ["0!text f"]);
         assert_eq!(cut("a,\"b,1\nc,d,2\n", 3, Some(2), true), ["0!a quot", "1:c|d|2"]);
+    }
+
+    #[test]
+    fn the_last_line_may_have_no_end() {
+        for (text, want) in [
+            ("a,b\nc,d", ["a|b", "c|d"]),
+            ("a,\"b, c\"\nd,", ["a|b, c", "d|"]),
+            ("a,b\nc,\"d\"", ["a|b", "c|d"]),
+            ("a,b\nc,\"d", ["a|b", "c|\"d"]),
+            ("a,b\nc,d\r", ["a|b", "c|d"]),
+        ] {
+            let mut found = Vec::new();
+            records(text.as_bytes(), &Shape::table(b',', 2, false), |_, record| {
+                let record = record.unwrap_or_else(|message| panic!("{text}: {message}"));
+                let field = |at| String::from_utf8_lossy(record.field(at).bytes()).into_owned();
+                found.push((0..record.len()).map(field).collect::<Vec<_>>().join("|"));
+                ControlFlow::Continue(())
+            });
+            assert_eq!(found, want, "{text}");
+        }
     }
 
     #[test]
