@@ -105,7 +105,7 @@ fn came(signal: Signal) {
         (true, _) => say!("\nthe model is being saved; {again}"),
         (false, Signal::Interrupt) => say!("\nstopping after this step; {again}"),
         (false, _) => {
-            say!("\n{}: stopping after this epoch, with a checkpoint; {again}", signal.name())
+            say!("\n{}: stopping after this epoch, with a checkpoint; {again}", signal.name());
         }
     }
 }

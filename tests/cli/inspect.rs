@@ -127,7 +127,7 @@ fn of_values(values: &[&str]) -> String {
 #[test]
 fn what_deserves_a_second_look() {
     let rare = |value: &'static str| {
-        let mut values = vec!["1", "2", "3", "4", "5", "2", "3", "4"].repeat(20);
+        let mut values = ["1", "2", "3", "4", "5", "2", "3", "4"].repeat(20);
         values.push(value);
         values
     };

@@ -129,7 +129,8 @@ fn every_command_reads_alike() {
         String::from_utf8(parts).unwrap().lines().map(String::from).collect();
     let whole = String::from_utf8(place.read("train.tsv")).unwrap();
     let mut want: Vec<String> = whole.lines().map(String::from).collect();
-    (lines.sort(), want.sort());
+    lines.sort();
+    want.sort();
     assert_eq!(lines, want);
     // Lists of ids and titles.
     place.write("only.txt", "\"live one\nplain\n");
