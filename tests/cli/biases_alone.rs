@@ -40,7 +40,7 @@ fn biases_alone_are_a_model() {
         for format in ["npy", "csv", "safetensors"] {
             place.ok(&format!("export m --format {format} --output out-{format} --force"));
         }
-        let output = place.run("similar m --items \"Amber Bells\" -n 5");
+        let output = place.run("similar m --users Norel -n 5");
         let said = stderr(&output);
         assert!(output.status.code() == Some(1) && said.contains("--factors"), "{said}");
     }

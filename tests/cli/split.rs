@@ -116,7 +116,7 @@ fn without_timestamps_the_last_lines_are_last() {
     assert_eq!(fs::read(&facts.parts[0].test).unwrap(), b"1\tc\t1\n");
     assert_eq!(
         fs::read(dir.path().join("train.data")).unwrap(),
-        b"1\ta\t3\r\n2\ta\t4\r\n1\tb\t5\r\n\r\n"
+        b"1\ta\t3\r\n2\ta\t4\r\n1\tb\t5\r\n"
     );
     let options = SplitOptions { by_time: Some(0.5), ..SplitOptions::default() };
     let error = split(&[path], &options, dir.path(), true, &()).unwrap_err().to_string();

@@ -64,9 +64,13 @@ fn the_record_repeats_the_run() {
     let place = Place::with_sample();
     place.ok("train plays.csv --solver als --epochs 3 --factors 9 --seed 5 --model m");
     let settings = &place.record("m")["settings"];
-    let flags = ["factors", "epochs", "reg", "reg_bias", "reg_exponent", "block", "init_scale"]
+    let keys = ["factors", "epochs", "reg", "reg_bias", "reg_exponent", "block", "init_scale"];
+    let flags = keys
+        .into_iter()
+        .chain(["damping", "damping_bias"])
         .map(|key| format!("--{} {}", key.replace('_', "-"), settings[key]));
-    place.ok(&format!("train plays.csv --solver als --seed 5 --model again {}", flags.join(" ")));
+    let flags = flags.collect::<Vec<_>>().join(" ");
+    place.ok(&format!("train plays.csv --solver als --seed 5 --model again {flags}"));
     assert!(place.tensors("m") == place.tensors("again"));
 }
 

@@ -211,7 +211,8 @@ impl Parts {
         let settings = options.resolve(&self.training, self.users, self.items).unwrap();
         let input = Input { test: Some(&self.test), ..Input::new(&users, &items, &self.training) };
         let go_on = &mut |_: wgmf::train::Event| Ok(ControlFlow::Continue(()));
-        let outcome = train(&Cpu::new(), input, &settings, go_on).unwrap();
+        let outcome = train(&Cpu::new(), input, &settings, go_on)
+            .unwrap_or_else(|error| panic!("{settings:?}: {error}"));
         outcome.history.last().unwrap().test_error.unwrap().sqrt()
     }
 }
