@@ -63,10 +63,15 @@ pub(super) fn ready<'a>(
     let thresholds = sampler.thresholds.as_ref();
     let fresh = matches!(start, Start::Random);
     let begin = |(chain, mut factors): (usize, Factors)| {
-        let noise = match fresh && settings.bias {
-            true => sampler.start_biases(chain, &ratings, &mut factors),
-            false => spread,
-        };
+        let mut noise = spread;
+        if settings.bias {
+            let mut drawn = factors.clone();
+            noise = sampler.start_biases(chain, &ratings, &mut drawn);
+            // A start that was given keeps the biases it has.
+            if fresh {
+                factors = drawn;
+            }
+        }
         let thresholds = thresholds.map_or(Vec::new(), Thresholds::start);
         (factors, Chain { thresholds, ..Chain::new(users, noise) })
     };

@@ -399,7 +399,8 @@ fn whatever_the_threads_the_model_has_the_same_bits() {
         place.ok(&format!("{line} --model m --threads {threads}"));
         let bytes = files.map(|file| place.read(&format!("m/{file}"))).to_vec();
         let mut record = place.record("m");
-        for key in ["seconds", "ratings_per_second", "device"] {
+        // The digest of the parts has these in it.
+        for key in ["seconds", "ratings_per_second", "device", "parts"] {
             record[key] = serde_json::Value::Null;
         }
         for epoch in record["history"].as_array_mut().unwrap() {
@@ -440,13 +441,15 @@ fn train_and_info_say_what_the_sampler_did() {
     }
     let watched = posterior["predictions"].as_array().unwrap();
     assert!(watched.len() == 8 && watched.iter().all(|w| w["user"].is_string()));
-    // What train prints is the metric of the averages, in the unit of the file.
+    // What train prints is the metric of the samples that are kept, in the unit of the file: not far from
+    // that of all of them.
     let rmse = posterior["held_out"]["rmse"].as_f64().unwrap();
     assert!(said.contains(&format!("held-out RMSE {rmse:.4}")), "{said}");
     let model_rmse = posterior["held_out"]["model_rmse"].as_f64().unwrap();
     let last = record["history"].as_array().unwrap().last().unwrap();
     let error = last["test_error"].as_f64().unwrap();
-    assert!((model_rmse - error.sqrt()).abs() < 1e-6, "{model_rmse} and {error}");
+    let apart = (model_rmse / error.sqrt() - 1.0).abs();
+    assert!(apart > 1e-6 && apart < 0.02, "{model_rmse} and {error}");
 
     let info = place.ok("info m");
     for says in ["sampler     2 chains, 40 sweeps after 10 of burn-in, 8 samples kept", "R-hat"] {
@@ -475,7 +478,7 @@ fn chains_start_where_they_are_told() {
     // From another solver's model, and from arrays: within a few sweeps it fits as well.
     place.ok(&format!("{line} {bayes} --model warm --from als"));
     place.ok("export als --format npy --output start");
-    place.ok(&format!("{line} {bayes} --model init --init start"));
+    place.ok(&format!("{line} {bayes} --model init --init start --order canonical"));
     place.ok(&format!("{line} {bayes} --model cold"));
     let error = |model: &str| place.record(model)["history"][0]["train_error"].as_f64().unwrap();
     assert!(error("warm") < error("cold") && error("init") < error("cold"));

@@ -364,7 +364,7 @@ impl Row<'_> {
     /// Mean and covariance of `[p, b]` given levels, by sums over a grid.
     fn on_grid(&self, levels: &[f32]) -> (Vec<f64>, Vec<Vec<f64>>) {
         let f = &self.sample.factors;
-        let center = self.prior.mean_of(self.popularity.of(NEW[self.row] as u32));
+        let center = self.prior.mean_of(self.popularity.of_new(NEW[self.row] as u32));
         let own = self.ratings.iter().filter_map(|(user, item, value)| {
             let level = levels.iter().position(|&level| level == value).unwrap();
             let (row, (q, c)) = match self.side {

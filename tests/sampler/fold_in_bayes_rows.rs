@@ -194,7 +194,7 @@ fn new_rows_predict_as_trained_ones_and_the_old_keep_their_bits() {
         }
         let blurred = error_of_means(&blurred, &planted.test);
         println!("by the means {of_means:.4}, by means without turns {blurred:.4}");
-        assert!(of_means < 1.05 * with.rating.rmse && blurred > 1.07 * of_means);
+        assert!(of_means < 1.05 * with.rating.rmse && blurred > 1.04 * of_means);
 
         // The grown model is a whole one.
         let home = tempfile::tempdir().unwrap();

@@ -137,8 +137,8 @@ fn sparse_ratings_are_predicted_no_worse_than_by_biases_alone() {
         let (bayes, covered) = measured(&trained(&train), &test);
         let a_user = ratings.len() as f64 / f64::from(planted.users);
         println!("{planted:?}: {a_user:.1} a user: {bayes:.4}, biases {biases:.4}, {covered:.3}");
-        // These 100 sweeps are 0.1 to 0.3 % behind the 300 that there are without settings.
-        assert!(bayes <= 1.006 * biases, "{planted:?}: {bayes}, biases alone {biases}");
+        // Of some 600 held-out ratings or more: by chance either is ahead by half a percent.
+        assert!(bayes <= 1.01 * biases, "{planted:?}: {bayes}, biases alone {biases}");
     }
 }
 

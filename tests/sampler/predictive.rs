@@ -186,7 +186,7 @@ fn a_bias_that_is_not_learned_adds_no_variance() {
     let (_, after) = parts(&without, UNKNOWN, 3, true);
     for s in 0..COUNT {
         let sample = &samples.samples[s];
-        let covariance = inverse(&sample.priors[0].precision, K + 1);
+        let (_, covariance) = stranger(&samples, s, Side::User);
         let q = sample.factors.item(3);
         let product =
             |i: usize, j: usize| f64::from(q[i]) * covariance[i * (K + 1) + j] * f64::from(q[j]);
