@@ -72,8 +72,12 @@ pub struct Batches {
 }
 
 impl Batches {
-    /// Cuts `ratings` into batches of `batch_size` (the last may be smaller): by a shuffle seeded
-    /// with `shuffle`, or in file order where that is `None`.
+    /// Cuts `ratings` into batches: by a shuffle seeded with `shuffle` into as few of `batch_size` at most
+    /// as there must be, all of one size or one rating less; or, where that is `None`, in file order into
+    /// batches of `batch_size`, of which the last may be smaller.
+    ///
+    /// A step is as long as a batch's mean says, however few its ratings are: a last batch of two would
+    /// move their rows 32 times as far as a batch of 64 does, and sgd with them out of bounds.
     ///
     /// # Panics
     /// If there are no ratings, `batch_size` is 0, or an index is out of range.
@@ -118,8 +122,14 @@ impl Batches {
         let n = ratings.len();
         let (mut lead_partners, mut values) = (vec![0; n], vec![0.0; n]);
         let (mut follow_partners, mut links) = (vec![0; n], vec![0; n]);
-        // Some batches at a time, so that runs that are not yet joined stay few.
-        let group = batch_size.saturating_mul((GROUP_RATINGS / batch_size).max(1));
+        let count = n.div_ceil(batch_size);
+        let evenly = |batch: usize| (n as u64 * batch as u64 / count as u64) as usize;
+        let ends: Vec<usize> = (1..=count)
+            .map(|batch| match shuffle {
+                Some(_) => evenly(batch),
+                None => n.min(batch.saturating_mul(batch_size)),
+            })
+            .collect();
         let all = Members {
             order: &mut order,
             lead_partners: &mut lead_partners,
@@ -127,17 +137,24 @@ impl Batches {
             follow_partners: &mut follow_partners,
             links: &mut links,
         };
-        let mut base = 0_usize;
-        for group in all.cut(group) {
-            let parts: Vec<[Runs; 2]> = group
-                .cut(batch_size)
+        let (mut rest, mut base) = (all, 0);
+        // Some batches at a time, so that runs that are not yet joined stay few.
+        for group in ends.chunks((GROUP_RATINGS / batch_size).max(1)) {
+            let mut members = Vec::with_capacity(group.len());
+            let mut start = base;
+            for &end in group {
+                let (batch, others) = rest.split_at(end - start);
+                members.push(batch);
+                (rest, start) = (others, end);
+            }
+            let parts: Vec<[Runs; 2]> = members
                 .into_par_iter()
                 .map(|members| members.index(lead_rows, follow_rows, &ratings.values))
                 .collect();
-            for [lead, follow] in &parts {
+            for ([lead, follow], &end) in parts.iter().zip(group) {
                 batches.lead.append(lead, base as u32);
                 batches.follow.append(follow, base as u32);
-                base = n.min(base.saturating_add(batch_size));
+                base = end;
                 batches.starts.push(base);
             }
         }
@@ -210,23 +227,28 @@ struct Members<'a> {
 }
 
 impl<'a> Members<'a> {
-    /// Pieces of `size`, the last maybe smaller.
-    fn cut(self, size: usize) -> Vec<Members<'a>> {
-        let all = self
-            .order
-            .chunks_mut(size)
-            .zip(self.lead_partners.chunks_mut(size))
-            .zip(self.values.chunks_mut(size))
-            .zip(self.follow_partners.chunks_mut(size))
-            .zip(self.links.chunks_mut(size));
-        all.map(|((((order, lead_partners), values), follow_partners), links)| Members {
-            order,
-            lead_partners,
-            values,
-            follow_partners,
-            links,
-        })
-        .collect()
+    /// The first `count` of them, and the others.
+    fn split_at(self, count: usize) -> (Members<'a>, Members<'a>) {
+        let order = self.order.split_at_mut(count);
+        let lead_partners = self.lead_partners.split_at_mut(count);
+        let values = self.values.split_at_mut(count);
+        let follow_partners = self.follow_partners.split_at_mut(count);
+        let links = self.links.split_at_mut(count);
+        let first = Members {
+            order: order.0,
+            lead_partners: lead_partners.0,
+            values: values.0,
+            follow_partners: follow_partners.0,
+            links: links.0,
+        };
+        let others = Members {
+            order: order.1,
+            lead_partners: lead_partners.1,
+            values: values.1,
+            follow_partners: follow_partners.1,
+            links: links.1,
+        };
+        (first, others)
     }
 
     /// Indexes a batch: the runs of the leading side and of the following one.
@@ -338,6 +360,19 @@ mod tests {
                 assert!(values.is_sorted_by(|a, b| a < b));
             }
         }
+    }
+
+    #[test]
+    fn shuffled_batches_are_of_one_size_or_one_less() {
+        for size in [1, 3, 64, 66, 67, 199, 200, 1000] {
+            let batches = Batches::new(&ratings(), 31, 17, size, Some(4));
+            let sizes: Vec<usize> =
+                (0..batches.len()).map(|b| batches.positions(b).len()).collect();
+            let (least, most) = (sizes.iter().min().unwrap(), sizes.iter().max().unwrap());
+            assert!(most - least <= 1 && *most <= size, "{size}: {sizes:?}");
+        }
+        let in_order = Batches::new(&ratings(), 31, 17, 66, None);
+        assert_eq!(in_order.starts, [0, 66, 132, 198, 200]);
     }
 
     #[test]

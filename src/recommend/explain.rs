@@ -48,7 +48,7 @@ impl<'a> Explainer<'a> {
     /// Readies explanations for `model`.
     ///
     /// # Errors
-    /// As [`Model::check`]; a model of another solver.
+    /// As [`Model::check`]; a model of another solver, or of biases alone.
     pub fn new(model: impl Into<Held<'a, Model>>) -> Result<Self> {
         let model = model.into();
         model.check()?;
@@ -59,6 +59,12 @@ impl<'a> Explainer<'a> {
                  ratings; this one is of {}",
                 objective.solver.name()
             )));
+        }
+        if model.factors.factors == 0 {
+            return Err(Error::data(
+                "`explain` needs factors, and the model has biases alone (`factors` 0); train with \
+                 `factors` 1 or more",
+            ));
         }
         let (k, f) = (model.factors.factors, &model.factors);
         let mut gram = Vec::new();

@@ -67,8 +67,7 @@ fn no_solver_is_behind_biases_alone() {
     for (seed, set) in SETS.iter().enumerate() {
         let parts = set.draw(seed as u64);
         let alone = parts.biases_alone();
-        // On far outliers sgd may overshoot; without settings such a set gets adam.
-        for solver in SOLVERS.into_iter().filter(|&of| !set.heavy || of != Solver::Sgd) {
+        for solver in SOLVERS {
             let options = Options { solver: Some(solver), ..Options::default() };
             let ratio = parts.trained(&options) / alone;
             if ratio > BEHIND {

@@ -45,7 +45,7 @@ impl RankPlan {
     /// Cuts a ranking of `candidates` rows of `factors`.
     ///
     /// # Errors
-    /// If not even one row, or one list of one place, fits a binding.
+    /// If not even one row, or one list of one place, or what one interval finds, fits a binding.
     pub fn new(candidates: usize, factors: usize, limits: Limits) -> Result<Self> {
         let width = factors.div_ceil(4);
         let rows = limits.binding / (width * 16);
@@ -55,7 +55,7 @@ impl RankPlan {
             .min(limits.binding / 4)
             .min(limits.workgroups * SIDE);
         let list = LIST.min(limits.binding / 8);
-        if columns == 0 || list == 0 {
+        if columns == 0 || list == 0 || limits.binding < 4 * WITHIN {
             return Err(Error::device(format!(
                 "a row of {factors} factors does not fit a binding of {} bytes; use `backend` cpu",
                 limits.binding
@@ -102,7 +102,8 @@ mod tests {
                     for workgroups in [1, 5, 16, 65_535] {
                         let limits = Limits { binding, workgroups };
                         let Ok(plan) = RankPlan::new(candidates, factors, limits) else {
-                            assert!(binding < factors.div_ceil(4) * 16, "{factors}: {limits:?}");
+                            let least = (factors.div_ceil(4) * 16).max(4 * WITHIN);
+                            assert!(binding < least, "{factors}: {limits:?}");
                             continue;
                         };
                         let RankPlan { width, columns, queries, list, places, intervals } = plan;
