@@ -77,7 +77,8 @@ pub(super) fn shrinkage(
     let folds = (ENOUGH / size).clamp(1, ONE_IN as usize) as u64;
     let fold = |fold| Trial::new(ratings, (users, items), (mean, spread), fold);
     let mut trials: Vec<Trial> = (0..folds).map(fold).collect();
-    let bias = search(USUAL, BIASES.len(), |at, turns| {
+    let chance = by_chance(ratings.len());
+    let bias = search((USUAL, BIASES.len()), [chance; 2], |at, turns| {
         trials.iter_mut().map(|trial| trial.biases(BIASES[at], turns)).sum()
     });
     let reg = match factors {
@@ -89,7 +90,7 @@ pub(super) fn shrinkage(
             // Eight factors bear less of a penalty than the many that are trained: no further down than
             // where sets of this density end.
             let count = usual.max(FURTHEST) + 1;
-            let found = search(usual, count, |at, sweeps| {
+            let found = search((usual, count), [WEAKER, -STRONGER], |at, sweeps| {
                 trials.iter_mut().map(|trial| trial.factors(REGS[at], damping_bias, sweeps)).sum()
             });
             match found {
@@ -275,18 +276,32 @@ const ONE_IN: u64 = 8;
 /// Ratings and rows, those of repeated trials included, from which on one trial says enough.
 const ENOUGH: usize = 100_000;
 
-/// The part by which the error has to fall for a candidate further down the list, and further up: what is
-/// tried later has had more turns.
-const LEAST: (f64, f64) = (0.001, 0.003);
+/// The part by which the error has to fall for a weaker penalty of factors.
+const WEAKER: f64 = 0.001;
+
+/// The part by which it may rise for a stronger one: of penalties that do about as well the strongest is
+/// taken (Breiman et al. 1984, the rule of one standard error), since the many factors that are trained
+/// overfit more than the few that are tried.
+const STRONGER: f64 = 0.0005;
+
+/// The part by which it has to fall for another damping of biases than the usual one, with `ratings`: what
+/// chance alone makes of it.
+fn by_chance(ratings: usize) -> f64 {
+    0.5 / (ratings.max(1) as f64).sqrt()
+}
 
 /// The candidate, of `count`, at which the error is least, beginning at `from`: down the list for as long
-/// as it falls, else up. `error` is told how often to go round.
-fn search(from: usize, count: usize, mut error: impl FnMut(usize, usize) -> f64) -> usize {
+/// as it falls by a part of `margins[0]` or more, else up for as long as it falls by `margins[1]`. `error`
+/// is told how often to go round.
+fn search(
+    (from, count): (usize, usize),
+    margins: [f64; 2],
+    mut error: impl FnMut(usize, usize) -> f64,
+) -> usize {
     let mut best = (from, error(from, FIRST));
-    let margin = (1.0 - LEAST.0, 1.0 - LEAST.1);
     for at in from + 1..count {
         let now = error(at, AGAIN);
-        if now >= best.1 * margin.0 {
+        if now >= best.1 * (1.0 - margins[0]) {
             break;
         }
         best = (at, now);
@@ -296,10 +311,11 @@ fn search(from: usize, count: usize, mut error: impl FnMut(usize, usize) -> f64)
     }
     for at in (0..from).rev() {
         let now = error(at, AGAIN);
-        if now >= best.1 * margin.1 {
+        if now >= best.1 * (1.0 - margins[1]) {
             break;
         }
-        best = (at, now);
+        // The least of all, so that many small rises do not add up.
+        best = (at, now.min(best.1));
     }
     best.0
 }
