@@ -17,8 +17,7 @@ mean() {
 }
 
 article="--transform zscore --factors 40 --solver sgd --momentum 0.9 --batch-size 32"
-# No factor moves from zero: what is left are the biases.
-biases="--factors 1 --init-scale 0"
+biases="--factors 0"
 # Options are words without blanks: splitting them is meant.
 # shellcheck disable=SC2086
 {
