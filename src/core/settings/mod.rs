@@ -58,11 +58,11 @@ pub struct Options {
     #[cfg_attr(feature = "cli", arg(long, value_name = "X"))]
     pub reg_exponent: Option<f64>,
     /// Regularization of a row's factors however many its ratings, which one rating feels as much as a
-    /// thousand; 0 where --reg or --reg-exponent is given
+    /// thousand; 0 where --reg, --reg-bias or --reg-exponent is given
     #[cfg_attr(feature = "cli", arg(long, value_name = "X"))]
     pub damping: Option<f64>,
-    /// The same of biases: X ratings of 0 added to each row's, as in damped means; 0 where --reg-bias or
-    /// --reg-exponent is given
+    /// The same of biases: X ratings of 0 added to each row's, as in damped means; 0 where --reg,
+    /// --reg-bias or --reg-exponent is given
     #[cfg_attr(feature = "cli", arg(long, value_name = "X"))]
     pub damping_bias: Option<f64>,
     /// ials: weight of every pair, listed or not, against 1 of a listed one
