@@ -1,8 +1,8 @@
 //! Signals. The first Ctrl-C (or SIGTERM, or SIGHUP) asks a training run to end well; any other command,
 //! and a second one, ends at once, without anything half-written.
 //!
-//! What listens here only sets flags: it runs no signal handler, and the thread that writes takes away what it has in the making, and a
-//! step in which something new takes its final name is never cut short.
+//! What listens here only sets flags: it runs no signal handler, the thread that writes takes away what it
+//! has in the making, and a step in which something new takes its final name is never cut short.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
