@@ -402,7 +402,7 @@ fn of_tensors(cases: &mut Vec<Case>) {
         "nobody told of so many factors",
         |d| {
             edit(&d.join("run.json"), |r| {
-                drop(r["settings"].as_object_mut().unwrap().remove("factors"))
+                drop(r["settings"].as_object_mut().unwrap().remove("factors"));
             });
             factors(&d.join(MODEL), 20, 17, [70 << 20; 2]);
         },

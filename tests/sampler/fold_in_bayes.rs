@@ -53,10 +53,10 @@ fn unseen_prior(samples: &Samples, sample: &Sample, side: Side) -> RowPrior {
     let wide = prior.mean.len();
     let rows: Vec<Vec<f64>> = prior.precision.chunks(wide).map(<[f64]>::to_vec).collect();
     let mut covariance = inverse(&rows);
-    for i in 0..wide {
-        for j in 0..wide {
-            covariance[i][j] +=
-                samples.popularity[side.index()].unknown_variance * prior.slope[i] * prior.slope[j];
+    let variance = samples.popularity[side.index()].unknown_variance;
+    for (of, a) in covariance.iter_mut().zip(&prior.slope) {
+        for (to, b) in of.iter_mut().zip(&prior.slope) {
+            *to += variance * a * b;
         }
     }
     prior.precision = inverse(&covariance).concat();
