@@ -5,12 +5,12 @@ use super::listing::{self, Columns, Entry, Listing, Reason};
 use super::output::is_closed_pipe;
 use super::progress::Steps;
 use super::words::{counted, some_of, thousands};
-use super::{backend, by, chosen};
+use super::{alike, backend, by, chosen};
 use std::path::{Path, PathBuf};
 use wgmf::core::{Side, UNKNOWN};
 use wgmf::data::{
     BadRows, Decimal, Delimiter, Duplicates, Encoding, Format, Header, Quotes, ReadOptions, Titles,
-    TitlesOptions, align, read,
+    TitlesOptions, align, read_pairs,
 };
 use wgmf::model::{Model, Samples, Seen};
 use wgmf::predict::{Predictive, Unit};
@@ -374,7 +374,8 @@ impl Args {
         exchanged: bool,
         steps: &Steps,
     ) -> Result<(Seen, Vec<u32>)> {
-        let table = read(&[file.to_owned()], &ReadOptions::default(), steps)?;
+        let options = alike::options(model, &ReadOptions::default());
+        let table = read_pairs(&[file.to_owned()], &options, steps)?;
         let (users, items) = match exchanged {
             true => (&model.items, &model.users),
             false => (&model.users, &model.items),

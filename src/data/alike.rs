@@ -51,7 +51,10 @@ pub(crate) fn recognise(
     let alone = ReadOptions { like: None, ..options.clone() };
     match options.like.as_deref() {
         Some(like) if !(need == Need::Pairs && like.form.format == Format::Grouped) => {
-            File { name, head, given: &alone, like, need }.recognise()
+            let file = File { name, head, given: &alone, like, need };
+            let (layout, told) = file.recognise()?;
+            file.check_rated(&layout)?;
+            Ok((layout, told))
         }
         _ => Ok((Layout::recognise(name, head, &alone)?, None)),
     }
@@ -99,12 +102,14 @@ impl File<'_> {
         let kind = own.clone().or_else(|| any().ok());
         let cut = kind.as_ref().is_none_or(|kind| !says_its_format(kind))
             && !matches!(options.format, Format::Json | Format::MatrixMarket);
+        let mut recut = false;
         if cut {
             if let Some(delimiter) = self.delimiter(options.format == Format::Grouped) {
                 options.delimiter = Some(delimiter);
             } else if let Some(own) = &own {
-                // What is cut otherwise is another table.
+                // What is cut otherwise is another table, in which places say nothing.
                 options.delimiter = Some(own.delimiter);
+                recut = self.given.delimiter.is_none() && own.delimiter != self.like.form.delimiter;
                 if own.format == Format::Grouped {
                     return alone.map(told);
                 }
@@ -115,7 +120,7 @@ impl File<'_> {
         let lists = options.format == Format::Grouped;
         let market = own.as_ref().is_some_and(|own| own.format == Format::MatrixMarket);
         if options.columns.is_none() && !lists && !market {
-            options = match self.columns(&options, own.as_ref())? {
+            options = match self.columns(&options, own.as_ref(), recut)? {
                 Some(options) => options,
                 None => return alone.map(told),
             };
@@ -124,6 +129,21 @@ impl File<'_> {
         // A column of times that was only recognised need not hold times.
         layout.needs_time &= self.given.columns.is_some() || self.like.asked.columns.is_some();
         Ok(told(layout))
+    }
+
+    /// Refuses lines without ratings where those of training had some: nobody says that they mean 1.
+    fn check_rated(&self, layout: &Layout) -> Result<()> {
+        let said = self.given.columns.is_some() || self.given.format != Format::Auto;
+        let rated = |format: Format, columns: [Option<usize>; 4]| {
+            format != Format::Grouped && columns[Role::Rating as usize].is_some()
+        };
+        let was = rated(self.like.form.format, self.like.form.columns);
+        if self.need == Need::Pairs || said || !was || rated(layout.format, layout.columns) {
+            return Ok(());
+        }
+        let message = "has no column of ratings, and the training file had one; add it, or take every line for \
+                       a rating of 1 by naming the columns of users and items alone (`columns` 1,2)";
+        Err(Error::line(self.name, 1, message))
     }
 
     /// The remembered delimiter, where it cuts the file.
@@ -144,7 +164,12 @@ impl File<'_> {
     }
 
     /// The options that say where the columns are; nothing where the file alone says it.
-    fn columns(&self, options: &ReadOptions, own: Option<&Layout>) -> Result<Option<ReadOptions>> {
+    fn columns(
+        &self,
+        options: &ReadOptions,
+        own: Option<&Layout>,
+        recut: bool,
+    ) -> Result<Option<ReadOptions>> {
         let looked_at = ReadOptions { columns: Some("1,2".to_owned()), ..options.clone() };
         let Ok(looked_at) = self.with(&looked_at) else { return Ok(None) };
         let json = looked_at.format == Format::Json;
@@ -166,7 +191,7 @@ impl File<'_> {
         {
             return Ok(Some(with(columns, Header::Yes)));
         }
-        if own.is_some_and(is_named) || json && first.is_some() {
+        if recut || own.is_some_and(is_named) || json && first.is_some() {
             return Ok(None);
         }
         // Keys of objects and rows of a matrix have no places.

@@ -87,7 +87,7 @@ pub use order::Order;
 pub use prepare::{DataOptions, align, prepare};
 pub use prepared::{DataFacts, Prepared};
 #[cfg(feature = "files")]
-pub use read::{Table, read};
+pub use read::{Table, read, read_pairs};
 #[cfg(feature = "files")]
 pub use reading::Reading;
 #[cfg(feature = "files")]

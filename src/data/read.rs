@@ -69,9 +69,31 @@ impl Table {
 /// An input that cannot be opened, is damaged, or has a line that is not a rating; the error names
 /// the file and the line.
 pub fn read(paths: &[PathBuf], options: &ReadOptions, progress: &dyn Progress) -> Result<Table> {
+    collect(paths, options, Need::Ratings, progress)
+}
+
+/// Reads files of pairs of a user and an item: as [`read`], but where `options` name a file that they are
+/// to be read like, the column of its ratings is not needed.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_pairs(
+    paths: &[PathBuf],
+    options: &ReadOptions,
+    progress: &dyn Progress,
+) -> Result<Table> {
+    collect(paths, options, Need::Pairs, progress)
+}
+
+fn collect(
+    paths: &[PathBuf],
+    options: &ReadOptions,
+    need: Need,
+    progress: &dyn Progress,
+) -> Result<Table> {
     let options = &alike::told(options);
     options.check()?;
-    let mut reader = Reader::new(options);
+    let mut reader = Reader { need, ..Reader::new(options) };
     for member in set::members(paths)? {
         let source = Source::open(&member.path, options.encoding, progress)?;
         // The bar goes before an error is shown.
@@ -89,6 +111,7 @@ pub fn read(paths: &[PathBuf], options: &ReadOptions, progress: &dyn Progress) -
 /// Collects sources into one table.
 pub(super) struct Reader<'o> {
     options: &'o ReadOptions,
+    need: Need,
     lanes: Vec<Lane>,
     table: Table,
     times: Times,
@@ -105,6 +128,7 @@ impl<'o> Reader<'o> {
         let lanes = rayon::current_num_threads().clamp(1, MOST_LANES);
         Reader {
             options,
+            need: Need::Ratings,
             lanes: std::iter::repeat_with(Lane::default).take(lanes).collect(),
             table: Table::default(),
             times: Times::default(),
@@ -120,7 +144,7 @@ impl<'o> Reader<'o> {
         let mut batch = vec![Vec::new(); self.lanes.len()];
         let mut next = vec![Vec::new(); self.lanes.len()];
         let mut filled = fill(&mut source, &mut batch[..1], None)?;
-        let (layout, note) = alike::recognise(&name, &batch[0], self.options, Need::Ratings)?;
+        let (layout, note) = alike::recognise(&name, &batch[0], self.options, self.need)?;
         self.notes.extend(note);
         self.same_set(&name, &layout, member)?;
         let shape = Shape::quoted(&layout);

@@ -343,21 +343,18 @@ impl Target<'_> {
         whole::write_directory(self.output, true, &kind, write)
     }
 
-    /// Whether a name in the folder is that of such a split: a file of it, or a fold with no other files.
+    /// Whether a name in the folder is that of an earlier split, whatever its kind and its files' endings: a
+    /// file of it, or a fold with no other files. Parts of two splits side by side would be read as one.
     fn owns(&self, name: &str) -> bool {
-        let file = |name: &str| {
-            name.strip_suffix(&self.extension).is_some_and(|stem| matches!(stem, "train" | "test"))
-        };
-        if self.folds.is_none() {
-            return file(name);
-        }
+        let file = |name: &str| matches!(name.split('.').next(), Some("train" | "test"));
         let number = name.strip_prefix("fold").and_then(|number| number.parse::<u32>().ok());
-        number.is_some()
+        let fold = number.is_some()
             && fs::read_dir(self.output.join(name)).is_ok_and(|mut entries| {
                 entries.all(|entry| {
                     entry.is_ok_and(|entry| entry.file_name().to_str().is_some_and(file))
                 })
-            })
+            });
+        fold || file(name) && self.output.join(name).is_file()
     }
 }
 

@@ -3,6 +3,7 @@
 
 use crate::place::{Place, stderr};
 use serde_json::Value;
+use std::collections::BTreeSet;
 
 /// (user, item, rating) of an invented set: users u1 to u12, items 10 to 17, one to five stars.
 fn ratings() -> Vec<(String, String, String)> {
@@ -300,6 +301,34 @@ fn predict_needs_no_ratings() {
             assert_eq!(String::from_utf8(output.stdout).unwrap(), plain, "{name}");
         }
     }
+}
+
+#[test]
+fn lines_without_ratings_are_no_ratings_of_1() {
+    let (place, rows) = (Place::new(), ratings());
+    place.write("train.txt", file("", "U,I,R", &rows));
+    place.write("pairs.txt", file("", "U,I", &rows[..6]));
+    place.ok("train train.txt --solver als --factors 2 --epochs 2 --model m");
+    for line in [
+        "evaluate m pairs.txt",
+        "fold-in m pairs.txt --output grown",
+        "recommend m --new-users pairs.txt",
+        "train pairs.txt --from m --model more",
+    ] {
+        let output = place.run(line);
+        let said = stderr(&output);
+        let refused = output.status.code() == Some(1) && said.contains("no column of ratings");
+        assert!(refused, "{line}: {said}");
+    }
+    // Who says so means it.
+    place.ok("evaluate m pairs.txt --columns 1,2");
+    // Pairs need none, and stand where they stood.
+    place.write("swapped.txt", file("", "I,U,R", &rows));
+    place.write("allowed.txt", file("", "I,U", &rows[..6]));
+    place.ok("train swapped.txt --columns 2,1,3 --solver als --factors 2 --epochs 2 --model n");
+    let lists = place.ok("recommend n --allow allowed.txt -n 9 --include-seen");
+    let allowed: BTreeSet<_> = rows[..6].iter().map(|row| (&row.0, &row.1)).collect();
+    assert_eq!(lists.lines().count(), 1 + allowed.len(), "{lists}");
 }
 
 /// A place with a model `m` that was trained on five columns, of which three were named, and twice over with
