@@ -40,7 +40,13 @@ pub(super) fn printable(text: &str) -> String {
 /// model`; the first few are named.
 pub(super) fn some_of<S: AsRef<str>>(some: &[S], all: usize, what: &str) -> String {
     const NAMED: usize = 5;
-    let names = some.iter().take(NAMED).map(|id| format!("\"{}\"", id.as_ref()));
+    /// Characters of an id that are shown: a line that is no id may be of any length.
+    const SHOWN: usize = 60;
+    let shown = |id: &str| match id.char_indices().nth(SHOWN) {
+        Some((end, _)) => format!("\"{}...\"", &id[..end]),
+        None => format!("\"{id}\""),
+    };
+    let names = some.iter().take(NAMED).map(|id| shown(id.as_ref()));
     let names = names.collect::<Vec<_>>().join(", ");
     let more = if some.len() > NAMED { ", ..." } else { "" };
     let (few, all) = (thousands(some.len() as u64), thousands(all as u64));
@@ -81,6 +87,15 @@ mod tests {
             printable("a\x1b[31mb\tc\nd\x07\u{9b}é"),
             "a\u{fffd}[31mb\tc\nd\u{fffd}\u{fffd}é"
         );
+    }
+
+    #[test]
+    fn a_few_are_named_and_long_ones_are_cut() {
+        let long = "é".repeat(1000);
+        let text = some_of(&["a", "b", "c", "d", &long, "f"], 2000, "users are not there");
+        let cut = "é".repeat(60);
+        let names = format!("\"a\", \"b\", \"c\", \"d\", \"{cut}...\", ...");
+        assert_eq!(text, format!("6 of 2,000 users are not there: {names}"));
     }
 
     #[test]
