@@ -1,6 +1,7 @@
 //! Files that belong to a model are read as its training file was, unless the command line says otherwise.
 
 use super::words::{counted, thousands};
+use clap::ValueEnum;
 use wgmf::data::{Duplicates, ReadOptions, Reading, Table};
 use wgmf::model::Model;
 
@@ -18,7 +19,8 @@ pub(super) fn duplicates(model: &Model, asked: Option<Duplicates>) -> Duplicates
 pub(super) fn trained(reading: Option<&Reading>) -> Duplicates {
     let policy = reading.map_or_else(Duplicates::default, |reading| reading.duplicates);
     if policy != Duplicates::default() {
-        say!("as in training: --duplicates {}", word(policy));
+        let word = policy.to_possible_value();
+        say!("as in training: --duplicates {}", word.as_ref().map_or("", |word| word.get_name()));
     }
     policy
 }
@@ -49,14 +51,5 @@ pub(super) fn say_outside([low, high]: [f64; 2], values: &[f32], place: impl Fn(
             place(first),
             values[first]
         );
-    }
-}
-
-fn word(policy: Duplicates) -> &'static str {
-    match policy {
-        Duplicates::Last => "last",
-        Duplicates::Mean => "mean",
-        Duplicates::Sum => "sum",
-        Duplicates::Error => "error",
     }
 }

@@ -226,10 +226,8 @@ impl File<'_> {
             Need::Pairs => None,
             Need::Ratings => rating.or_else(known).filter(|at| ![user, item].contains(at)),
         };
-        let columns = [Some(user), Some(item), rating, time];
         let name = self.like.name(Role::Rating);
-        let others = (0..first.len()).any(|at| !columns.contains(&Some(at)));
-        if let (Need::Ratings, None, Some(name), true) = (self.need, rating, name, others) {
+        if let (Need::Ratings, None, Some(name)) = (self.need, rating, name) {
             let message = format!(
                 "no column is called \"{name}\", which held the ratings in training (there are {}); \
                  use `columns`",
@@ -237,7 +235,7 @@ impl File<'_> {
             );
             return Err(Error::line(self.name, 1, message));
         }
-        Ok(Some(text(columns)))
+        Ok(Some(text([Some(user), Some(item), rating, time])))
     }
 
     /// The columns where they were.

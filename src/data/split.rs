@@ -327,6 +327,13 @@ impl Target<'_> {
                 .map_err(|e| Error::io(self.output, e))?,
             Err(_) => return whole::write_directory(self.output, false, &kind, write),
         };
+        if let Some(other) = names.iter().find(|name| force && self.is_of_another(name)) {
+            let message = format!(
+                "holds \"{other}\", which looks like a part of a split of another kind and would stay \
+                 beside the new one; choose another directory, or move it away"
+            );
+            return Err(Error::file(self.output, message));
+        }
         let earlier = force && names.iter().any(|name| self.owns(name));
         if !earlier {
             return added::add(self.output, ADDED, write);
@@ -343,19 +350,43 @@ impl Target<'_> {
         whole::write_directory(self.output, true, &kind, write)
     }
 
-    /// Whether a name in the folder is that of an earlier split, whatever its kind and its files' endings: a
-    /// file of it, or a fold with no other files. Parts of two splits side by side would be read as one.
+    /// Whether a name in the folder is that of such a split: a file of it, or a fold with no other files.
     fn owns(&self, name: &str) -> bool {
-        let file = |name: &str| matches!(name.split('.').next(), Some("train" | "test"));
-        let number = name.strip_prefix("fold").and_then(|number| number.parse::<u32>().ok());
-        let fold = number.is_some()
-            && fs::read_dir(self.output.join(name)).is_ok_and(|mut entries| {
-                entries.all(|entry| {
-                    entry.is_ok_and(|entry| entry.file_name().to_str().is_some_and(file))
-                })
-            });
-        fold || file(name) && self.output.join(name).is_file()
+        let file = |name: &str| {
+            name.strip_suffix(&self.extension).is_some_and(|stem| matches!(stem, "train" | "test"))
+        };
+        if self.folds.is_none() {
+            return file(name);
+        }
+        is_fold(name) && self.has_parts_alone(name, &file)
     }
+
+    /// Whether a name in the folder looks like a part of a split in another form or of other files. Parts of
+    /// two splits side by side would be read as one, and what is not surely of this kind is not replaced.
+    fn is_of_another(&self, name: &str) -> bool {
+        let file = |name: &str| {
+            let stem = ENDINGS.iter().find_map(|ending| name.strip_suffix(ending));
+            matches!(stem, Some("train" | "test"))
+        };
+        let part = file(name) || is_fold(name) && self.has_parts_alone(name, &file);
+        part && !self.owns(name)
+    }
+
+    /// Whether a folder has nothing but files of such names.
+    fn has_parts_alone(&self, folder: &str, file: &dyn Fn(&str) -> bool) -> bool {
+        fs::read_dir(self.output.join(folder)).is_ok_and(|mut entries| {
+            entries
+                .all(|entry| entry.is_ok_and(|entry| entry.file_name().to_str().is_some_and(file)))
+        })
+    }
+}
+
+/// Endings of rating files; a `test.py` is no part of a split.
+const ENDINGS: [&str; 6] = [".csv", ".tsv", ".txt", ".jsonl", ".dat", ".data"];
+
+/// Whether a name is that of a fold's folder.
+fn is_fold(name: &str) -> bool {
+    name.strip_prefix("fold").is_some_and(|number| number.parse::<u32>().is_ok())
 }
 
 /// With its dot: that of the input without a compressor's, or what suits the delimiter.

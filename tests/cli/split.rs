@@ -107,6 +107,29 @@ fn the_latest_go_to_the_test_part() {
 }
 
 #[test]
+fn parts_of_two_splits_do_not_come_to_lie_side_by_side() {
+    let dir = tempfile::tempdir().unwrap();
+    let [csv, txt] = ["u.csv", "u.txt"].map(|name| dir.path().join(name));
+    for path in [&csv, &txt] {
+        fs::write(path, "1,2,3\n1,3,3\n2,2,1\n2,4,1\n").unwrap();
+    }
+    let output = dir.path().join("parts");
+    let held_out = SplitOptions { holdout: Some(0.25), ..SplitOptions::default() };
+    let folds = SplitOptions { folds: Some(2), ..SplitOptions::default() };
+    split(std::slice::from_ref(&csv), &held_out, &output, false, &()).unwrap();
+    // Another program's file is none of a split.
+    fs::write(output.join("test.py"), "").unwrap();
+    for (path, options) in [(&txt, &held_out), (&csv, &folds)] {
+        let error = split(std::slice::from_ref(path), options, &output, true, &()).unwrap_err();
+        assert!(error.to_string().contains("of another kind"), "{error}");
+    }
+    let names = fs::read_dir(&output).unwrap().map(|entry| entry.unwrap().file_name());
+    assert_eq!(names.count(), 3);
+    fs::remove_file(output.join("test.py")).unwrap();
+    split(&[csv], &held_out, &output, true, &()).unwrap();
+}
+
+#[test]
 fn without_timestamps_the_last_lines_are_last() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("u.data");

@@ -4,7 +4,7 @@
 //!
 //! - Up to 2 million ratings `sgd`, batch 64, a fixed step a rating (`1.4 · batch / 64`, no more than the
 //!   row with the most ratings in a batch bears), 0.93 an epoch, 40 epochs. On Last.fm (`log1p`) it reaches
-//!   a relative squared error of 0.334, where adam stops at 0.38: adam moves a rare row as far on noise as
+//!   a relative squared error of 0.337, where adam without damped starts of its biases stops at 0.38: adam moves a rare row as far on noise as
 //!   on signal, sgd does not.
 //! - Above that, and where a rating lies more than 8 standard deviations out (raw plays, on which sgd
 //!   overshoots), `adam`, batch up to 32,768, rate `0.003 · (batch/256)^0.15`, 0.85 an epoch, 20 epochs: on
