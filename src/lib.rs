@@ -34,7 +34,8 @@
 //! Behind the front door, each room made of those before it: [`core`] has what everything speaks of;
 //! [`data`] reads and prepares ratings; [`model`] saves, opens and exports; [`predict`] says what
 //! predictions mean; [`backend`] is the seam to the devices, [`cpu`] and [`gpu`]; [`sampler`] draws what
-//! is not a row; [`recommend`] makes lists; [`evaluate`] measures; [`train`] has the epoch loop.
+//! is not a row; [`recommend`] makes lists; [`evaluate`] measures; [`train`] has the epoch loop;
+//! [`tune`] tries settings.
 //!
 //! Without default features the library neither reads nor writes files: ratings come as triples, models
 //! stay in memory. `files` adds that, `cli` (the default) the command and the options as its flags.
@@ -61,6 +62,7 @@ pub mod progress;
 pub mod recommend;
 pub mod sampler;
 pub mod train;
+pub mod tune;
 
 pub use crate::core::Options;
 pub use data::Dataset;

@@ -1,12 +1,13 @@
 //! `wgmf evaluate`.
 
 use super::alike;
+use super::fold_in::{self, NewRatings};
 use super::progress::Steps;
 use super::rating::{self, Shown};
 use super::words::{some_of, thousands};
-use super::{per_user, ranking};
+use super::{by, per_user, ranking};
 use std::path::PathBuf;
-use wgmf::core::{Ids, Ratings, Solver};
+use wgmf::core::{Ids, Ratings, Side, Solver};
 use wgmf::data::{Duplicates, Order, ReadOptions, align, read};
 use wgmf::evaluate::{
     RatingMetrics, first_without_level, leave_out_seen, no_level, predictive_metrics,
@@ -55,6 +56,11 @@ pub(super) struct Args {
     /// popularity (training ratings) and item biases alone
     #[arg(long)]
     baselines: bool,
+    /// Fold in the users of this file that the model does not know, from their ratings in it, which count as
+    /// seen: what the model is worth for new users (strong generalization, Liang et al. 2018). `wgmf split
+    /// --users 0.1`, then a split of its test part, makes such files
+    #[arg(long, value_name = "FILE")]
+    fold_in: Option<PathBuf>,
     /// Write the figures of each user to a file too, as CSV; .gz and .zst are compressed
     #[arg(long, value_name = "FILE")]
     per_user: Option<PathBuf>,
@@ -69,14 +75,28 @@ pub(super) struct Args {
 
 /// Runs the subcommand.
 pub(super) fn run(args: Args) -> Result<()> {
-    args.ranking.check()?;
+    args.ranking.check(args.fold_in.is_some())?;
     let per_user =
         args.per_user.as_ref().map(|file| Output::create(file, args.force)).transpose()?;
-    let mut model = Model::open(&args.model)?;
+    let criterion = args.ranking.criterion()?;
+    let (mut model, mut seen, mut samples) = by::opened(&args.model, criterion)?;
     args.check(&model)?;
     if args.clip {
         clip(&mut model)?;
     }
+    if let Some(file) = &args.fold_in {
+        let new = NewRatings {
+            files: std::slice::from_ref(file),
+            read: args.read.clone(),
+            duplicates: args.duplicates,
+            side: Side::User,
+            update: false,
+            strict: args.strict,
+        };
+        let (device, steps) = (args.ranking.open_device()?, Steps::new(false));
+        fold_in::users_of(&*device, &mut model, samples.as_mut(), &mut seen, &new, &steps)?;
+    }
+    let samples = samples.as_ref();
     let options = alike::options(&model, &args.read);
     let mut table = read(&args.ratings, &options, &Steps::new(false))?;
     let merged = table.settle(alike::duplicates(&model, args.duplicates), Order::Canonical)?;
@@ -108,7 +128,6 @@ pub(super) fn run(args: Args) -> Result<()> {
     let unknown = [users.len() as u64, items.len() as u64];
     let mut ratings = align(&table, &model.users, &model.items);
     if args.ranking.ranking {
-        let seen = model.open_seen(&args.model)?;
         let trained_on = args.leave_out(&seen, &mut ratings, &mut Vec::new())?;
         let test = ranking::Test {
             ratings,
@@ -118,20 +137,14 @@ pub(super) fn run(args: Args) -> Result<()> {
             seen: &seen,
         };
         let how = ranking::How { json: args.json, baselines: args.baselines, per_user };
-        return ranking::run(&args.ranking, &args.model, &model, &test, how);
+        return ranking::run(&args.ranking, &model, samples, &test, how);
     }
     model.objective.transform.check(&ratings.values, |row| {
         let (file, line) = table.origin(row);
         format!("{file}:{line}: rating {}", ratings.values[row])
     })?;
-    let samples = match model.is_bayesian() {
-        true => Some(model.open_samples(&args.model)?),
-        false => None,
-    };
-    let seen = model.open_seen(&args.model)?;
     let mut owners = table.ratings.users.clone();
-    let predictive =
-        samples.as_ref().map(|samples| Predictive::new(&model, samples)).transpose()?;
+    let predictive = samples.map(|samples| Predictive::new(&model, samples)).transpose()?;
     if let Some(predictive) = &predictive
         && let Some(row) = first_without_level(predictive, &ratings.values)
     {

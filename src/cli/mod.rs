@@ -18,7 +18,9 @@ mod backend;
 mod bench;
 mod by;
 mod chosen;
+mod compare;
 mod completions;
+mod cross_validate;
 mod devices;
 mod evaluate;
 mod export;
@@ -39,6 +41,7 @@ mod similar;
 mod split;
 mod synth;
 mod train;
+mod tune;
 mod words;
 
 use clap::parser::ValueSource;
@@ -83,6 +86,9 @@ enum Command {
     Info(info::Args),
     Inspect(inspect::Args),
     Split(split::Args),
+    Tune(Box<tune::Args>),
+    CrossValidate(Box<cross_validate::Args>),
+    Compare(compare::Args),
     Synth(synth::Args),
     Bench(bench::Args),
     Devices(devices::Args),
@@ -150,6 +156,7 @@ fn run(cli: Cli, given: &dyn Fn(&str) -> bool) -> Result<ExitCode> {
         .map_err(|e| Error::settings(format!("--threads {threads}: {e}")))?;
     match cli.command {
         Command::Train(args) => return train::run(*args, given),
+        Command::Tune(args) => return tune::run(*args),
         Command::Evaluate(args) => evaluate::run(args),
         Command::Predict(args) => predict::run(args),
         Command::Recommend(args) => recommend::run(*args),
@@ -159,6 +166,8 @@ fn run(cli: Cli, given: &dyn Fn(&str) -> bool) -> Result<ExitCode> {
         Command::Info(args) => info::run(args),
         Command::Inspect(args) => inspect::run(args),
         Command::Split(args) => split::run(args),
+        Command::CrossValidate(args) => cross_validate::run(*args),
+        Command::Compare(args) => compare::run(args),
         Command::Synth(args) => synth::run(args),
         Command::Bench(args) => bench::run(args),
         Command::Devices(args) => devices::run(args),

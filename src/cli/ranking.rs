@@ -6,14 +6,17 @@ use super::{backend, by, per_user};
 use serde::Serialize;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use wgmf::backend::Backend;
 use wgmf::core::{Ratings, Side, figure};
 use wgmf::data::IdList;
 use wgmf::evaluate::{
-    Estimate, RankBy, RankingMetrics, RankingOptions, Relevance, ranking_by_user,
+    ByUser, Estimate, RankBy, RankingMetrics, RankingOptions, Relevance, ranking_by_user,
 };
 use wgmf::files::Output;
-use wgmf::model::{Model, Seen};
+use wgmf::model::{Model, Samples, Seen};
 use wgmf::predict::Predictive;
+use wgmf::recommend::Criterion;
 use wgmf::{Error, Result};
 
 /// What the numbers are, for `--help`.
@@ -117,12 +120,14 @@ struct Column {
 }
 
 impl Args {
-    /// Refuses flags of rankings without `--ranking`, and a wrong `--by`.
-    pub(super) fn check(&self) -> Result<()> {
+    /// Refuses flags of rankings without `--ranking`, and a wrong `--by`; a device may be named where
+    /// something else is done on it.
+    pub(super) fn check(&self, needs_device: bool) -> Result<()> {
         let plain = Path::new("all") == self.candidates && self.relevant_from.is_none();
         let plain = plain && !self.include_seen;
-        let plain = plain && self.backend.backend == backend::Kind::Auto;
-        let plain = plain && self.backend.adapter.is_none() && self.at == [5, 10, 20, 100];
+        let no_device =
+            self.backend.backend == backend::Kind::Auto && self.backend.adapter.is_none();
+        let plain = plain && (no_device || needs_device) && self.at == [5, 10, 20, 100];
         let plain = plain && self.by.is_plain();
         if self.ranking || plain {
             return self.by.criterion().map(drop);
@@ -134,23 +139,62 @@ impl Args {
     }
 }
 
+impl Args {
+    /// What items are ranked by.
+    pub(super) fn criterion(&self) -> Result<Criterion> {
+        self.by.criterion()
+    }
+
+    /// Opens the device that ranks.
+    pub(super) fn open_device(&self) -> Result<Arc<dyn Backend>> {
+        let (backend, why) = self.backend.open()?;
+        say!("on {} ({why})", backend.device().name);
+        Ok(backend)
+    }
+
+    fn options(&self, model: &Model, relevance: Relevance) -> Result<RankingOptions> {
+        let candidates = match self.candidates == Path::new("all") {
+            true => None,
+            false => Some(candidates(&self.candidates, model)?),
+        };
+        let mut at: Vec<usize> = self.at.iter().map(|&n| n as usize).collect();
+        at.sort_unstable();
+        at.dedup();
+        Ok(RankingOptions { at, relevance, candidates, include_seen: self.include_seen })
+    }
+
+    /// The figures of each user; what is relevant is what it is for `first`.
+    pub(super) fn by_user(
+        &self,
+        model: &Model,
+        samples: Option<&Samples>,
+        test: &Test,
+        first: &Model,
+    ) -> Result<ByUser> {
+        let options = self.options(model, relevance(self, first, test)?)?;
+        let predictive = samples.map(|samples| Predictive::new(model, samples)).transpose()?;
+        let by = match &predictive {
+            Some(predictive) => RankBy::Samples(predictive, self.criterion()?),
+            None => RankBy::Model,
+        };
+        let backend = self.open_device()?;
+        let figures = ranking_by_user(&*backend, model, test.seen, &test.ratings, by, &options)?;
+        Ok(figures.1)
+    }
+}
+
 /// Measures and prints.
-pub(super) fn run(args: &Args, dir: &Path, model: &Model, test: &Test, mut how: How) -> Result<()> {
-    let criterion = args.by.criterion()?;
-    let samples = by::samples(model, dir, criterion)?;
-    let predictive = samples.as_ref().map(|samples| Predictive::new(model, samples)).transpose()?;
-    let relevance = relevance(args, model, test)?;
-    let candidates = match args.candidates == Path::new("all") {
-        true => None,
-        false => Some(candidates(&args.candidates, model)?),
-    };
-    let mut at: Vec<usize> = args.at.iter().map(|&n| n as usize).collect();
-    at.sort_unstable();
-    at.dedup();
-    let include_seen = args.include_seen;
-    let options = RankingOptions { at, relevance, candidates, include_seen };
-    let (backend, why) = args.backend.open()?;
-    say!("on {} ({why})", backend.device().name);
+pub(super) fn run(
+    args: &Args,
+    model: &Model,
+    samples: Option<&Samples>,
+    test: &Test,
+    mut how: How,
+) -> Result<()> {
+    let criterion = args.criterion()?;
+    let predictive = samples.map(|samples| Predictive::new(model, samples)).transpose()?;
+    let options = args.options(model, relevance(args, model, test)?)?;
+    let backend = args.open_device()?;
     let by_model = match &predictive {
         Some(predictive) => RankBy::Samples(predictive, criterion),
         None => RankBy::Model,

@@ -3,11 +3,9 @@
 //! What is drawn, and what is taken of equal times, goes by the ids, not by the order of the lines.
 
 use super::order::Grouped;
-use super::prepared::Selection;
+use super::prepared::{Selection, deal};
 use super::{SplitOptions, Table};
 use crate::{Error, Result};
-use rand::{Rng, SeedableRng};
-use rand_chacha::ChaCha8Rng;
 
 /// In no test part.
 const TRAIN: u8 = u8::MAX;
@@ -144,15 +142,4 @@ impl Choice {
         }
         Ok(table.scale.show(border))
     }
-}
-
-/// The fold of each pair: as many in each as there can be, which ones by chance.
-fn deal(pairs: usize, folds: u32, seed: u64) -> Vec<u8> {
-    let mut dealt: Vec<u8> = (0..pairs).map(|pair| (pair % folds as usize) as u8).collect();
-    let mut rng = ChaCha8Rng::seed_from_u64(seed);
-    for last in (1..pairs).rev() {
-        let other = (u128::from(rng.next_u64()) * (last as u128 + 1)) >> 64;
-        dealt.swap(last, other as usize);
-    }
-    dealt
 }

@@ -233,6 +233,30 @@ impl Dataset {
         self.clone().split_by(fraction, true, seed)
     }
 
+    /// Cuts the ratings into `folds` parts of about the same size, drawn by `seed`, and takes the one of number
+    /// `fold` (from 0) to test on, the others to train on: as `wgmf split --folds` does.
+    ///
+    /// # Errors
+    /// Fewer than 2 folds, more than ratings or than 255; a fold that there is not.
+    pub fn fold(&self, folds: u32, fold: u32, seed: u64) -> Result<(Self, Self)> {
+        let ratings = self.len();
+        if !(2..=255).contains(&folds) || folds as usize > ratings {
+            return Err(Error::settings(format!(
+                "`folds` {folds}: give 2 to 255, and no more than there are ratings ({ratings})"
+            )));
+        }
+        if fold >= folds {
+            return Err(Error::settings(format!(
+                "there is no fold {fold} of {folds}, counted from 0"
+            )));
+        }
+        let dealt = prepared::deal(ratings, folds, seed);
+        let chosen: Vec<bool> = dealt.iter().map(|&own| u32::from(own) == fold).collect();
+        let mut train = self.ratings.clone();
+        let test = prepared::take_out(&mut train, &chosen);
+        Ok((self.part(train), self.part(test)))
+    }
+
     fn split_by(mut self, fraction: f64, per_user: bool, seed: u64) -> Result<(Self, Self)> {
         let test = self.cut(fraction, per_user, seed)?;
         let train = std::mem::take(&mut self.ratings);
@@ -426,6 +450,25 @@ mod tests {
         assert_eq!(joined, whole);
         assert!(all.split(1.5, 0).unwrap_err().to_string().contains("`holdout` 1.5"));
         assert!(all.split(0.01, 0).is_err());
+    }
+
+    #[test]
+    fn every_rating_is_in_the_test_part_of_one_fold() {
+        let all = small();
+        let mut tested = Vec::new();
+        for fold in 0..4 {
+            let (train, test) = all.fold(4, fold, 3).unwrap();
+            assert_eq!(train.len() + test.len(), all.len());
+            assert!((1..=2).contains(&test.len()));
+            let name = |(u, i, r)| format!("{} {} {r}", test.users().name(u), test.items().name(i));
+            tested.extend(test.ratings().iter().map(name));
+        }
+        tested.sort();
+        tested.dedup();
+        assert_eq!(tested.len(), all.len());
+        for (folds, fold) in [(1, 0), (7, 0), (4, 4)] {
+            assert!(all.fold(folds, fold, 0).is_err());
+        }
     }
 
     #[test]

@@ -134,36 +134,17 @@ pub fn prepare(
     progress: &dyn Progress,
 ) -> Result<Prepared> {
     options.check()?;
-    let order = options.order.unwrap_or_default();
-    let mut recognised = Vec::new();
-    let mut open = |paths: &[PathBuf]| {
-        let mut table = read(paths, &options.read, progress)?;
-        recognised.append(&mut table.recognised);
-        let reading = Reading::new(&table.forms, options);
-        Dataset::from_table_in(table, options.duplicates, order).map(|set| (set, reading))
-    };
-    let (set, reading) = open(paths)?;
-    if let Some(reading) = reading.as_ref().filter(|reading| reading.others_differ) {
-        progress.note(&format!(
-            "note: the files are read in different ways; those that belong to the model (test parts, new \
-             users) will be read as {}",
-            reading.form.file
-        ));
-    }
-    let mut set = set
-        .transformed(&options.transform)
-        .with_threshold(options.threshold)?
-        .with_at_least(options.min_user_ratings, options.min_item_ratings)?;
+    let (mut set, mut recognised) = Dataset::prepared_from(paths, options, progress)?;
     let named = paths.iter().chain(&options.test).map(|path| path.display().to_string());
     set.facts.files = named.collect();
-    set.facts.reading = reading;
     let mut prepared = match (options.holdout, &options.test) {
         (Some(fraction), _) => {
             let test = set.cut(fraction, options.holdout_per_user, seed)?;
             set.into_prepared(TestPart::HeldOut(test))?
         }
         (None, Some(path)) => {
-            let (test, _) = open(std::slice::from_ref(path))?;
+            let file = std::slice::from_ref(path);
+            let (test, _) = open(file, options, progress, &mut recognised)?;
             set.facts.test_seen_left_out = options.leave_out_seen;
             set.into_prepared(TestPart::Set(&path.display().to_string(), &test))?
         }
@@ -171,6 +152,52 @@ pub fn prepare(
     };
     prepared.recognised = recognised;
     Ok(prepared)
+}
+
+/// One set of the files, with how they were read; a line a file of what they were taken for is added to
+/// `recognised`.
+fn open(
+    paths: &[PathBuf],
+    options: &DataOptions,
+    progress: &dyn Progress,
+    recognised: &mut Vec<String>,
+) -> Result<(Dataset, Option<Reading>)> {
+    let mut table = read(paths, &options.read, progress)?;
+    recognised.append(&mut table.recognised);
+    let reading = Reading::new(&table.forms, options);
+    let order = options.order.unwrap_or_default();
+    Dataset::from_table_in(table, options.duplicates, order).map(|set| (set, reading))
+}
+
+impl Dataset {
+    /// Reads `paths` as one set, merges duplicates and applies the filters of `options`; what they say of
+    /// the transform is learned when it is trained on, and of a test part is left to [`prepare`]. With a
+    /// line a file of what it was taken for.
+    ///
+    /// # Errors
+    /// Whatever [`read`] says of a file; nothing left after the filters.
+    pub fn prepared_from(
+        paths: &[PathBuf],
+        options: &DataOptions,
+        progress: &dyn Progress,
+    ) -> Result<(Self, Vec<String>)> {
+        let mut recognised = Vec::new();
+        let (set, reading) = open(paths, options, progress, &mut recognised)?;
+        if let Some(reading) = reading.as_ref().filter(|reading| reading.others_differ) {
+            progress.note(&format!(
+                "note: the files are read in different ways; those that belong to the model (test parts, \
+                 new users) will be read as {}",
+                reading.form.file
+            ));
+        }
+        let mut set = set
+            .transformed(&options.transform)
+            .with_threshold(options.threshold)?
+            .with_at_least(options.min_user_ratings, options.min_item_ratings)?;
+        set.facts.files = paths.iter().map(|path| path.display().to_string()).collect();
+        set.facts.reading = reading;
+        Ok((set, recognised))
+    }
 }
 
 /// The ratings of a freshly read table in a model's indices; ids that the model lacks become

@@ -284,7 +284,7 @@ pub(super) fn hold_out_per_user(
 }
 
 /// Takes the ratings that are chosen out, in order.
-fn take_out(ratings: &mut Ratings, chosen: &[bool]) -> Ratings {
+pub(super) fn take_out(ratings: &mut Ratings, chosen: &[bool]) -> Ratings {
     let mut test = Ratings::default();
     for row in (0..ratings.len()).filter(|&row| chosen[row]) {
         test.push_from(ratings, row);
@@ -316,6 +316,17 @@ impl Selection {
         self.wanted -= u64::from(chosen);
         chosen
     }
+}
+
+/// The fold of each pair: as many in each as there can be, which ones by chance.
+pub(super) fn deal(pairs: usize, folds: u32, seed: u64) -> Vec<u8> {
+    let mut dealt: Vec<u8> = (0..pairs).map(|pair| (pair % folds as usize) as u8).collect();
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    for last in (1..pairs).rev() {
+        let other = (u128::from(rng.next_u64()) * (last as u128 + 1)) >> 64;
+        dealt.swap(last, other as usize);
+    }
+    dealt
 }
 
 /// Numbers the ids that occur in `side` anew, in their old order; the ids, and the new index of

@@ -9,7 +9,7 @@ use rayon::prelude::*;
 pub(super) const RESAMPLES: u64 = 1000;
 
 /// The seed of the draws: equal data have equal intervals.
-const SEED: u64 = 0;
+pub(super) const SEED: u64 = 0;
 
 /// A mean over users.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -69,7 +69,7 @@ pub(super) fn estimates(values: &[f64], width: usize) -> Vec<Estimate> {
 }
 
 /// By linear interpolation between order statistics, as NumPy does by default.
-fn percentile(sorted: &[f64], part: f64) -> f64 {
+pub(super) fn percentile(sorted: &[f64], part: f64) -> f64 {
     let Some(last) = sorted.len().checked_sub(1) else { return f64::NAN };
     let place = part * last as f64;
     let below = sorted[place as usize];

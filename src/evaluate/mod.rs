@@ -4,6 +4,7 @@ mod auc;
 mod baseline;
 mod bootstrap;
 mod by_user;
+mod compare;
 mod field;
 mod held_out;
 mod judged;
@@ -19,6 +20,7 @@ pub use auc::auc;
 pub use baseline::{Biases, RatingBaselines, rating_baselines};
 pub use bootstrap::Estimate;
 pub use by_user::{ByUser, ratings_by_user};
+pub use compare::{Compared, Comparison, compare};
 pub(crate) use held_out::HeldOutPairs;
 pub use held_out::{HeldOut, held_out_ranking};
 pub use predictive::{

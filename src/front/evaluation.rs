@@ -5,7 +5,9 @@ use crate::evaluate::{PredictiveMetrics, RankingAt, RankingMetrics, RatingMetric
 use std::fmt;
 
 /// Figures of ratings that a model has not seen.
-#[derive(Clone, Debug)]
+/// Serialized as the metrics that it holds.
+#[derive(Clone, Debug, serde::Serialize)]
+#[serde(untagged)]
 #[non_exhaustive]
 pub enum Evaluation {
     /// Errors of predictions.

@@ -2,7 +2,7 @@
 
 mod checkpoints;
 mod finish;
-mod say;
+pub(super) mod say;
 
 use super::output::is_closed_pipe;
 use super::progress::{Epochs, Progress, Steps};

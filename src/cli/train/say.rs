@@ -9,7 +9,7 @@ use wgmf::data::{DataFacts, Prepared};
 /// The data, the settings as they were resolved, and the device with why it was taken.
 pub(super) fn plan(prepared: &Prepared, settings: &Settings, device: &Device, why: &str) {
     data(prepared, settings.solver);
-    say!("{}", line(settings));
+    self::settings(settings);
     if settings.solver == Solver::Bayes {
         samples(settings, prepared.users.len(), prepared.items.len());
     }
@@ -27,7 +27,7 @@ pub(super) fn plan(prepared: &Prepared, settings: &Settings, device: &Device, wh
 const HEAVY: f64 = 50.0;
 
 /// What there is to train on.
-fn data(prepared: &Prepared, solver: Solver) {
+pub(in crate::cli) fn data(prepared: &Prepared, solver: Solver) {
     for line in &prepared.recognised {
         say!("{}", with_flags(line));
     }
@@ -79,6 +79,11 @@ fn data(prepared: &Prepared, solver: Solver) {
             facts.max / facts.mean
         );
     }
+}
+
+/// The settings.
+pub(in crate::cli) fn settings(settings: &Settings) {
+    say!("{}", line(settings));
 }
 
 /// What became of test ratings of training pairs.

@@ -1,0 +1,512 @@
+//! Successive halving (Jamieson and Talwalkar 2016, "Non-stochastic best arm identification"; Li et al.
+//! 2018, "Hyperband"): all trials train for a few epochs, the best third of them goes on to three times as
+//! many, and so on to the end. Where they start is a quasi-random sequence.
+
+use super::Metric;
+use super::sequence::Sequence;
+use super::space::{Space, map_of, set};
+#[cfg(feature = "files")]
+use super::storage::Storage;
+use super::trial::{Climbed, Ground, Rung, Trial};
+use crate::backend::Backend;
+use crate::core::{Options, Ratings, Settings, Solver};
+use crate::data::Prepared;
+use crate::train::Checkpoint;
+use crate::{Error, Result};
+use std::fmt::Write;
+#[cfg(feature = "files")]
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
+
+/// One in so many trials goes on, to so many times the epochs.
+const PART: usize = 3;
+
+/// How often trials are looked at, at most.
+const RUNGS: u32 = 3;
+
+/// Bytes of checkpoints that are kept in memory; beyond that, trials that go on begin anew, which gives the
+/// same bits.
+const KEPT: usize = 1 << 30;
+
+/// Training ratings up to which a processor's threads each train a trial of their own.
+const SIDE_BY_SIDE: usize = 2_000_000;
+
+/// A search for settings.
+///
+/// ```
+/// use wgmf::tune::Tune;
+/// use wgmf::{Dataset, Options};
+///
+/// # fn main() -> wgmf::Result<()> {
+/// let (train, held_out) = Dataset::from_files(&["sample/plays.csv"])?.split(0.1, 0)?;
+/// let device = wgmf::open_device("cpu")?;
+/// let tuned = Tune::new(&train.prepare(Some(&held_out))?, &Options::als().epochs(3), &device)
+///     .search(["factors=2,4".parse()?, "reg=0.1..1:log".parse()?])
+///     .trials(4)
+///     .run()?;
+/// let model = wgmf::fit(&train, &tuned.options, &device)?;
+/// # assert_eq!(tuned.trials.len(), 4);
+/// # let _ = model;
+/// # Ok(())
+/// # }
+/// ```
+pub struct Tune<'a> {
+    prepared: &'a Prepared,
+    options: &'a Options,
+    device: &'a Arc<dyn Backend>,
+    dimensions: Vec<super::Dimension>,
+    metric: Option<Metric>,
+    trials: usize,
+    #[cfg(feature = "files")]
+    storage: Option<(PathBuf, bool)>,
+    listen: &'a (dyn Fn(usize, &Trial, [usize; 2]) + Sync),
+    goes_on: &'a (dyn Fn() -> bool + Sync),
+}
+
+/// What a search found.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Tuned {
+    /// What trials were judged by.
+    pub metric: Metric,
+    /// What was searched.
+    pub space: Space,
+    /// All trials, in the order in which they were made up.
+    pub trials: Vec<Trial>,
+    /// The best of those that were trained to the end (or so far, where the search was stopped).
+    pub best: usize,
+    /// The options of the best, with the epochs that were best.
+    pub options: Options,
+    /// Whether the search was not told to stop before its end.
+    pub complete: bool,
+}
+
+impl<'a> Tune<'a> {
+    /// 40 trials around `options`, each trained on the training part and judged on the test part of what is
+    /// prepared. What the options do not say and is not searched is chosen as ever.
+    pub fn new(prepared: &'a Prepared, options: &'a Options, device: &'a Arc<dyn Backend>) -> Self {
+        Self {
+            prepared,
+            options,
+            device,
+            dimensions: Vec::new(),
+            metric: None,
+            trials: 40,
+            #[cfg(feature = "files")]
+            storage: None,
+            listen: &|_, _, _| {},
+            goes_on: &|| true,
+        }
+    }
+
+    /// What is searched; without it what is [usual](Space::usual) for the solver.
+    #[must_use]
+    pub fn search(mut self, dimensions: impl IntoIterator<Item = super::Dimension>) -> Self {
+        self.dimensions.extend(dimensions);
+        self
+    }
+
+    /// What trials are judged by; without it what training itself [looks at](Metric::usual).
+    #[must_use]
+    pub fn metric(mut self, metric: Metric) -> Self {
+        self.metric = Some(metric);
+        self
+    }
+
+    /// How many settings are tried; the first is what no settings would take.
+    #[must_use]
+    pub fn trials(mut self, trials: usize) -> Self {
+        self.trials = trials;
+        self
+    }
+
+    /// A directory in which the search is kept, so that a run that was killed goes on to the same end;
+    /// `anew` forgets what is there.
+    #[cfg(feature = "files")]
+    #[must_use]
+    pub fn storage(mut self, dir: impl AsRef<Path>, anew: bool) -> Self {
+        self.storage = Some((dir.as_ref().to_owned(), anew));
+        self
+    }
+
+    /// Who hears of every trial when it was looked at: its number, the trial, and which of how many rungs
+    /// it has reached (from 1). On a processor several train side by side and come in any order.
+    #[must_use]
+    pub fn listen(mut self, listen: &'a (dyn Fn(usize, &Trial, [usize; 2]) + Sync)) -> Self {
+        self.listen = listen;
+        self
+    }
+
+    /// Asked often whether to go on.
+    #[must_use]
+    pub fn while_true(mut self, goes_on: &'a (dyn Fn() -> bool + Sync)) -> Self {
+        self.goes_on = goes_on;
+        self
+    }
+
+    /// Searches.
+    ///
+    /// # Errors
+    /// No test part; no trials; settings that there are not, or that do not go together; a metric that
+    /// does not suit the solver; a storage of another search; a lost device; no trial that could be trained.
+    pub fn run(self) -> Result<Tuned> {
+        self.options.check()?;
+        let prepared = self.prepared;
+        let (Some(test), Some(values)) = (&prepared.test, &prepared.test_raw) else {
+            return Err(Error::settings(
+                "a search needs held-out ratings; give `holdout` or `test`",
+            ));
+        };
+        if self.trials == 0 {
+            return Err(Error::settings("`trials` 0: at least 1 has to be tried"));
+        }
+        let (users, items) = (prepared.users.len(), prepared.items.len());
+        let space = match self.dimensions.is_empty() {
+            true => Space::usual(self.options, &prepared.train, users, items)?,
+            false => Space::new(self.dimensions.clone())?,
+        };
+        let sequence = Sequence::new(space.dimensions.len(), self.options.seed);
+        let values_of = |trial: usize| match trial.checked_sub(1) {
+            None => Ok(Default::default()),
+            Some(n) => space.at(&sequence.point(n)),
+        };
+        let mut trials = Vec::with_capacity(self.trials);
+        let mut settings = Vec::with_capacity(self.trials);
+        for trial in 0..self.trials {
+            let values = values_of(trial)?;
+            let options = set(self.options, &values)?;
+            settings.push(options.resolve(&prepared.train, users, items)?);
+            trials.push(Trial { values, rungs: Vec::new() });
+        }
+        let metric = self.metric.clone().unwrap_or_else(|| Metric::usual(&settings[0]));
+        settings.iter().try_for_each(|settings| metric.check(settings))?;
+        let test = Ratings { values: values.clone(), ..test.clone() };
+        let ground = Ground { prepared, test, metric: metric.clone(), goes_on: self.goes_on };
+        let rungs = rungs(&settings);
+        #[cfg(feature = "files")]
+        let storage = self.open_storage(&space, &metric, &mut trials)?;
+        let bytes = settings.iter().map(|s| checkpoint_bytes(s, users + items)).sum::<usize>();
+        let search = Search {
+            tune: &self,
+            ground,
+            settings,
+            trials: Mutex::new(trials),
+            kept: Mutex::new(vec![None; self.trials]),
+            keeps: bytes <= KEPT,
+            #[cfg(feature = "files")]
+            storage,
+        };
+        let complete = search.climb_all(&rungs)?;
+        #[cfg(feature = "files")]
+        let Search { trials, storage, .. } = search;
+        #[cfg(not(feature = "files"))]
+        let Search { trials, .. } = search;
+        let trials = trials.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let Some(best) = best_of(&trials, &metric) else {
+            let why = trials.iter().find_map(|trial| trial.last()?.failed.clone());
+            return Err(match why {
+                Some(why) => {
+                    Error::data(format!("no trial could be trained; the first says: {why}"))
+                }
+                None => Error::data("stopped before the first trial was done"),
+            });
+        };
+        let mut options = set(self.options, &trials[best].values)?;
+        if options.solver != Some(Solver::Bayes)
+            && let Some(rung) = trials[best].last()
+        {
+            options.epochs = Some(rung.best_epoch);
+            options.patience = None;
+        }
+        let tuned = Tuned { metric, space, trials, best, options, complete };
+        #[cfg(feature = "files")]
+        if let Some(storage) = storage.filter(|_| complete) {
+            storage.finish(&tuned.table()?)?;
+        }
+        Ok(tuned)
+    }
+
+    /// Opens the storage, and takes over what it knows of the trials.
+    #[cfg(feature = "files")]
+    fn open_storage(
+        &self,
+        space: &Space,
+        metric: &Metric,
+        trials: &mut Vec<Trial>,
+    ) -> Result<Option<Storage>> {
+        let Some((dir, anew)) = &self.storage else { return Ok(None) };
+        let Prepared { users, items, train, test, .. } = self.prepared;
+        let ratings = crate::train::fingerprint(users.len(), items.len(), train, test.as_ref());
+        let device = self.device.device();
+        let search = serde_json::json!({
+            "version": env!("CARGO_PKG_VERSION"),
+            // Threads and vector width of a processor change no bits.
+            "device": if device.backend == "cpu" { "cpu" } else { &device.name },
+            "ratings": ratings,
+            "options": map_of(self.options)?,
+            "space": space,
+            "metric": metric.to_string(),
+            "trials": self.trials,
+        });
+        let (storage, known) = Storage::open(dir, search, ratings, *anew)?;
+        if known.len() == trials.len() {
+            *trials = known;
+        }
+        Ok(Some(storage))
+    }
+}
+
+/// Epochs after which trials are looked at, of each trial.
+fn rungs(settings: &[Settings]) -> Vec<Vec<usize>> {
+    let of_each = |settings: &Settings| {
+        let parts = (0..RUNGS).rev().map(|down| settings.epochs.div_ceil(PART.pow(down)));
+        match settings.solver {
+            // A sampler that has not settled says nothing of one that has.
+            Solver::Bayes => vec![settings.epochs; RUNGS as usize],
+            _ => parts.map(|epochs| epochs.max(1)).collect(),
+        }
+    };
+    let all: Vec<Vec<usize>> = settings.iter().map(of_each).collect();
+    // A rung that is like the one before for every trial is none.
+    let tells = |rung: &usize| *rung == 0 || all.iter().any(|own| own[*rung] != own[rung - 1]);
+    let rungs: Vec<usize> = (0..RUNGS as usize).filter(tells).collect();
+    all.iter().map(|own| rungs.iter().map(|&rung| own[rung]).collect()).collect()
+}
+
+/// Bytes of a trial's factors, moments and best factors.
+fn checkpoint_bytes(settings: &Settings, rows: usize) -> usize {
+    let arrays = 1 + settings.moments() + usize::from(settings.patience.is_some());
+    let row = settings.factors + 1;
+    let samples = settings.keep.saturating_add(arrays);
+    samples.saturating_mul(rows).saturating_mul(row).saturating_mul(size_of::<f32>())
+}
+
+/// The best of the trials that came farthest; the first of equals.
+fn best_of(trials: &[Trial], metric: &Metric) -> Option<usize> {
+    let farthest = trials.iter().filter(|trial| value(trial).is_some());
+    let farthest = farthest.map(|trial| trial.rungs.len()).max()?;
+    let mut best: Option<(usize, f64)> = None;
+    for (number, trial) in trials.iter().enumerate() {
+        if let Some(own) = value(trial).filter(|_| trial.rungs.len() == farthest)
+            && best.is_none_or(|(_, other)| metric.is_better(own, other))
+        {
+            best = Some((number, own));
+        }
+    }
+    best.map(|(number, _)| number)
+}
+
+fn value(trial: &Trial) -> Option<f64> {
+    trial.last().and_then(|rung| rung.value)
+}
+
+/// Those of `live` that go on, in order: the best third, and the first trial, which is what the others are
+/// to be better than.
+fn promoted(live: &[usize], trials: &[Trial], metric: &Metric) -> Vec<usize> {
+    let mut ranked: Vec<(usize, f64)> =
+        live.iter().filter_map(|&trial| Some((trial, value(&trials[trial])?))).collect();
+    ranked.sort_by(|a, b| match metric.more_is_better() {
+        true => b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)),
+        false => a.1.total_cmp(&b.1).then(a.0.cmp(&b.0)),
+    });
+    let first = ranked.iter().any(|&(trial, _)| trial == 0);
+    ranked.truncate(live.len().div_ceil(PART));
+    let mut chosen: Vec<usize> = ranked.into_iter().map(|(trial, _)| trial).collect();
+    if first && !chosen.contains(&0) {
+        chosen.push(0);
+    }
+    chosen.sort_unstable();
+    chosen
+}
+
+/// A search at work.
+struct Search<'a, 'b> {
+    tune: &'b Tune<'a>,
+    ground: Ground<'b>,
+    settings: Vec<Settings>,
+    trials: Mutex<Vec<Trial>>,
+    kept: Mutex<Vec<Option<Checkpoint>>>,
+    /// Whether checkpoints are kept in memory.
+    keeps: bool,
+    #[cfg(feature = "files")]
+    storage: Option<Storage>,
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+}
+
+impl Search<'_, '_> {
+    /// Whether all rungs were climbed.
+    fn climb_all(&self, rungs: &[Vec<usize>]) -> Result<bool> {
+        let count = rungs.first().map_or(0, Vec::len);
+        let mut live: Vec<usize> = (0..self.settings.len()).collect();
+        for rung in 0..count {
+            let climbs = |&trial: &usize| locked(&self.trials)[trial].rungs.len() <= rung;
+            let open: Vec<usize> = live.iter().copied().filter(climbs).collect();
+            let work = |trial: usize| self.climb(trial, [rung, count], rungs[trial][rung]);
+            if !self.side_by_side(&open, &work)? {
+                return Ok(false);
+            }
+            let next = promoted(&live, &locked(&self.trials), &self.ground.metric);
+            for &trial in live.iter().filter(|trial| !next.contains(trial)) {
+                locked(&self.kept)[trial] = None;
+                #[cfg(feature = "files")]
+                if let Some(storage) = &self.storage {
+                    storage.forget(trial)?;
+                }
+            }
+            live = next;
+        }
+        Ok(true)
+    }
+
+    /// Works through the trials, on a processor several at a time; whether nobody said to stop.
+    fn side_by_side(
+        &self,
+        trials: &[usize],
+        work: &(dyn Fn(usize) -> Result<bool> + Sync),
+    ) -> Result<bool> {
+        let threads = rayon::current_num_threads();
+        let few = self.ground.prepared.train.len() <= SIDE_BY_SIDE;
+        let alone = self.tune.device.device().backend != "cpu" || !few || threads == 1;
+        if alone || trials.len() < 2 {
+            for &trial in trials {
+                if !work(trial)? {
+                    return Ok(false);
+                }
+            }
+            return Ok(true);
+        }
+        let lanes = threads.min(trials.len());
+        let next = AtomicUsize::new(0);
+        let lane = || -> Result<bool> {
+            // What a trial ends at does not depend on the number of threads.
+            let pool = rayon::ThreadPoolBuilder::new()
+                .num_threads(threads / lanes)
+                .build()
+                .map_err(|e| Error::data(format!("threads cannot be started: {e}")))?;
+            while let Some(&trial) = trials.get(next.fetch_add(1, Ordering::Relaxed)) {
+                match pool.install(|| work(trial)) {
+                    Ok(true) => {}
+                    // Nobody begins another one.
+                    other => {
+                        next.store(trials.len(), Ordering::Relaxed);
+                        return other;
+                    }
+                }
+            }
+            Ok(true)
+        };
+        std::thread::scope(|scope| {
+            let lanes: Vec<_> = (0..lanes).map(|_| scope.spawn(&lane)).collect();
+            let mut all = true;
+            for lane in lanes {
+                all &= lane.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
+            }
+            Ok(all)
+        })
+    }
+
+    /// Takes a trial to a rung; whether nobody said to stop.
+    fn climb(&self, trial: usize, [rung, of]: [usize; 2], epochs: usize) -> Result<bool> {
+        let settings = &self.settings[trial];
+        let better = self.tune.device.better_for(settings).map(|(device, _)| device);
+        let device = &**better.as_ref().unwrap_or(self.tune.device);
+        let mut from = locked(&self.kept)[trial].take();
+        #[cfg(feature = "files")]
+        if let Some(storage) = &self.storage {
+            from = storage.kept(trial, &Settings { epochs, ..settings.clone() }, device);
+        }
+        if from.as_ref().is_some_and(|from| from.history.len() > epochs) {
+            from = None;
+        }
+        let climbed: Climbed =
+            self.ground.climb(device, settings, from, (epochs, rung + 1 < of))?;
+        let Some((reached, checkpoint)) = climbed else { return Ok(false) };
+        self.keep(trial, checkpoint, device)?;
+        let mut trials = locked(&self.trials);
+        trials[trial].rungs.push(reached);
+        #[cfg(feature = "files")]
+        if let Some(storage) = &self.storage {
+            storage.record(&trials)?;
+        }
+        (self.tune.listen)(trial, &trials[trial], [rung + 1, of]);
+        Ok((self.ground.goes_on)())
+    }
+
+    fn keep(
+        &self,
+        trial: usize,
+        checkpoint: Option<Checkpoint>,
+        device: &dyn Backend,
+    ) -> Result<()> {
+        let Some(checkpoint) = checkpoint else { return Ok(()) };
+        #[cfg(feature = "files")]
+        if let Some(storage) = &self.storage {
+            return storage.keep(trial, &checkpoint, &self.settings[trial], device);
+        }
+        #[cfg(not(feature = "files"))]
+        let _ = device;
+        if self.keeps {
+            locked(&self.kept)[trial] = Some(checkpoint);
+        }
+        Ok(())
+    }
+}
+
+impl Tuned {
+    /// The figure of the best trial.
+    pub fn value(&self) -> f64 {
+        value(&self.trials[self.best]).unwrap_or(f64::NAN)
+    }
+
+    /// Trials by how far they came and then by their figures, the best first.
+    pub fn ranked(&self) -> Vec<usize> {
+        let mut ranked: Vec<usize> = (0..self.trials.len()).collect();
+        let key = |&trial: &usize| {
+            let trial = &self.trials[trial];
+            let worst =
+                if self.metric.more_is_better() { f64::NEG_INFINITY } else { f64::INFINITY };
+            (trial.rungs.len(), value(trial).unwrap_or(worst))
+        };
+        ranked.sort_by(|a, b| {
+            let ((rungs_a, a), (rungs_b, b)) = (key(a), key(b));
+            let better = a.total_cmp(&b);
+            let better = if self.metric.more_is_better() { better.reverse() } else { better };
+            rungs_b.cmp(&rungs_a).then(better)
+        });
+        ranked
+    }
+
+    /// The trials as CSV: number, rungs, epochs, best epoch, the metric, and what was searched; in the order
+    /// in which they were made up.
+    ///
+    /// # Errors
+    /// A value that cannot be written.
+    pub fn table(&self) -> Result<String> {
+        let mut text = format!("trial,rungs,epochs,best_epoch,{}", self.metric);
+        let names = self.space.dimensions.iter().map(|dimension| &dimension.name);
+        names.clone().for_each(|name| text += &format!(",{name}"));
+        text.push('\n');
+        for (number, trial) in self.trials.iter().enumerate() {
+            let none = Rung { epochs: 0, best_epoch: 0, value: None, failed: None };
+            let last = trial.last().unwrap_or(&none);
+            let value = last.value.map_or(String::new(), |value| value.to_string());
+            let (rungs, Rung { epochs, best_epoch, .. }) = (trial.rungs.len(), last);
+            let written = write!(text, "{number},{rungs},{epochs},{best_epoch},{value}");
+            written.map_err(|_| Error::data("the table of trials cannot be written"))?;
+            for name in names.clone() {
+                text.push(',');
+                match trial.values.get(name) {
+                    Some(serde_json::Value::String(word)) => text += word,
+                    Some(value) => text += &value.to_string(),
+                    None => {}
+                }
+            }
+            text.push('\n');
+        }
+        Ok(text)
+    }
+}

@@ -1,0 +1,17 @@
+//! Settings found by trying: a space of them, trials that are cut short where others do better, and what
+//! became of each; cross-validation of one.
+
+mod folds;
+mod halving;
+mod metric;
+mod sequence;
+mod space;
+#[cfg(feature = "files")]
+mod storage;
+mod trial;
+
+pub use folds::{CrossValidation, Figure, cross_validate};
+pub use halving::{Tune, Tuned};
+pub use metric::Metric;
+pub use space::{Dimension, Range, Space};
+pub use trial::{Rung, Trial};
