@@ -7,13 +7,13 @@ use super::sequence::Sequence;
 use super::space::{Space, map_of, set};
 #[cfg(feature = "files")]
 use super::storage::Storage;
-use super::trial::{Climbed, Ground, Rung, Trial};
+use super::trial::{Climbed, Ground, Trial};
+use super::tuned::{Tuned, best_of};
 use crate::backend::Backend;
 use crate::core::{Options, Ratings, Settings, Solver};
 use crate::data::Prepared;
 use crate::train::Checkpoint;
 use crate::{Error, Result};
-use std::fmt::Write;
 #[cfg(feature = "files")]
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -62,24 +62,6 @@ pub struct Tune<'a> {
     storage: Option<(PathBuf, bool)>,
     listen: &'a (dyn Fn(usize, &Trial, [usize; 2]) + Sync),
     goes_on: &'a (dyn Fn() -> bool + Sync),
-}
-
-/// What a search found.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub struct Tuned {
-    /// What trials were judged by.
-    pub metric: Metric,
-    /// What was searched.
-    pub space: Space,
-    /// All trials, in the order in which they were made up.
-    pub trials: Vec<Trial>,
-    /// The best of those that were trained to the end (or so far, where the search was stopped).
-    pub best: usize,
-    /// The options of the best, with the epochs that were best.
-    pub options: Options,
-    /// Whether the search was not told to stop before its end.
-    pub complete: bool,
 }
 
 impl<'a> Tune<'a> {
@@ -257,7 +239,7 @@ impl<'a> Tune<'a> {
     }
 }
 
-/// Epochs after which trials are looked at, of each trial.
+/// Epochs after which trials are looked at: for each rung, of each trial.
 fn rungs(settings: &[Settings]) -> Vec<Vec<usize>> {
     let of_each = |settings: &Settings| {
         let parts = (0..RUNGS).rev().map(|down| settings.epochs.div_ceil(PART.pow(down)));
@@ -271,7 +253,7 @@ fn rungs(settings: &[Settings]) -> Vec<Vec<usize>> {
     // A rung that is like the one before for every trial is none.
     let tells = |rung: &usize| *rung == 0 || all.iter().any(|own| own[*rung] != own[rung - 1]);
     let rungs: Vec<usize> = (0..RUNGS as usize).filter(tells).collect();
-    all.iter().map(|own| rungs.iter().map(|&rung| own[rung]).collect()).collect()
+    rungs.into_iter().map(|rung| all.iter().map(|own| own[rung]).collect()).collect()
 }
 
 /// Bytes of a trial's factors, moments and best factors.
@@ -282,30 +264,12 @@ fn checkpoint_bytes(settings: &Settings, rows: usize) -> usize {
     samples.saturating_mul(rows).saturating_mul(row).saturating_mul(size_of::<f32>())
 }
 
-/// The best of the trials that came farthest; the first of equals.
-fn best_of(trials: &[Trial], metric: &Metric) -> Option<usize> {
-    let farthest = trials.iter().filter(|trial| value(trial).is_some());
-    let farthest = farthest.map(|trial| trial.rungs.len()).max()?;
-    let mut best: Option<(usize, f64)> = None;
-    for (number, trial) in trials.iter().enumerate() {
-        if let Some(own) = value(trial).filter(|_| trial.rungs.len() == farthest)
-            && best.is_none_or(|(_, other)| metric.is_better(own, other))
-        {
-            best = Some((number, own));
-        }
-    }
-    best.map(|(number, _)| number)
-}
-
-fn value(trial: &Trial) -> Option<f64> {
-    trial.last().and_then(|rung| rung.value)
-}
-
-/// Those of `live` that go on, in order: the best third, and the first trial, which is what the others are
-/// to be better than.
-fn promoted(live: &[usize], trials: &[Trial], metric: &Metric) -> Vec<usize> {
+/// Those of `live` that go on from a rung, in order: the best third, and the first trial, which is what the
+/// others are to be better than. Some may be farther already, where the search was stopped on the way.
+fn promoted(live: &[usize], trials: &[Trial], rung: usize, metric: &Metric) -> Vec<usize> {
+    let value = |trial: usize| trials[trial].rungs.get(rung)?.value;
     let mut ranked: Vec<(usize, f64)> =
-        live.iter().filter_map(|&trial| Some((trial, value(&trials[trial])?))).collect();
+        live.iter().filter_map(|&trial| Some((trial, value(trial)?))).collect();
     ranked.sort_by(|a, b| match metric.more_is_better() {
         true => b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)),
         false => a.1.total_cmp(&b.1).then(a.0.cmp(&b.0)),
@@ -340,16 +304,16 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl Search<'_, '_> {
     /// Whether all rungs were climbed.
     fn climb_all(&self, rungs: &[Vec<usize>]) -> Result<bool> {
-        let count = rungs.first().map_or(0, Vec::len);
+        let count = rungs.len();
         let mut live: Vec<usize> = (0..self.settings.len()).collect();
-        for rung in 0..count {
+        for (rung, epochs) in rungs.iter().enumerate() {
             let climbs = |&trial: &usize| locked(&self.trials)[trial].rungs.len() <= rung;
             let open: Vec<usize> = live.iter().copied().filter(climbs).collect();
-            let work = |trial: usize| self.climb(trial, [rung, count], rungs[trial][rung]);
+            let work = |trial: usize| self.climb(trial, [rung, count], epochs[trial]);
             if !self.side_by_side(&open, &work)? {
                 return Ok(false);
             }
-            let next = promoted(&live, &locked(&self.trials), &self.ground.metric);
+            let next = promoted(&live, &locked(&self.trials), rung, &self.ground.metric);
             for &trial in live.iter().filter(|trial| !next.contains(trial)) {
                 locked(&self.kept)[trial] = None;
                 #[cfg(feature = "files")]
@@ -400,7 +364,7 @@ impl Search<'_, '_> {
             Ok(true)
         };
         std::thread::scope(|scope| {
-            let lanes: Vec<_> = (0..lanes).map(|_| scope.spawn(&lane)).collect();
+            let lanes: Vec<_> = (0..lanes).map(|_| scope.spawn(lane)).collect();
             let mut all = true;
             for lane in lanes {
                 all &= lane.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
@@ -456,57 +420,49 @@ impl Search<'_, '_> {
     }
 }
 
-impl Tuned {
-    /// The figure of the best trial.
-    pub fn value(&self) -> f64 {
-        value(&self.trials[self.best]).unwrap_or(f64::NAN)
+#[cfg(test)]
+mod tests {
+    use super::super::tuned::tests::trial;
+    use super::*;
+
+    #[test]
+    fn the_best_third_goes_on_and_the_first_with_it() {
+        let trials: Vec<Trial> =
+            [9.0, 3.0, f64::NAN, 1.0, 2.0, 8.0, 4.0].iter().map(|&x| trial(&[x])).collect();
+        let live: Vec<usize> = (0..7).collect();
+        assert_eq!(promoted(&live, &trials, 0, &Metric::Rmse), [0, 1, 3, 4]);
+        assert_eq!(promoted(&live, &trials, 0, &Metric::Auc), [0, 5, 6]);
+        assert_eq!(promoted(&[2, 5], &trials, 0, &Metric::Rmse), [5]);
     }
 
-    /// Trials by how far they came and then by their figures, the best first.
-    pub fn ranked(&self) -> Vec<usize> {
-        let mut ranked: Vec<usize> = (0..self.trials.len()).collect();
-        let key = |&trial: &usize| {
-            let trial = &self.trials[trial];
-            let worst =
-                if self.metric.more_is_better() { f64::NEG_INFINITY } else { f64::INFINITY };
-            (trial.rungs.len(), value(trial).unwrap_or(worst))
+    /// Who goes on does not depend on how far a search had come when it was stopped.
+    #[test]
+    fn later_rungs_change_nothing_of_earlier_ones() {
+        let early: Vec<Trial> = [5.0, 3.0, 2.0, 4.0].iter().map(|&x| trial(&[x])).collect();
+        let mut late = early.clone();
+        late[2] = trial(&[2.0, 9.0]);
+        let live = [0, 1, 2, 3];
+        let expected = promoted(&live, &early, 0, &Metric::Rmse);
+        assert_eq!(expected, [0, 1, 2]);
+        assert_eq!(promoted(&live, &late, 0, &Metric::Rmse), expected);
+    }
+
+    #[test]
+    fn trials_are_looked_at_three_times_at_most() {
+        let of = |epochs: &[usize]| {
+            let ratings = Ratings {
+                users: vec![0, 1],
+                items: vec![0, 1],
+                values: vec![1.0, 2.0],
+                timestamps: vec![],
+            };
+            let settings = epochs
+                .iter()
+                .map(|&n| Options::als().factors(1).epochs(n).resolve(&ratings, 2, 2).unwrap());
+            rungs(&settings.collect::<Vec<_>>())
         };
-        ranked.sort_by(|a, b| {
-            let ((rungs_a, a), (rungs_b, b)) = (key(a), key(b));
-            let better = a.total_cmp(&b);
-            let better = if self.metric.more_is_better() { better.reverse() } else { better };
-            rungs_b.cmp(&rungs_a).then(better)
-        });
-        ranked
-    }
-
-    /// The trials as CSV: number, rungs, epochs, best epoch, the metric, and what was searched; in the order
-    /// in which they were made up.
-    ///
-    /// # Errors
-    /// A value that cannot be written.
-    pub fn table(&self) -> Result<String> {
-        let mut text = format!("trial,rungs,epochs,best_epoch,{}", self.metric);
-        let names = self.space.dimensions.iter().map(|dimension| &dimension.name);
-        names.clone().for_each(|name| text += &format!(",{name}"));
-        text.push('\n');
-        for (number, trial) in self.trials.iter().enumerate() {
-            let none = Rung { epochs: 0, best_epoch: 0, value: None, failed: None };
-            let last = trial.last().unwrap_or(&none);
-            let value = last.value.map_or(String::new(), |value| value.to_string());
-            let (rungs, Rung { epochs, best_epoch, .. }) = (trial.rungs.len(), last);
-            let written = write!(text, "{number},{rungs},{epochs},{best_epoch},{value}");
-            written.map_err(|_| Error::data("the table of trials cannot be written"))?;
-            for name in names.clone() {
-                text.push(',');
-                match trial.values.get(name) {
-                    Some(serde_json::Value::String(word)) => text += word,
-                    Some(value) => text += &value.to_string(),
-                    None => {}
-                }
-            }
-            text.push('\n');
-        }
-        Ok(text)
+        assert_eq!(of(&[40, 9]), [[5, 1], [14, 3], [40, 9]]);
+        assert_eq!(of(&[2]), [[1], [2]]);
+        assert_eq!(of(&[1]), [[1]]);
     }
 }

@@ -9,9 +9,11 @@ mod space;
 #[cfg(feature = "files")]
 mod storage;
 mod trial;
+mod tuned;
 
 pub use folds::{CrossValidation, Figure, cross_validate};
-pub use halving::{Tune, Tuned};
+pub use halving::Tune;
 pub use metric::Metric;
 pub use space::{Dimension, Range, Space};
 pub use trial::{Rung, Trial};
+pub use tuned::Tuned;
