@@ -115,7 +115,9 @@ pub(super) fn run(mut args: Args) -> Result<ExitCode> {
         match &args.storage {
             Some(_) => say!("stopped; the same command goes on from here"),
             None => {
-                say!("stopped; what follows is the best so far (--storage DIR lets a search go on)")
+                say!(
+                    "stopped; what follows is the best so far (--storage DIR lets a search go on)"
+                );
             }
         }
     }
