@@ -13,7 +13,7 @@ use wgmf::data::{Duplicates, Order, ReadOptions, Table, align, read};
 use wgmf::evaluate::{first_without_level, no_level};
 use wgmf::model::{Model, Samples, Seen, reserve};
 use wgmf::predict::{Predictive, Unit};
-use wgmf::recommend::{Criterion, FoldedIn, NewRows, draw_in, fold_in};
+use wgmf::recommend::{Criterion, NewRows};
 use wgmf::{Error, Result};
 
 /// Give new users (or items) their rows, the rest of the model as it is
@@ -89,18 +89,20 @@ pub(super) fn run(args: Args) -> Result<()> {
         &model,
     )?;
     let rows = new.rows(&model, samples.as_ref(), &seen, &table)?;
+    drop(table);
+    let (count, ratings) = (rows.ids.len(), rows.ratings.len());
     let clock = Instant::now();
-    new.join(&*backend, &mut model, samples.as_mut(), &mut seen, &rows)?;
+    new.join(&*backend, &mut model, samples.as_mut(), &mut seen, rows)?;
     let seconds = clock.elapsed().as_secs_f64();
     model.save_with(&args.output, &seen, samples.as_ref(), args.force)?;
     let side = new.side.name();
     let added = ids(&model, new.side) - before;
-    let updated = rows.ids.len() - added;
+    let updated = count - added;
     if args.json {
         return print_json(&serde_json::json!({
             format!("folded_in_{side}s"): added,
             format!("updated_{side}s"): updated,
-            "ratings": rows.ratings.len(),
+            "ratings": ratings,
             "seconds": seconds,
             "model": args.output.display().to_string(),
         }));
@@ -110,7 +112,7 @@ pub(super) fn run(args: Args) -> Result<()> {
     if updated > 0 {
         text += &format!(", {} solved again", counted(updated, side));
     }
-    text += &format!(" from {} in {seconds:.3} s", counted(rows.ratings.len(), "rating"));
+    text += &format!(" from {} in {seconds:.3} s", counted(ratings, "rating"));
     let written = writeln!(out, "{text}\nmodel: {}", args.output.display());
     to_stdout(written.and_then(|()| out.flush()))
 }
@@ -138,7 +140,7 @@ pub(super) fn users_of(
     let rows = new.rows(model, samples.as_deref(), seen, &table)?;
     // Users that are known have their lists even where nobody is new.
     if !rows.ids.is_empty() || rows.known.is_empty() {
-        new.join(backend, model, samples, seen, &rows)?;
+        new.join(backend, model, samples, seen, rows)?;
     }
     // What they have rated in this file is left out of their lists too.
     let mut rated = align(&table, &model.users, &model.items);
@@ -215,7 +217,7 @@ impl NewRatings<'_> {
         model: &mut Model,
         samples: Option<&mut Samples>,
         seen: &mut Seen,
-        rows: &NewRows,
+        rows: NewRows,
     ) -> Result<()> {
         let side = self.side.name();
         if rows.ids.is_empty() {
@@ -232,10 +234,7 @@ impl NewRatings<'_> {
                 ),
             }));
         }
-        let folded: FoldedIn = match &samples {
-            Some(samples) => draw_in(backend, model, samples, self.side, &rows.ids, &rows.ratings)?,
-            None => fold_in(backend, model, self.side, &rows.ids, &rows.ratings)?,
-        };
+        let folded = rows.fold_in(backend, model, samples.as_deref(), self.side)?;
         *seen = folded.join(model, samples, seen)?;
         Ok(())
     }

@@ -120,7 +120,7 @@ impl Batches {
             item_ratings,
         };
         let n = ratings.len();
-        let (mut lead_partners, mut values) = (vec![0; n], vec![0.0; n]);
+        let mut values = vec![0.0; n];
         let (mut follow_partners, mut links) = (vec![0; n], vec![0; n]);
         let count = n.div_ceil(batch_size);
         let evenly = |batch: usize| (n as u64 * batch as u64 / count as u64) as usize;
@@ -132,14 +132,14 @@ impl Batches {
             .collect();
         let all = Members {
             order: &mut order,
-            lead_partners: &mut lead_partners,
             values: &mut values,
             follow_partners: &mut follow_partners,
             links: &mut links,
         };
         let (mut rest, mut base) = (all, 0);
         // Some batches at a time, so that runs that are not yet joined stay few.
-        for group in ends.chunks((GROUP_RATINGS / batch_size).max(1)) {
+        let group_ratings = (n / GROUPS).max(GROUP_RATINGS);
+        for group in ends.chunks((group_ratings / batch_size).max(1)) {
             let mut members = Vec::with_capacity(group.len());
             let mut start = base;
             for &end in group {
@@ -160,7 +160,7 @@ impl Batches {
         }
         batches.lead.starts.push(n as u32);
         batches.follow.starts.push(n as u32);
-        (batches.lead.partners, batches.values) = (lead_partners, values);
+        (batches.lead.partners, batches.values) = (order, values);
         (batches.follow.partners, batches.links) = (follow_partners, links);
         batches
     }
@@ -207,8 +207,11 @@ impl Batches {
     }
 }
 
-/// Ratings that are indexed side by side before their runs are joined.
-const GROUP_RATINGS: usize = 1 << 24;
+/// Ratings that are indexed side by side before their runs are joined, at least.
+const GROUP_RATINGS: usize = 1 << 20;
+
+/// Groups of more, at most.
+const GROUPS: usize = 16;
 
 /// The runs of one side of a batch; positions count from its start.
 #[derive(Default)]
@@ -219,8 +222,8 @@ struct Runs {
 
 /// The ratings of some batches, and where what is known of each goes.
 struct Members<'a> {
+    /// Which ratings; once they are indexed, the leading side's partners.
     order: &'a mut [u32],
-    lead_partners: &'a mut [u32],
     values: &'a mut [f32],
     follow_partners: &'a mut [u32],
     links: &'a mut [u32],
@@ -230,20 +233,17 @@ impl<'a> Members<'a> {
     /// The first `count` of them, and the others.
     fn split_at(self, count: usize) -> (Members<'a>, Members<'a>) {
         let order = self.order.split_at_mut(count);
-        let lead_partners = self.lead_partners.split_at_mut(count);
         let values = self.values.split_at_mut(count);
         let follow_partners = self.follow_partners.split_at_mut(count);
         let links = self.links.split_at_mut(count);
         let first = Members {
             order: order.0,
-            lead_partners: lead_partners.0,
             values: values.0,
             follow_partners: follow_partners.0,
             links: links.0,
         };
         let others = Members {
             order: order.1,
-            lead_partners: lead_partners.1,
             values: values.1,
             follow_partners: follow_partners.1,
             links: links.1,
@@ -258,18 +258,12 @@ impl<'a> Members<'a> {
             self.order.iter().map(|&j| pack(lead_rows[j as usize], j)).collect();
         keys.sort_unstable();
         let lead = runs(&keys);
-        for ((partner, value), &key) in
-            self.lead_partners.iter_mut().zip(&mut *self.values).zip(&keys)
-        {
+        for ((partner, value), &key) in self.order.iter_mut().zip(&mut *self.values).zip(&keys) {
             *partner = follow_rows[low(key)];
             *value = values[low(key)];
         }
-        let mut links: Vec<u64> = self
-            .lead_partners
-            .iter()
-            .zip(0..)
-            .map(|(&row, position)| pack(row, position))
-            .collect();
+        let mut links: Vec<u64> =
+            self.order.iter().zip(0..).map(|(&row, position)| pack(row, position)).collect();
         links.sort_unstable();
         let follow = runs(&links);
         for ((partner, to), &link) in

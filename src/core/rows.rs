@@ -65,7 +65,14 @@ impl SideRatings {
         self.starts.windows(2).map(|row| (row[1] - row[0]) as u32).collect()
     }
 
-    fn new(ratings: &Ratings, weights: &[f32], side: Side, rows: usize) -> Self {
+    /// Of values `value` says what is fitted.
+    fn new(
+        ratings: &Ratings,
+        value: impl Fn(f32) -> f32 + Sync,
+        weights: &[f32],
+        side: Side,
+        rows: usize,
+    ) -> Self {
         let (own, partner) = (ratings.rows(side), ratings.rows(side.partner()));
         let mut starts = vec![0; rows + 1];
         for &row in own {
@@ -108,7 +115,7 @@ impl SideRatings {
                 }
                 let next = &mut next[row as usize - range.start];
                 partners[*next] = partner[at];
-                values[*next] = ratings.values[at];
+                values[*next] = value(ratings.values[at]);
                 if let Some(&weight) = weights.get(at) {
                     own_weights[*next] = weight;
                 }
@@ -141,9 +148,29 @@ impl RowRatings {
     /// # Panics
     /// If an index is out of range.
     pub fn new(ratings: &Ratings, weights: &[f32], users: usize, items: usize) -> Self {
+        Self::of(ratings, |value| value, weights, users, items)
+    }
+
+    /// The same where 1 is fitted for each.
+    pub(crate) fn of_listed(
+        ratings: &Ratings,
+        weights: &[f32],
+        users: usize,
+        items: usize,
+    ) -> Self {
+        Self::of(ratings, |_| 1.0, weights, users, items)
+    }
+
+    fn of(
+        ratings: &Ratings,
+        value: impl Fn(f32) -> f32 + Copy + Sync,
+        weights: &[f32],
+        users: usize,
+        items: usize,
+    ) -> Self {
         let (users, items) = rayon::join(
-            || SideRatings::new(ratings, weights, Side::User, users),
-            || SideRatings::new(ratings, weights, Side::Item, items),
+            || SideRatings::new(ratings, value, weights, Side::User, users),
+            || SideRatings::new(ratings, value, weights, Side::Item, items),
         );
         Self { users, items }
     }

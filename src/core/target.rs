@@ -83,13 +83,7 @@ impl Target {
             Some(_) => ratings.values.iter().map(|&rating| self.weight(rating)).collect(),
             None => Vec::new(),
         };
-        let ones = Ratings {
-            users: ratings.users.clone(),
-            items: ratings.items.clone(),
-            values: vec![1.0; ratings.len()],
-            timestamps: Vec::new(),
-        };
-        RowRatings::new(&ones, &weights, users, items)
+        RowRatings::of_listed(ratings, &weights, users, items)
     }
 }
 

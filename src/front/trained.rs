@@ -7,7 +7,7 @@ use crate::model::{Model, Samples, Seen};
 use crate::predict::Predictive;
 use crate::recommend::{
     Catalogue, Criterion, FoldedIn, Metric, Neighbours, NewRows, Recommendation, Recommender,
-    Similar, draw_in, fold_in,
+    Similar,
 };
 use crate::train::{Finished, Stop};
 use crate::{Error, Result};
@@ -383,19 +383,19 @@ impl Trained {
 
     /// The rows of new ids.
     fn fold(&self, side: Side, ratings: &Dataset) -> Result<(NewRows, FoldedIn)> {
-        let rows = NewRows::of_dataset(&self.model, &self.seen, side, ratings)?;
+        let mut rows = NewRows::of_dataset(&self.model, &self.seen, side, ratings)?;
         if rows.ids.is_empty() {
             let (own, partner) = (side.name(), side.partner().name());
             return Err(Error::data(format!(
                 "no {own} is new and has a rating with a {partner} that the model knows"
             )));
         }
-        let folded = match &self.samples {
-            Some(samples) => {
-                draw_in(&*self.device, &self.model, samples, side, &rows.ids, &rows.ratings)?
-            }
-            None => fold_in(&*self.device, &self.model, side, &rows.ids, &rows.ratings)?,
+        let own = NewRows {
+            ids: rows.ids.clone(),
+            ratings: std::mem::take(&mut rows.ratings),
+            ..NewRows::default()
         };
+        let folded = own.fold_in(&*self.device, &self.model, self.samples.as_deref(), side)?;
         Ok((rows, folded))
     }
 

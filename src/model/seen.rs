@@ -2,6 +2,7 @@
 
 use crate::core::{Ratings, Side, check_count};
 use crate::{Error, Result};
+use std::borrow::Cow;
 
 /// The training pairs as compressed sparse rows: `scipy.sparse.csr_matrix((values, indices,
 /// indptr), shape)` of users × items.
@@ -26,45 +27,37 @@ impl Seen {
     /// items than 32 bits count.
     pub fn new(ratings: &Ratings, users: usize, items: usize) -> Result<Seen> {
         ratings.check_lengths()?;
+        Self::of_owned(Cow::Borrowed(ratings), users, items)
+    }
+
+    /// The same of ratings that nobody needs any more: where they are in order already, as those are that
+    /// were trained on, nothing is copied.
+    pub(crate) fn of(ratings: Ratings, users: usize, items: usize) -> Result<Seen> {
+        ratings.check_lengths()?;
+        Self::of_owned(Cow::Owned(ratings), users, items)
+    }
+
+    fn of_owned(ratings: Cow<Ratings>, users: usize, items: usize) -> Result<Seen> {
         check_count(Side::User, users)?;
         check_count(Side::Item, items)?;
-        let mut indptr = vec![0_i64; users + 1];
-        for (user, item, value) in ratings.iter() {
-            if user as usize >= users || item as usize >= items {
-                return Err(Error::data(format!(
-                    "training pair ({user}, {item}) lies outside {users} users × {items} items"
-                )));
-            }
-            if !value.is_finite() {
-                let message = format!("the value of training pair ({user}, {item}) is {value}");
-                return Err(Error::data(message));
-            }
-            indptr[user as usize + 1] += 1;
+        let Ratings { users: own, items: theirs, values, .. } = &*ratings;
+        let mut indptr = starts((own, theirs, values), users, items)?;
+        let pairs = || own.iter().zip(theirs);
+        if pairs().zip(pairs().skip(1)).all(|(a, b)| a < b) {
+            let Ratings { users, items: indices, values, .. } = ratings.into_owned();
+            drop(users);
+            return Ok(Seen { indptr, indices, values: Some(values), items });
         }
-        for user in 0..users {
-            indptr[user + 1] += indptr[user];
-        }
-        let mut next: Vec<usize> = indptr[..users].iter().map(|&start| start as usize).collect();
-        let mut pairs = vec![(0_u32, 0.0_f32); ratings.len()];
-        for (user, item, value) in ratings.iter() {
-            let slot = &mut next[user as usize];
-            pairs[*slot] = (item, value);
-            *slot += 1;
-        }
+        let mut pairs = grouped((own, theirs, values), &indptr);
         // Sorts each row and closes the gaps that repeated pairs leave.
         let mut indices = Vec::with_capacity(pairs.len());
         let mut values = Vec::with_capacity(pairs.len());
         let mut start = 0;
         for user in 0..users {
             let end = indptr[user + 1] as usize;
-            let row = &mut pairs[start..end];
-            // Stable: of a repeated pair the last stays last.
-            row.sort_by_key(|pair| pair.0);
-            for (at, &(item, value)) in row.iter().enumerate() {
-                if row.get(at + 1).is_none_or(|next| next.0 != item) {
-                    indices.push(item);
-                    values.push(value);
-                }
+            for (item, value) in distinct(&mut pairs[start..end]) {
+                indices.push(item);
+                values.push(value);
             }
             start = end;
             indptr[user + 1] = indices.len() as i64;
@@ -123,15 +116,59 @@ impl Seen {
     /// As [`Seen::new`].
     pub fn extended(&self, ratings: &Ratings, users: usize, items: usize) -> Result<Seen> {
         ratings.check_lengths()?;
-        let mut all = self.ratings();
-        all.users.extend_from_slice(&ratings.users);
-        all.items.extend_from_slice(&ratings.items);
-        all.values.extend_from_slice(&ratings.values);
-        let mut seen = Seen::new(&all, users, items)?;
-        if !self.has_values() {
-            seen.values = None;
+        self.extended_by((&ratings.users, &ratings.items, &ratings.values), users, items)
+    }
+
+    /// The same of ratings in three arrays of one length: users, items and values.
+    pub(crate) fn extended_by(
+        &self,
+        (own, theirs, values): (&[u32], &[u32], &[f32]),
+        users: usize,
+        items: usize,
+    ) -> Result<Seen> {
+        check_count(Side::User, users)?;
+        check_count(Side::Item, items)?;
+        if users < self.users() || items < self.items {
+            return Err(Error::data(format!(
+                "training pairs of {} users × {} items lie outside {users} users × {items} items",
+                self.users(),
+                self.items
+            )));
         }
-        Ok(seen)
+        let starts = starts((own, theirs, values), users, items)?;
+        let mut new = grouped((own, theirs, values), &starts);
+        let most = self.pairs() + new.len();
+        let (mut indptr, mut indices) = (Vec::with_capacity(users + 1), Vec::with_capacity(most));
+        let keeps = self.has_values();
+        let mut values = Vec::with_capacity(if keeps { most } else { 0 });
+        indptr.push(0);
+        for user in 0..users {
+            let old = match user < self.users() {
+                true => self.range_of(user as u32),
+                false => 0..0,
+            };
+            let old_value = |at: usize| self.values.as_ref().map_or(1.0, |values| values[at]);
+            let mut push = |item: u32, value: f32| {
+                indices.push(item);
+                if keeps {
+                    values.push(value);
+                }
+            };
+            let mut at = old.start;
+            for (item, value) in
+                distinct(&mut new[starts[user] as usize..starts[user + 1] as usize])
+            {
+                while at < old.end && self.indices[at] < item {
+                    push(self.indices[at], old_value(at));
+                    at += 1;
+                }
+                at += usize::from(at < old.end && self.indices[at] == item);
+                push(item, value);
+            }
+            (at..old.end).for_each(|at| push(self.indices[at], old_value(at)));
+            indptr.push(indices.len() as i64);
+        }
+        Ok(Seen { indptr, indices, values: keeps.then_some(values), items })
     }
 
     /// The pairs as ratings, user after user; 1 stands for values that are not known.
@@ -170,4 +207,54 @@ impl Seen {
     pub fn indices(&self) -> &[u32] {
         &self.indices
     }
+}
+
+/// (users + 1): where each user's pairs begin, once they are grouped.
+///
+/// # Errors
+/// A pair out of range, or whose value is not finite.
+fn starts(
+    (own, theirs, values): (&[u32], &[u32], &[f32]),
+    users: usize,
+    items: usize,
+) -> Result<Vec<i64>> {
+    let mut starts = vec![0_i64; users + 1];
+    for ((&user, &item), value) in own.iter().zip(theirs).zip(values) {
+        if user as usize >= users || item as usize >= items {
+            return Err(Error::data(format!(
+                "training pair ({user}, {item}) lies outside {users} users × {items} items"
+            )));
+        }
+        if !value.is_finite() {
+            let message = format!("the value of training pair ({user}, {item}) is {value}");
+            return Err(Error::data(message));
+        }
+        starts[user as usize + 1] += 1;
+    }
+    for user in 0..users {
+        starts[user + 1] += starts[user];
+    }
+    Ok(starts)
+}
+
+/// Items and values, user after user, a user's in the order in which they came.
+fn grouped((own, theirs, values): (&[u32], &[u32], &[f32]), starts: &[i64]) -> Vec<(u32, f32)> {
+    let mut next = starts[..starts.len() - 1].to_vec();
+    let mut pairs = vec![(0, 0.0); own.len()];
+    for ((&user, &item), &value) in own.iter().zip(theirs).zip(values) {
+        let slot = &mut next[user as usize];
+        pairs[*slot as usize] = (item, value);
+        *slot += 1;
+    }
+    pairs
+}
+
+/// A user's pairs by their items, of a repeated one the last.
+fn distinct(pairs: &mut [(u32, f32)]) -> impl Iterator<Item = (u32, f32)> {
+    // Stable, so that the last stays last.
+    pairs.sort_by_key(|pair| pair.0);
+    let pairs = &*pairs;
+    let last =
+        |&(at, pair): &(usize, &(u32, f32))| pairs.get(at + 1).is_none_or(|next| next.0 != pair.0);
+    pairs.iter().enumerate().filter(last).map(|(_, &pair)| pair)
 }

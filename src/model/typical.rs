@@ -20,17 +20,23 @@ pub(crate) fn typical(
     if !objective.bias || objective.is_bayesian() || objective.is_implicit() {
         return Default::default();
     }
-    Side::BOTH.map(|side| of_side(factors, objective, side, ratings))
+    let pairs = (&ratings.users[..], &ratings.items[..]);
+    Side::BOTH.map(|side| of_side(factors, objective, side, pairs))
 }
 
 /// Ratings whose scores are in memory at once.
 const AT_ONCE: usize = 1 << 20;
 
-/// The same of one side; 0 for rows without ratings.
-fn of_side(factors: &Factors, objective: &Objective, side: Side, ratings: &Ratings) -> Vec<f32> {
+/// The same of one side, from the users and the items of the ratings; 0 for rows without ratings.
+fn of_side(
+    factors: &Factors,
+    objective: &Objective,
+    side: Side,
+    (users, items): (&[u32], &[u32]),
+) -> Vec<f32> {
     let rows = factors[side].rows();
     let (mut sums, mut counts) = (vec![0.0_f64; rows], vec![0_u32; rows]);
-    let pairs = ratings.users.chunks(AT_ONCE).zip(ratings.items.chunks(AT_ONCE));
+    let pairs = users.chunks(AT_ONCE).zip(items.chunks(AT_ONCE));
     for (users, items) in pairs {
         let score = |(&user, &item): (&u32, &u32)| {
             let (_, partner) = side.users_first(user, item);
@@ -52,8 +58,9 @@ fn of_side(factors: &Factors, objective: &Objective, side: Side, ratings: &Ratin
 }
 
 impl Model {
-    /// Finds anew what is typical of some rows of a side, of which these are all ratings.
-    pub(crate) fn renew_typical(&mut self, side: Side, rows: &[u32], ratings: &Ratings) {
+    /// Finds anew what is typical of some rows of a side, of which these are the users and the items of all
+    /// ratings.
+    pub(crate) fn renew_typical(&mut self, side: Side, rows: &[u32], ratings: (&[u32], &[u32])) {
         if self.typical.iter().all(Vec::is_empty) {
             return;
         }

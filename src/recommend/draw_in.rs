@@ -8,6 +8,7 @@ use crate::math::random::{Purpose, Stream};
 use crate::model::{DrawnRows, Model, Sample, Samples, mean_numbers};
 use crate::sampler::draw_weights;
 use crate::{Error, Result};
+use std::borrow::Cow;
 use std::ops::ControlFlow;
 
 /// Turns of a user's row and its noise weight. Means and covariances of 40,000 draws beside the exact
@@ -58,6 +59,18 @@ pub fn draw_in(
     ids: &Ids,
     ratings: &Ratings,
 ) -> Result<FoldedIn> {
+    let folded = drawn(backend, (model, samples), side, ids, ratings)?;
+    Ok(FoldedIn { ids: ids.clone(), ratings: ratings.clone(), ..folded })
+}
+
+/// The rows of [`draw_in`], without ids and ratings.
+pub(super) fn drawn(
+    backend: &dyn Backend,
+    (model, samples): (&Model, &Samples),
+    side: Side,
+    ids: &Ids,
+    ratings: &Ratings,
+) -> Result<FoldedIn> {
     if !model.is_bayesian() {
         return Err(Error::data(format!(
             "only a model of `solver` bayes has rows that are drawn; those of {} are solved",
@@ -75,22 +88,22 @@ pub fn draw_in(
         }
         _ => (!rating.is_finite()).then_some("it is not a finite number"),
     })?;
-    let mut numbered = ratings.clone();
+    let mut numbered = Cow::Borrowed(ratings);
     if latent {
         let number = |&value: &f32| levels.number(value).map_or(f32::NAN, f32::from);
-        numbered.values = ratings.values.iter().map(number).collect();
+        numbered.to_mut().values = ratings.values.iter().map(number).collect();
     }
-    let work = RowDraws::new(model, samples, side, ids, &numbered);
+    let mut work = RowDraws::new(model, samples, side, ids, &numbered);
+    drop(numbered);
     let draws = work.draw(backend, &samples.samples)?;
     let rows: Vec<&[f32]> = draws.iter().map(|drawn| &drawn.factors[..]).collect();
     let biases: Vec<&[f32]> = draws.iter().map(|drawn| &drawn.bias[..]).collect();
     Ok(FoldedIn {
-        ids: ids.clone(),
         factors: samples.turns(&model.factors).mean_rows(&rows),
         bias: mean_numbers(&biases),
         draws,
         side: Some(side),
-        ratings: ratings.clone(),
+        ..FoldedIn::default()
     })
 }
 
@@ -161,7 +174,7 @@ impl<'a> RowDraws<'a> {
     }
 
     /// The rows of every sample, some samples at a time.
-    fn draw(&self, backend: &dyn Backend, samples: &[Sample]) -> Result<Vec<DrawnRows>> {
+    fn draw(&mut self, backend: &dyn Backend, samples: &[Sample]) -> Result<Vec<DrawnRows>> {
         if self.ids.is_empty() {
             return Ok(vec![DrawnRows::default(); samples.len()]);
         }
@@ -170,9 +183,14 @@ impl<'a> RowDraws<'a> {
         let rows = [f.users(), f.items()][self.side.partner().index()] + self.ids.len();
         let together = (BYTES / (4 * rows * (f.factors + 1))).max(1);
         let mut draws = Vec::with_capacity(samples.len());
+        let all = samples.len();
         for samples in samples.chunks(together) {
+            let ratings = match draws.len() + samples.len() == all {
+                true => std::mem::take(&mut self.ratings),
+                false => self.ratings.clone(),
+            };
             let mut passes = backend.gibbs_passes(GibbsProblem {
-                ratings: self.ratings.clone(),
+                ratings,
                 test: Ratings::default(),
                 starts: samples.iter().map(|sample| self.start(sample)).collect(),
                 popularity: self.popularity.clone(),

@@ -1,6 +1,7 @@
 //! New users (or items) get their rows from their ratings, the other side as it is.
 
-use super::logistic;
+use super::draw_in::drawn;
+use super::{NewRows, logistic};
 use crate::backend::{ALL, Backend, RowProblem, RowTerms};
 use crate::core::{Factors, Ids, Loss, Objective, Ratings, Side, SideFactors, UNKNOWN};
 use crate::model::{DrawnRows, Model, Samples, Seen};
@@ -89,12 +90,29 @@ pub fn fold_in(
     ids: &Ids,
     ratings: &Ratings,
 ) -> Result<FoldedIn> {
-    if model.objective.is_bayesian() {
-        return Err(Error::data(
+    check_solver(model)?;
+    let (factors, bias) = solved(backend, model, side, (ids, ratings))?;
+    let (ids, ratings) = (ids.clone(), ratings.clone());
+    Ok(FoldedIn { ids, factors, bias, draws: Vec::new(), side: Some(side), ratings })
+}
+
+fn check_solver(model: &Model) -> Result<()> {
+    match model.objective.is_bayesian() {
+        true => Err(Error::data(
             "rows of a model of `solver` bayes are drawn, not solved (recommend::draw_in), and its \
              scores are averages over samples, which are not explained; use `solver` als",
-        ));
+        )),
+        false => Ok(()),
     }
+}
+
+/// The rows of [`fold_in`]: (rows, factors) and (rows).
+fn solved(
+    backend: &dyn Backend,
+    model: &Model,
+    side: Side,
+    (ids, ratings): (&Ids, &Ratings),
+) -> Result<(Vec<f32>, Vec<f32>)> {
     model.check()?;
     let objective = &model.objective;
     check_rows(model, side, ids, ratings, |rating| objective.objection(rating))?;
@@ -117,14 +135,33 @@ pub fn fold_in(
             objective.reg
         )));
     }
-    Ok(FoldedIn {
-        ids: ids.clone(),
-        factors,
-        bias,
-        draws: Vec::new(),
-        side: Some(side),
-        ratings: ratings.clone(),
-    })
+    Ok((factors, bias))
+}
+
+impl NewRows {
+    /// The rows of these ids, as [`fold_in`] solves them, or where there are `samples` as [`draw_in`] draws
+    /// them. Their ratings go along, where those two keep a copy.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn fold_in(
+        self,
+        backend: &dyn Backend,
+        model: &Model,
+        samples: Option<&Samples>,
+        side: Side,
+    ) -> Result<FoldedIn> {
+        let Self { ids, ratings, .. } = self;
+        let folded = match samples {
+            Some(samples) => drawn(backend, (model, samples), side, &ids, &ratings)?,
+            None => {
+                check_solver(model)?;
+                let (factors, bias) = solved(backend, model, side, (&ids, &ratings))?;
+                FoldedIn { factors, bias, ..FoldedIn::default() }
+            }
+        };
+        Ok(FoldedIn { ids, ratings, side: Some(side), ..folded })
+    }
 }
 
 /// Makes sure that `ratings` are of rows that there are, and that there is no `objection` to any.
@@ -299,21 +336,24 @@ impl FoldedIn {
             });
             rows.push(row);
         }
-        let mut ratings = self.ratings.clone();
-        let own = ratings.rows_mut(side);
-        own.iter_mut().for_each(|row| *row = rows[*row as usize]);
+        let own: Vec<u32> = self.ratings.rows(side).iter().map(|&row| rows[row as usize]).collect();
+        let (of_users, of_items) = match side {
+            Side::User => (&own, &self.ratings.items),
+            Side::Item => (&self.ratings.users, &own),
+        };
         let (users, items) = match side {
             Side::User => (users + new_ids, items),
             Side::Item => (users, items + new_ids),
         };
-        let grown = seen.extended(&ratings, users, items)?;
+        let grown = seen.extended_by((of_users, of_items, &self.ratings.values), users, items)?;
         // From here on nothing fails.
         for id in self.ids.iter() {
             ids.intern(id);
         }
         let count = before + new_ids;
         model.factors.put_rows(side, &rows, count, &self.factors, &self.bias);
-        model.renew_typical(side, &rows, &ratings);
+        model.renew_typical(side, &rows, (of_users, of_items));
+        drop(own);
         if let Some(samples) = samples {
             samples.put_rows(side, &rows, count, &self.draws);
             let mean = f64::from(model.factors.global_mean);

@@ -49,7 +49,6 @@ impl Outcome {
         seconds: f64,
     ) -> Result<Finished> {
         let (users, items) = (prepared.users.len(), prepared.items.len());
-        let seen = Seen::new(&prepared.train, users, items)?;
         let run = RunRecord {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             seed: settings.seed,
@@ -82,6 +81,7 @@ impl Outcome {
             facts: TrainingFacts::from(&prepared.facts),
             run,
         };
+        let seen = Seen::of(prepared.train, users, items)?;
         let (metrics, baselines) = match (prepared.test, prepared.test_raw) {
             // What ials predicts is no rating.
             _ if settings.solver == Solver::Ials => (None, None),
