@@ -1,5 +1,6 @@
 //! One error type for the whole library: where, what, and what to do next.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -16,7 +17,7 @@ pub struct Error(Box<ErrorKind>);
 #[non_exhaustive]
 pub enum ErrorKind {
     /// A file or directory could not be read or written.
-    #[error("{}: {source}{}", .path.display(), what_next(source))]
+    #[error("{}: {source}{}", shown(&.path.display()), what_next(source))]
     Io {
         /// The file or directory.
         path: PathBuf,
@@ -24,7 +25,7 @@ pub enum ErrorKind {
         source: io::Error,
     },
     /// A line of a text file is not what it should be.
-    #[error("{file}:{line}: {message}")]
+    #[error("{}:{line}: {message}", shown(file))]
     Line {
         /// The file as the user named it (`-` for standard input).
         file: String,
@@ -34,7 +35,7 @@ pub enum ErrorKind {
         message: String,
     },
     /// A file as a whole is not what it should be.
-    #[error("{file}: {message}")]
+    #[error("{}: {message}", shown(file))]
     File {
         /// The file or directory as the user named it.
         file: String,
@@ -51,7 +52,10 @@ pub enum ErrorKind {
     #[error("{0}")]
     Device(String),
     /// Training produced an infinity or a NaN.
-    #[error("{side} factors became non-finite in epoch {epoch} (first: {side} \"{id}\"); {remedy}")]
+    #[error(
+        "{side} factors became non-finite in epoch {epoch} (first: {side} \"{}\"); {remedy}",
+        shown(id)
+    )]
     NonFinite {
         /// `user` or `item`.
         side: &'static str,
@@ -62,6 +66,27 @@ pub enum ErrorKind {
         /// What to do.
         remedy: &'static str,
     },
+}
+
+/// A text that is no setting, such as an id or a file's name, for a message in which settings stand in
+/// backticks: its own have a backslash before them.
+///
+/// ```
+/// use wgmf::core::escaped;
+///
+/// assert_eq!(escaped("the `epochs`"), "the \\`epochs\\`");
+/// assert_eq!(escaped("C:\\music"), "C:\\music");
+/// ```
+pub fn escaped(text: &str) -> Cow<'_, str> {
+    match text.contains('`') {
+        true => text.replace('`', "\\`").into(),
+        false => text.into(),
+    }
+}
+
+/// The same of what is displayed.
+fn shown(name: &impl fmt::Display) -> String {
+    escaped(&name.to_string()).into_owned()
 }
 
 /// What to do about what the operating system said, where that is plain.

@@ -18,11 +18,13 @@ use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
+mod biases;
 mod gibbs;
 mod gradient;
 mod rank;
 mod rows;
 
+pub(crate) use biases::gibbs_passes;
 pub use gibbs::{Conditional, GibbsPasses, GibbsProblem, MomentBlocks, Moments};
 pub use gradient::{
     BETA1, BETA2, EPSILON, EpochSums, GradientPasses, GradientProblem, Probe, State, Terms, Visit,

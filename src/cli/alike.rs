@@ -5,9 +5,21 @@ use clap::ValueEnum;
 use wgmf::data::{Duplicates, ReadOptions, Reading, Table};
 use wgmf::model::Model;
 
-/// What the command line says, and where it says nothing what training was told.
-pub(super) fn options(model: &Model, read: &ReadOptions) -> ReadOptions {
-    ReadOptions { like: model.run.reading().map(Box::new), ..read.clone() }
+/// What the command line says, and where it says nothing what training was told; `given` knows which flags
+/// it has.
+pub(super) fn options(
+    model: &Model,
+    read: &ReadOptions,
+    given: &dyn Fn(&str) -> bool,
+) -> ReadOptions {
+    let mut read = ReadOptions { like: model.run.reading().map(Box::new), ..read.clone() };
+    meant(&mut read, given);
+    read
+}
+
+/// Marks what was given though it is as by default.
+pub(super) fn meant(read: &mut ReadOptions, given: &dyn Fn(&str) -> bool) {
+    read.meant.extend(ReadOptions::WITH_DEFAULTS.into_iter().filter(|field| given(field)));
 }
 
 /// What becomes of several ratings of one pair.

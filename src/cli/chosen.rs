@@ -3,7 +3,7 @@
 use super::listing::skip_unknown;
 use super::words::some_of;
 use std::path::{Path, PathBuf};
-use wgmf::core::{Ids, Side};
+use wgmf::core::{Ids, Side, escaped};
 use wgmf::data::IdList;
 use wgmf::{Error, Result};
 
@@ -23,6 +23,10 @@ pub(super) struct Args {
 /// The rows of ids that are given as texts, each an id or several with commas between them; the unknown
 /// ones are said, with `strict` an error.
 pub(super) fn named(texts: &[String], ids: &Ids, side: Side, strict: bool) -> Result<Vec<u32>> {
+    if texts.iter().any(|text| text.trim().is_empty() && ids.get(text).is_none()) {
+        let message = format!("an empty text names no {}; leave it out", side.name());
+        return Err(Error::settings(message));
+    }
     known(IdList::of_texts(texts, ids), side, strict)
 }
 
@@ -69,6 +73,7 @@ fn rows(file: &Path, flag: &str, ids: &Ids, side: Side, strict: bool) -> Result<
     if list.rows.is_empty() && flag == "--only" {
         let text = some_of(&list.unknown, list.len(), "ids are not in the model");
         let article = if side == Side::Item { "an item" } else { "a user" };
+        let text = escaped(&text);
         let message = format!("{text}; {flag} needs {article} that the model knows");
         return Err(Error::file(file, message));
     }
@@ -76,9 +81,13 @@ fn rows(file: &Path, flag: &str, ids: &Ids, side: Side, strict: bool) -> Result<
         let what = format!("ids of {flag} are not in the model");
         let text = some_of(&list.unknown, list.len(), &what);
         if strict {
-            return Err(Error::file(file, format!("{text} (--strict)")));
+            return Err(Error::file(file, format!("{} (--strict)", escaped(&text))));
         }
-        say!("{}: {text}; skipped", file.display());
+        let then = match list.rows.is_empty() {
+            true => "nothing is left out; are the ids of the same kind as in training?",
+            false => "skipped",
+        };
+        say!("{}: {text}; {then}", file.display());
     }
     Ok(list.rows)
 }

@@ -47,7 +47,7 @@ pub(super) struct Args {
 type Opened = (Model, Seen, Option<Samples>);
 
 /// Runs the subcommand.
-pub(super) fn run(args: Args) -> Result<()> {
+pub(super) fn run(args: Args, given: &dyn Fn(&str) -> bool) -> Result<()> {
     args.ranking.check(false)?;
     let criterion = args.ranking.criterion()?;
     let open = |dir: &Path| -> Result<Opened> { by::opened(dir, criterion) };
@@ -59,7 +59,7 @@ pub(super) fn run(args: Args) -> Result<()> {
              cannot be compared; --ranking compares their lists",
         ));
     }
-    let options = alike::options(&a.0, &args.read);
+    let options = alike::options(&a.0, &args.read, given);
     let mut table = read(&args.ratings, &options, &Steps::new(false))?;
     table.settle(alike::duplicates(&a.0, args.duplicates), Order::Canonical)?;
     if !table.has_ratings && !lists && a.0.unit() != Unit::Preference {

@@ -4,10 +4,10 @@ use super::alike;
 use super::fold_in::{self, NewRatings};
 use super::progress::Steps;
 use super::rating::{self, Shown};
-use super::words::{some_of, thousands};
+use super::words::{counted, some_of, thousands};
 use super::{by, per_user, ranking};
 use std::path::PathBuf;
-use wgmf::core::{Ids, Ratings, Side, Solver};
+use wgmf::core::{Ids, Ratings, Side, Solver, escaped};
 use wgmf::data::{Duplicates, Order, ReadOptions, align, read};
 use wgmf::evaluate::{
     RatingMetrics, first_without_level, leave_out_seen, no_level, predictive_metrics,
@@ -74,7 +74,7 @@ pub(super) struct Args {
 }
 
 /// Runs the subcommand.
-pub(super) fn run(args: Args) -> Result<()> {
+pub(super) fn run(args: Args, given: &dyn Fn(&str) -> bool) -> Result<()> {
     args.ranking.check(args.fold_in.is_some())?;
     let per_user =
         args.per_user.as_ref().map(|file| Output::create(file, args.force)).transpose()?;
@@ -87,7 +87,7 @@ pub(super) fn run(args: Args) -> Result<()> {
     if let Some(file) = &args.fold_in {
         let new = NewRatings {
             files: std::slice::from_ref(file),
-            read: args.read.clone(),
+            read: alike::options(&model, &args.read, given),
             duplicates: args.duplicates,
             side: Side::User,
             update: false,
@@ -97,11 +97,11 @@ pub(super) fn run(args: Args) -> Result<()> {
         fold_in::users_of(&*device, &mut model, samples.as_mut(), &mut seen, &new, &steps)?;
     }
     let samples = samples.as_ref();
-    let options = alike::options(&model, &args.read);
+    let options = alike::options(&model, &args.read, given);
     let mut table = read(&args.ratings, &options, &Steps::new(false))?;
     let merged = table.settle(alike::duplicates(&model, args.duplicates), Order::Canonical)?;
     if merged > 0 {
-        say!("{} duplicates merged", thousands(merged as u64));
+        say!("{} merged", counted(merged, "duplicate"));
     }
     let needs_ratings = model.unit() != Unit::Preference && !args.ranking.ranking;
     if !table.has_ratings && needs_ratings {
@@ -117,7 +117,7 @@ pub(super) fn run(args: Args) -> Result<()> {
         }
         let text = name_unknown(side, unknown, ids);
         if args.strict {
-            return Err(Error::data(format!("{text} (--strict)")));
+            return Err(Error::data(format!("{} (--strict)", escaped(&text))));
         }
         let then = match args.ranking.ranking {
             true => "left out",

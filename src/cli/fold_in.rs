@@ -8,7 +8,7 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::time::Instant;
 use wgmf::backend::Backend;
-use wgmf::core::{Side, UNKNOWN};
+use wgmf::core::{Side, UNKNOWN, escaped};
 use wgmf::data::{Duplicates, Order, ReadOptions, Table, align, read};
 use wgmf::evaluate::{first_without_level, no_level};
 use wgmf::model::{Model, Samples, Seen, reserve};
@@ -68,7 +68,7 @@ pub(super) struct NewRatings<'a> {
 }
 
 /// Runs the subcommand.
-pub(super) fn run(args: Args) -> Result<()> {
+pub(super) fn run(args: Args, given: &dyn Fn(&str) -> bool) -> Result<()> {
     check_outside(&args.output, &args.model)?;
     // Nobody else writes there until the model is.
     let _reserved = reserve(&args.output, args.force)?;
@@ -77,17 +77,14 @@ pub(super) fn run(args: Args) -> Result<()> {
     say!("device: {} ({why})", backend.device().name);
     let new = NewRatings {
         files: &args.ratings,
-        read: args.read.clone(),
+        read: alike::options(&model, &args.read, given),
         duplicates: args.duplicates,
         side: if args.items { Side::Item } else { Side::User },
         update: args.update,
         strict: args.strict,
     };
     let before = ids(&model, new.side);
-    let table = new.settled(
-        read(new.files, &alike::options(&model, &new.read), &Steps::new(false))?,
-        &model,
-    )?;
+    let table = new.settled(read(new.files, &new.read, &Steps::new(false))?, &model)?;
     let rows = new.rows(&model, samples.as_ref(), &seen, &table)?;
     drop(table);
     let (count, ratings) = (rows.ids.len(), rows.ratings.len());
@@ -134,7 +131,7 @@ pub(super) fn users_of(
     new: &NewRatings,
     steps: &Steps,
 ) -> Result<Vec<u32>> {
-    let table = read(new.files, &alike::options(model, &new.read), steps)?;
+    let table = read(new.files, &new.read, steps)?;
     let listed = table.users.clone();
     let table = new.settled(table, model)?;
     let rows = new.rows(model, samples.as_deref(), seen, &table)?;
@@ -189,7 +186,7 @@ impl NewRatings<'_> {
             Side::Item => (table.items.len(), table.users.len()),
         };
         let strict = |text: String| match self.strict {
-            true => Err(Error::data(format!("{text} (--strict)"))),
+            true => Err(Error::data(format!("{} (--strict)", escaped(&text)))),
             false => Ok(text),
         };
         if !rows.strangers.is_empty() {

@@ -1,8 +1,9 @@
 //! `wgmf info`.
 
+use super::inspect;
 use super::output::{print_json, stdout, to_stdout};
 use super::sampler::sampler_lines;
-use super::words::thousands;
+use super::words::{counted, thousands};
 use serde_json::{Map, Value, json};
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -91,10 +92,9 @@ fn show(args: &Args, model: &Model) -> io::Result<()> {
     let name = if run.posterior.is_some() { "sweeps" } else { "epochs" };
     line(name, format!("{}{best}, {:.3} s{rate}", run.epochs, run.seconds))?;
     line("version", run.version.clone())?;
-    for (name, value) in [("settings", &run.settings), ("data", &run.data)] {
-        let text = one_line(value);
-        if !text.is_empty() {
-            line(name, text)?;
+    for (name, lines) in [("settings", settings(&run.settings)), ("data", data(model))] {
+        for (at, text) in lines.into_iter().enumerate() {
+            line(if at == 0 { name } else { "" }, text)?;
         }
     }
     if !run.history.is_empty() {
@@ -181,6 +181,83 @@ fn ratings(model: &Model) -> u64 {
 fn has_biases(model: &Model) -> bool {
     let f = &model.factors;
     f[Side::User].bias.iter().chain(&f[Side::Item].bias).any(|&b| b != 0.0)
+}
+
+/// The settings that are set, but for those that have lines of their own, some on each line.
+fn settings(settings: &Value) -> Vec<String> {
+    let own = ["factors", "solver", "loss", "seed"];
+    let settings = settings.as_object().into_iter().flatten();
+    let told = settings.filter(|(key, value)| !own.contains(&key.as_str()) && !value.is_null());
+    folded(told.map(|(key, value)| format!("{} {}", key.replace('_', "-"), one_line(value))))
+}
+
+/// Texts with commas between, on lines of a readable length.
+fn folded(texts: impl Iterator<Item = String>) -> Vec<String> {
+    const WIDE: usize = 76;
+    let mut lines: Vec<String> = Vec::new();
+    for text in texts {
+        match lines.last_mut() {
+            Some(line) if line.len() + text.len() < WIDE => *line += &format!(", {text}"),
+            last => {
+                if let Some(line) = last {
+                    line.push(',');
+                }
+                lines.push(text);
+            }
+        }
+    }
+    lines
+}
+
+/// What the model was trained on, in lines.
+fn data(model: &Model) -> Vec<String> {
+    let Some(facts) = model.run.data.as_object() else { return Vec::new() };
+    // What has no words of its own here stands at the end under its name.
+    let mut rest = facts.clone();
+    let mut lines = Vec::new();
+    if let Some(files) = rest.remove("files") {
+        let files = files.as_array().into_iter().flatten().map(one_line);
+        let files: Vec<String> = files.filter(|file| !file.is_empty()).collect();
+        if !files.is_empty() {
+            lines.push(format!("of {}", files.join(", ")));
+        }
+    }
+    rest.remove("reading");
+    if let Some(reading) = model.run.reading() {
+        lines.push(format!("read by {}", inspect::flags(&reading.form.options(&reading.asked))));
+        if reading.others_differ {
+            lines.push("(the first; others of the files were read otherwise)".to_owned());
+        }
+    }
+    let mut count = |key: &str| rest.remove(key).and_then(|count| count.as_u64());
+    let counts: [(&str, &dyn Fn(u64) -> String); 7] = [
+        ("ratings_read", &|n| format!("{} read", counted(n as usize, "rating"))),
+        ("duplicates_merged", &|n| format!("{} merged", counted(n as usize, "duplicate"))),
+        ("dropped_by_filters", &|n| format!("{} dropped by filters", thousands(n))),
+        ("ratings", &|n| format!("{} trained on", thousands(n))),
+        ("test_ratings", &|n| format!("{} tested on", thousands(n))),
+        ("users", &|n| counted(n as usize, "user")),
+        ("items", &|n| counted(n as usize, "item")),
+    ];
+    let counted = counts.into_iter().filter_map(|(key, words)| Some((count(key)?, words)));
+    let told = counted.filter(|(n, _)| *n > 0).map(|(n, words)| words(n));
+    lines.extend(folded(told));
+    let number = |value: Option<Value>| value.and_then(|value| value.as_f64());
+    let range = [rest.remove("min"), rest.remove("max"), rest.remove("mean")].map(number);
+    if let [Some(min), Some(max), Some(mean)] = range {
+        let (min, max, mean) = (min as f32, max as f32, core::figure(mean, 5));
+        let mut text = format!("ratings from {min} to {max}, mean {mean}");
+        if let Some(sparsity) = number(rest.remove("sparsity")) {
+            text += &format!("; {:.2} % of all pairs have none", 100.0 * sparsity);
+        }
+        lines.push(text);
+    }
+    let nothing = |value: &Value| value.is_null() || *value == 0 || *value == false;
+    let told = rest.iter().filter(|(_, value)| !nothing(value));
+    lines.extend(folded(
+        told.map(|(key, value)| format!("{} {}", key.replace('_', " "), one_line(value))),
+    ));
+    lines
 }
 
 /// `key value, key value, ...`, without what is not set.

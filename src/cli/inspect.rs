@@ -34,7 +34,7 @@ const KEYS: &str = "\
 Keys of --json:
   files             a file each: file, compression, encoding, format, delimiter, quotes, header (names
                     of the columns, or null), fields, columns (of user, item, rating, timestamp, from
-                    0), ratings, doubts (what was assumed, and the option that settles it)
+                    1 as --columns counts), ratings, doubts (what was assumed, and the option that settles it)
   ratings, users, items, sparsity (fraction of all pairs without a rating), has_ratings
   rows              the first rows: file, line, user, item, rating, timestamp
   values            min, max, mean, median, distinct, most_frequent (value, ratings, share)
@@ -58,6 +58,10 @@ pub(super) fn run(args: Args) -> Result<()> {
         doubt.what = with_flags(&doubt.what);
     }
     if args.json {
+        // As --columns counts them.
+        for at in seen.files.iter_mut().flat_map(|file| file.columns.iter_mut().flatten()) {
+            *at += 1;
+        }
         return print_json(&seen);
     }
     to_stdout(show(&seen, &table.recognised, &args.read))
@@ -145,7 +149,7 @@ fn spread(counts: &Counts) -> String {
 }
 
 /// Options as flags that say all of them; what is as it is without a flag is left out.
-fn flags(options: &ReadOptions) -> String {
+pub(super) fn flags(options: &ReadOptions) -> String {
     let (Ok(Value::Object(options)), Ok(usual)) =
         (serde_json::to_value(options), serde_json::to_value(ReadOptions::default()))
     else {

@@ -4,7 +4,7 @@ use super::words::{number, shown, some_of};
 use serde_json::{Map, Value, json};
 use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
-use wgmf::core::figure;
+use wgmf::core::{escaped, figure};
 use wgmf::files::Output;
 use wgmf::{Error, Result};
 
@@ -313,9 +313,10 @@ pub(super) fn skip_unknown(unknown: &[String], all: usize, what: &str, strict: b
     }
     let text = some_of(unknown, all, &format!("{what} are not in the model"));
     if strict {
-        return Err(Error::data(format!("{text} (--strict)")));
+        return Err(Error::data(format!("{} (--strict)", escaped(&text))));
     }
     if unknown.len() == all {
+        let text = escaped(&text);
         return Err(Error::data(format!("{text}; are the ids of the same kind as in training?")));
     }
     say!("{text}; skipped");

@@ -6,7 +6,7 @@ use super::{alike, by};
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
-use wgmf::core::{Solver, UNKNOWN};
+use wgmf::core::{Solver, UNKNOWN, escaped};
 use wgmf::data::ReadOptions;
 use wgmf::files::Output;
 use wgmf::model::{Model, Samples, settled};
@@ -83,7 +83,7 @@ impl Args {
 }
 
 /// Runs the subcommand.
-pub(super) fn run(mut args: Args) -> Result<()> {
+pub(super) fn run(mut args: Args, given: &dyn Fn(&str) -> bool) -> Result<()> {
     args.ask().check()?;
     args.output.take_if(|output| output.as_os_str() == "-");
     let (shown, path) = match args.output.as_deref() {
@@ -100,14 +100,16 @@ pub(super) fn run(mut args: Args) -> Result<()> {
     if args.clip {
         clip(&mut model)?;
     }
-    let (count, unknown) = predict(&args, &model, samples.as_ref(), &mut out, shown)?;
+    let read = alike::options(&model, &args.read, given);
+    let (count, unknown) = predict(&args, &read, &model, samples.as_ref(), &mut out, shown)?;
     out.commit()?;
     unknown.report(count, &model);
     let unit = match model.unit() {
-        Unit::Rating => "ratings",
-        Unit::Probability => "probabilities",
-        Unit::Preference => "preferences",
+        Unit::Rating => ["rating", "ratings"],
+        Unit::Probability => ["probability", "probabilities"],
+        Unit::Preference => ["preference", "preferences"],
     };
+    let unit = unit[usize::from(count != 1)];
     if let Some(output) = &args.output {
         say!("wrote {count} predicted {unit} to {}", output.display());
     }
@@ -116,12 +118,12 @@ pub(super) fn run(mut args: Args) -> Result<()> {
 
 fn predict(
     args: &Args,
+    read: &ReadOptions,
     model: &Model,
     samples: Option<&Samples>,
     out: &mut Output,
     shown: &Path,
 ) -> Result<(u64, Unknown)> {
-    let read = alike::options(model, &args.read);
     let failed = |e: io::Error| Error::io(shown, e);
     let mut rows = Rows::new(out, args.json);
     let mut unknown = Unknown::default();
@@ -142,7 +144,7 @@ fn predict(
         let columns = columns(&predictive, args.interval.is_some());
         rows.columns.clone_from(&columns);
         let mut numbers = Vec::with_capacity(columns.len());
-        predictive.predict_file(&args.pairs, &read, &steps, &args.ask(), |pair, summary| {
+        predictive.predict_file(&args.pairs, read, &steps, &args.ask(), |pair, summary| {
             notice(pair)?;
             let Summary { mean, deviation, interval, levels } = summary;
             numbers.clear();
@@ -153,7 +155,7 @@ fn predict(
         })
     } else {
         rows.columns = vec!["prediction".to_owned()];
-        model.predict_file(&args.pairs, &read, &steps, |pair| {
+        model.predict_file(&args.pairs, read, &steps, |pair| {
             notice(pair)?;
             rows.write(pair, &[pair.value]).map_err(failed)
         })
@@ -174,6 +176,7 @@ fn columns(predictive: &Predictive, interval: bool) -> Vec<String> {
 fn unknown_error(file: &Path, pair: &Prediction) -> Error {
     let (side, id) =
         if pair.user_index == UNKNOWN { ("user", pair.user) } else { ("item", pair.item) };
+    let id = escaped(id);
     let message = format!(
         "{side} \"{id}\" is not in the model; without --strict it is scored by what is known"
     );

@@ -169,7 +169,7 @@ pub(super) fn run(args: Args) -> Result<()> {
         Some(file) => {
             let new = NewRatings {
                 files: std::slice::from_ref(file),
-                read: args.read.options(),
+                read: alike::options(&model, &args.read.options(), &|field| args.read.gives(field)),
                 duplicates: args.read.duplicates,
                 side: Side::User,
                 update: false,
@@ -374,7 +374,7 @@ impl Args {
         exchanged: bool,
         steps: &Steps,
     ) -> Result<(Seen, Vec<u32>)> {
-        let options = alike::options(model, &ReadOptions::default());
+        let options = alike::options(model, &ReadOptions::default(), &|_| false);
         let table = read_pairs(&[file.to_owned()], &options, steps)?;
         let (users, items) = match exchanged {
             true => (&model.items, &model.users),
@@ -433,6 +433,18 @@ impl ReadArgs {
                 "--{flag} says how the file of --new-users is read; leave it out"
             ))),
             None => Ok(()),
+        }
+    }
+
+    /// Whether a field of the options is given.
+    fn gives(&self, field: &str) -> bool {
+        match field {
+            "header" => self.header.is_some(),
+            "format" => self.ratings_format.is_some(),
+            "quotes" => self.quotes.is_some(),
+            "decimal" => self.decimal.is_some(),
+            "bad_rows" => self.bad_rows.is_some(),
+            _ => false,
         }
     }
 

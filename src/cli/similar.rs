@@ -142,8 +142,12 @@ pub(super) fn run(args: Args) -> Result<()> {
     listed?;
     let (lists, entries) = listing.finish()?;
     if let Some(file) = &args.listing.output {
-        let (lists, entries) = (thousands(lists), thousands(entries));
-        say!("wrote {entries} entries for {lists} {}s to {}", side.name(), file.display());
+        let lists = counted(lists as usize, side.name());
+        let entries = match entries {
+            1 => "1 entry".to_owned(),
+            entries => format!("{} entries", thousands(entries)),
+        };
+        say!("wrote {entries} for {lists} to {}", file.display());
     }
     Ok(())
 }

@@ -7,6 +7,7 @@ use super::words::counted;
 use std::io::Write;
 use std::path::PathBuf;
 use wgmf::Result;
+use wgmf::core::plural;
 use wgmf::data::{SplitOptions, split};
 
 /// Split rating files into training and test files, line by line.
@@ -53,8 +54,8 @@ pub(super) fn run(args: Args) -> Result<()> {
     let written = written.and_then(|()| {
         facts.parts.iter().try_for_each(|part| {
             let (train, test) = (part.train.display(), part.test.display());
-            writeln!(out, "{train}: {} ratings", part.train_ratings)?;
-            writeln!(out, "{test}: {} ratings", part.test_ratings)
+            writeln!(out, "{train}: {}", plural(part.train_ratings, "rating"))?;
+            writeln!(out, "{test}: {}", plural(part.test_ratings, "rating"))
         })
     });
     to_stdout(written.and_then(|()| out.flush()))

@@ -5,7 +5,7 @@ use super::progress::Steps;
 use std::io::Write;
 use std::path::PathBuf;
 use wgmf::Result;
-use wgmf::core::figure;
+use wgmf::core::{figure, plural};
 use wgmf::data::synth::{SynthFacts, SynthOptions, synth};
 use wgmf::files::Output;
 
@@ -49,9 +49,11 @@ pub(super) fn run(args: Args) -> Result<()> {
 fn summary(facts: &SynthFacts) -> String {
     let [mean, std, floor] = [facts.mean, facts.std, facts.floor_rmse].map(|x| figure(x, 4));
     let mut text = format!(
-        "{} ratings of {} items by {} users; mean {mean}, standard deviation {std}\n\
+        "{} of {} by {}; mean {mean}, standard deviation {std}\n\
          noise floor: RMSE {floor}\n",
-        facts.ratings, facts.items, facts.users
+        plural(facts.ratings as usize, "rating"),
+        plural(facts.items as usize, "item"),
+        plural(facts.users as usize, "user")
     );
     if let Some(floor) = facts.floor_rmse_log1p {
         let floor = figure(floor, 4);

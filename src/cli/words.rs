@@ -54,11 +54,18 @@ pub(super) fn some_of<S: AsRef<str>>(some: &[S], all: usize, what: &str) -> Stri
 }
 
 /// A message of the library, which names settings as `` `reg_bias` ``, as the command line has them:
-/// `--reg-bias`. Only where `is_flag` knows the name: ids and lines of a file may have ticks too.
+/// `--reg-bias`, where `is_flag` knows the name. Backticks of ids and of files have a backslash before them,
+/// which goes.
 pub(super) fn flags(message: &str, is_flag: impl Fn(&str) -> bool) -> String {
     let mut text = String::with_capacity(message.len());
     let mut rest = message;
     while let Some((before, after)) = rest.split_once('`') {
+        if let Some(before) = before.strip_suffix('\\') {
+            text.push_str(before);
+            text.push('`');
+            rest = after;
+            continue;
+        }
         text.push_str(before);
         let name = after.split_once('`').map(|(name, behind)| (name.replace('_', "-"), behind));
         match name.filter(|(name, _)| is_flag(name)) {
@@ -104,6 +111,8 @@ mod tests {
         for (message, expected) in [
             ("`reg_bias` 0.1 belongs to `solver` als", "--reg-bias 0.1 belongs to --solver als"),
             ("item \"`odd`\" and `solver`", "item \"`odd`\" and --solver"),
+            ("user \"\\`solver\\`\" and `solver`", "user \"`solver`\" and --solver"),
+            ("\\\\` \\`reg_bias` `", "\\` `reg_bias` `"),
             ("a ` alone, then `solver", "a ` alone, then `solver"),
             ("``solver`", "`--solver"),
             ("", ""),

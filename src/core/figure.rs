@@ -27,6 +27,15 @@ pub fn figure(x: f64, digits: usize) -> String {
     format!("{x:.*}", decimals.max(0) as usize)
 }
 
+/// A count and what is counted, as a message has them: `1 rating`, `2 ratings`.
+///
+/// ```
+/// assert_eq!([1, 20_000].map(|n| wgmf::core::plural(n, "user")), ["1 user", "20000 users"]);
+/// ```
+pub fn plural(count: usize, noun: &str) -> String {
+    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

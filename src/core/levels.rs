@@ -3,7 +3,7 @@
 use super::ids::Ids;
 use super::likelihood::Likelihood;
 use super::ratings::Ratings;
-use crate::core::{Settings, UNKNOWN};
+use crate::core::{Settings, UNKNOWN, escaped};
 use crate::math::gaussian::quantile;
 use crate::{Error, Result};
 
@@ -97,7 +97,7 @@ impl Levels {
             self.number(value).ok_or_else(|| {
                 let name = |ids: &Ids, row: u32| match row {
                     UNKNOWN => "the model does not know".to_owned(),
-                    row => format!("\"{}\"", ids.name(row)),
+                    row => format!("\"{}\"", escaped(ids.name(row))),
                 };
                 Error::data(format!(
                     "the held-out rating {value} of user {}, item {} is none of the levels of the \

@@ -19,9 +19,10 @@ mod solver;
 mod target;
 mod transform;
 
+pub use crate::error::escaped;
 pub use batches::{Batches, SideIndex};
 pub use factors::{Factors, SideFactors};
-pub use figure::figure;
+pub use figure::{figure, plural};
 pub use held::Held;
 pub use ids::Ids;
 #[cfg(feature = "files")]

@@ -3,7 +3,7 @@
 use super::ids::Ids;
 use super::ratings::Ratings;
 use super::rows::RowRatings;
-use crate::core::{Settings, Solver};
+use crate::core::{Settings, Solver, escaped};
 use crate::{Error, Result};
 
 /// The value that is fitted for a (transformed) rating, and its weight.
@@ -105,8 +105,8 @@ pub fn row_ratings(
     if let Some((user, item, rating, objection)) = objections {
         return Err(Error::data(format!(
             "the rating {rating} of item \"{}\" by user \"{}\": {objection}",
-            names.1.name(item),
-            names.0.name(user)
+            escaped(names.1.name(item)),
+            escaped(names.0.name(user))
         )));
     }
     Ok(target.lay_out(ratings, names.0.len(), names.1.len()))

@@ -6,10 +6,11 @@
 //! from what was remembered, is told.
 
 use super::guess;
-use super::layout::Layout;
+use super::layout::{Layout, shorten};
 use super::names::{Role, normalised};
 use super::options::{BadRows, Decimal, Delimiter, Format, Header, Quotes, ReadOptions};
 use super::reading::Reading;
+use crate::core::escaped;
 use crate::{Error, Result};
 
 /// What a file is read for.
@@ -28,9 +29,24 @@ pub(crate) fn told(options: &ReadOptions) -> ReadOptions {
     let Some(like) = options.like.as_deref_mut() else { return options };
     let usual = ReadOptions::default();
     let asked = &mut like.asked;
+    // Values that are left out add up to people, though the command line's take the place of the others.
+    if !options.drop_value.is_empty() {
+        let lost = asked.drop_value.iter().filter(|value| !options.drop_value.contains(value));
+        like.replaced.extend(lost.map(|value| format!("`drop_value` {value}")));
+    }
+    for (name, given, asked) in [
+        ("min_rating", options.min_rating, asked.min_rating),
+        ("max_rating", options.max_rating, asked.max_rating),
+    ] {
+        if let (Some(given), Some(asked)) = (given, asked)
+            && given != asked
+        {
+            like.replaced.push(format!("`{name}` {asked}"));
+        }
+    }
     macro_rules! take_over {
         ($($field:ident)*) => {$(
-            match options.$field == usual.$field {
+            match options.$field == usual.$field && !options.meant.contains(&stringify!($field)) {
                 true => options.$field.clone_from(&asked.$field),
                 false => asked.$field = usual.$field.clone(),
             }
@@ -38,6 +54,11 @@ pub(crate) fn told(options: &ReadOptions) -> ReadOptions {
     }
     take_over!(encoding decimal bad_rows drop_value min_rating max_rating);
     options
+}
+
+/// Whether the encoding of options that are [`told`] is one that was asked for in training.
+pub(crate) fn remembers_encoding(options: &ReadOptions) -> bool {
+    options.like.as_ref().is_some_and(|like| like.asked.encoding.is_some())
 }
 
 /// Recognises the file `name` by `head`, as [`Layout::recognise`] does, or like the file that `options` name,
@@ -70,6 +91,16 @@ struct File<'a> {
 }
 
 impl File<'_> {
+    /// Whether the command line leaves it open if there is a header.
+    fn leaves_header(&self) -> bool {
+        self.given.header == Header::Auto && !self.given.means("header")
+    }
+
+    /// Whether it leaves open if fields are quoted.
+    fn leaves_quotes(&self) -> bool {
+        self.given.quotes == Quotes::Auto && !self.given.means("quotes")
+    }
+
     fn with(&self, options: &ReadOptions) -> Result<Layout> {
         Layout::recognise(self.name, self.head, options)
     }
@@ -82,12 +113,12 @@ impl File<'_> {
             (layout, told)
         };
         let mut options = self.given.clone();
-        if options.quotes == Quotes::Auto {
+        if self.leaves_quotes() {
             options.quotes = self.like.asked.quotes;
         }
-        let open = options.format == Format::Auto;
+        let open = options.format == Format::Auto && !self.given.means("format");
         let grouped = self.like.form.format == Format::Grouped;
-        if grouped && open && self.given.columns.is_none() && self.given.header == Header::Auto {
+        if grouped && open && self.given.columns.is_none() && self.leaves_header() {
             // A header that names columns is no user with items, and what says its format is that.
             let other = |own: &Layout| is_named(own) || says_its_format(own);
             if !own.as_ref().is_some_and(other) {
@@ -116,6 +147,9 @@ impl File<'_> {
             } else if self.given.columns.is_none() && self.given.delimiter.is_none() {
                 return alone.map(told);
             }
+        }
+        if self.leaves_quotes() && options.delimiter == Some(Delimiter::DoubleColon) {
+            options.quotes = Quotes::Auto;
         }
         let lists = options.format == Format::Grouped;
         let market = own.as_ref().is_some_and(|own| own.format == Format::MatrixMarket);
@@ -205,9 +239,9 @@ impl File<'_> {
         };
         Ok(Some(with(
             columns,
-            match (self.given.header, self.like.asked.header) {
-                (Header::Auto, Header::No) => Header::No,
-                (given, _) => given,
+            match self.leaves_header() && self.like.asked.header == Header::No {
+                true => Header::No,
+                false => self.given.header,
             },
         )))
     }
@@ -229,9 +263,10 @@ impl File<'_> {
         let name = self.like.name(Role::Rating);
         if let (Need::Ratings, None, Some(name)) = (self.need, rating, name) {
             let message = format!(
-                "no column is called \"{name}\", which held the ratings in training (there are {}); \
-                 use `columns`",
-                first.join(", ")
+                "no column is called \"{}\", which held the ratings in training (there are {}); use \
+                 `columns`",
+                escaped(name),
+                shorten(first.join(", ").as_bytes())
             );
             return Err(Error::line(self.name, 1, message));
         }
@@ -283,6 +318,16 @@ impl File<'_> {
 
     /// What is to be told: where the file is not read as it looks, and where not as in training.
     fn tell(&self, layout: &Layout, own: Option<&Layout>) -> Option<String> {
+        let told = self.tell_how(layout, own);
+        if self.like.replaced.is_empty() || self.need == Need::Pairs {
+            return told;
+        }
+        let replaced = self.like.replaced.join(", ");
+        let told = told.unwrap_or_else(|| escaped(self.name).into_owned());
+        Some(format!("{told}; without {replaced} of training, which the command line replaces"))
+    }
+
+    fn tell_how(&self, layout: &Layout, own: Option<&Layout>) -> Option<String> {
         let parts = self.as_in_training(layout, own);
         let otherwise = if parts.iter().any(|(_, flag)| !flag.is_empty()) {
             None
@@ -290,7 +335,7 @@ impl File<'_> {
             self.not_as_in_training(layout)
         };
         if let Some(otherwise) = otherwise {
-            return Some(format!("{}: {otherwise}", self.name));
+            return Some(format!("{}: {otherwise}", escaped(self.name)));
         }
         let mut parts = parts;
         parts.extend(self.carried());
@@ -305,7 +350,7 @@ impl File<'_> {
             [flag] => format!("; {flag} says otherwise"),
             _ => format!("; {} say otherwise", flags.join(", ")),
         };
-        Some(format!("{}: read as in training: {}{says}", self.name, what.join(", ")))
+        Some(format!("{}: read as in training: {}{says}", escaped(self.name), what.join(", ")))
     }
 
     /// What of the layout is not what the file alone looks like, with the option that settles it.
@@ -358,7 +403,7 @@ impl File<'_> {
         if let Some(encoding) = asked.encoding {
             add("encoding", encoding.to_string());
         }
-        if asked.quotes != Quotes::Auto && self.given.quotes == Quotes::Auto {
+        if asked.quotes != Quotes::Auto && self.leaves_quotes() {
             add("quotes", if asked.quotes == Quotes::Yes { "yes" } else { "no" }.to_owned());
         }
         if asked.bad_rows == BadRows::Skip {
@@ -385,9 +430,14 @@ impl File<'_> {
         let delimiter = layout.delimiter != like.form.delimiter && self.given.delimiter.is_none();
         let fits = |(at, was): (&Option<usize>, Option<usize>)| at.is_none() || *at == was;
         let named = |role: Role| {
-            let now = normalised(&layout.column_name(role));
-            layout.columns[role as usize].is_none()
-                || like.name(role).is_some_and(|was| normalised(was) == now)
+            let now = layout.columns[role as usize].map(|at| {
+                layout
+                    .header
+                    .as_ref()
+                    .and_then(|header| header.get(at))
+                    .map(|name| normalised(name))
+            });
+            now.is_none_or(|now| like.name(role).is_some_and(|was| Some(normalised(was)) == now))
         };
         // A pair alone has lost what stood between.
         let [user, item, ..] = layout.columns;
@@ -424,7 +474,7 @@ impl File<'_> {
     fn shown(&self, layout: &Layout) -> String {
         let columns = layout.columns[..self.needed()].iter().flatten();
         let name = |&at: &usize| match &layout.header {
-            Some(header) if at < header.len() => header[at].clone(),
+            Some(header) if at < header.len() => escaped(&header[at]).into_owned(),
             _ => (at + 1).to_string(),
         };
         columns.map(name).collect::<Vec<_>>().join(",")
@@ -443,7 +493,7 @@ fn is_named(layout: &Layout) -> bool {
 }
 
 /// Columns from 0 as `columns` takes them.
-fn text(columns: [Option<usize>; 4]) -> String {
+pub(super) fn text(columns: [Option<usize>; 4]) -> String {
     let last = columns.iter().rposition(Option::is_some).map_or(0, |last| last + 1);
     let one = |at: &Option<usize>| at.map_or("-".to_owned(), |at| (at + 1).to_string());
     columns[..last].iter().map(one).collect::<Vec<_>>().join(",")

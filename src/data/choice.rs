@@ -5,6 +5,7 @@
 use super::order::Grouped;
 use super::prepared::{Selection, deal};
 use super::{SplitOptions, Table};
+use crate::core::plural;
 use crate::{Error, Result};
 
 /// In no test part.
@@ -54,8 +55,9 @@ impl Choice {
             Some(folds) if pairs < folds as usize => {
                 let ratings = self.folds.len();
                 return Err(Error::data(format!(
-                    "{ratings} ratings of {pairs} pairs of a user and an item are too few for `folds` \
-                     {folds}"
+                    "{} of {} of a user and an item are too few for `folds` {folds}",
+                    plural(ratings, "rating"),
+                    plural(pairs, "pair")
                 )));
             }
             Some(folds) => deal(pairs, folds, options.seed),
@@ -120,7 +122,8 @@ impl Choice {
         if !inside(cut) {
             let part = if cut == 0 { "training" } else { "test" };
             return Err(Error::data(format!(
-                "`by_time` {fraction} of {count} ratings leaves none for the {part} part; change it"
+                "`by_time` {fraction} of {} leaves none for the {part} part; change it",
+                plural(count, "rating")
             )));
         }
         // Ratings of the time that the border would cut go where that changes the fraction less.

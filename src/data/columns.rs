@@ -4,6 +4,7 @@ use super::guess::{self, is_number};
 use super::layout::{Layout, Outcome, Problem, shorten};
 use super::names::{Role, normalised};
 use super::options::{Header, ReadOptions};
+use crate::core::escaped;
 
 impl Layout {
     /// Finds the header and the columns.
@@ -55,8 +56,9 @@ impl Layout {
         let wanted: Vec<&str> = text.split(',').map(str::trim).collect();
         let usage = |what: &str| {
             Problem::Settings(format!(
-                "`columns` \"{text}\" {what}; give names or 1-based positions as \
-                 user,item[,rating[,timestamp]]"
+                "`columns` \"{}\" {what}; give names or 1-based positions as \
+                 user,item[,rating[,timestamp]]",
+                escaped(text)
             ))
         };
         if !(2..=4).contains(&wanted.len()) {
@@ -88,7 +90,8 @@ impl Layout {
                     };
                     exact.or_else(near).ok_or_else(|| {
                         Problem::Line(format!(
-                            "no column is called \"{name}\" (there are {})",
+                            "no column is called \"{}\" (there are {})",
+                            escaped(name),
                             shorten(first.join(", ").as_bytes())
                         ))
                     })?

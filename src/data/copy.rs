@@ -3,7 +3,6 @@
 use super::Table;
 use super::fields;
 use super::layout::Layout;
-use super::options::{Delimiter, Quotes};
 use super::quoted::{self, Shape};
 use super::read::whole_records;
 use super::source::Source;
@@ -105,8 +104,8 @@ impl Rows<'_> {
     /// The fields of a line of lists as they are to be written, the last only if it is not empty.
     fn fields(&self, line: &[u8]) -> Vec<Vec<u8>> {
         let mut found: Vec<Vec<u8>> = Vec::new();
-        match self.layout.delimiter {
-            Delimiter::Byte(byte) if self.layout.quotes != Quotes::No && line.contains(&b'"') => {
+        match self.layout.delimiter.between_quoted(self.layout.quotes) {
+            Some(byte) if line.contains(&b'"') => {
                 let quoted = |field: &[u8]| {
                     let doubles = field.iter().flat_map(|&b| match b {
                         b'"' => vec![b'"', b'"'],
@@ -122,7 +121,8 @@ impl Rows<'_> {
                 });
                 found.pop_if(|last| last.as_slice() == b"\"\"");
             }
-            delimiter => {
+            _ => {
+                let delimiter = self.layout.delimiter;
                 let line = fields::without_return(line.strip_suffix(b"\n").unwrap_or(line));
                 found.extend(fields::all(delimiter, line).into_iter().map(<[u8]>::to_vec));
                 found.pop_if(|last| last.is_empty());

@@ -5,7 +5,7 @@ use super::order::{self, Order};
 use super::prepared::{self, DataFacts, Prepared};
 #[cfg(feature = "files")]
 use super::{ReadOptions, Table, read};
-use crate::core::{Ids, Ratings, Side, TransformKind};
+use crate::core::{Ids, Ratings, Side, TransformKind, escaped};
 #[cfg(feature = "files")]
 use crate::progress::Progress;
 use crate::{Error, Result};
@@ -370,8 +370,8 @@ impl Places for InMemory {
     ) -> String {
         format!(
             "user \"{}\" rates item \"{}\" at {first} and again at {later}",
-            users.name(ratings.users[first as usize]),
-            items.name(ratings.items[first as usize])
+            escaped(users.name(ratings.users[first as usize])),
+            escaped(items.name(ratings.items[first as usize]))
         )
     }
 

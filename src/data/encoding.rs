@@ -11,6 +11,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::io::{self, Read};
 use std::str::FromStr;
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// How bytes are characters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -75,9 +76,48 @@ pub(super) fn looks_like_utf16(head: &[u8]) -> Option<&'static str> {
     }
 }
 
+/// Whether bytes that are read as something else are UTF-8, and more than ASCII: text of another encoding
+/// hardly ever is by chance.
+#[derive(Debug)]
+pub(super) struct Judge {
+    valid: bool,
+    ascii: bool,
+    /// The beginning of a character that goes on in what comes next.
+    open: Vec<u8>,
+}
+
+impl Default for Judge {
+    fn default() -> Self {
+        Judge { valid: true, ascii: true, open: Vec::new() }
+    }
+}
+
+impl Judge {
+    fn hear(&mut self, bytes: &[u8]) {
+        self.ascii &= bytes.is_ascii();
+        if self.ascii || !self.valid {
+            return;
+        }
+        let mut text = std::mem::take(&mut self.open);
+        text.extend_from_slice(bytes);
+        if let Err(error) = std::str::from_utf8(&text) {
+            // What is cut is at the end.
+            self.valid = error.error_len().is_none();
+            self.open = text.split_off(error.valid_up_to());
+        }
+    }
+
+    /// Whether all that was heard is.
+    pub(super) fn is_utf8(&self) -> bool {
+        self.valid && !self.ascii && self.open.is_empty()
+    }
+}
+
 /// A stream of text in another encoding, as UTF-8.
 pub(super) struct Decoded<R> {
     inner: R,
+    /// Of the bytes, where ASCII is a part of the encoding.
+    judge: Arc<Mutex<Judge>>,
     decoder: encoding_rs::Decoder,
     name: Encoding,
     input: Vec<u8>,
@@ -87,9 +127,10 @@ pub(super) struct Decoded<R> {
 }
 
 impl<R: Read> Decoded<R> {
-    pub(super) fn new(inner: R, encoding: Encoding) -> Self {
+    pub(super) fn new(inner: R, encoding: Encoding, judge: Arc<Mutex<Judge>>) -> Self {
         Decoded {
             inner,
+            judge,
             decoder: encoding.0.new_decoder_without_bom_handling(),
             name: encoding,
             input: vec![0; 1 << 16],
@@ -102,6 +143,10 @@ impl<R: Read> Decoded<R> {
     fn refill(&mut self) -> io::Result<()> {
         let count = self.inner.read(&mut self.input)?;
         self.ended = count == 0;
+        if self.name.0.is_ascii_compatible() {
+            let mut judge = self.judge.lock().unwrap_or_else(PoisonError::into_inner);
+            judge.hear(&self.input[..count]);
+        }
         self.at = 0;
         self.output.resize(4 * self.input.len(), 0);
         let (result, _, written) = self.decoder.decode_to_utf8_without_replacement(

@@ -57,7 +57,10 @@ pub(super) fn named_delimiter(line: &[u8]) -> Option<Delimiter> {
 /// them stand between them: there a file has to show that it quotes, by a column all of whose fields
 /// are in quotes, or by doubled quotes inside of quotes.
 pub(super) fn quotes(delimiter: Delimiter, lines: &[(u64, &[u8])], asked: Quotes) -> Quotes {
-    let Delimiter::Byte(byte) = delimiter else { return Quotes::No };
+    let Delimiter::Byte(byte) = delimiter else {
+        let yes = delimiter == Delimiter::Blanks && asked == Quotes::Yes;
+        return if yes { asked } else { Quotes::No };
+    };
     if asked != Quotes::Auto || !matches!(byte, b'\t' | b'|') {
         return asked;
     }
@@ -106,14 +109,13 @@ pub(super) fn records(
     lines: &[(u64, &[u8])],
 ) -> Vec<Vec<String>> {
     let text = |field: &[u8]| String::from_utf8_lossy(field).into_owned();
-    match delimiter {
-        Delimiter::Byte(byte)
-            if quotes != Quotes::No && lines.iter().any(|(_, line)| line.contains(&b'"')) =>
-        {
+    match delimiter.between_quoted(quotes) {
+        Some(byte) if lines.iter().any(|(_, line)| line.contains(&b'"')) => {
             let head = lines.iter().flat_map(|(_, line)| [line, &b"\n"[..]]);
             let head: Vec<u8> = head.flatten().copied().collect();
             let mut found = Vec::new();
-            let mut shape = Shape::table(byte, 0, false);
+            let strict = quotes == Quotes::Yes;
+            let mut shape = Shape { trims: byte == b' ', ..Shape::table(byte, 0, strict) };
             for _ in 0..2 {
                 found.clear();
                 quoted::records(&head, &shape, |_, record| {
@@ -176,6 +178,17 @@ pub(super) fn detect(lines: &[(u64, &[u8])], asked: Quotes, grouped: bool) -> Op
     Some(best.0)
 }
 
+/// The first records, where this delimiter cuts all of them into the same number of fields, two at least.
+pub(super) fn evenly(
+    lines: &[(u64, &[u8])],
+    delimiter: Delimiter,
+    asked: Quotes,
+) -> Option<Vec<Vec<String>>> {
+    let records = records(delimiter, quotes(delimiter, lines, asked), lines);
+    let first = count(records.first()?);
+    (first > 1 && records.iter().all(|record| count(record) == first)).then_some(records)
+}
+
 /// How many fields the first record has, and the least and the most that one of the first ones has.
 pub(super) fn counts(
     delimiter: Delimiter,
@@ -201,7 +214,7 @@ pub(super) fn is_number(field: &str) -> bool {
     fields::number(field.as_bytes()).is_some()
 }
 
-fn is_whole(field: &str) -> bool {
+pub(super) fn is_whole(field: &str) -> bool {
     !field.is_empty() && field.len() < 19 && field.bytes().all(|b| b.is_ascii_digit())
 }
 

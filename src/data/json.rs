@@ -5,7 +5,7 @@ use super::lane::Lane;
 use super::layout::{Layout, shorten};
 use super::parse;
 use serde::Deserialize;
-use serde::de::{DeserializeSeed, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{DeserializeSeed, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 use std::borrow::Cow;
 use std::fmt;
@@ -102,10 +102,18 @@ fn parsed<'a, T: Deserialize<'a>>(line: &'a [u8]) -> Result<T, String> {
     serde_json::from_slice(line).map_err(|error| complaint(line, &error))
 }
 
+/// What an error begins with that is of a key, not of the syntax.
+const TWICE: &str = "twice: ";
+
 #[cold]
 fn complaint(line: &[u8], error: &serde_json::Error) -> String {
+    let line = line.trim_ascii_end();
     let text = error.to_string();
     let text = text.split(" at line ").next().unwrap_or_default();
+    if let Some(key) = text.strip_prefix(TWICE) {
+        let key = shorten(key.as_bytes());
+        return format!("has two values for \"{key}\"; leave one: \"{}\"", shorten(line));
+    }
     let hint = if error.is_eof() || matches!(line.trim_ascii(), b"{" | b"[") {
         "; each line has to hold one object (`jq -c .` writes objects as lines, `jq -c '.[]'` the \
          elements of an array)"
@@ -177,6 +185,9 @@ impl<'de> Visitor<'de> for Wanted<'_> {
                 column.is_some_and(|at| names.get(at).is_some_and(|name| *name == key))
             };
             match self.0.columns.iter().position(named) {
+                Some(role) if found[role].is_some() => {
+                    return Err(M::Error::custom(format!("{TWICE}{key}")));
+                }
                 Some(role) => found[role] = Some(map.next_value()?),
                 None => {
                     map.next_value::<IgnoredAny>()?;

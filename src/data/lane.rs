@@ -222,6 +222,9 @@ pub(super) struct Rows {
     pub dropped: u64,
     /// How many fields begin with a quote that does not quote them.
     pub literal: u64,
+    /// How many ratings are whole numbers that single precision rounds, and the line of the first.
+    pub rounded: u64,
+    pub rounded_first: Option<u64>,
     next_line: u64,
 }
 
@@ -236,6 +239,7 @@ impl Rows {
         (self.lines, self.failure) = (0, None);
         (self.skipped, self.dropped, self.literal) = (0, 0, 0);
         self.skipped_first.clear();
+        (self.rounded, self.rounded_first) = (0, None);
         self.next_line = u64::MAX;
     }
 

@@ -1,11 +1,13 @@
 //! What a file looks like: its delimiter, its header, its columns; recognised from its first lines.
 
+use super::doubtful;
 use super::form::{self, Doubt};
 use super::guess;
 use super::json;
 use super::market::{self, Market};
 use super::names::Role;
 use super::options::{BadRows, Decimal, Delimiter, Format, Header, Quotes, ReadOptions};
+use crate::core::escaped;
 use crate::{Error, Result};
 
 /// What is known of a file before it is parsed.
@@ -77,6 +79,9 @@ impl Layout {
             Problem::Settings(message) => Error::settings(message),
         })?;
         layout.doubts.extend(form::doubts(&layout, options));
+        if options.columns.is_none() && !layout.has_lists() {
+            layout.doubt_names();
+        }
         let last = layout.columns.iter().flatten().max().map_or(0, |&last| last + 1);
         layout.slots = vec![4; last];
         for (slot, column) in layout.columns.iter().enumerate() {
@@ -138,12 +143,21 @@ impl Layout {
                 let message = "cannot tell what separates the fields of";
                 Problem::At(first_line, format!("{message} \"{line}\"; use `delimiter`"))
             })?;
+        if delimiter.is_none() {
+            layout.doubts.extend(doubtful::rival(lines, layout.delimiter, options));
+        }
         layout.quotes = guess::quotes(layout.delimiter, lines, options.quotes);
         let mut records = guess::records(layout.delimiter, layout.quotes, lines);
-        layout.trims = layout.delimiter.quotes()
-            && layout.delimiter != Delimiter::Byte(b'\t')
-            && records.iter().all(|r| r.iter().skip(1).all(|f| f.starts_with(' ')))
-            && records.iter().any(|r| r.len() > 1);
+        if options.quotes == Quotes::Yes && layout.delimiter == Delimiter::DoubleColon {
+            let message = "`quotes` yes means nothing between \"::\"; leave it out";
+            return Err(Problem::Settings(message.into()));
+        }
+        let blanks = layout.quotes == Quotes::Yes && layout.delimiter == Delimiter::Blanks;
+        layout.trims = blanks
+            || layout.delimiter.quotes()
+                && layout.delimiter != Delimiter::Byte(b'\t')
+                && records.iter().all(|r| r.iter().skip(1).all(|f| f.starts_with(' ')))
+                && records.iter().any(|r| r.len() > 1);
         if layout.quotes == Quotes::No
             && options.quotes == Quotes::Auto
             && records.iter().flatten().any(|field| field.starts_with('"'))
@@ -205,58 +219,6 @@ impl Layout {
         Ok(())
     }
 
-    /// Refuses what columns by position can hardly be, and notes what they may not be.
-    fn doubt_columns(
-        &mut self,
-        line: &[u8],
-        records: &[Vec<String>],
-        options: &ReadOptions,
-    ) -> Outcome<()> {
-        if self.has_lists() || options.columns.is_some() {
-            return Ok(());
-        }
-        let first: &[String] = records.first().map_or(&[], Vec::as_slice);
-        let names = self.header.as_deref().unwrap_or_default();
-        let known = [Role::User, Role::Item].iter().any(|role| role.find(names).is_some());
-        let rows = &records[usize::from(self.header.is_some()).min(records.len())..];
-        if !known {
-            let full = first.iter().rposition(|field| !field.is_empty()).map_or(0, |last| last + 1);
-            if full > 4 {
-                let what = match self.header {
-                    Some(_) => "names of which none is known",
-                    None => "and no header",
-                };
-                return Err(Problem::Line(format!(
-                    "{full} fields {what} (\"{}\"): say which hold user, item, rating and time with \
-                     `columns`, as in 1,2,3; or is this a user and its items (`format` grouped)?",
-                    shorten(line)
-                )));
-            }
-            if let Some(message) = guess::strange_columns(rows, self.columns) {
-                return Err(Problem::Line(message));
-            }
-        }
-        if let Some(item) = self.columns[1]
-            && let Some(list) = guess::listed_items(rows, item)
-        {
-            return Err(Problem::Line(format!(
-                "the item \"{}\" looks like a list of items: if it is one item, say so with \
-                     `columns` 1,2; lists are read where all of a line is cut alike (`format` grouped), \
-                     as after `tr '\\t' ','`",
-                shorten(list.as_bytes())
-            )));
-        }
-        if self.header.is_none() && options.header == Header::Auto && guess::may_be_header(records)
-        {
-            let what = format!(
-                "the first line, \"{}\", is taken for data (`header` yes if it names the columns)",
-                shorten(line)
-            );
-            self.doubts.push(Doubt::new("header", what));
-        }
-        Ok(())
-    }
-
     /// JSON, a value a line.
     fn json(lines: &[(u64, &[u8])], options: &ReadOptions) -> Outcome<Self> {
         let mut layout = Self::unknown(Format::Json, options);
@@ -280,6 +242,9 @@ impl Layout {
                 records.insert(0, keys);
                 let named = ReadOptions { header: Header::Yes, ..options.clone() };
                 layout.find_columns(&records, &named)?;
+                if options.columns.is_none() {
+                    layout.doubt_values(&records[1..]);
+                }
             }
             None => {
                 layout.fields = records.first().map_or(0, Vec::len);
@@ -333,7 +298,9 @@ impl Layout {
     /// How messages call the column of a role.
     pub(crate) fn column_name(&self, role: Role) -> String {
         match (&self.header, self.columns[role as usize]) {
-            (Some(header), Some(column)) if column < header.len() => header[column].clone(),
+            (Some(header), Some(column)) if column < header.len() => {
+                escaped(&header[column]).into_owned()
+            }
             (None, Some(column)) if self.format == Format::Triples => {
                 format!("{} ({})", column + 1, role.word())
             }
@@ -394,7 +361,8 @@ pub(super) fn shorten(line: &[u8]) -> String {
 fn shorten_to(line: &[u8], most: usize) -> String {
     let text = String::from_utf8_lossy(&line[..line.len().min(4 * most)]);
     let shown = |c: char| if c.is_control() && c != '\t' { char::REPLACEMENT_CHARACTER } else { c };
-    let mut short: String = text.chars().take(most).map(shown).collect();
+    let short: String = text.chars().take(most).map(shown).collect();
+    let mut short = escaped(&short).into_owned();
     if text.chars().nth(most).is_some() || line.len() > 4 * most {
         short.push('…');
     }

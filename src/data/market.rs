@@ -17,6 +17,24 @@ pub(super) struct Market {
     pub skip: u64,
 }
 
+/// Whether `ratings`, those of a file from `first` on, are the body of such a file without its banner: the first
+/// entry is the line of sizes, which counts the others and bounds their rows and columns.
+pub(super) fn is_body((users, items): (&Ids, &Ids), ratings: &Ratings, first: usize) -> bool {
+    let number = |ids: &Ids, index: u32| whole(ids.name(index).as_bytes());
+    let count = ratings.len() - first;
+    if count < 3 || f64::from(ratings.values[first]) != (count - 1) as f64 {
+        return false;
+    }
+    let within = |ids: &Ids, indices: &[u32]| {
+        let most = number(ids, indices[first]);
+        let mut rows = indices[first + 1..].iter();
+        most.is_some_and(|most| {
+            rows.all(|&row| number(ids, row).is_some_and(|row| (1..=most).contains(&row)))
+        })
+    };
+    within(users, &ratings.users) && within(items, &ratings.items)
+}
+
 /// Whether a first line is the banner of such a file.
 pub(super) fn is_banner(line: &[u8]) -> bool {
     line.get(..14).is_some_and(|start| start.eq_ignore_ascii_case(b"%%MatrixMarket"))
@@ -83,7 +101,8 @@ impl Market {
         let count = (ratings.len() - first) as u64;
         if count != entries {
             return Err(format!(
-                "has {count} entries, and its line of sizes says {entries}; is the file complete?"
+                "has {count} {}, and its line of sizes says {entries}; is the file complete?",
+                if count == 1 { "entry" } else { "entries" }
             ));
         }
         Ok(())

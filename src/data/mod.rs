@@ -9,6 +9,8 @@ mod columns;
 #[cfg(feature = "files")]
 mod copy;
 mod dataset;
+#[cfg(feature = "files")]
+mod doubtful;
 mod duplicates;
 #[cfg(feature = "files")]
 mod encoding;

@@ -195,6 +195,11 @@ impl Role {
         }
     }
 
+    /// Whether a column of this name has this role.
+    pub(super) fn knows(self, name: &str) -> bool {
+        self.known().contains(&&*normalised(name))
+    }
+
     /// The column of `header` that has a known name of this role.
     pub(crate) fn find(self, header: &[String]) -> Option<usize> {
         let names: Vec<String> = header.iter().map(|name| normalised(name)).collect();

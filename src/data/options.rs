@@ -28,7 +28,7 @@ pub struct ReadOptions {
     #[cfg_attr(feature = "cli", arg(long, value_enum, default_value_t = Format::Auto))]
     pub format: Format,
     /// Whether fields may stand in quotes. By default they do where they begin and end with one, and
-    /// between tabs and bars only where a file plainly quotes
+    /// between tabs and bars only where a file plainly quotes; between blanks only with `yes`
     #[cfg_attr(feature = "cli", arg(long, value_enum, default_value_t = Quotes::Auto))]
     pub quotes: Quotes,
     /// How bytes are characters: `utf-8`, `latin1`, `windows-1252`, `utf-16le`, `shift_jis` or another label of
@@ -56,9 +56,23 @@ pub struct ReadOptions {
     #[cfg_attr(feature = "cli", arg(skip))]
     #[serde(skip)]
     pub like: Option<Box<Reading>>,
+    /// Names of the fields that are meant though they are as by default, as `header` of [`Header::Auto`]: what
+    /// [`like`](Self::like) remembers does not take their place.
+    #[cfg_attr(feature = "cli", arg(skip))]
+    #[serde(skip)]
+    pub meant: Vec<&'static str>,
 }
 
 impl ReadOptions {
+    /// The fields that a default may stand for.
+    pub const WITH_DEFAULTS: [&'static str; 5] =
+        ["header", "format", "quotes", "decimal", "bad_rows"];
+
+    /// Whether a field is meant as it is, by what it holds or by name.
+    pub(super) fn means(&self, field: &str) -> bool {
+        self.meant.contains(&field)
+    }
+
     /// Whether ratings are left out by their value.
     pub(super) fn filters(&self) -> bool {
         !self.drop_value.is_empty() || self.min_rating.is_some() || self.max_rating.is_some()
@@ -236,6 +250,16 @@ impl Delimiter {
             Delimiter::Byte(b';') => "semicolon-separated".into(),
             Delimiter::Blanks => "blank-separated".into(),
             other => format!("\"{other}\"-separated"),
+        }
+    }
+
+    /// The byte between fields that may be quoted; nothing where none is. Between blanks they are only where
+    /// that was said.
+    pub(super) fn between_quoted(self, quotes: Quotes) -> Option<u8> {
+        match (self, quotes) {
+            (_, Quotes::No) | (Delimiter::DoubleColon, _) => None,
+            (Delimiter::Byte(byte), _) => Some(byte),
+            (Delimiter::Blanks, quotes) => (quotes == Quotes::Yes).then_some(b' '),
         }
     }
 

@@ -10,6 +10,7 @@ use super::notes;
 use super::options::{Format, ReadOptions};
 use super::quoted::{self, Shape};
 use super::source::Source;
+use crate::core::escaped;
 use crate::progress::Progress;
 use crate::{Error, Result};
 use std::ops::ControlFlow;
@@ -25,7 +26,8 @@ pub(crate) fn pairs(
 ) -> Result<()> {
     let options = &alike::told(options);
     options.check()?;
-    let mut source = Source::open(path, options.encoding, progress)?;
+    let mut source = Source::open(path, options.encoding, progress)?
+        .remembers(alike::remembers_encoding(options));
     let name = source.name.clone();
     let mut chunk = Vec::new();
     let mut more = source.next_chunk(&mut chunk)?;
@@ -70,7 +72,7 @@ pub(crate) fn pairs(
         _ if skipped > count => {
             return Err(Error::file(name, format!("more lines cannot be read than can: {told}")));
         }
-        _ => progress.note(&format!("{name}: {told}")),
+        _ => progress.note(&format!("{}: {told}", escaped(&name))),
     }
     Ok(())
 }

@@ -17,12 +17,11 @@ pub(super) fn chunk(lane: &mut Lane, chunk: &[u8], layout: &Layout, first: bool)
     if layout.format == Format::Json {
         return json_lines(lane, chunk, layout);
     }
+    let quoted = layout.delimiter.between_quoted(layout.quotes);
+    if let Some(byte) = quoted.filter(|_| memchr::memchr(b'"', chunk).is_some()) {
+        return records(lane, chunk, layout, skip, byte);
+    }
     match (layout.delimiter, layout.trims) {
-        (Delimiter::Byte(byte), _)
-            if layout.quotes != Quotes::No && memchr::memchr(b'"', chunk).is_some() =>
-        {
-            records(lane, chunk, layout, skip, byte);
-        }
         (Delimiter::Byte(byte), false) => lines(lane, chunk, layout, skip, Byte(byte)),
         (Delimiter::Byte(byte), true) => lines(lane, chunk, layout, skip, ByteAndBlanks(byte)),
         (Delimiter::DoubleColon, _) => lines(lane, chunk, layout, skip, DoubleColon),
@@ -192,8 +191,22 @@ pub(super) fn row(
             return Err(bad_time(layout, text));
         }
     }
+    if value.abs() >= EXACT && is_rounded(value, found[2].bytes()) {
+        rows.rounded += 1;
+        rows.rounded_first.get_or_insert(number);
+    }
     rows.push(user, item, value, number);
     Ok(())
+}
+
+/// Whole numbers up to this are what they are in single precision.
+const EXACT: f32 = (1 << 24) as f32;
+
+/// Whether a number of many digits has lost some of them.
+#[cold]
+fn is_rounded(value: f32, text: &[u8]) -> bool {
+    let text = std::str::from_utf8(text).unwrap_or_default().trim();
+    text.parse::<i128>().is_ok_and(|number| number != value as i128)
 }
 
 /// A user and its items; a user without items is no rating.
@@ -290,7 +303,10 @@ fn bad_rating(layout: &Layout, field: &[u8], line: &[u8]) -> String {
         digits(whole.trim_start_matches('-')) && digits(part)
     });
     let semicolon = layout.delimiter != Delimiter::Byte(b';') && line.contains(&b';');
-    let hint = if semicolon {
+    let truth = ["true", "false", "yes", "no"].contains(&&*text.to_lowercase());
+    let hint = if truth {
+        " (write 1 and 0, or leave the column out with `columns`)"
+    } else if semicolon {
         " (use `delimiter` \";\"?)"
     } else if decimal_comma && !layout.decimal_comma {
         " (use `decimal` \",\", or write a decimal point)"
@@ -335,9 +351,14 @@ pub(super) fn too_many(layout: &Layout, line: &[u8]) -> String {
 
 /// What helps with lines of the wrong length.
 fn remedy(layout: &Layout, line: &[u8]) -> &'static str {
-    let open = layout.quotes != Quotes::No && line.iter().filter(|&&b| b == b'"').count() % 2 == 1;
+    let odd = line.iter().filter(|&&b| b == b'"').count() % 2 == 1;
+    let several = odd && matches!(layout.delimiter, Delimiter::Byte(_) | Delimiter::Blanks);
+    let open = layout.quotes != Quotes::No && odd;
     match layout.header {
         _ if open => "; is a quote not closed? (`quotes` no takes quotes for characters)",
+        _ if several || layout.doubts.iter().any(|doubt| doubt.option == "quotes") => {
+            "; does a quoted field go over several lines? (`quotes` yes reads it)"
+        }
         None => {
             "; `columns` says which fields are needed, `format` grouped that lines are a user and its \
                  items, `bad_rows` skip passes over such lines"

@@ -6,7 +6,7 @@ use super::order::{self, Order};
 use super::prepared::{aligned, check_fraction};
 use super::times::Origins;
 use super::{Prepared, ReadOptions, Reading, Table, read};
-use crate::core::{Ids, Ratings, TransformKind};
+use crate::core::{Ids, Ratings, TransformKind, escaped};
 use crate::progress::Progress;
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
@@ -187,7 +187,7 @@ impl Dataset {
             progress.note(&format!(
                 "note: the files are read in different ways; those that belong to the model (test parts, \
                  new users) will be read as {}",
-                reading.form.file
+                escaped(&reading.form.file)
             ));
         }
         let mut set = set

@@ -2,7 +2,7 @@
 
 use super::order::Order;
 use super::overlap::in_both;
-use crate::core::{Ids, Ratings, Side, Transform, TransformKind, UNKNOWN};
+use crate::core::{Ids, Ratings, Side, Transform, TransformKind, UNKNOWN, escaped, plural};
 use crate::{Error, Result};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -246,7 +246,8 @@ pub(super) fn hold_out(ratings: &mut Ratings, fraction: f64, seed: u64) -> Resul
     if wanted == 0 || wanted == count {
         let part = if wanted == 0 { "test" } else { "training" };
         return Err(Error::data(format!(
-            "`holdout` {fraction} of {count} ratings leaves none for the {part} part; change it"
+            "`holdout` {fraction} of {} leaves none for the {part} part; change it",
+            plural(count, "rating")
         )));
     }
     let mut chosen = Selection::new(count, wanted, seed);
@@ -365,7 +366,7 @@ pub(super) fn check_known(file: &str, test: &Ratings) -> Result<()> {
 fn name_rating(ratings: &Ratings, row: usize, users: &Ids, items: &Ids) -> String {
     let name = |ids: &Ids, index: u32| match index {
         UNKNOWN => "(unknown)".to_owned(),
-        index => format!("\"{}\"", ids.name(index)),
+        index => format!("\"{}\"", escaped(ids.name(index))),
     };
     format!(
         "rating {} of user {} and item {}",

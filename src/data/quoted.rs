@@ -9,7 +9,7 @@
 
 use super::fields::{self, Field};
 use super::layout::Layout;
-use super::options::{Delimiter, Quotes};
+use super::options::Quotes;
 use std::ops::ControlFlow;
 
 /// The most bytes of a quoted field with line feeds.
@@ -47,10 +47,8 @@ impl Shape {
 
     /// Of a layout whose fields may be quoted.
     pub(super) fn quoted(layout: &Layout) -> Option<Self> {
-        match (layout.quotes, layout.delimiter) {
-            (Quotes::Auto | Quotes::Yes, Delimiter::Byte(byte)) => Some(Shape::of(layout, byte)),
-            _ => None,
-        }
+        let byte = layout.delimiter.between_quoted(layout.quotes)?;
+        Some(Shape::of(layout, byte))
     }
 
     /// Of a table of which nothing is known but how many fields a record has.
@@ -153,7 +151,8 @@ impl Cutter {
         let mut at = from;
         loop {
             let mut start = at;
-            if shape.trims && at > from {
+            // Blanks at the beginning of a line do not count where they are the delimiter.
+            if shape.trims && (at > from || shape.delimiter == b' ') {
                 start += text[at..].iter().take_while(|&&b| b == b' ').count();
             }
             if text.get(start) == Some(&b'"') {

@@ -6,15 +6,16 @@ use super::inspect::Row;
 use super::lane::{self, Lane};
 use super::layout::Layout;
 use super::lines::Lines;
+use super::market;
 use super::names::Role;
 use super::notes;
-use super::options::ReadOptions;
+use super::options::{Format, ReadOptions};
 use super::parse;
 use super::quoted::{self, Shape};
 use super::set::{self, Member};
 use super::source::Source;
 use super::times::{TimeScale, Times};
-use crate::core::{Ids, Ratings, UNKNOWN};
+use crate::core::{Ids, Ratings, UNKNOWN, escaped};
 use crate::progress::Progress;
 use crate::{Error, Result};
 use rayon::prelude::*;
@@ -95,7 +96,8 @@ fn collect(
     options.check()?;
     let mut reader = Reader { need, ..Reader::new(options) };
     for member in set::members(paths)? {
-        let source = Source::open(&member.path, options.encoding, progress)?;
+        let source = Source::open(&member.path, options.encoding, progress)?
+            .remembers(alike::remembers_encoding(options));
         // The bar goes before an error is shown.
         let outcome = reader.read(source, &member);
         progress.finish();
@@ -181,17 +183,18 @@ impl<'o> Reader<'o> {
     fn same_set(&mut self, name: &str, layout: &Layout, member: &Member) -> Result<()> {
         let last = self.layouts.last().filter(|_| member.set.is_some() && self.set == member.set);
         self.set = member.set;
-        match last {
-            Some(last) if !layout.is_like(last) => Err(Error::file(
-                name,
-                format!(
-                    "is {}, but the file before it in the set is {}; name the files of ratings alone",
-                    layout.describe(),
-                    last.describe()
-                ),
-            )),
-            _ => Ok(()),
+        let Some(last) = last.filter(|last| !layout.is_like(last)) else { return Ok(()) };
+        let (mut this, mut that) = (layout.describe(), last.describe());
+        if this == that {
+            // The same names in other places.
+            this += &format!(" (columns {})", alike::text(layout.columns));
+            that += &format!(" (columns {})", alike::text(last.columns));
         }
+        let message = format!(
+            "is {this}, but the file before it in the set is {that}; name the files of ratings alone, \
+             or each with those that are like it"
+        );
+        Err(Error::file(name, message))
     }
 
     /// The first rows of the last file, where what it was taken for is a guess that they would show wrong.
@@ -223,6 +226,10 @@ impl<'o> Reader<'o> {
         tally.skipped_first.extend(first.map(|(line, why)| (line_of(line), why)));
         tally.dropped += rows.dropped;
         tally.literal += rows.literal;
+        if let (0, Some(first)) = (tally.rounded, rows.rounded_first) {
+            tally.rounded_first = line_of(first);
+        }
+        tally.rounded += rows.rounded;
         let Table { users: all_users, items: all_items, ratings, lines, .. } = &mut self.table;
         let before = ratings.len() as u64;
         for &(row, line) in &rows.runs {
@@ -273,6 +280,16 @@ impl<'o> Reader<'o> {
                 market.check(ids, &table.ratings, before).map_err(|e| Error::file(name, e))?;
             }
         }
+        let by_place = layout.header.is_none() && self.options.columns.is_none();
+        if layout.format == Format::Triples && by_place && layout.has(Role::Rating) {
+            let Table { users, items, ratings, lines, .. } = &self.table;
+            if count > 0 && market::is_body((users, items), ratings, before) {
+                let message = "looks like the line of sizes of a Matrix Market file; put \
+                               \"%%MatrixMarket matrix coordinate real general\" above it, or say \
+                               `columns` 1,2,3 if it is a rating";
+                return Err(Error::line(name, lines.locate(before).1, message));
+            }
+        }
         if count == 0 && member.set.is_none() {
             let message = match layout.header {
                 _ if tally.dropped > 0 => {
@@ -284,13 +301,9 @@ impl<'o> Reader<'o> {
             return Err(Error::file(name, message));
         }
         let encoding = source.encoding();
-        layout.doubts.extend(notes::doubts(
-            &layout,
-            tally.literal,
-            &self.table.ratings.values[before..],
-            self.options,
-        ));
-        let mut line = format!("{name}: ");
+        let values = &self.table.ratings.values[before..];
+        layout.doubts.extend(notes::doubts(&layout, &tally, values, self.options));
+        let mut line = format!("{}: ", escaped(name));
         line += &source.compression.map(|kind| format!("{kind}, ")).unwrap_or_default();
         if encoding != "utf-8" {
             line += &format!("{encoding}, ");
@@ -298,11 +311,15 @@ impl<'o> Reader<'o> {
                 let what = "not UTF-8, so taken for Windows-1252 (`encoding` names another)";
                 layout.doubts.push(Doubt::new("encoding", what));
             }
+            if source.could_be_utf8() {
+                let what = format!("all of it is UTF-8 too (`encoding` utf-8, not {encoding}?)");
+                layout.doubts.push(Doubt::new("encoding", what));
+            }
         }
         if source.returns {
             line += "lines end in CR, ";
         }
-        line += &format!("{}; {} ratings", layout.describe(), grouped(count));
+        line += &format!("{}; {}", layout.describe(), notes::counted(count, "rating"));
         let unread = tally.unread;
         if let Some((row, text)) = self.table.unread.last().filter(|_| unread > 0) {
             let (at, column) = (self.table.lines.locate(*row).1, layout.column_name(Role::Time));
@@ -346,6 +363,11 @@ impl<'o> Reader<'o> {
             return Err(Error::data("there are no ratings to read; name a file of ratings"));
         }
         (table.ratings.timestamps, table.scale) = self.times.finish(table.ratings.len());
+        if let Some((row, what)) = table.scale.two_units() {
+            let (file, line) = table.lines.locate(row);
+            let of = table.forms.iter().rposition(|form| form.file == file).unwrap_or(0);
+            table.recognised[of] += &format!("; {what} (line {line})");
+        }
         if !table.ratings.timestamps.is_empty() {
             for (layout, line) in self.layouts.iter().zip(&mut table.recognised) {
                 if !layout.has(Role::Time) {
@@ -367,13 +389,16 @@ struct Place {
 
 /// What was met in a file beside its ratings.
 #[derive(Default)]
-struct Tally {
+pub(super) struct Tally {
     /// Timestamps that cannot be read.
     unread: usize,
     skipped: u64,
     skipped_first: Vec<(u64, String)>,
     dropped: u64,
-    literal: u64,
+    pub literal: u64,
+    /// Ratings that single precision rounds, and the line of the first.
+    pub rounded: u64,
+    pub rounded_first: u64,
 }
 
 /// Fills chunks in order; how many there were.

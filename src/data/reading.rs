@@ -1,5 +1,6 @@
 //! How training files were read: what a model's record keeps, so that files that belong to it are read alike.
 
+use super::alike;
 use super::names::Role;
 use super::{DataOptions, Duplicates, FileForm, Format, ReadOptions};
 use serde::{Deserialize, Serialize};
@@ -20,6 +21,9 @@ pub struct Reading {
     /// What became of several ratings of one pair.
     #[serde(default)]
     pub duplicates: Duplicates,
+    /// What was left out then and is not now, since the command line says what is.
+    #[serde(skip)]
+    pub(super) replaced: Vec<String>,
 }
 
 /// Where the facts of a model's data keep it.
@@ -35,15 +39,18 @@ impl Reading {
         let DataOptions { read, duplicates, .. } = options;
         // What was read alike was asked for then.
         let before = read.like.as_ref().and_then(|like| like.asked.columns.clone());
+        let told = alike::told(read);
         Some(Self {
             form: form.clone(),
             others_differ: others.iter().any(|other| how(other) != how(form)),
             asked: ReadOptions {
                 columns: read.columns.clone().or(before),
                 like: None,
-                ..read.clone()
+                meant: Vec::new(),
+                ..told
             },
             duplicates: *duplicates,
+            replaced: Vec::new(),
         })
     }
 

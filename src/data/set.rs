@@ -86,7 +86,12 @@ fn directory(path: &Path) -> Result<Vec<PathBuf>> {
 
 fn pattern(path: &Path) -> Result<Vec<PathBuf>> {
     let text = path.to_string_lossy();
-    let found = glob::glob(&text).map_err(|e| Error::file(path, format!("is no pattern: {e}")))?;
+    // A name with a bracket is a pattern only where it can be one.
+    let found = glob::glob(&text).map_err(|e| {
+        let message =
+            format!("no file has this name, and it is no pattern ({}); check the path", e.msg);
+        Error::file(path, message)
+    })?;
     let mut files = Vec::new();
     for file in found {
         let file = file.map_err(|e| {
@@ -98,7 +103,10 @@ fn pattern(path: &Path) -> Result<Vec<PathBuf>> {
         }
     }
     if files.is_empty() {
-        return Err(Error::file(path, "matches no file; name a file of ratings"));
+        return Err(Error::file(
+            path,
+            "no file has this name, and as a pattern it matches none; check the path",
+        ));
     }
     files.sort();
     Ok(files)

@@ -1,7 +1,7 @@
 //! Where the bytes come from: a file or standard input, decompressed by content, in chunks that
 //! end at line borders.
 
-use super::encoding::{self, Decoded, Encoding, Returns, Text};
+use super::encoding::{self, Decoded, Encoding, Judge, Returns, Text};
 use super::formats;
 use crate::files::stop;
 use crate::progress::Progress;
@@ -9,6 +9,7 @@ use crate::{Error, Result};
 use std::fs::File;
 use std::io::{self, Cursor, Read};
 use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// What a chunk aims at: large enough to amortise a task, small enough for the caches' next level.
 pub(super) const CHUNK: usize = 4 << 20;
@@ -28,6 +29,10 @@ pub(crate) struct Source<'a> {
     /// How its bytes become characters, where that is known from the beginning.
     encoding: Option<Encoding>,
     text: Text,
+    /// Of what is read in another encoding.
+    judge: Arc<Mutex<Judge>>,
+    /// Whether the encoding is another file's, which this one need not be in.
+    remembered: bool,
     /// Whether its lines end in carriage returns alone.
     pub returns: bool,
     reader: Box<dyn Read + Send + 'a>,
@@ -92,6 +97,8 @@ impl<'a> Source<'a> {
             back: Vec::new(),
             encoding,
             text: Text::Ascii,
+            judge: Arc::default(),
+            remembered: false,
             returns: false,
             reader,
             carry: Vec::new(),
@@ -131,7 +138,8 @@ impl<'a> Source<'a> {
         }
         match self.encoding {
             Some(encoding) if !encoding.is_utf8() => {
-                self.wrap(head, |inner| Box::new(Decoded::new(inner, encoding)));
+                let judge = Arc::clone(&self.judge);
+                self.wrap(head, |inner| Box::new(Decoded::new(inner, encoding, judge)));
                 head = Vec::new();
                 self.read_up_to(&mut head, HEAD)?;
                 self.text = Text::Utf8;
@@ -159,6 +167,17 @@ impl<'a> Source<'a> {
         self.ended = false;
     }
 
+    /// Takes the encoding for one that was remembered: text that is UTF-8 all the same is refused.
+    pub(super) fn remembers(mut self, remembered: bool) -> Self {
+        self.remembered = remembered;
+        self
+    }
+
+    /// Whether what was read in another encoding so far could be UTF-8, and is more than ASCII.
+    pub(super) fn could_be_utf8(&self) -> bool {
+        self.judge.lock().unwrap_or_else(PoisonError::into_inner).is_utf8()
+    }
+
     /// The label of the text's encoding, as far as it has been read.
     pub(crate) fn encoding(&self) -> String {
         match (self.encoding, self.text) {
@@ -182,6 +201,14 @@ impl<'a> Source<'a> {
     /// feed if it has none. False at the end.
     pub(crate) fn next_chunk(&mut self, chunk: &mut Vec<u8>) -> Result<bool> {
         self.whole_lines(chunk)?;
+        if self.ended && self.remembered && self.could_be_utf8() {
+            let encoding = self.encoding();
+            let message = format!(
+                "is UTF-8, and `encoding` {encoding} of training would read other characters; say \
+                 `encoding` utf-8, or `encoding` {encoding} if that is meant"
+            );
+            return Err(Error::file(&self.name, message));
+        }
         self.text.tidy(chunk);
         if !self.back.is_empty() {
             let mut all = std::mem::take(&mut self.back);

@@ -9,6 +9,7 @@ use super::prepared::check_fraction;
 use super::read::Reader;
 use super::set::{self, Member};
 use super::source::Source;
+use crate::core::{escaped, plural};
 use crate::files::{Kind, Part, added, check_free, whole};
 use crate::progress::Progress;
 use crate::{Error, Result};
@@ -264,8 +265,8 @@ fn count(choice: &[u8], parts: &mut [SplitPart]) -> Result<()> {
             _ => continue,
         };
         return Err(Error::data(format!(
-            "this split of {} ratings leaves none for the {empty} part; change the fraction or N",
-            choice.len()
+            "this split of {} leaves none for the {empty} part; change the fraction or N",
+            plural(choice.len(), "rating")
         )));
     }
     Ok(())
@@ -329,8 +330,9 @@ impl Target<'_> {
         };
         if let Some(other) = names.iter().find(|name| force && self.is_of_another(name)) {
             let message = format!(
-                "holds \"{other}\", which looks like a part of a split of another kind and would stay \
-                 beside the new one; choose another directory, or move it away"
+                "holds \"{}\", which looks like a part of a split of another kind and would stay \
+                 beside the new one; choose another directory, or move it away",
+                escaped(other)
             );
             return Err(Error::file(self.output, message));
         }
@@ -342,8 +344,9 @@ impl Target<'_> {
             names.iter().find(|name| !self.owns(name) && !name.contains(".wgmf-"))
         {
             let message = format!(
-                "holds \"{stranger}\" beside an earlier split, which could only be replaced as a whole \
-                 directory; choose another one, or move one of them away"
+                "holds \"{}\" beside an earlier split, which could only be replaced as a whole \
+                 directory; choose another one, or move one of them away",
+                escaped(stranger)
             );
             return Err(Error::file(self.output, message));
         }

@@ -18,6 +18,9 @@ const SAMPLE: usize = 1 << 20;
 /// Bytes that tell how many fields a record has.
 const HEAD: usize = 1 << 16;
 
+/// The most bytes of a line.
+const LINE: usize = 1 << 20;
+
 /// The most bytes of such a file, after decompression.
 const MOST: usize = 512 << 20;
 
@@ -67,6 +70,13 @@ impl TextTable {
             if !chunk.trim_ascii().is_empty() {
                 bytes.append(&mut chunk);
             }
+        }
+        // A title is a line; what is longer is something else, which takes long to look through.
+        let mut ends = memchr::memchr_iter(b'\n', &bytes).chain([bytes.len()]);
+        let mut start = 0;
+        if let Some(line) = ends.position(|end| std::mem::replace(&mut start, end) + LINE < end) {
+            let message = format!("is longer than {} KiB; name {what}", LINE >> 10);
+            return Err(Error::line(&name, line as u64 + 1, message));
         }
         if bytes.trim_ascii().is_empty() {
             return Err(Error::file(&name, format!("is empty; name {what}")));

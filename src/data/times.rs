@@ -4,7 +4,7 @@ use super::Table;
 use super::duplicates::Places;
 use super::layout::shorten;
 use super::lines::Lines;
-use crate::core::{Ids, NO_TIME, Ratings};
+use crate::core::{Ids, NO_TIME, Ratings, escaped};
 use crate::{Error, Result};
 use jiff::Timestamp;
 use jiff::fmt::temporal::DateTimeParser;
@@ -96,6 +96,25 @@ impl Time {
     }
 }
 
+/// How large numbers are that count a unit since 1970, and what it is; what lies between is of none. Times in
+/// seconds are below 10^10 until 2286, those in milliseconds above 10^11 since 1973, and so on.
+const SIZES: [(i64, Option<&str>); 7] = [
+    (100_000_000, Some("seconds")),
+    (10_000_000_000, None),
+    (100_000_000_000, Some("milliseconds")),
+    (10_000_000_000_000, None),
+    (100_000_000_000_000, Some("microseconds")),
+    (10_000_000_000_000_000, None),
+    (100_000_000_000_000_000, Some("nanoseconds")),
+];
+
+/// Two units that numbers look like of which none lies between, and the first row where both are known.
+fn two_units(first: &[Option<usize>; SIZES.len()]) -> Option<(usize, [&'static str; 2])> {
+    let met: Vec<_> =
+        first.iter().zip(SIZES).filter_map(|(row, size)| Some((row.as_ref()?, size.1))).collect();
+    met.windows(2).find_map(|pair| Some(((*pair[0].0).max(*pair[1].0), [pair[0].1?, pair[1].1?])))
+}
+
 /// The times of ratings in order: exact, whatever their unit.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Times {
@@ -105,6 +124,8 @@ pub(super) struct Times {
     billionths: Vec<u32>,
     /// The first number and the first date.
     kinds: [Option<usize>; 2],
+    /// The first number of each of the [`SIZES`].
+    sizes: [Option<usize>; SIZES.len()],
     /// The first that cannot be read and its text, and how many there are.
     pub unread: Option<(usize, String)>,
     pub unread_count: usize,
@@ -127,6 +148,11 @@ impl Times {
             return false;
         };
         self.kinds[usize::from(time.date)].get_or_insert(row);
+        if !time.date
+            && let Some(size) = SIZES.iter().rposition(|size| time.units >= size.0)
+        {
+            self.sizes[size].get_or_insert(row);
+        }
         self.push_parts(time.units, time.billionths);
         true
     }
@@ -142,9 +168,10 @@ impl Times {
 
     /// Forgets all.
     pub(super) fn clear(&mut self) {
-        let Self { units, billionths, kinds, unread, unread_count } = self;
+        let Self { units, billionths, kinds, sizes, unread, unread_count } = self;
         units.clear();
         billionths.clear();
+        *sizes = [None; SIZES.len()];
         (*kinds, *unread, *unread_count) = ([None; 2], None, 0);
     }
 
@@ -163,6 +190,9 @@ impl Times {
         for (kind, later) in self.kinds.iter_mut().zip(later.kinds) {
             *kind = kind.or(later.map(|row| before + row));
         }
+        for (size, later) in self.sizes.iter_mut().zip(later.sizes) {
+            *size = size.or(later.map(|row| before + row));
+        }
     }
 
     /// The times of `ratings` ratings as integers that are ordered as they are, and what these are.
@@ -173,7 +203,8 @@ impl Times {
         self.units.resize(ratings, NO_TIME);
         let [number, date] = self.kinds;
         let mixed = number.zip(date).map(|(number, date)| number.max(date));
-        let mut scale = TimeScale { decimals: 0, date: date.is_some(), mixed };
+        let units = two_units(&self.sizes);
+        let mut scale = TimeScale { decimals: 0, date: date.is_some(), mixed, units };
         if self.billionths.is_empty() {
             return (self.units, scale);
         }
@@ -209,9 +240,17 @@ pub(super) struct TimeScale {
     date: bool,
     /// The first row whose time is a date after numbers, or a number after dates.
     mixed: Option<usize>,
+    /// Two units that numbers seem to be of, and the first row that shows it.
+    units: Option<(usize, [&'static str; 2])>,
 }
 
 impl TimeScale {
+    /// What is to be said of numbers that seem to be of two units, and of which row.
+    pub(super) fn two_units(self) -> Option<(usize, String)> {
+        let (row, [small, large]) = self.units?;
+        Some((row, format!("some timestamps look like {small} and some like {large}")))
+    }
+
     /// What numbers from `first` to `last` count, by their size: a time between 1973 and 2286, or for days
     /// between 1954 and 2091.
     pub(super) fn unit(self, first: i64, last: i64) -> Option<&'static str> {
@@ -284,8 +323,8 @@ impl Places for Origins<'_> {
     ) -> String {
         let (file, line) = self.lines.locate(first as usize);
         let (later_file, later_line) = self.lines.locate(later as usize);
-        let user = users.name(ratings.users[first as usize]);
-        let item = items.name(ratings.items[first as usize]);
+        let user = escaped(users.name(ratings.users[first as usize]));
+        let item = escaped(items.name(ratings.items[first as usize]));
         format!(
             "{later_file}:{later_line}: user \"{user}\" rates item \"{item}\" again (first at \
              {file}:{line})"
@@ -299,6 +338,11 @@ impl Places for Origins<'_> {
             let what = "some timestamps are numbers and some are dates, which cannot be compared; write \
                         all alike,";
             return Err(Error::line(file, line, format!("{what} {then}")));
+        }
+        if let Some((row, what)) = self.scale.two_units() {
+            let (file, line) = self.lines.locate(row);
+            let message = format!("{what}, which cannot be compared; write all alike, {then}");
+            return Err(Error::line(file, line, message));
         }
         let Some(row) = untimed.next() else { return Ok(()) };
         let (file, line) = self.lines.locate(row as usize);
@@ -401,6 +445,17 @@ mod tests {
         }
         assert_eq!(finished(&["2021-03-03", "2021", "2022"]).1.mixed, Some(1));
         assert_eq!(finished(&["2021", "2022"]).1.mixed, None);
+        for (texts, row) in [
+            (&["964982703", "964982703000", "5"][..], Some(1)),
+            (&["964982703000", "", "964982703"], Some(2)),
+            (&["964982703", "2021-03-03"], None),
+            (&["1", "964982703", "0"], None),
+            // As counters that go over all sizes do.
+            (&["964982703", "50000000000", "964982703000"], None),
+            (&["964982703000", "964982703000000"], Some(1)),
+        ] {
+            assert_eq!(finished(texts).1.two_units().map(|found| found.0), row, "{texts:?}");
+        }
     }
 
     #[test]

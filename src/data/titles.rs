@@ -3,7 +3,7 @@
 use super::names::normalised;
 use super::options::Delimiter;
 use super::text_table::{Reading, TextTable, decode};
-use crate::core::{Ids, Side};
+use crate::core::{Ids, Side, escaped};
 use crate::{Error, Result};
 use std::path::Path;
 
@@ -135,7 +135,8 @@ fn title_column(reading: &Reading, fields: usize) -> usize {
 fn follow(table: &TextTable, reading: &mut Reading, text: &str, fields: usize) -> Result<usize> {
     let usage = |what: &str| {
         Error::settings(format!(
-            "`titles_columns` \"{text}\" {what}; give names or 1-based positions as id,title"
+            "`titles_columns` \"{}\" {what}; give names or 1-based positions as id,title",
+            escaped(text)
         ))
     };
     let names: Vec<&str> = text.split(',').map(str::trim).collect();
@@ -151,7 +152,8 @@ fn follow(table: &TextTable, reading: &mut Reading, text: &str, fields: usize) -
         reading.column(name, fields).ok_or_else(|| {
             let there = table.first(reading.delimiter).join(", ");
             let message = format!(
-                "`titles_columns`: there is no column \"{name}\" (read as {}; there are {fields}: {})",
+                "`titles_columns`: there is no column \"{}\" (read as {}; there are {fields}: {})",
+                escaped(name),
                 reading.describe(),
                 super::layout::shorten(there.as_bytes())
             );

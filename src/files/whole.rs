@@ -8,6 +8,7 @@ use super::disk::{self, Written};
 use super::output::Folders;
 use super::stop;
 use super::temporary::Temporary;
+use crate::core::escaped;
 use crate::{Error, ErrorKind, Result};
 use std::ffi::OsStr;
 use std::fs;
@@ -258,6 +259,7 @@ fn may_replace(shown: &Path, path: &Path, overwrite: bool, kind: &Kind) -> Resul
     let owned = |name: &OsStr| name.to_str().is_some_and(kind.owns);
     if let Some(stranger) = names.iter().find(|n| !owned(n)) {
         let stranger = stranger.to_string_lossy();
+        let stranger = escaped(&stranger);
         let message = format!(
             "holds \"{stranger}\", which is no part of {what}, and is left as it is; \
              choose another directory or move that away"

@@ -1,6 +1,6 @@
 //! What a measurement says, whatever the model.
 
-use crate::core::figure;
+use crate::core::{figure, plural};
 use crate::evaluate::{PredictiveMetrics, RankingAt, RankingMetrics, RatingMetrics};
 use std::fmt;
 
@@ -83,7 +83,7 @@ impl fmt::Display for Evaluation {
                     let (recall, ndcg) = (figure(at.recall.mean, 4), figure(at.ndcg.mean, 4));
                     write!(f, "recall@{n} {recall}, NDCG@{n} {ndcg}, ", n = at.n)?;
                 }
-                write!(f, "{} users", metrics.users)
+                write!(f, "{}", plural(metrics.users as usize, "user"))
             }
         }
     }
@@ -96,7 +96,7 @@ fn ratings(f: &mut fmt::Formatter<'_>, metrics: &RatingMetrics) -> fmt::Result {
             write!(f, "RMSE {}, MAE {}", figure(metrics.rmse, 4), figure(metrics.mae, 4))?;
         }
     }
-    write!(f, ", {} ratings", metrics.ratings)
+    write!(f, ", {}", plural(metrics.ratings as usize, "rating"))
 }
 
 #[cfg(test)]

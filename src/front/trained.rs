@@ -1,7 +1,7 @@
 //! A trained model with all that belongs to it, on a device.
 
 use crate::backend::Backend;
-use crate::core::{Side, UNKNOWN};
+use crate::core::{Side, UNKNOWN, escaped};
 use crate::data::Dataset;
 use crate::model::{Model, Samples, Seen};
 use crate::predict::Predictive;
@@ -417,7 +417,7 @@ impl Trained {
 
     fn row(&self, side: Side, id: &str) -> Result<u32> {
         self.model.ids(side).get(id).ok_or_else(|| {
-            let side = side.name();
+            let (side, id) = (side.name(), escaped(id));
             Error::data(format!("{side} \"{id}\" is not in the model; new ones can be folded in"))
         })
     }

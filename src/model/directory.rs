@@ -4,6 +4,7 @@ use super::parts::{check_seal, part_of, seal, settled};
 use super::{Model, RunRecord, Samples, Seen, TrainingFacts, id_file};
 use crate::core::{
     Factors, Loss, Objective, ObjectiveSettings, Ratings, Side, SideFactors, Solver, Transform,
+    escaped,
 };
 use crate::files::{
     AGAIN, Kind, Reserved, Tensor, TensorFile, recover, tensors, whole, write_file,
@@ -182,7 +183,11 @@ impl Model {
         if let Some(missing) =
             [RUN, FACTORS, USERS, ITEMS, Seen::FILE].iter().find(|n| !is_there(n))
         {
-            let message = format!("is an incomplete model: {missing} is missing; {AGAIN}");
+            let what = match fs::symlink_metadata(dir.join(missing)) {
+                Ok(_) => "is no file (a link to nowhere, a pipe or a directory)",
+                Err(_) => "is missing",
+            };
+            let message = format!("is an incomplete model: {missing} {what}; {AGAIN}");
             return Err(Error::file(dir, message));
         }
         let file = read_run(&dir.join(RUN))?;
@@ -207,6 +212,10 @@ impl Model {
         };
         if let Err(message) = model.check_finite() {
             return Err(Error::file(dir.join(FACTORS), format!("{message}; {AGAIN}")));
+        }
+        if model.run.parts.is_empty() {
+            // Nothing but the pairs themselves tells whether they are counted right.
+            Seen::read(dir, Some(&model), None)?;
         }
         Ok(model)
     }
@@ -236,7 +245,8 @@ impl Model {
             if (seen.users(), seen.items()) != sizes {
                 return Err("the training pairs are another model's".to_owned());
             }
-            seen.check_counts(self).map_err(|e| format!("the record of training pairs {e}"))?;
+            seen.check_counts(self, false)
+                .map_err(|e| format!("the record of training pairs {e}"))?;
             match (self.is_bayesian(), samples) {
                 (true, None) => Err("a model of solver bayes needs its samples"),
                 (false, Some(_)) => Err("only a model of solver bayes has samples"),
@@ -322,7 +332,7 @@ impl Model {
         ];
         for (what, array, width, ids) in arrays {
             if let Some(at) = array.iter().position(|x| !x.is_finite()) {
-                let id = ids.name((at / width) as u32);
+                let id = escaped(ids.name((at / width) as u32));
                 return Err(format!("{what} of \"{id}\" not finite"));
             }
         }

@@ -1,7 +1,7 @@
 //! `users.csv` and `items.csv`: which row of the factors belongs to which id.
 
 use super::PartRecord;
-use crate::core::{Ids, UNKNOWN};
+use crate::core::{Ids, UNKNOWN, escaped};
 use crate::files::{AGAIN, write_file};
 use crate::{Error, Result};
 use std::cell::Cell;
@@ -60,7 +60,8 @@ pub(crate) fn read(path: &Path, rows: usize, part: Option<&PartRecord>) -> Resul
     let mut csv = csv::ReaderBuilder::new().from_reader(lines);
     let header = csv.headers().map_err(|e| csv_error(path, e))?;
     if *header != HEADER[..] {
-        let message = format!("begins with \"{}\"; the header is index,id,ratings", text(header));
+        let message =
+            format!("begins with \"{}\"; the header is index,id,ratings", escaped(&text(header)));
         return Err(Error::line(path.display(), 1, message));
     }
     let mut ids = Ids::new();
@@ -75,13 +76,16 @@ pub(crate) fn read(path: &Path, rows: usize, part: Option<&PartRecord>) -> Resul
             return Err(wrong(format!("more ids than the {rows} rows of factors; {AGAIN}")));
         }
         if record[0].parse() != Ok(row) {
-            return Err(wrong(format!("index \"{}\" where {row} belongs; {AGAIN}", &record[0])));
+            return Err(wrong(format!(
+                "index \"{}\" where {row} belongs; {AGAIN}",
+                escaped(&record[0])
+            )));
         }
         if ids.intern(&record[1]) as usize != row {
-            return Err(wrong(format!("id \"{}\" a second time; {AGAIN}", &record[1])));
+            return Err(wrong(format!("id \"{}\" a second time; {AGAIN}", escaped(&record[1]))));
         }
         ratings.push(record[2].parse().map_err(|_| {
-            wrong(format!("\"{}\" is not a number of ratings; {AGAIN}", &record[2]))
+            wrong(format!("\"{}\" is not a number of ratings; {AGAIN}", escaped(&record[2])))
         })?);
     }
     // A file that lost the end of its last count would otherwise pass.

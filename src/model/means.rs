@@ -80,7 +80,7 @@ impl Turns {
         let mut means = vec![0.0_f32; all.first().map_or(0, |rows| rows.len())];
         means.par_chunks_mut((BLOCK * k).max(1)).enumerate().for_each(|(block, means)| {
             let mut sum = vec![0.0; k];
-            for (row, mean) in means.chunks_exact_mut(k).enumerate() {
+            for (row, mean) in means.chunks_exact_mut(k.max(1)).enumerate() {
                 sum.fill(0.0);
                 for (rows, turn) in all.iter().zip(&self.turns) {
                     let row = &rows[(block * BLOCK + row) * k..][..k];
@@ -112,7 +112,7 @@ fn products(factors: &Factors, reference: &Factors) -> Vec<f64> {
         (&factors[Side::User].factors, &reference[Side::User].factors),
         (&factors[Side::Item].factors, &reference[Side::Item].factors),
     ] {
-        for (x, z) in own.chunks_exact(k).zip(to.chunks_exact(k)) {
+        for (x, z) in own.chunks_exact(k.max(1)).zip(to.chunks_exact(k.max(1))) {
             for (x, line) in x.iter().zip(products.chunks_exact_mut(k)) {
                 let line = line.iter_mut().zip(z);
                 line.for_each(|(sum, z)| *sum += f64::from(*x) * f64::from(*z));

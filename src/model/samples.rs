@@ -1,6 +1,6 @@
 //! Kept samples of the posterior: what a Bayesian model predicts from.
 
-use crate::core::{Factors, Ids, Popularity, RowPrior, SamplePrecision, Side};
+use crate::core::{Factors, Ids, Popularity, RowPrior, SamplePrecision, Side, escaped};
 use crate::{Error, Result};
 use half::f16;
 
@@ -62,7 +62,7 @@ impl SamplePrecision {
                 "a sample of the factors of {} \"{}\" is {:e}, beyond 16 bits; give \
                  `sample_precision` f32",
                 of.0.name(),
-                of.1.name((at / k) as u32),
+                escaped(of.1.name((at / k) as u32)),
                 factors[at]
             ))),
         }

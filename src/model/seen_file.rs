@@ -1,7 +1,7 @@
 //! `seen.safetensors`: which items each user has rated in training, and how.
 
 use super::{Model, PartRecord, Seen};
-use crate::core::Side;
+use crate::core::{Side, escaped};
 use crate::files::tensors::{AGAIN, Tensor, TensorFile, write};
 use crate::{Error, Result};
 use std::path::Path;
@@ -73,7 +73,7 @@ impl Seen {
             return Err(wrong("\"indices\" are not sorted item indices".into()));
         }
         if let Some(model) = model {
-            seen.check_counts(model).map_err(wrong)?;
+            seen.check_counts(model, part.is_none()).map_err(wrong)?;
         }
         if let Some(part) = part {
             part.check(&path, file.file())?;
@@ -82,8 +82,9 @@ impl Seen {
     }
 
     /// Whether these can be the training pairs of a model of as many rows: no row has more of them than
-    /// ratings, and if any pairs were kept, none with ratings has no pair.
-    pub(super) fn check_counts(&self, model: &Model) -> Result<(), String> {
+    /// ratings, and if any pairs were kept, none with ratings has no pair; where they have to be `all`, each
+    /// rating is of a pair of its own.
+    pub(super) fn check_counts(&self, model: &Model, all: bool) -> Result<(), String> {
         let users = self.indptr.windows(2).map(|w| (w[1] - w[0]) as u32).collect();
         let mut items = vec![0; self.items];
         self.indices.iter().for_each(|&item| items[item as usize] += 1);
@@ -91,10 +92,11 @@ impl Seen {
             [(Side::User, users, &model.user_ratings), (Side::Item, items, &model.item_ratings)];
         for (side, pairs, ratings) in sides {
             let wrong = |(&pairs, &ratings): (&u32, &u32)| {
-                pairs > ratings || (pairs == 0 && ratings > 0 && !self.indices.is_empty())
+                let fewer = if all { pairs < ratings } else { pairs == 0 && ratings > 0 };
+                pairs > ratings || (fewer && !self.indices.is_empty())
             };
             if let Some(row) = pairs.iter().zip(ratings).position(wrong) {
-                let (side, id) = (side.name(), model.ids(side).name(row as u32));
+                let (side, id) = (side.name(), escaped(model.ids(side).name(row as u32)));
                 return Err(format!(
                     "holds {} training pairs of {side} \"{id}\", of which {side}s.csv counts {} \
                      ratings",

@@ -2,7 +2,7 @@
 
 use super::predictive::Predictive;
 use super::summary::{Ask, Summary};
-use crate::core::{Ids, UNKNOWN};
+use crate::core::{Ids, UNKNOWN, escaped};
 use crate::data::{Format, ReadOptions, pairs as read_pairs};
 use crate::model::Model;
 use crate::progress::Progress;
@@ -70,6 +70,7 @@ fn check(options: &ReadOptions) -> Result<()> {
 }
 
 fn overflow(file: &str, (user, item): (&str, &str), line: u64) -> Error {
+    let (user, item) = (escaped(user), escaped(item));
     let message = format!("the prediction for user \"{user}\", item \"{item}\" overflows");
     Error::line(file, line, message)
 }

@@ -2,8 +2,8 @@
 //! sample, the other side as it is there.
 
 use super::fold_in::{FoldedIn, check_rows, rows_of, start};
-use crate::backend::{ALL, Backend, Conditional, GibbsPasses, GibbsProblem};
-use crate::core::{Factors, Ids, Levels, Ratings, RowRatings, Side, SideFactors};
+use crate::backend::{ALL, Backend, Conditional, GibbsPasses, GibbsProblem, gibbs_passes};
+use crate::core::{Factors, Ids, Levels, Ratings, RowRatings, Side, SideFactors, escaped};
 use crate::math::random::{Purpose, Stream};
 use crate::model::{DrawnRows, Model, Sample, Samples, mean_numbers};
 use crate::sampler::draw_weights;
@@ -189,7 +189,7 @@ impl<'a> RowDraws<'a> {
                 true => std::mem::take(&mut self.ratings),
                 false => self.ratings.clone(),
             };
-            let mut passes = backend.gibbs_passes(GibbsProblem {
+            let problem = GibbsProblem {
                 ratings,
                 test: Ratings::default(),
                 starts: samples.iter().map(|sample| self.start(sample)).collect(),
@@ -197,7 +197,8 @@ impl<'a> RowDraws<'a> {
                 bias: self.bias,
                 block: self.block,
                 latent: self.latent(),
-            })?;
+            };
+            let mut passes = gibbs_passes(backend, problem)?;
             for (chain, sample) in samples.iter().enumerate() {
                 let number = draws.len();
                 draws.push(self.draw_sample(&mut *passes, chain, number, sample)?);
@@ -283,7 +284,7 @@ impl<'a> RowDraws<'a> {
                 "the draw of {} \"{}\" is not finite in 32 bits; look among its ratings for one far \
                  outside of the others",
                 self.side.name(),
-                self.ids.name(row as u32)
+                escaped(self.ids.name(row as u32))
             ))),
         }
     }

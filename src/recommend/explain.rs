@@ -1,6 +1,6 @@
 //! Which of a user's own items carry a score.
 
-use crate::core::{Factors, Held, Side, Solver};
+use crate::core::{Factors, Held, Side, Solver, escaped};
 use crate::math::dense::{cholesky, solve};
 use crate::model::Model;
 use crate::{Error, Result};
@@ -168,7 +168,7 @@ impl<'a> Explainer<'a> {
             })
             .collect();
         if !cholesky(&mut triangle, free.len()) {
-            let id = self.model.users.name(user);
+            let id = escaped(self.model.users.name(user));
             return Err(Error::data(format!(
                 "the training ratings of user \"{id}\" do not determine his row (the model has reg \
                  {}), so nothing can be explained; train with a larger `reg`",

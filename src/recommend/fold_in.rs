@@ -3,7 +3,7 @@
 use super::draw_in::drawn;
 use super::{NewRows, logistic};
 use crate::backend::{ALL, Backend, RowProblem, RowTerms};
-use crate::core::{Factors, Ids, Loss, Objective, Ratings, Side, SideFactors, UNKNOWN};
+use crate::core::{Factors, Ids, Loss, Objective, Ratings, Side, SideFactors, UNKNOWN, escaped};
 use crate::model::{DrawnRows, Model, Samples, Seen};
 use crate::{Error, Result};
 use std::ops::ControlFlow;
@@ -127,7 +127,7 @@ fn solved(
     };
     let mut rows = factors.chunks_exact(f.factors.max(1)).zip(&bias);
     if let Some(row) = rows.position(|(p, b)| !b.is_finite() || p.iter().any(|x| !x.is_finite())) {
-        let id = ids.name(row as u32);
+        let id = escaped(ids.name(row as u32));
         return Err(Error::data(format!(
             "the ratings of {} \"{id}\" do not determine its factors (the model has reg {}); train \
              with a larger `reg`",
@@ -184,7 +184,7 @@ pub(super) fn check_rows(
             )));
         }
         if let Some(objection) = objection(rating) {
-            let id = ids.name(row);
+            let id = escaped(ids.name(row));
             return Err(Error::data(format!(
                 "rating {rating} of {} \"{id}\": {objection}",
                 side.name()

@@ -1,7 +1,7 @@
 //! Lists for rows that were folded in, by the items that lie on the device already.
 
 use super::{FoldedIn, Recommendation, Recommender, Scored};
-use crate::core::Side;
+use crate::core::{Side, escaped};
 use crate::{Error, Result};
 use std::borrow::Cow;
 
@@ -49,7 +49,8 @@ impl Recommender<'_> {
                     if score.is_finite() {
                         return Ok(Recommendation { item, score, explanation: None });
                     }
-                    let (user, item) = (folded.ids.name(user as u32), model.items.name(item));
+                    let user = escaped(folded.ids.name(user as u32));
+                    let item = escaped(model.items.name(item));
                     Err(Error::data(format!(
                         "the prediction for user \"{user}\", item \"{item}\" overflows"
                     )))

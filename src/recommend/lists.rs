@@ -2,7 +2,7 @@
 
 use super::{Catalogue, CatalogueRanker, Explained, Explainer, Explanation, Scored};
 use crate::backend::Backend;
-use crate::core::Held;
+use crate::core::{Held, escaped};
 use crate::model::{Model, Seen};
 use crate::{Error, Result};
 use rayon::prelude::*;
@@ -218,7 +218,8 @@ impl<'a> Recommender<'a> {
             }
             for entry in &list {
                 if !entry.score.is_finite() {
-                    let (user, item) = (model.users.name(user), model.items.name(entry.item));
+                    let user = escaped(model.users.name(user));
+                    let item = escaped(model.items.name(entry.item));
                     let message =
                         format!("the prediction for user \"{user}\", item \"{item}\" overflows");
                     return Err(Error::data(message));

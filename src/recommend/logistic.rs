@@ -3,7 +3,7 @@
 
 use super::fold_in::squared;
 use crate::backend::{Backend, RowProblem, RowTerms};
-use crate::core::{Factors, Ids, Objective, Ratings, RowRatings, Side, SideFactors};
+use crate::core::{Factors, Ids, Objective, Ratings, RowRatings, Side, SideFactors, escaped};
 use crate::{Error, Result};
 use rayon::prelude::*;
 
@@ -103,7 +103,7 @@ pub(super) fn solve(
         });
     }
     if let Some(row) = rows.iter().position(|row| !row.done) {
-        let id = ids.name(row as u32);
+        let id = escaped(ids.name(row as u32));
         return Err(Error::data(format!(
             "the labels of {} \"{id}\" set no bounds to its factors (the model has reg {}); train \
              with a larger `reg`",

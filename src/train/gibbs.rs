@@ -3,7 +3,7 @@
 
 use super::run::{Input, Posterior, Ready, Start, Watch, Work};
 use super::start;
-use crate::backend::{Backend, GibbsPasses, GibbsProblem, State};
+use crate::backend::{Backend, GibbsPasses, GibbsProblem, State, gibbs_passes};
 use crate::core::{Factors, Ids, Levels, Likelihood, Ratings, RowRatings, Settings, Side, UNKNOWN};
 use crate::model::{EpochRecord, PosteriorRecord, Sample, Samples, WatchedPrediction, means_of};
 use crate::predict::{expected_level, log_level_probability};
@@ -113,7 +113,7 @@ pub(super) fn ready<'a>(
     test.values.extend_from_slice(&watched.values);
     test.timestamps.clear();
     let began = (input.clock)();
-    let passes = backend.gibbs_passes(GibbsProblem {
+    let problem = GibbsProblem {
         ratings,
         test,
         starts,
@@ -121,7 +121,8 @@ pub(super) fn ready<'a>(
         bias: settings.bias,
         block: settings.block,
         latent: sampler.thresholds.is_some(),
-    })?;
+    };
+    let passes = gibbs_passes(backend, problem)?;
     let upload_seconds = (input.clock)() - began;
     let values = || input.ratings.values.iter().map(|&value| f64::from(value));
     let work = GibbsWork {

@@ -45,7 +45,7 @@ type Says = Result<&'static [&'static str], &'static [&'static str]>;
 const FIVE: (&str, &str, &str) = ("", "U,I,9,x,R", "--columns 1,2,5");
 const NAMED: (&str, &str, &str) = ("stars,who,what\n", "R,U,I", "--columns who,what,stars");
 
-const CASES: [Case; 20] = [
+const CASES: [Case; 23] = [
     Case {
         name: "the sister file",
         train: FIVE,
@@ -135,6 +135,24 @@ const CASES: [Case; 20] = [
         train: ("", "U;I;R,0", "--decimal ,"),
         later: ("", "U;I;R,0", ""),
         says: Ok(&["read as in training: --decimal ,"]),
+    },
+    Case {
+        name: "a point again",
+        train: ("", "U;I;R,0", "--decimal ,"),
+        later: ("", "U;I;R.0", "--decimal ."),
+        says: Ok(&[]),
+    },
+    Case {
+        name: "a header again",
+        train: ("user,item,rating\n", "U,I,R", "--header no --bad-rows skip"),
+        later: ("user,item,rating\n", "U,I,R", "--header auto --bad-rows error"),
+        says: Ok(&[]),
+    },
+    Case {
+        name: "quotes again",
+        train: ("", "U,\"I\",R", "--quotes yes --format triples"),
+        later: ("", "U,\"I\",R", "--quotes auto --format auto"),
+        says: Ok(&[]),
     },
     Case {
         name: "keys in another order",
@@ -258,6 +276,49 @@ fn what_was_left_out_is_left_out_again() {
     let output = place.run("evaluate lists lists.txt --ranking --include-seen --json");
     assert!(stderr(&output).contains("as in training: grouped by user"), "{}", stderr(&output));
     assert_eq!(String::from_utf8(output.stdout).unwrap(), told);
+}
+
+#[test]
+fn an_encoding_is_not_remembered_for_text_that_is_utf8() {
+    let place = Place::new();
+    let rows = "ann,Caf\u{e9},3\nbob,Caf\u{e9},4\nann,x,1\nbob,y,2\n";
+    let latin: Vec<u8> = rows.chars().map(|c| c as u8).collect();
+    place.write("latin.csv", &latin);
+    place.write("utf8.csv", rows);
+    place.ok("train latin.csv --encoding latin1 --solver als --factors 2 --epochs 2 --model m");
+    let known =
+        |flags: &str| place.json(&format!("evaluate m {flags} --json"))["unknown_items"].clone();
+    assert_eq!(known("latin.csv"), 0);
+    for command in ["evaluate m utf8.csv", "predict m utf8.csv", "fold-in m utf8.csv --update -o n"]
+    {
+        let said = stderr(&place.run(command));
+        assert!(said.contains("utf8.csv: is UTF-8") && said.contains("--encoding utf-8"), "{said}");
+        assert!(!place.path("n").exists());
+    }
+    assert_eq!(known("utf8.csv --encoding utf-8"), 0);
+    assert_eq!(known("utf8.csv --encoding latin1"), 1);
+}
+
+#[test]
+fn what_is_remembered_can_be_overruled_and_that_is_said_where_values_are_left_out() {
+    let (place, rows) = (Place::new(), ratings());
+    place.write("train.txt", file("", "U;I;R,0", &rows));
+    let told = "--decimal , --drop-value 1 --max-rating 4 --bad-rows skip";
+    place.ok(&format!("train train.txt --solver als --factors 2 --epochs 2 --model m {told}"));
+    let output = place.run("evaluate m train.txt --drop-value 2 --max-rating 3 --json");
+    let said = stderr(&output);
+    assert!(said.contains("without --drop-value 1, --max-rating 4 of training"), "{said}");
+    let got: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(got["ratings"], rows.iter().filter(|row| row.2 == "1" || row.2 == "3").count());
+    // A model that comes of another passes on what it was told.
+    place.ok("train train.txt --from m --epochs 1 --model n");
+    let output = place.run("evaluate n train.txt");
+    assert!(output.status.success(), "{}", stderr(&output));
+    assert!(stderr(&output).contains("--decimal ,, --drop-value 1"), "{}", stderr(&output));
+    place.write("bad.txt", file("", "U;I;R,0", &rows[..3]) + "u1;10\n");
+    assert!(place.run("evaluate m bad.txt").status.success());
+    let said = stderr(&place.run("evaluate m bad.txt --bad-rows error"));
+    assert!(said.contains("bad.txt:4: 2 fields"), "{said}");
 }
 
 #[test]

@@ -21,7 +21,7 @@ fn what_a_file_is_taken_for() {
             vec![
                 ("files.0.delimiter", json!(";")),
                 ("files.0.header", json!(["user", "item", "rating", "ts"])),
-                ("files.0.columns", json!([0, 1, 2, 3])),
+                ("files.0.columns", json!([1, 2, 3, 4])),
                 ("files.0.format", json!("triples")),
                 ("files.0.compression", json!(null)),
                 ("files.0.encoding", json!("utf-8")),
@@ -53,6 +53,7 @@ fn what_a_file_is_taken_for() {
             "ann\tx\t5\t964982703\nann\tx\t4\t964982931\nbob\tx\t4\t964982224\n",
             "",
             vec![
+                ("files.0.doubts", json!([])),
                 ("files.0.delimiter", json!("tab")),
                 ("files.0.header", json!(null)),
                 ("times.first", json!("964982224")),
@@ -65,6 +66,12 @@ fn what_a_file_is_taken_for() {
                 ("values.most_frequent.0.ratings", json!(2)),
                 ("remarks.1.kind", json!("repeats")),
             ],
+        ),
+        // A title stands beside the id of an item.
+        (
+            "user_id,item_id,title,rating\n1,2,x,4\n2,3,y,5\n",
+            "",
+            vec![("files.0.doubts", json!([])), ("files.0.columns", json!([1, 2, 4, null]))],
         ),
         (
             "ann,x,5,2021-03-03\nann,y,4,2021-03-01T12:00:00Z\n",
@@ -91,7 +98,7 @@ fn what_a_file_is_taken_for() {
             "a,9,x,5\nb,9,y,4\n",
             "--columns 1,3,4 --rows 1",
             vec![
-                ("files.0.columns", json!([0, 2, 3, null])),
+                ("files.0.columns", json!([1, 3, 4, null])),
                 ("rows.0.item", json!("x")),
                 ("rows.1", json!(null)),
             ],

@@ -158,6 +158,16 @@ fn lists_are_bounded_and_one_id_a_line() {
         "{}",
         stderr(&output)
     );
+    // No line of ids or titles is that long.
+    place.write("line.txt", format!("other,{}\n", "x,".repeat(1 << 20)));
+    for option in ["--only line.txt", "--titles line.txt"] {
+        let output = place.run(&format!("recommend m --users bob {option}"));
+        assert_eq!(output.status.code(), Some(1));
+        assert!(stderr(&output).contains("line.txt:1: is longer than"), "{}", stderr(&output));
+    }
+    place.write("nobody.txt", "a\nb\n");
+    let said = stderr(&place.run("recommend m --users bob --exclude nobody.txt"));
+    assert!(said.contains("nothing is left out"), "{said}");
     // 600 MiB of blank lines in less than one.
     let mut packed = zstd::Encoder::new(Vec::new(), 1).unwrap();
     let blank = vec![b'\n'; 1 << 20];
@@ -201,6 +211,9 @@ fn directories_and_patterns_are_sets_of_files() {
     place.ok("split plays --holdout 0.5 --output parts");
     assert_eq!(place.read("parts/test.csv").len() + place.read("parts/train.csv").len(), 50);
     place.write("plays/tags.csv", "user,item,tag\nann,x,good\n");
+    std::fs::create_dir(place.path("moved")).unwrap();
+    place.write("moved/a.csv", "user,item,rating\nann,x,1\n");
+    place.write("moved/b.csv", "item,user,rating\nx,bob,1\n");
     std::fs::create_dir_all(place.path("none/sub")).unwrap();
     std::fs::create_dir(place.path("bare")).unwrap();
     place.write("none/.x", "1");
@@ -208,8 +221,10 @@ fn directories_and_patterns_are_sets_of_files() {
         ("plays", &["plays/tags.csv: ", "in the set"][..]),
         ("none", &["none: is a directory without a file of ratings", ".x, sub/"]),
         ("bare", &["bare: is an empty directory"]),
+        ("moved", &["moved/b.csv: ", "(columns 2,1,3)", "(columns 1,2,3)"]),
         ("m", &["m: is the directory of a model"]),
-        ("'no*.csv'", &["matches no file"]),
+        ("'no*.csv'", &["as a pattern it matches none"]),
+        ("plays/[", &["plays/[: no file has this name"]),
     ] {
         let output = place.run(&format!("train {} --model other", files.trim_matches('\'')));
         let talk = stderr(&output);

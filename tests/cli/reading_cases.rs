@@ -120,6 +120,11 @@ pub const QUOTES: &[Case] = &[
     ("unless they are asked for", b"ann\t\"Heroes\"\t3\nbob\tLow\t2\n", "--quotes yes", Reads(&["ann|Heroes|3", "bob|Low|2"], &[])),
     ("no quotes", b"ann,\"x\",3\nbob,y,2\n", "--quotes no", Reads(&["ann|\"x\"|3", "bob|y|2"], &[])),
     ("no quotes, a comma inside", b"ann,\"x, y\",3\nbob,y,2\n", "--quotes no", Refused(&["f:2: 3 fields where 4 are needed"])),
+    ("quotes between blanks, as R writes", b"\"a b\" \"c d\" 3\n\"e f\"  \"g\" 4\n", "--quotes yes", Reads(&["a b|c d|3", "e f|g|4"], &["blank-separated, quoted"])),
+    ("quotes between blanks, of lists", b"\"a b\" \"c d\" e\n f \"g\"\n", "--quotes yes --delimiter space --format grouped", Reads(&["a b|c d|1", "a b|e|1", "f|g|1"], &["quoted"])),
+    ("quotes between double colons", b"a::x::3\n", "--quotes yes", Refused(&["--quotes yes means nothing between \"::\""])),
+    ("lines of a field between tabs", b"ann\t\"two\nlines\"\t3\nbob\tx\t4\n", "", Refused(&["f:3: more than the 2 fields", "--quotes yes reads it"])),
+    ("lines of a field between tabs, said", b"ann\t\"two\nlines\"\t3\nbob\tx\t4\n", "--quotes yes", Reads(&["ann|two\nlines|3", "bob|x|4"], &["quoted"])),
     ("quotes yes, open", b"ann,\"x,3\nbob,y,2\n", "--quotes yes", Refused(&["f:1: a quote is not closed", "--quotes no"])),
     ("quotes yes, glued", b"ann,\"x\" y,3\nbob,y,2\n", "--quotes yes", Refused(&["f:1: text follows a closing quote"])),
     ("an open quote in a line that is too short", b"user,item,rating\nann,x,3\nbob,\"y\n", "", Refused(&["f:3: 2 fields", "--quotes no"])),
@@ -165,6 +170,12 @@ pub const TEXT: &[Case] = &[
         b"u,i,r\n1,Caf\xe9,3\n",
         "--encoding latin1",
         Reads(&["1|Caf\u{e9}|3"], &["windows-1252"]),
+    ),
+    (
+        "Latin-1, said, of UTF-8",
+        b"u,i,r\n1,Caf\xc3\xa9,3\n",
+        "--encoding latin1",
+        Reads(&["1|Caf\u{c3}\u{a9}|3"], &["UTF-8 too", "--encoding utf-8"]),
     ),
     (
         "UTF-8, said, and it is not",
@@ -238,6 +249,12 @@ pub const TEXT: &[Case] = &[
     ),
     ("NUL at the beginning", b"\0\0\0\0\x01\x02,3,4\n", "", Refused(&["is not text", "NUL"])),
     ("NUL in an id", b"a,x,3\nb,y\0z,4\n", "", Refused(&["NUL"])),
+    (
+        "names of settings in a line",
+        b"user,item,rating\na,x,3\n`epochs`,`reg_bias`\n",
+        "",
+        Refused(&["f:3: 2 fields", "\"`epochs`,`reg_bias`\"", "; --columns says"]),
+    ),
     ("escape characters", b"a,x,3\nb,y,\x1b[31mred\n", "", Refused(&["f:2: ", "[31mred"])),
 ];
 
@@ -268,6 +285,9 @@ pub const FORMATS: &[Case] = &[
     ("JSON lines, keys said", b"{\"who\":\"a\",\"what\":\"x\",\"n\":3,\"more\":{\"a\":[1]}}\n", "--columns who,what,n", Reads(&["a|x|3"], &["keys who,what,n"])),
     ("JSON lines, truth values", b"{\"user\":\"a\",\"item\":\"x\",\"rating\":true}\n{\"user\":\"b\",\"item\":\"x\",\"rating\":false}\n", "", Reads(&["a|x|1", "b|x|0"], &[])),
     ("JSON lines with letters escaped", b"{\"user\":\"a\\u00e9\",\"item\":\"x\",\"rating\":1}\n", "", Reads(&["a\u{e9}|x|1"], &[])),
+    ("JSON, two users", b"{\"user\":\"a\",\"item\":\"x\"}\n{\"user\":\"a\",\"item\":\"x\",\"user\":\"b\"}\n", "", Refused(&["f:2: has two values for \"user\""])),
+    ("JSON, two of a key that nobody needs", b"{\"user\":\"a\",\"item\":\"x\",\"w\":\"p\",\"w\":\"q\"}\n", "", Reads(&["a|x|1"], &[])),
+    ("JSON, items that look like lists", b"{\"user\":\"a\",\"item\":\"[1,2]\"}\n{\"user\":\"b\",\"item\":\"[3]\"}\n", "", Reads(&["a|[1,2]|1", "b|[3]|1"], &["all look like lists (as \"[1,2]\"", "--columns"])),
     ("JSON arrays", b"[\"a\",\"x\",3]\n[\"b\",\"y\",4]\n", "", Reads(&["a|x|3", "b|y|4"], &["JSON lines, arrays"])),
     ("JSON, keys unknown", b"{\"who\":\"a\",\"what\":\"x\"}\n", "", Refused(&["f:1: ", "who, what", "--columns"])),
     ("JSON, an item missing", b"{\"user\":\"a\",\"item\":\"x\"}\n{\"user\":\"b\"}\n", "", Refused(&["f:2: ", "item", "empty"])),
@@ -284,9 +304,11 @@ pub const FORMATS: &[Case] = &[
     ("Matrix Market, turned", b"%%MatrixMarket matrix coordinate real general\n3 4 1\n1 4 5\n", "--columns 2,1,3", Refused(&["row", "\"4\""])),
     ("Matrix Market, symmetric", b"%%MatrixMarket matrix coordinate real symmetric\n3 3 1\n1 1 5\n", "", Refused(&["f:1: ", "symmetric", "general"])),
     ("Matrix Market, an array", b"%%MatrixMarket matrix array real general\n2 1\n1\n5\n", "", Refused(&["f:1: ", "array"])),
-    ("Matrix Market, too few entries", b"%%MatrixMarket matrix coordinate real general\n3 4 3\n1 1 5\n", "", Refused(&["1 entries", "3", "complete"])),
+    ("Matrix Market, too few entries", b"%%MatrixMarket matrix coordinate real general\n3 4 3\n1 1 5\n", "", Refused(&["1 entry", "3", "complete"])),
     ("Matrix Market, outside", b"%%MatrixMarket matrix coordinate real general\n3 4 2\n1 1 5\n3 5 1\n", "", Refused(&["column \"5\"", "1 to 4"])),
     ("Matrix Market, from 0", b"%%MatrixMarket matrix coordinate real general\n3 4 2\n0 1 5\n2 1 1\n", "", Refused(&["row \"0\"", "1 to 3"])),
+    ("Matrix Market without its first line", b"3 4 3\n1 1 5\n3 2 4.5\n2 4 1\n", "", Refused(&["f:1: ", "%%MatrixMarket", "--columns 1,2,3"])),
+    ("the same, said", b"3 4 3\n1 1 5\n3 2 4.5\n2 4 1\n", "--columns 1,2,3", Reads(&["1|1|5", "2|4|1", "3|2|4.5", "3|4|3"], &[])),
     ("Matrix Market, no sizes", b"%%MatrixMarket matrix coordinate real general\nx y\n", "", Refused(&["f:2: ", "sizes"])),
 ];
 
@@ -411,6 +433,117 @@ pub const LAYOUTS: &[Case] = &[
         b"5,3,0,1\n4,0,0,1\n1,1,0,5\n5,3,4,4\n",
         "",
         Refused(&["matrix", "--columns"]),
+    ),
+    (
+        "a dense matrix of three columns",
+        b"5,3,0\n4,0,0\n1,1,0\n5,4,4\n",
+        "",
+        Reads(
+            &["1|1|0", "4|0|0", "5|3|0", "5|4|4"],
+            &["numbers of one kind", "--format grouped", "--columns 1,2,3"],
+        ),
+    ),
+    (
+        "a matrix of two columns with its users",
+        b"ann,5,3\nbob,4,0\ncid,1,5\n",
+        "",
+        Reads(&["ann|5|3", "bob|4|0", "cid|1|5"], &["numbers of one kind"]),
+    ),
+    (
+        "a matrix of three columns with its users",
+        b"ann\t5\t3\t0\nbob\t4\t0\t1\ncid\t1\t5\t4\n",
+        "",
+        Reads(&["ann|5|3", "bob|4|0", "cid|1|5"], &["numbers of one kind"]),
+    ),
+    (
+        "users with three items each",
+        b"7 12 15 19\n8 11 14 12\n9 15 13 11\n",
+        "",
+        Reads(&["7|12|15", "8|11|14", "9|15|13"], &["numbers of one kind", "--format grouped"]),
+    ),
+    (
+        "the same, said",
+        b"7 12 15 19\n8 11 14 12\n9 15 13 11\n",
+        "--format grouped",
+        Reads(
+            &[
+                "7|12|1", "7|15|1", "7|19|1", "8|11|1", "8|12|1", "8|14|1", "9|11|1", "9|13|1",
+                "9|15|1",
+            ],
+            &[],
+        ),
+    ),
+    (
+        "baskets of three",
+        b"3;17;25\n17;4;9\n25;9;30\n",
+        "",
+        Reads(&["17|4|9", "25|9|30", "3|17|25"], &["numbers of one kind"]),
+    ),
+    (
+        "a matrix under numbers of items",
+        b"user,10,20,30\nann,5,3,1\nbob,4,2,2\n",
+        "",
+        Refused(&["f:1: ", "\"user,10,20,30\"", "head of a matrix", "--columns 1,2,3"]),
+    ),
+    (
+        "a matrix as pandas writes it",
+        b",10,20\nann,5,3\nbob,4,2\n",
+        "",
+        Refused(&["f:1: ", "head of a matrix"]),
+    ),
+    (
+        "two delimiters",
+        b"a,x;3\nb,y;4\n",
+        "",
+        Reads(
+            &["a|x;3|1", "b|y;4|1"],
+            &["cut at \",\", though \";\" cuts all lines too", "--delimiter \";\""],
+        ),
+    ),
+    (
+        "two names of users",
+        b"user_id,uid,item_id,rating,plays\n1,2,3,4,7\n2,3,4,5,7\n",
+        "",
+        Reads(
+            &["1|3|4", "2|4|5"],
+            &["users by user_id, not uid; ratings by rating, not plays", "--columns"],
+        ),
+    ),
+    (
+        "truth values",
+        b"user,item,liked\nann,x,True\nbob,y,False\n",
+        "",
+        Reads(
+            &["ann|x|1", "bob|y|1"],
+            &["no column of ratings", "what liked (False, True) says is not looked at"],
+        ),
+    ),
+    (
+        "truth values for ratings",
+        b"user,item,rating\nann,x,true\nbob,y,false\n",
+        "",
+        Refused(&["f:2: \"true\"", "write 1 and 0"]),
+    ),
+    (
+        "what users did",
+        b"user,item,event_type\nann,x,view\nbob,y,buy\nann,z,view\n",
+        "",
+        Reads(&["ann|x|1", "ann|z|1", "bob|y|1"], &["event_type (buy, view)", "--columns"]),
+    ),
+    (
+        "items of text that look like lists",
+        b"ann\tx,y,z\nbob\tv,w\n",
+        "",
+        Reads(&["ann|x,y,z|1", "bob|v,w|1"], &["all look like lists (as \"x,y,z\""]),
+    ),
+    (
+        "more digits than single precision has",
+        b"user,item,rating\na,x,16777217\nb,y,16777216\nc,z,5\n",
+        "",
+        Reads(
+            &["a|x|16777216", "b|y|16777216", "c|z|5"],
+            &["1 rating above 16,777,216 is rounded", "line 2", "--columns"],
+        ),
     ),
     (
         "ids that pandas made fractions of",
@@ -559,6 +692,7 @@ pub const LEFT_OUT: &[Case] = &[
     ("bad UTF-8", b"u,i,r\n1,\xc3\xa9,3\n2,\xe9,3\n3,x,4\n", "--bad-rows skip", Reads(&["1|\u{e9}|3", "3|x|4"], &["1 line passed over"])),
     ("zeros that mean nothing", b"a,x,0\nb,x,3\nc,x,4\nd,x,0\ne,x,5\nf,x,1\ng,x,0\nh,x,2\ni,x,3\nj,x,4\n", "--drop-value 0", Reads(&["b|x|3", "c|x|4", "e|x|5", "f|x|1", "h|x|2", "i|x|3", "j|x|4"], &["3 left out by value"])),
     ("zeros that may mean nothing", b"a,x,0\nb,x,3\nc,x,4\nd,x,0\ne,x,5\nf,x,1\ng,x,0\nh,x,2\ni,x,3\nj,x,4\n", "", Reads(&["a|x|0", "b|x|3", "c|x|4", "d|x|0", "e|x|5", "f|x|1", "g|x|0", "h|x|2", "i|x|3", "j|x|4"], &["0 stands apart", "30 %", "--drop-value 0"])),
+    ("two values that may mean nothing", b"a,x,-1\nb,x,3\nc,x,4\nd,x,0\ne,x,5\nf,x,1\ng,x,2\nh,x,2\ni,x,3\nj,x,4\n", "", Reads(&["a|x|-1", "b|x|3", "c|x|4", "d|x|0", "e|x|5", "f|x|1", "g|x|2", "h|x|2", "i|x|3", "j|x|4"], &["-1 and 0 stand apart", "20 %", "--drop-value -1 --drop-value 0"])),
     ("several values", b"a,x,-1\nb,x,3\nc,x,99\n", "--drop-value -1 --drop-value 99", Reads(&["b|x|3"], &["2 left out by value"])),
     ("bounds", b"a,x,-1\nb,x,3\nc,x,99\n", "--min-rating 0 --max-rating 5", Reads(&["b|x|3"], &["2 left out by value"])),
     ("bounds that leave nothing", b"a,x,1\nb,x,3\n", "--min-rating 9", Refused(&["--min-rating", "leave out"])),

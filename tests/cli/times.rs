@@ -73,6 +73,11 @@ fn a_time_that_cannot_be_read_is_an_error_where_it_matters_and_said_where_not() 
             "1 of 5 timestamps cannot be read (line 3: \"soon\" in column timestamp)",
         ),
         (
+            rows.replace("300", "964982703").replace("2,4,", "2,4,964982703000"),
+            "in.csv:3: some timestamps look like seconds and some like milliseconds",
+            "some timestamps look like seconds and some like milliseconds (line 3)",
+        ),
+        (
             rows.replace("2,4,", "2,4,03/02/2021"),
             "in.csv:3: the timestamp \"03/02/2021\" is not a time",
             "(line 3: \"03/02/2021\" in",

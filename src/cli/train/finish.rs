@@ -8,7 +8,7 @@ use super::super::words::{counted, thousands};
 use std::io::Write;
 use std::path::Path;
 use wgmf::Result;
-use wgmf::core::{Loss, figure};
+use wgmf::core::{Loss, figure, plural};
 use wgmf::evaluate::{HeldOut, RatingBaselines, RatingMetrics};
 use wgmf::model::EpochRecord;
 use wgmf::train::{Finished, HELD_OUT_AT, Stop, best_epoch};
@@ -130,7 +130,7 @@ fn held_out(
             None => format!(" (epoch {epoch})"),
             Some(posterior) if posterior.sweeps == 0 => String::new(),
             // Those that the model has.
-            Some(posterior) => format!(" (average of {} samples)", posterior.kept),
+            Some(posterior) => format!(" (average of {})", plural(posterior.kept, "sample")),
         },
     };
     if let Some(log_loss) = metrics.log_loss {

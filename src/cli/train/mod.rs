@@ -202,6 +202,7 @@ impl Args {
             self.data.duplicates = alike::trained(reading.as_ref());
         }
         self.data.read.like = reading.map(Box::new);
+        alike::meant(&mut self.data.read, given);
     }
 
     /// Whether checkpoints are written or read.

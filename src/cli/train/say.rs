@@ -3,7 +3,7 @@
 use crate::cli::with_flags;
 use wgmf::DeviceChoice;
 use wgmf::backend::Device;
-use wgmf::core::{SamplePrecision, Settings, Solver};
+use wgmf::core::{SamplePrecision, Settings, Solver, plural};
 use wgmf::data::{DataFacts, Prepared};
 
 /// The data, the settings as they were resolved, and the device with why it was taken.
@@ -33,18 +33,20 @@ pub(in crate::cli) fn data(prepared: &Prepared, solver: Solver) {
     }
     let facts = &prepared.facts;
     let mut line = format!(
-        "{} ratings of {} items by {} users for training",
-        facts.ratings, facts.items, facts.users
+        "{} of {} by {} for training",
+        plural(facts.ratings, "rating"),
+        plural(facts.items, "item"),
+        plural(facts.users, "user")
     );
     if facts.test_ratings > 0 {
         line += &format!(", {} held out", facts.test_ratings);
     }
-    for (count, what) in [
-        (facts.duplicates_merged, "duplicates merged"),
-        (facts.dropped_by_filters, "dropped by filters"),
-    ] {
+    for (count, what) in [(facts.duplicates_merged, "duplicate"), (facts.dropped_by_filters, "")] {
         if count > 0 {
-            line += &format!(", {count} {what}");
+            line += &match what {
+                "" => format!(", {count} dropped by filters"),
+                what => format!(", {} merged", plural(count, what)),
+            };
         }
     }
     say!("{line}");
@@ -115,13 +117,13 @@ fn samples(settings: &Settings, users: usize, items: usize) {
 /// The settings in a line.
 fn line(settings: &Settings) -> String {
     let bayes = settings.solver == Solver::Bayes;
-    let mut line = format!("{}: {} factors", settings.solver.name(), settings.factors);
+    let mut line = format!("{}: {}", settings.solver.name(), plural(settings.factors, "factor"));
     if bayes {
         let Settings { samples, burn_in, chains, .. } = settings;
-        line += &format!(", {samples} sweeps after {burn_in} of burn-in, {chains} chain");
-        line += if *chains == 1 { "" } else { "s" };
+        let (sweeps, chains) = (plural(*samples, "sweep"), plural(*chains, "chain"));
+        line += &format!(", {sweeps} after {burn_in} of burn-in, {chains}");
     } else {
-        line += &format!(", {} epochs", settings.epochs);
+        line += &format!(", {}", plural(settings.epochs, "epoch"));
     }
     if settings.solver.optimizer().is_some() {
         let (batch, rate) = (settings.batch_size, settings.learning_rate);

@@ -83,7 +83,7 @@ impl Options {
         // What is factored then is a latent value with noise of variance 1.
         let spread = if likelihood == Likelihood::Gaussian { spread } else { 1.0 };
         let factors = self.factors.unwrap_or(32);
-        let block = self.block.unwrap_or(factors);
+        let block = self.block.unwrap_or(factors.max(1));
         check_block(block, factors)?;
         let (samples, burn_in) = (self.samples.unwrap_or(SAMPLES), self.burn_in.unwrap_or(BURN_IN));
         let chains = self.chains.unwrap_or(1);

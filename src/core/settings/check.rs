@@ -188,15 +188,14 @@ impl Settings {
 
 /// Whether there is anything to learn where there are no factors.
 fn check_biases_alone(solver: Solver, factors: Option<usize>, bias: bool) -> Result<()> {
-    let biased = bias && !matches!(solver, Solver::Ials | Solver::Bayes);
+    let biased = bias && solver != Solver::Ials;
     if factors != Some(0) || biased {
         return Ok(());
     }
     Err(Error::settings(match bias {
-        true => format!(
-            "`factors` 0: biases alone are trained by als, sgd, adam and adagrad, not by {}",
-            solver.name()
-        ),
+        true => {
+            format!("`factors` 0: biases alone are trained by every solver but {}", solver.name())
+        }
         false => "`factors` 0 leaves nothing to learn without biases; give 1 or more".to_owned(),
     }))
 }
