@@ -31,7 +31,7 @@ pub struct Measurement {
     pub solver: Solver,
     /// Number of factors.
     pub factors: usize,
-    /// Ratings per update.
+    /// Ratings per update; 0 rating by rating.
     pub batch_size: usize,
     /// Seconds to cut and index the batches (on the CPU, whatever the backend).
     pub layout_seconds: f64,

@@ -12,7 +12,7 @@
 //! matrices). A GPU reduces sums in an order of its own: there the block is the whole side, and whoever has
 //! row 0 gives it.
 
-use crate::core::Settings;
+use crate::core::{Settings, Suits};
 use crate::{Error, Result};
 use std::fmt;
 use std::ops::Range;
@@ -23,6 +23,7 @@ mod gibbs;
 mod gradient;
 mod rank;
 mod rows;
+mod strata;
 
 pub(crate) use biases::gibbs_passes;
 pub use gibbs::{Conditional, GibbsPasses, GibbsProblem, MomentBlocks, Moments};
@@ -33,6 +34,7 @@ pub(crate) use rank::reaches;
 pub use rank::{Candidates, Counted, Interval, Ranked, Ranker, WITHIN};
 pub use rows::{ObjectiveBlocks, ObjectiveSums, RowPasses, RowProblem, RowTerms};
 pub(crate) use rows::{check_gram, check_rows};
+pub use strata::{StrataPasses, StrataProblem};
 
 /// A device that can run the passes of every solver. What it hands out owns what it needs, the
 /// device included, and may outlive it, move to another thread, and (a [`Ranker`]) serve several
@@ -44,6 +46,11 @@ pub(crate) use rows::{check_gram, check_rows};
 pub trait Backend: Send + Sync {
     /// What it is.
     fn device(&self) -> Device;
+
+    /// What kinds of training suit it, for settings that leave that open.
+    fn suits(&self) -> Suits {
+        Suits::LARGE_BATCHES
+    }
 
     /// The device that training with these settings goes to instead, and why, for people: of one that was
     /// chosen among several (`auto`) and suits these settings badly. None of one that was asked for.
@@ -95,6 +102,24 @@ pub trait Backend: Send + Sync {
     ///
     /// [`Batches::new`]: crate::core::Batches::new
     fn gradient_passes(&self, problem: GradientProblem) -> Result<Box<dyn GradientPasses>>;
+
+    /// Uploads a problem of gradient descent rating by rating and readies its passes.
+    ///
+    /// # Errors
+    /// If start and held-out ratings do not fit the strata; of a device that only takes batches.
+    ///
+    /// # Panics
+    /// If the arrays of the strata do not fit each other, as those of [`Strata::new`] do.
+    ///
+    /// [`Strata::new`]: crate::core::Strata::new
+    fn strata_passes(&self, problem: StrataProblem) -> Result<Box<dyn StrataPasses>> {
+        let _ = problem;
+        let name = self.device().name;
+        Err(Error::settings(format!(
+            "`batch_size` 0: sgd goes rating by rating on the CPU alone; give a `batch_size` for {name}, \
+             or take `backend` cpu"
+        )))
+    }
 
     /// Uploads a problem of the row solvers and readies its passes.
     ///

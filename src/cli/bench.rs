@@ -43,7 +43,7 @@ pub(super) struct Args {
     /// Solvers
     #[arg(long, value_enum, value_delimiter = ',')]
     solver: Vec<Solver>,
-    /// Ratings per update
+    /// Ratings per update; sgd on the CPU goes rating by rating without it
     #[arg(long, value_name = "N")]
     batch_size: Option<usize>,
     /// Coordinates that als, ials and bayes solve (draw) together
@@ -118,7 +118,7 @@ pub(super) fn run(args: Args) -> Result<()> {
     // Large batches are what a GPU needs; every solver gets the same, so that rates compare.
     let batch_size = args.batch_size.unwrap_or((n / 64).next_power_of_two().min(131_072));
     for backend in &backends {
-        let device = backend.device();
+        let (device, suits) = (backend.device(), backend.suits());
         say!("{}: {}", device.backend, device.name);
         let copy = backend.copy_bytes_per_second()?;
         let computes = solvers.iter().any(|solver| solver.optimizer().is_none());
@@ -137,7 +137,12 @@ pub(super) fn run(args: Args) -> Result<()> {
                     solver: Some(solver),
                     samples: bayes.then_some(epochs),
                     burn_in: bayes.then_some(0),
-                    batch_size: gradient.then_some(batch_size),
+                    batch_size: match gradient {
+                        // Rating by rating, where the device can.
+                        true if solver == Solver::Sgd && suits.single_ratings => args.batch_size,
+                        true => Some(batch_size),
+                        false => None,
+                    },
                     epochs: (!bayes).then_some(epochs),
                     learning_rate_decay: gradient.then_some(1.0),
                     block: args.block.filter(|_| !gradient).map(|block| block.min(factors)),
@@ -145,7 +150,7 @@ pub(super) fn run(args: Args) -> Result<()> {
                     ..Options::default()
                 };
                 let (users, items) = (workload.users.len(), workload.items.len());
-                let settings = options.resolve(&workload.train, users, items)?;
+                let settings = options.resolve_for(suits, &workload.train, users, items)?;
                 let warmed_up = |epoch| {
                     if epoch == 1 {
                         say!("  {} k = {factors}: warmed up", solver.name());

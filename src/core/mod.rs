@@ -16,6 +16,7 @@ mod rows;
 mod settings;
 mod side;
 mod solver;
+mod strata;
 mod target;
 mod transform;
 
@@ -37,9 +38,10 @@ pub use prior::{Popularity, RowPrior};
 pub(crate) use ratings::check_count;
 pub use ratings::{NO_TIME, Ratings};
 pub use rows::{RowRatings, SideRatings, turns};
-pub use settings::{Options, Settings};
+pub use settings::{Options, Settings, Suits};
 pub use side::Side;
 pub use solver::{Optimizer, SamplePrecision, Solver};
+pub use strata::{SideStrata, Strata, StratumRating};
 pub use target::{Target, row_ratings};
 pub use transform::{Step, Transform, TransformKind};
 

@@ -7,11 +7,12 @@ mod gradient;
 mod kernels;
 mod rank;
 mod rows;
+mod strata;
 
 use crate::Result;
 use crate::backend::{
     Backend, Candidates, Device, GibbsPasses, GibbsProblem, GradientPasses, GradientProblem,
-    Ranker, RowPasses, RowProblem,
+    Ranker, RowPasses, RowProblem, StrataPasses, StrataProblem,
 };
 use kernels::sample_scores::sample_scores;
 pub(crate) use kernels::sample_scores::{LANES, SampleProblem};
@@ -70,6 +71,11 @@ impl Backend for Cpu {
     fn gradient_passes(&self, problem: GradientProblem) -> Result<Box<dyn GradientPasses>> {
         problem.check()?;
         Ok(Box::new(gradient::CpuGradient::new(*self, problem)))
+    }
+
+    fn strata_passes(&self, problem: StrataProblem) -> Result<Box<dyn StrataPasses>> {
+        problem.check()?;
+        Ok(Box::new(strata::CpuStrata::new(*self, problem)))
     }
 
     fn row_passes(&self, problem: RowProblem) -> Result<Box<dyn RowPasses>> {

@@ -2,7 +2,7 @@
 
 use crate::backend::{
     Backend, Candidates, Device, DeviceTimes, GibbsPasses, GibbsProblem, GradientPasses,
-    GradientProblem, Ranker, RowPasses, RowProblem,
+    GradientProblem, Ranker, RowPasses, RowProblem, StrataPasses, StrataProblem,
 };
 use crate::core::Settings;
 use crate::cpu::Cpu;
@@ -111,9 +111,9 @@ impl DeviceChoice {
     }
 
     /// Whether training with these settings keeps a GPU waiting: by batches of so few ratings that a
-    /// processor is faster.
+    /// processor is faster, or by going rating by rating.
     pub fn keeps_gpu_waiting(settings: &Settings) -> bool {
-        (1..GPU_BATCH).contains(&settings.batch_size)
+        settings.rating_by_rating() || (1..GPU_BATCH).contains(&settings.batch_size)
     }
 }
 
@@ -139,7 +139,10 @@ impl Backend for Auto {
     }
 
     fn better_for(&self, settings: &Settings) -> Option<(Arc<dyn Backend>, String)> {
-        let why = || format!("batches of {} keep a GPU waiting", settings.batch_size);
+        let why = || match settings.rating_by_rating() {
+            true => "sgd goes rating by rating there".to_owned(),
+            false => format!("batches of {} keep a GPU waiting", settings.batch_size),
+        };
         let small = DeviceChoice::keeps_gpu_waiting(settings);
         small.then(|| (Arc::new(Cpu::new()) as Arc<dyn Backend>, why()))
     }
@@ -162,6 +165,10 @@ impl Backend for Auto {
 
     fn gradient_passes(&self, problem: GradientProblem) -> Result<Box<dyn GradientPasses>> {
         self.0.gradient_passes(problem)
+    }
+
+    fn strata_passes(&self, problem: StrataProblem) -> Result<Box<dyn StrataPasses>> {
+        self.0.strata_passes(problem)
     }
 
     fn row_passes(&self, problem: RowProblem) -> Result<Box<dyn RowPasses>> {

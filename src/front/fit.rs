@@ -127,7 +127,8 @@ impl<'a> Fit<'a> {
         if let Some(from) = self.from {
             options.factors.get_or_insert(from.model().factors.factors);
         }
-        let settings = options.resolve(&prepared.train, sizes.0, sizes.1)?;
+        let suits = self.device.suits();
+        let settings = options.resolve_for(suits, &prepared.train, sizes.0, sizes.1)?;
         let better = self.device.better_for(&settings).map(|(device, _)| device);
         let device = better.as_ref().unwrap_or(self.device);
         let init = match self.from {

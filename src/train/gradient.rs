@@ -23,21 +23,9 @@ pub(super) fn ready<'a>(
     optimizer: Optimizer,
     start: Start,
 ) -> Result<Ready<'a>> {
-    let mean = start::global_mean(input.ratings, settings)?;
     let (users, items) = (input.users.len(), input.items.len());
     let terms = Terms::new(settings, optimizer);
-    let start = match start {
-        Start::Random => {
-            let mut factors = start::random(users, items, mean, settings);
-            if settings.bias && settings.damping_bias > 0.0 {
-                start::damped_biases(&mut factors, input.ratings, settings);
-            }
-            begin(factors, &terms)
-        }
-        Start::Given(init) => begin(Factors { global_mean: mean, ..init }, &terms),
-        Start::Resumed(state, _) => state,
-    };
-    let start = change(start, Factors::widened);
+    let start = change(start_of(start, input, settings, &terms)?, Factors::widened);
     let began = (input.clock)();
     let shuffle = settings.shuffle.then_some(settings.seed);
     let batches = Batches::new(input.ratings, users, items, settings.batch_size, shuffle);
@@ -94,8 +82,30 @@ impl Work for GradientWork<'_> {
     }
 }
 
+/// Parameters and moments where training starts, or goes on.
+pub(super) fn start_of(
+    start: Start,
+    input: &Input,
+    settings: &Settings,
+    terms: &Terms,
+) -> Result<State> {
+    let mean = start::global_mean(input.ratings, settings)?;
+    let (users, items) = (input.users.len(), input.items.len());
+    Ok(match start {
+        Start::Random => {
+            let mut factors = start::random(users, items, mean, settings);
+            if settings.bias && settings.damping_bias > 0.0 {
+                start::damped_biases(&mut factors, input.ratings, settings);
+            }
+            begin(factors, terms)
+        }
+        Start::Given(init) => begin(Factors { global_mean: mean, ..init }, terms),
+        Start::Resumed(state, _) => state,
+    })
+}
+
 /// Parameters and moments, changed alike.
-fn change(state: State, change: impl Fn(Factors) -> Factors) -> State {
+pub(super) fn change(state: State, change: impl Fn(Factors) -> Factors) -> State {
     let State { factors, moments } = state;
     State { factors: change(factors), moments: moments.into_iter().map(&change).collect() }
 }
@@ -113,14 +123,20 @@ fn begin(factors: Factors, terms: &Terms) -> State {
     State { moments: vec![zeros; terms.moments()], factors }
 }
 
-/// The batches of an epoch in its own seeded order, each with its step size.
-fn visits(settings: &Settings, optimizer: Optimizer, epoch: usize, batches: usize) -> Vec<Visit> {
-    let mut order: Vec<u32> = (0..batches as u32).collect();
+/// The order in which an epoch takes its batches, or waves.
+pub(super) fn turns(settings: &Settings, epoch: usize, count: usize) -> Vec<u32> {
+    let mut order: Vec<u32> = (0..count as u32).collect();
     if settings.shuffle {
         let mut random = ChaCha8Rng::seed_from_u64(settings.seed);
         random.set_stream(epoch as u64);
         order.shuffle(&mut random);
     }
+    order
+}
+
+/// The batches of an epoch in its own seeded order, each with its step size.
+fn visits(settings: &Settings, optimizer: Optimizer, epoch: usize, batches: usize) -> Vec<Visit> {
+    let order = turns(settings, epoch, batches);
     let rate = settings.learning_rate * settings.learning_rate_decay.powi(epoch as i32 - 1);
     let steps_before = (epoch - 1) * batches;
     let visit = |(turn, batch): (usize, u32)| {

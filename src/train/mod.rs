@@ -10,6 +10,7 @@ mod gradient;
 mod rows;
 mod run;
 mod start;
+mod strata;
 mod warm;
 
 pub use checkpoint::Checkpoint;

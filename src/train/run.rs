@@ -2,7 +2,7 @@
 
 use super::checkpoint::Checkpoint;
 use super::rows::{self, JudgedLists};
-use super::{gibbs, gradient};
+use super::{gibbs, gradient, strata};
 use crate::backend::{Backend, State};
 use crate::core::{Factors, Ids, Ratings, Settings, Side, Solver};
 use crate::model::{EpochRecord, PosteriorRecord, Samples};
@@ -252,6 +252,9 @@ pub fn train_with<'a>(
         (None, None) => Start::Random,
     };
     let ready = match (settings.solver, settings.solver.optimizer()) {
+        (_, Some(_)) if settings.rating_by_rating() => {
+            strata::ready(backend, &input, settings, start)?
+        }
         (_, Some(optimizer)) => gradient::ready(backend, &input, settings, optimizer, start)?,
         (Solver::Bayes, None) => gibbs::ready(backend, &input, settings, start)?,
         (_, None) => rows::ready(backend, &input, settings, start)?,

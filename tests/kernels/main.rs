@@ -13,4 +13,5 @@ mod gradients;
 mod limits;
 mod rank_limits;
 mod row_limits;
+mod strata;
 mod twins;

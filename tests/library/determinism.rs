@@ -249,6 +249,40 @@ fn resuming_changes_no_bit_on_the_gpu() {
     resumes(&common::gpu());
 }
 
+/// Settings of gradient descent rating by rating.
+fn rating_by_rating(data: &Data, loss: Loss, epochs: usize) -> Settings {
+    let settings = settings(data, Solver::Sgd, 0.0, loss, epochs);
+    let (learning_rate, learning_rate_bias) = (0.01, 0.01);
+    let settings = Settings { batch_size: 0, learning_rate, learning_rate_bias, ..settings };
+    assert!(settings.rating_by_rating());
+    settings
+}
+
+#[test]
+fn rating_by_rating_neither_threads_nor_repeats_nor_a_pause_change_a_bit() {
+    for loss in [Loss::Squared, Loss::Logistic] {
+        let data = data(RATINGS, loss);
+        let settings = rating_by_rating(&data, loss, 6);
+        let one = threads(1).install(|| run(&Cpu::new(), &data, &settings));
+        assert!(one.history[5].train_error < one.history[0].train_error, "{loss:?} learns");
+        for n in [2, 3, 4, 4, 4] {
+            let several = threads(n).install(|| run(&Cpu::new(), &data, &settings));
+            assert!(bits_of(&several) == bits_of(&one), "{loss:?}, {n} threads");
+        }
+        let other = run(&Cpu::new(), &data, &Settings { seed: 6, ..settings.clone() });
+        assert!(bits_of(&other) != bits_of(&one));
+        for patience in [None, Some(2)] {
+            let at = |epochs| Settings { patience, epochs, ..settings.clone() };
+            let whole = run(&Cpu::new(), &data, &at(6));
+            let (_, checkpoint) = with_checkpoint(&Cpu::new(), &data, &at(3), None);
+            let checkpoint = checkpoint.unwrap();
+            assert!(checkpoint.state.moments.is_empty() && checkpoint.history.len() == 3);
+            let (resumed, _) = with_checkpoint(&Cpu::new(), &data, &at(6), Some(checkpoint));
+            assert!(bits_of(&resumed) == bits_of(&whole), "{loss:?}, patience {patience:?}");
+        }
+    }
+}
+
 /// A run that overfits: its best epoch is before the checkpoint, and it stops after it.
 fn resumes_after_the_best(backend: &dyn Backend) {
     let data = data(4000, Loss::Squared);

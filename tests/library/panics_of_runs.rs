@@ -42,7 +42,7 @@ fn training_refuses_settings_out_of_range() {
     use Solver::{Adagrad, Adam, Als, Bayes, Ials, Sgd};
     let mut table = Table::new();
     let breaks: [(Solver, &str, Break<Settings>); 28] = [
-        (Sgd, "`batch_size` 0", |s| s.batch_size = 0),
+        (Adam, "`batch_size` 0", |s| s.batch_size = 0),
         (Sgd, "`factors` 2000", |s| s.factors = 2000),
         (Adam, "`factors` 1099511627776", |s| s.factors = 1 << 40),
         (Ials, "`factors` 0", |s| s.factors = 0),

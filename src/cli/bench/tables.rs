@@ -136,7 +136,7 @@ fn show_gradient(out: &mut impl Write, report: &Report) -> std::io::Result<()> {
             m.backend,
             solver,
             m.factors,
-            m.batch_size,
+            if m.batch_size == 0 { "-".to_owned() } else { m.batch_size.to_string() },
             m.layout_seconds,
             m.upload_seconds,
             m.seconds_per_epoch,

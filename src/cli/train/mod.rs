@@ -98,7 +98,7 @@ pub(super) fn run(mut args: Args, given: &dyn Fn(&str) -> bool) -> Result<ExitCo
     let talk = args.progress != Progress::None;
     let prepared = prepare(&args.ratings, &args.data, args.options.seed, &Steps::muted(!talk))?;
     let (users, items) = (prepared.users.len(), prepared.items.len());
-    let settings = args.options.resolve(&prepared.train, users, items)?;
+    let settings = args.options.resolve_for(backend.suits(), &prepared.train, users, items)?;
     if let Some(better) = backend.better_for(&settings) {
         (backend, why) = better;
     }

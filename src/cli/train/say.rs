@@ -126,8 +126,11 @@ fn line(settings: &Settings) -> String {
         line += &format!(", {}", plural(settings.epochs, "epoch"));
     }
     if settings.solver.optimizer().is_some() {
-        let (batch, rate) = (settings.batch_size, settings.learning_rate);
-        line += &format!(", batch {batch}, learning rate {rate}");
+        line += &match settings.rating_by_rating() {
+            true => ", rating by rating".to_owned(),
+            false => format!(", batch {}", settings.batch_size),
+        };
+        line += &format!(", learning rate {}", settings.learning_rate);
     } else if settings.nonnegative {
         line += ", nonnegative";
     } else {

@@ -150,13 +150,15 @@ impl Settings {
     pub fn check(&self) -> Result<()> {
         let solver = self.solver;
         let (gradient, sampler) = (solver.optimizer().is_some(), solver == Solver::Bayes);
+        // Momentum is kept by batches.
+        let one_by_one = self.rating_by_rating() && self.momentum == 0.0;
         // A setting that the solver does not have is 0, which then is no value of it.
         let counted = |has: bool, x: usize| (has || x != 0).then_some(x);
         let number = |has: bool, x: f64| (has || x != 0.0).then_some(x);
         let numbers = Options {
             factors: Some(self.factors),
             epochs: Some(self.epochs),
-            batch_size: counted(gradient, self.batch_size),
+            batch_size: counted(gradient && !one_by_one, self.batch_size),
             learning_rate: number(gradient, self.learning_rate),
             learning_rate_bias: number(gradient, self.learning_rate_bias),
             learning_rate_decay: number(gradient, self.learning_rate_decay),

@@ -39,7 +39,7 @@
 
 use super::check::check_block;
 use super::shrinkage::{DAMPING, Shrinkage, shrinkage};
-use super::{Options, Settings};
+use super::{Options, Settings, Suits};
 use crate::Result;
 use crate::core::{Likelihood, Loss, Optimizer, Ratings, Side, Solver};
 
@@ -54,6 +54,20 @@ impl Options {
     /// # Errors
     /// As [`Options::check`]; ratings of other rows than there are, or that are not finite.
     pub fn resolve(&self, ratings: &Ratings, users: usize, items: usize) -> Result<Settings> {
+        self.resolve_for(Suits::LARGE_BATCHES, ratings, users, items)
+    }
+
+    /// As [`resolve`](Self::resolve), which goes by a processor, for a device that this suits.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn resolve_for(
+        &self,
+        suits: Suits,
+        ratings: &Ratings,
+        users: usize,
+        items: usize,
+    ) -> Result<Settings> {
         self.check()?;
         ratings.check(users, items, false)?;
         let n = ratings.len();
@@ -75,17 +89,29 @@ impl Options {
         let Some(optimizer) = solver.optimizer() else {
             return self.rows(solver, spread, ratings, (users, items));
         };
-        let batch_size = self.batch_size.unwrap_or_else(|| default_batch_size(optimizer, n));
-        let batch_size = batch_size.min(n.max(1));
+        let momentum = self.momentum.unwrap_or(0.0);
+        let strata = suits.single_ratings
+            && optimizer == Optimizer::Sgd
+            && self.batch_size.is_none()
+            && momentum == 0.0;
+        let batch_size = match self.batch_size {
+            _ if strata => 0,
+            Some(size) => size.min(n.max(1)),
+            None => default_batch_size(optimizer, n).min(n.max(1)),
+        };
         // Of factors and of biases. With r → s·r and p, q → √s·p, √s·q and b, c → s·b, s·c the
         // objective only changes by a factor, and so must every step.
         let (rate, rate_bias) = match optimizer {
+            Optimizer::Sgd if strata => {
+                let step = 1.4 / 64.0 / outlying;
+                (step / spread, step)
+            }
             // A fixed step a rating (the mean over the batch is undone), as far as the row with the
             // most ratings in a batch bears it, and the rating that lies farthest out.
             Optimizer::Sgd => {
                 let step = (1.4 / 64.0 * batch_size as f64)
                     .min(0.6 / hottest_share(ratings, users, items));
-                let step = step / outlying * (1.0 - self.momentum.unwrap_or(0.0));
+                let step = step / outlying * (1.0 - momentum);
                 (step / spread, step)
             }
             Optimizer::Adagrad => (0.05 * spread.sqrt(), 0.05 * spread),
@@ -116,7 +142,7 @@ impl Options {
                 Optimizer::Adagrad => 1.0,
                 Optimizer::Adam => 0.85,
             }),
-            momentum: self.momentum.unwrap_or(0.0),
+            momentum,
             reg_exponent: self.reg_exponent.unwrap_or(1.0),
             shuffle: !self.no_shuffle,
             ..self.penalized(penalty, !self.no_bias, self.of_every_solver(solver, factors, spread))

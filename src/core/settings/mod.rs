@@ -33,7 +33,8 @@ pub struct Options {
     /// Passes over the ratings
     #[cfg_attr(feature = "cli", arg(long, value_name = "N"))]
     pub epochs: Option<usize>,
-    /// Ratings per update; large is faster on a GPU, small learns more per epoch
+    /// Ratings per update; large is faster on a GPU, small learns more per epoch. sgd on the CPU goes
+    /// rating by rating without it, which is fastest there
     #[cfg_attr(feature = "cli", arg(long, value_name = "N"))]
     pub batch_size: Option<usize>,
     /// Step size of the first epoch
@@ -45,7 +46,7 @@ pub struct Options {
     /// Factor by which the step size falls from one epoch to the next; 1 keeps it
     #[cfg_attr(feature = "cli", arg(long, value_name = "X"))]
     pub learning_rate_decay: Option<f64>,
-    /// Momentum of sgd, kept per touched row
+    /// Momentum of sgd, kept per touched row; wants batches, of 64 where --batch-size says nothing
     #[cfg_attr(feature = "cli", arg(long, value_name = "X"))]
     pub momentum: Option<f64>,
     /// Regularization of the factors, per rating
@@ -112,9 +113,27 @@ pub struct Options {
     /// Seed of everything random: the held-out part, the start, the batches
     #[cfg_attr(feature = "cli", arg(long, value_name = "N", default_value_t = 0))]
     pub seed: u64,
-    /// Batches in file order, the same every epoch
+    /// Batches in file order, the same every epoch; rating by rating, those of each block
     #[cfg_attr(feature = "cli", arg(long))]
     pub no_shuffle: bool,
+}
+
+/// What kinds of training suit a device, for settings that leave it open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Suits {
+    /// Whether sgd goes rating by rating where no `batch_size` and no `momentum` is given.
+    pub single_ratings: bool,
+    /// Whether large sets want batches.
+    pub large_batches: bool,
+}
+
+impl Suits {
+    /// A processor.
+    pub const SINGLE_RATINGS: Self = Self { single_ratings: true, large_batches: false };
+    /// A GPU.
+    pub const LARGE_BATCHES: Self = Self { single_ratings: false, large_batches: true };
+    /// A GPU beside a processor.
+    pub const BOTH: Self = Self { single_ratings: true, large_batches: true };
 }
 
 /// Settings of a training run, complete and checked.
@@ -132,7 +151,7 @@ pub struct Settings {
     pub solver: Solver,
     /// Passes over the ratings.
     pub epochs: usize,
-    /// Ratings per update; 0 for the row solvers.
+    /// Ratings per update; 0 for the row solvers, and for sgd where it goes rating by rating.
     #[serde(default, skip_serializing_if = "is_default")]
     pub batch_size: usize,
     /// Step size of the first epoch; 0 for the row solvers.
@@ -211,6 +230,12 @@ impl Settings {
     pub fn rounds(&self) -> usize {
         let small = self.block < SMALL_BLOCK.min(self.factors);
         if small && !self.nonnegative { 2 } else { 1 }
+    }
+
+    /// Whether gradient descent goes rating by rating, in strata (see [`Strata`](crate::core::Strata)),
+    /// instead of in batches.
+    pub fn rating_by_rating(&self) -> bool {
+        self.solver == Solver::Sgd && self.batch_size == 0
     }
 
     /// Arrays of moments a gradient solver keeps beside the parameters: 0, 1 or 2.

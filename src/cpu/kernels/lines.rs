@@ -109,8 +109,12 @@ impl Matrix {
     /// Copies a side of `factors` and appends one row of zeros: the row of ids that the model does
     /// not know.
     pub(crate) fn new(factors: &Factors, side: Side) -> Self {
-        let (matrix, bias) = (&factors[side].factors, &factors[side].bias);
-        let k = factors.factors;
+        Self::of(&factors[side], factors.factors)
+    }
+
+    /// As [`new`](Self::new), of rows of `k` factors.
+    pub(crate) fn of(rows: &SideFactors, k: usize) -> Self {
+        let SideFactors { factors: matrix, bias } = rows;
         let strips = k.div_ceil(LANES);
         let mut lines = vec![Line::ZERO; (bias.len() + 1) * strips];
         for (to, from) in lines.chunks_exact_mut(strips).zip(matrix.chunks_exact(k)) {

@@ -19,3 +19,4 @@ pub(super) mod step;
 pub(super) mod table;
 pub(super) mod topk;
 pub(super) mod vector;
+pub(super) mod visit;

@@ -11,6 +11,7 @@ pub mod latents;
 pub mod ranking;
 pub mod row_case;
 pub mod rows;
+pub mod strata;
 
 use std::collections::BTreeMap;
 use wgmf::backend::Terms;
