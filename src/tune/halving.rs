@@ -4,7 +4,7 @@
 
 use super::Metric;
 use super::sequence::Sequence;
-use super::space::{Space, map_of, set};
+use super::space::{Space, set};
 #[cfg(feature = "files")]
 use super::storage::Storage;
 use super::trial::{Climbed, Ground, Trial};
@@ -226,7 +226,7 @@ impl<'a> Tune<'a> {
             // Threads and vector width of a processor change no bits.
             "device": if device.backend == "cpu" { "cpu" } else { &device.name },
             "ratings": ratings,
-            "options": map_of(self.options)?,
+            "options": super::space::map_of(self.options)?,
             "space": space,
             "metric": metric.to_string(),
             "trials": self.trials,
