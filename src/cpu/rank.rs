@@ -5,13 +5,16 @@ use crate::Result;
 use crate::backend::{Candidates, Counted, Interval, Ranked, Ranker};
 use crate::cpu::kernels::count::{Tally, count};
 use crate::cpu::kernels::score::{Line, PANEL, Panels, roundings, score};
-use crate::cpu::kernels::topk::{Best, topk};
+use crate::cpu::kernels::topk::{Best, better, topk};
 use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 use std::ops::Range;
 
 /// Queries of a task at most: a panel is read from memory once for all of them.
 const TASK: usize = 96;
+
+/// Panels of a task at least, where few queries are cut by panels too.
+const LEAST_PANELS: usize = 32;
 
 /// Candidates that lie ready to be ranked.
 pub(super) struct CpuRanker {
@@ -32,6 +35,15 @@ impl CpuRanker {
         (0..queries).step_by(task.max(1)).map(|from| from..(from + task).min(queries)).collect()
     }
 
+    /// Where the panels are cut, so that fewer tasks than threads keep all threads busy. It changes no
+    /// result: the best of all are among the best of each part.
+    fn parts(&self, tasks: usize) -> Vec<Range<usize>> {
+        let panels = self.panels.len();
+        let parts = rayon::current_num_threads().div_ceil(tasks.max(1)).min(panels / LEAST_PANELS);
+        let part = panels.div_ceil(parts.max(1)).max(1);
+        (0..panels.max(1)).step_by(part).map(|from| from..(from + part).min(panels)).collect()
+    }
+
     /// What `work` makes of every task, one task after the other.
     fn run<T: Send>(
         &self,
@@ -45,9 +57,20 @@ impl CpuRanker {
 
     /// Lets a sink take the scores of a task's queries.
     fn score<K: Sink>(&self, task: &Range<usize>, queries: &[f32], sink: K) {
+        self.score_part(task, 0..self.panels.len(), queries, sink);
+    }
+
+    /// The same of some of the panels.
+    fn score_part<K: Sink>(
+        &self,
+        task: &Range<usize>,
+        part: Range<usize>,
+        queries: &[f32],
+        sink: K,
+    ) {
         let factors = self.panels.factors;
         let queries = &queries[task.start * factors..task.end * factors];
-        self.cpu.arch.dispatch(Task { panels: &self.panels, queries, sink });
+        self.cpu.arch.dispatch(Task { panels: &self.panels, part, queries, sink });
     }
 }
 
@@ -57,12 +80,20 @@ impl Ranker for CpuRanker {
     }
 
     fn top(&self, queries: &[f32], excluded: &[&[u32]], n: usize) -> Result<Vec<Vec<Ranked>>> {
-        let lists = self.run(queries, |task| {
-            let mut lists = lists_of(&task, excluded, n);
-            self.score(&task, queries, TopSink { lists: &mut lists });
+        let tasks = self.tasks(queries.len() / self.panels.factors);
+        let parts = self.parts(tasks.len());
+        let work = |(task, part): (&Range<usize>, &Range<usize>)| {
+            let mut lists = lists_of(task, excluded, n);
+            self.score_part(task, part.clone(), queries, TopSink { lists: &mut lists });
             finish(lists)
-        });
-        Ok(lists)
+        };
+        let all: Vec<_> = tasks.iter().flat_map(|t| parts.iter().map(move |p| (t, p))).collect();
+        let made: Vec<Vec<Vec<Ranked>>> = all.into_par_iter().map(work).collect();
+        let of_task = |made: &[Vec<Vec<Ranked>>]| join(made, n);
+        Ok(match parts.len() {
+            1 => made.into_iter().flatten().collect(),
+            parts => made.chunks(parts).flat_map(of_task).collect(),
+        })
     }
 
     fn count(
@@ -104,6 +135,19 @@ impl Ranker for CpuRanker {
 fn lists_of<'e>(task: &Range<usize>, excluded: &[&'e [u32]], n: usize) -> Vec<Best<'e>> {
     let best = |query| Best::new(n, excluded.get(query).copied().unwrap_or_default());
     task.clone().map(best).collect()
+}
+
+/// The lists of a task's queries, from those of every part of the panels.
+fn join(parts: &[Vec<Vec<Ranked>>], n: usize) -> Vec<Vec<Ranked>> {
+    let queries = 0..parts.first().map_or(0, Vec::len);
+    let list = |query: usize| {
+        let mut list: Vec<Ranked> =
+            parts.iter().flat_map(|part| part[query].iter().copied()).collect();
+        list.sort_unstable_by(better);
+        list.truncate(n);
+        list
+    };
+    queries.map(list).collect()
 }
 
 fn finish(lists: Vec<Best>) -> Vec<Vec<Ranked>> {
@@ -232,9 +276,10 @@ impl Sink for CountSink<'_> {
     }
 }
 
-/// A few queries against all candidates.
+/// A few queries against some of the panels.
 struct Task<'a, K> {
     panels: &'a Panels,
+    part: Range<usize>,
     /// (queries, factors), row-major.
     queries: &'a [f32],
     sink: K,
@@ -268,7 +313,7 @@ impl<K: Sink> Task<'_, K> {
             }
         }
         let mut scores = [Line([0.0; PANEL]); Q];
-        for panel in 0..self.panels.len() {
+        for panel in self.part {
             let first_row = (panel * PANEL) as u32;
             for (group, first) in groups.chunks_exact(factors).zip((0..count).step_by(Q)) {
                 score::<S, Q, V>(simd, group, self.panels.panel(panel), &mut scores);
@@ -276,6 +321,38 @@ impl<K: Sink> Task<'_, K> {
                     self.sink.take(query, first_row, scores);
                 }
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A list that several threads make of parts of the candidates is the one that one thread makes: ties
+    /// and excluded rows at the borders included.
+    #[test]
+    fn one_query_is_ranked_by_all_threads_alike() {
+        let (factors, count) = (3, 40 * LEAST_PANELS * PANEL / 8 + 5);
+        let number = |at: usize| ((at * 7919 + at / 13) % 11) as f32 - 5.0;
+        let rows: Vec<f32> = (0..count * factors).map(number).collect();
+        let bias: Vec<f32> = (0..count).map(|at| number(at + 3)).collect();
+        let candidates = Candidates { rows: &rows, bias: &bias, factors };
+        let excluded: Vec<u32> = (0..count as u32).filter(|row| row % 5 == 0).collect();
+        let ranker = CpuRanker::new(Cpu::new(), &candidates);
+        let lists = |threads: usize| {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            pool.install(|| {
+                let parts = ranker.parts(1).len();
+                (parts, ranker.top(&[1.0, -2.0, 0.5], &[&excluded], 50).unwrap())
+            })
+        };
+        let (parts, alone) = lists(1);
+        assert_eq!((parts, alone.len(), alone[0].len()), (1, 1, 50));
+        for threads in [2, 3, 4, 7] {
+            let (parts, lists) = lists(threads);
+            assert!(parts > 1 && parts <= threads, "{threads}: {parts}");
+            assert_eq!(lists, alone, "{threads} threads");
         }
     }
 }

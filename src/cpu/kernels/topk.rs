@@ -71,7 +71,7 @@ pub(crate) fn topk(best: &mut Best, first_row: u32, scores: &Line) {
 }
 
 /// Scores are no NaN, which exceeds no threshold; 0 and −0 tie.
-fn better(a: &Ranked, b: &Ranked) -> Ordering {
+pub(crate) fn better(a: &Ranked, b: &Ranked) -> Ordering {
     let by_score = b.score.partial_cmp(&a.score).unwrap_or(Ordering::Equal);
     by_score.then(a.row.cmp(&b.row))
 }
