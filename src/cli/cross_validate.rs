@@ -56,7 +56,7 @@ pub(super) fn run(args: Args) -> Result<()> {
     let steps = Steps::new(false);
     let (set, recognised) = Dataset::prepared_from(&args.ratings, &args.data, &steps)?;
     let [users, items] = Side::BOTH.map(|side| set.ids(side).len());
-    let settings = args.options.resolve(set.ratings(), users, items)?;
+    let settings = args.options.resolve_for(device.suits(), set.ratings(), users, items)?;
     recognised.iter().for_each(|line| say!("{}", super::with_flags(line)));
     say!("{} ratings of {items} items by {users} users in {} folds", set.len(), args.folds);
     train::say::settings(&settings);

@@ -92,7 +92,7 @@ pub(super) fn run(mut args: Args) -> Result<ExitCode> {
     let (device, why) = args.backend.open()?;
     let prepared = prepare(&args.ratings, &args.data, args.options.seed, &Steps::new(false))?;
     let (users, items) = (prepared.users.len(), prepared.items.len());
-    let settings = args.options.resolve(&prepared.train, users, items)?;
+    let settings = args.options.resolve_for(device.suits(), &prepared.train, users, items)?;
     train::say::data(&prepared, settings.solver);
     say!("device: {} ({why})", device.device().name);
     interrupt::ends_well();

@@ -144,8 +144,9 @@ impl<'a> Tune<'a> {
             return Err(Error::settings("`trials` 0: at least 1 has to be tried"));
         }
         let (users, items) = (prepared.users.len(), prepared.items.len());
+        let suits = self.device.suits();
         let space = match self.dimensions.is_empty() {
-            true => Space::usual(self.options, &prepared.train, users, items)?,
+            true => Space::usual(self.options, suits, &prepared.train, (users, items))?,
             false => Space::new(self.dimensions.clone())?,
         };
         let sequence = Sequence::new(space.dimensions.len(), self.options.seed);
@@ -158,7 +159,7 @@ impl<'a> Tune<'a> {
         for trial in 0..self.trials {
             let values = values_of(trial)?;
             let options = set(self.options, &values)?;
-            settings.push(options.resolve(&prepared.train, users, items)?);
+            settings.push(options.resolve_for(suits, &prepared.train, users, items)?);
             trials.push(Trial { values, rungs: Vec::new() });
         }
         let metric = self.metric.clone().unwrap_or_else(|| Metric::usual(&settings[0]));

@@ -1,6 +1,6 @@
 //! What is tried: settings by name, each among choices or within a range.
 
-use crate::core::{Options, Ratings, Solver};
+use crate::core::{Options, Ratings, Solver, Suits};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -213,7 +213,7 @@ impl Space {
     }
 
     /// What is usually worth searching for a solver, around what no settings would take for these
-    /// ratings; what the options say is left as they say.
+    /// ratings of users and items on a device that this suits; what the options say is left as they say.
     ///
     /// # Errors
     /// As [`Options::resolve`]; nothing left to search.
