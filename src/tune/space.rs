@@ -217,8 +217,13 @@ impl Space {
     ///
     /// # Errors
     /// As [`Options::resolve`]; nothing left to search.
-    pub fn usual(options: &Options, ratings: &Ratings, users: usize, items: usize) -> Result<Self> {
-        let settings = options.resolve(ratings, users, items)?;
+    pub fn usual(
+        options: &Options,
+        suits: Suits,
+        ratings: &Ratings,
+        (users, items): (usize, usize),
+    ) -> Result<Self> {
+        let settings = options.resolve_for(suits, ratings, users, items)?;
         let around = |name: &str, value: f64, times: f64| {
             let round = |x: f64| format!("{x:.2e}").parse().unwrap_or(x);
             (value > 0.0).then(|| Dimension::log(name, round(value / times), round(value * times)))
