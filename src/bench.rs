@@ -347,7 +347,7 @@ impl Run {
                         backend.device_times()?;
                     }
                 }
-                Event::Progress { .. } | Event::Checkpoint(_) => {}
+                Event::Progress { .. } | Event::Checkpoint(_) | Event::Fallback(_) => {}
             }
             Ok(ControlFlow::Continue(()))
         })?;

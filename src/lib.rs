@@ -67,4 +67,7 @@ pub mod tune;
 pub use crate::core::Options;
 pub use data::Dataset;
 pub use error::{Error, ErrorKind, Result};
-pub use front::{DeviceChoice, Evaluation, Fit, Folded, Listed, Trained, fit, open_device};
+pub use front::{
+    DeviceChoice, DeviceOptions, Evaluation, Fallback, Fit, Folded, Listed, Trained, fit,
+    open_device,
+};

@@ -59,6 +59,23 @@ pub trait Backend: Send + Sync {
         None
     }
 
+    /// Whether work goes on elsewhere where this device fails: see [`fall_back`](Self::fall_back).
+    fn has_fallback(&self) -> bool {
+        false
+    }
+
+    /// Told that something on this device failed with `error`: the device that goes on with it, if one was
+    /// named for that and it was the device that failed. What is asked of this one later goes there too.
+    fn fall_back(&self, error: &Error) -> Option<Arc<dyn Backend>> {
+        let _ = error;
+        None
+    }
+
+    /// The device that failed, and its error, where another has taken its place.
+    fn failed(&self) -> Option<(Device, String)> {
+        None
+    }
+
     /// Bytes a second that a plain copy reads and writes on this device: the measure of passes that
     /// only move data.
     ///
@@ -144,6 +161,20 @@ pub trait Backend: Send + Sync {
 impl fmt::Debug for dyn Backend + '_ {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Backend").field(&self.device()).finish()
+    }
+}
+
+/// Does `work`; where the device fails, all of it again on the one that takes its place, if there is one.
+pub(crate) fn or_fall_back<T>(
+    backend: &dyn Backend,
+    work: impl Fn(&dyn Backend) -> Result<T>,
+) -> Result<T> {
+    match work(backend) {
+        Err(error) => match backend.fall_back(&error) {
+            Some(next) => work(&*next),
+            None => Err(error),
+        },
+        done => done,
     }
 }
 

@@ -203,6 +203,12 @@ impl Args {
     }
 
     fn backends(&self) -> Result<Vec<Box<dyn Backend>>> {
+        if self.backend.fallback.is_some() {
+            return Err(Error::settings(
+                "--fallback: a device that fails is not measured on another; leave it out",
+            ));
+        }
+        let options = self.backend.options()?;
         let mut backends: Vec<Box<dyn Backend>> = Vec::new();
         if self.backend.backend != backend::Kind::Gpu {
             backends.push(Box::new(Cpu::new()));
@@ -217,19 +223,18 @@ impl Args {
             }
             backend::Kind::Cpu => {}
             backend::Kind::Auto if self.backend.adapter.is_none() => match Gpu::open(&choice) {
-                Ok(gpu) => backends.push(Box::new(self.profiled(gpu))),
+                Ok(gpu) => backends.push(Box::new(self.profiled(options.of(gpu)))),
                 Err(error) => {
                     let why = wgmf::DeviceChoice::why_cpu(&error);
                     say!("only the CPU: {}", super::with_flags(&why));
                 }
             },
-            _ => backends.push(Box::new(self.profiled(Gpu::open(&choice)?))),
+            _ => backends.push(Box::new(self.profiled(options.of(Gpu::open(&choice)?)))),
         }
         Ok(backends)
     }
 
     fn profiled(&self, gpu: Gpu) -> Gpu {
-        let gpu = if self.backend.safe_shaders { gpu.checked() } else { gpu };
         if self.profile { gpu.profiled() } else { gpu }
     }
 

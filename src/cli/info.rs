@@ -78,6 +78,11 @@ fn show(args: &Args, model: &Model) -> io::Result<()> {
     line("solver", format!("{}, {fits}, seed {}", model.objective.solver.name(), run.seed))?;
     line("transform", model.objective.transform.describe())?;
     line("device", format!("{} ({})", run.device, run.backend))?;
+    if let Some(failed) = &run.fallback {
+        let name = if run.posterior.is_some() { "sweep" } else { "epoch" };
+        let until = counted(failed.epochs, name);
+        line("fallback", format!("{} failed; {until} were made there", failed.device))?;
+    }
     if let Some(signal) = &run.stopped_by {
         line("stopped", format!("by {signal}, before the run was through"))?;
     }

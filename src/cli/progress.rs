@@ -9,7 +9,7 @@ use std::sync::Mutex;
 use std::time::{Duration, Instant};
 use wgmf::core::{Loss, Settings, Solver, figure};
 use wgmf::data::Prepared;
-use wgmf::model::EpochRecord;
+use wgmf::model::{EpochRecord, FallbackRecord};
 use wgmf::train::Event;
 use wgmf::{ErrorKind, Result, progress};
 
@@ -208,7 +208,30 @@ impl Epochs {
                 }
             }
             Event::Epoch(record) => self.epoch(record)?,
+            Event::Fallback(failed) => self.fallback(failed)?,
             _ => {}
+        }
+        Ok(())
+    }
+
+    /// Another device goes on.
+    fn fallback(&self, failed: &FallbackRecord) -> Result<()> {
+        if self.progress == Progress::Json {
+            let mut event = serde_json::Map::new();
+            event.insert("event".into(), "fallback".into());
+            event.insert("epochs".into(), failed.epochs.into());
+            event.insert("device".into(), failed.device.clone().into());
+            event.insert("error".into(), failed.error.clone().into());
+            print_json(&event)?;
+        }
+        let (name, next) = (self.name(), failed.epochs + 1);
+        let text = format!(
+            "training goes on with {name} {next}; the model will not be, to the bit, that of a run that \
+             nothing disturbed"
+        );
+        match &self.bar {
+            Some(bar) => bar.suspend(|| say!("{text}")),
+            None => say!("{text}"),
         }
         Ok(())
     }

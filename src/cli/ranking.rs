@@ -127,14 +127,16 @@ impl Args {
         let plain = plain && !self.include_seen;
         let no_device =
             self.backend.backend == backend::Kind::Auto && self.backend.adapter.is_none();
+        let no_device = no_device && self.backend.fallback.is_none();
+        let no_device = no_device && self.backend.device_timeout.is_none();
         let plain = plain && (no_device || needs_device) && self.at == [5, 10, 20, 100];
         let plain = plain && self.by.is_plain();
         if self.ranking || plain {
             return self.by.criterion().map(drop);
         }
         Err(Error::settings(
-            "--at, --candidates, --relevant-from, --include-seen, --by, --seed, --backend and --adapter \
-             are for rankings; add --ranking",
+            "--at, --candidates, --relevant-from, --include-seen, --by, --seed, --backend, --adapter, \
+             --fallback and --device-timeout are for rankings; add --ranking",
         ))
     }
 }

@@ -10,6 +10,7 @@ use crate::gpu::{Choice, Gpu, adapters};
 use crate::{Error, Result};
 use std::str::FromStr;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Where to compute.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -49,6 +50,26 @@ fn check_adapter(name: &str) -> Result<()> {
     }
 }
 
+/// How a GPU is used.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct DeviceOptions {
+    /// Keep the checks of loops and indices that kernels do without, see [`Gpu::checked`].
+    pub checked: bool,
+    /// How long it may take to answer before it counts as hung, instead of [`PATIENCE`](crate::gpu::PATIENCE).
+    pub patience: Option<Duration>,
+}
+
+impl DeviceOptions {
+    /// An open GPU that is used like that.
+    pub fn of(self, gpu: Gpu) -> Gpu {
+        let gpu = if self.checked { gpu.checked() } else { gpu };
+        match self.patience {
+            Some(patience) => gpu.patience(patience),
+            None => gpu,
+        }
+    }
+}
+
 /// Ratings of a batch below which a GPU is slower than a processor, whatever their number: a batch is
 /// four dispatches that wait for each other, 16 µs on an H100 however few its ratings.
 /// (`benches/results/gpu-h100-steps.md`)
@@ -70,6 +91,14 @@ impl DeviceChoice {
     /// # Errors
     /// As there.
     pub fn open_with(&self, checked: bool) -> Result<(Arc<dyn Backend>, String)> {
+        self.open_as(DeviceOptions { checked, ..DeviceOptions::default() })
+    }
+
+    /// As [`open`](Self::open), with options of a GPU.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn open_as(&self, options: DeviceOptions) -> Result<(Arc<dyn Backend>, String)> {
         let asked = || "as asked".to_owned();
         let choice = match self {
             Self::Cpu => return Ok((Arc::new(Cpu::new()), asked())),
@@ -79,7 +108,7 @@ impl DeviceChoice {
             }
             Self::Auto | Self::Gpu => Choice::Hardware,
         };
-        let opened = Gpu::open(&choice).map(|gpu| if checked { gpu.checked() } else { gpu });
+        let opened = Gpu::open(&choice).map(|gpu| options.of(gpu));
         match opened {
             Ok(gpu) if *self == Self::Auto => {
                 Ok((Arc::new(Auto(Arc::new(gpu))), "the best GPU".to_owned()))

@@ -3,11 +3,13 @@
 
 mod device;
 mod evaluation;
+mod fallback;
 mod fit;
 mod measure;
 mod trained;
 
-pub use device::{DeviceChoice, open_device};
+pub use device::{DeviceChoice, DeviceOptions, open_device};
 pub use evaluation::Evaluation;
+pub use fallback::Fallback;
 pub use fit::{Fit, fit};
 pub use trained::{Folded, Listed, Trained};

@@ -11,6 +11,7 @@ mod rows;
 mod shared;
 
 pub use shared::device::{Adapter, Choice, TightLimits};
+pub use shared::failure::{Failure, PATIENCE, Trouble, is_waiting};
 pub use shared::kernels::Sources;
 
 use crate::Result;
@@ -25,6 +26,7 @@ use std::fmt;
 use std::ops::{ControlFlow, Range};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 /// An open GPU. What is made on it shares the device, which closes with the last of them.
 #[derive(Clone)]
@@ -86,6 +88,24 @@ impl Gpu {
     pub fn checked(self) -> Self {
         self.device.checked.store(true, Ordering::Relaxed);
         self
+    }
+
+    /// Takes a device for hung that does not answer for so long, instead of [`PATIENCE`]; for its clones
+    /// and all that was made of it too.
+    pub fn patience(self, patience: Duration) -> Self {
+        self.device.set_patience(patience);
+        self
+    }
+
+    /// Lets the device fail from now on when `trouble` says, for tests; nothing does so at `None`.
+    /// Submissions, buffers and waits are counted anew.
+    pub fn failing(&self, trouble: Option<Trouble>) {
+        self.device.plan.ask(trouble);
+    }
+
+    /// How many submissions, buffers and waits there were since [`failing`](Self::failing).
+    pub fn counts(&self) -> [usize; 3] {
+        self.device.plan.counts()
     }
 
     /// The adapter.

@@ -71,7 +71,10 @@ pub use learned::Model;
 pub(crate) use means::mean_numbers;
 #[cfg(feature = "files")]
 pub use parts::settled;
-pub use run::{EpochRecord, PartRecord, PosteriorRecord, Quantity, RunRecord, WatchedPrediction};
+pub use run::{
+    EpochRecord, FallbackRecord, PartRecord, PosteriorRecord, Quantity, RunRecord,
+    WatchedPrediction,
+};
 pub(crate) use samples::means_of;
 pub use samples::{DrawnRows, Sample, Samples};
 pub use seen::Seen;

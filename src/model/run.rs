@@ -25,6 +25,10 @@ pub struct RunRecord {
     /// The device in words.
     #[serde(default)]
     pub device: String,
+    /// The device that failed, so that the run went on where it ended; the bits then are not those of a run
+    /// on either device.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fallback: Option<FallbackRecord>,
     /// How many epochs ran.
     #[serde(default)]
     pub epochs: usize,
@@ -50,6 +54,19 @@ pub struct RunRecord {
     /// `run.json` itself what it says. Empty where the model was not saved yet, or by version 0.1.0.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub parts: BTreeMap<String, PartRecord>,
+}
+
+/// A device that failed, and from where another went on.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FallbackRecord {
+    /// The epochs that are kept of it: the next one is the first of the other device.
+    pub epochs: usize,
+    /// `gpu`.
+    pub backend: String,
+    /// The device in words.
+    pub device: String,
+    /// What it failed with.
+    pub error: String,
 }
 
 /// How a file of a model directory is known again.
@@ -170,6 +187,9 @@ pub struct EpochRecord {
     /// all would take longer than training some of them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ranked_users: Option<usize>,
+    /// The device that failed before this epoch, which is the first on another.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fallback: Option<FallbackRecord>,
     /// Seconds of the epoch's passes alone.
     #[serde(default, skip_serializing_if = "not_finite")]
     pub pass_seconds: f64,

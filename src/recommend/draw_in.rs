@@ -2,7 +2,9 @@
 //! sample, the other side as it is there.
 
 use super::fold_in::{FoldedIn, check_rows, rows_of, start};
-use crate::backend::{ALL, Backend, Conditional, GibbsPasses, GibbsProblem, gibbs_passes};
+use crate::backend::{
+    ALL, Backend, Conditional, GibbsPasses, GibbsProblem, gibbs_passes, or_fall_back,
+};
 use crate::core::{Factors, Ids, Levels, Ratings, RowRatings, Side, SideFactors, escaped};
 use crate::math::random::{Purpose, Stream};
 use crate::model::{DrawnRows, Model, Sample, Samples, mean_numbers};
@@ -93,9 +95,9 @@ pub(super) fn drawn(
         let number = |&value: &f32| levels.number(value).map_or(f32::NAN, f32::from);
         numbered.to_mut().values = ratings.values.iter().map(number).collect();
     }
-    let mut work = RowDraws::new(model, samples, side, ids, &numbered);
-    drop(numbered);
-    let draws = work.draw(backend, &samples.samples)?;
+    let draws = or_fall_back(backend, |backend| {
+        RowDraws::new(model, samples, side, ids, &numbered).draw(backend, &samples.samples)
+    })?;
     let rows: Vec<&[f32]> = draws.iter().map(|drawn| &drawn.factors[..]).collect();
     let biases: Vec<&[f32]> = draws.iter().map(|drawn| &drawn.bias[..]).collect();
     Ok(FoldedIn {

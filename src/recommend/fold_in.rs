@@ -2,7 +2,7 @@
 
 use super::draw_in::drawn;
 use super::{NewRows, logistic};
-use crate::backend::{ALL, Backend, RowProblem, RowTerms};
+use crate::backend::{ALL, Backend, RowProblem, RowTerms, or_fall_back};
 use crate::core::{Factors, Ids, Loss, Objective, Ratings, Side, SideFactors, UNKNOWN, escaped};
 use crate::model::{DrawnRows, Model, Samples, Seen};
 use crate::{Error, Result};
@@ -117,14 +117,16 @@ fn solved(
     let objective = &model.objective;
     check_rows(model, side, ids, ratings, |rating| objective.objection(rating))?;
     let f = &model.factors;
-    let start = start(f, side, ids.len());
-    let (factors, bias) = match objective.loss {
-        Loss::Logistic => logistic::solve(backend, objective, side, start, ratings, ids)?,
-        Loss::Squared if objective.nonnegative => {
-            nonnegative(backend, objective, side, start, ratings)?
+    let (factors, bias) = or_fall_back(backend, |backend| {
+        let start = start(f, side, ids.len());
+        match objective.loss {
+            Loss::Logistic => logistic::solve(backend, objective, side, start, ratings, ids),
+            Loss::Squared if objective.nonnegative => {
+                nonnegative(backend, objective, side, start, ratings)
+            }
+            Loss::Squared => squared(backend, problem(objective, start, ratings), side),
         }
-        Loss::Squared => squared(backend, problem(objective, start, ratings), side)?,
-    };
+    })?;
     let mut rows = factors.chunks_exact(f.factors.max(1)).zip(&bias);
     if let Some(row) = rows.position(|(p, b)| !b.is_finite() || p.iter().any(|x| !x.is_finite())) {
         let id = escaped(ids.name(row as u32));

@@ -55,3 +55,58 @@ impl Checkpoint {
         Ok(())
     }
 }
+
+/// The seconds of epochs for each of keeping their state: keeping takes a twentieth of a run at most.
+const KEEPING: f64 = 20.0;
+
+/// Keeps the state of a run on the host, for a device that may have to take the place of another.
+pub(super) struct Keeper {
+    last: Option<Checkpoint>,
+    /// When it was kept, and how long that took.
+    kept: Option<(f64, f64)>,
+}
+
+impl Keeper {
+    /// Begins with what is resumed.
+    pub(super) fn new(resumed: Option<Checkpoint>) -> Self {
+        Self { last: resumed, kept: None }
+    }
+
+    /// Whether the state is to be kept `now`: after the first epoch, and whenever epochs have taken many times
+    /// as long as the last time.
+    pub(super) fn is_due(&self, now: f64) -> bool {
+        self.kept.is_none_or(|(since, took)| now - since >= KEEPING * took)
+    }
+
+    /// Keeps a state, which took from `began` until `now`.
+    pub(super) fn keep(&mut self, checkpoint: Checkpoint, began: f64, now: f64) {
+        self.last = Some(checkpoint);
+        self.kept = Some((now, now - began));
+    }
+
+    /// What was kept last.
+    pub(super) fn last(self) -> Option<Checkpoint> {
+        self.last
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keeping_takes_a_twentieth_at_most() {
+        let mut keeper = Keeper::new(None);
+        assert!(keeper.is_due(0.0));
+        let checkpoint = || Checkpoint {
+            state: State::default(),
+            history: Vec::new(),
+            best: None,
+            sampler: None,
+        };
+        keeper.keep(checkpoint(), 10.0, 10.5);
+        assert!(!keeper.is_due(20.4) && keeper.is_due(20.6));
+        keeper.keep(checkpoint(), 30.0, 30.1);
+        assert!(!keeper.is_due(32.0) && keeper.is_due(32.2) && keeper.last().is_some());
+    }
+}

@@ -56,6 +56,7 @@ impl Outcome {
             data: to_value(&prepared.facts)?,
             backend: device.backend.to_owned(),
             device: device.name,
+            fallback: self.fallback,
             epochs: self.history.len(),
             stopped_by: None,
             // Without patience the last factors are kept, however good an earlier epoch was.

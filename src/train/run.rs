@@ -1,11 +1,11 @@
 //! The epoch loop of every solver: errors, stopping, events.
 
-use super::checkpoint::Checkpoint;
+use super::checkpoint::{Checkpoint, Keeper};
 use super::rows::{self, JudgedLists};
 use super::{gibbs, gradient, strata};
-use crate::backend::{Backend, State};
+use crate::backend::{Backend, Device, State};
 use crate::core::{Factors, Ids, Ratings, Settings, Side, Solver};
-use crate::model::{EpochRecord, PosteriorRecord, Samples};
+use crate::model::{EpochRecord, FallbackRecord, PosteriorRecord, Samples};
 use crate::sampler::SamplerState;
 use crate::{Error, ErrorKind, Result};
 use std::ops::ControlFlow;
@@ -82,6 +82,9 @@ pub enum Event<'a> {
     Epoch(&'a EpochRecord),
     /// A checkpoint is due.
     Checkpoint(&'a Checkpoint),
+    /// The device failed, and another goes on: with the epoch after those that are
+    /// [kept](FallbackRecord::epochs), so that some may come again.
+    Fallback(&'a FallbackRecord),
 }
 
 /// Why a run ended.
@@ -117,6 +120,8 @@ pub struct Outcome {
     pub epoch: usize,
     /// Why it ended.
     pub stop: Stop,
+    /// The device that failed on the way, if one did and another took its place.
+    pub fallback: Option<FallbackRecord>,
     /// Ratings visited per second of the epochs' passes.
     pub ratings_per_second: f64,
 }
@@ -208,6 +213,10 @@ pub fn train<'a>(
 /// As [`train`]; after each epoch `wanted` is asked whether a checkpoint is due, beside those of
 /// [`checkpoint_every`](Input::checkpoint_every): a run that is told to end can leave one.
 ///
+/// Where the device fails and [another](Backend::fall_back) was named to take its place, that goes on from
+/// the last epoch whose state is known on the host: of a checkpoint, or of the copies that are made now and
+/// then for that.
+///
 /// # Errors
 /// As [`train`].
 pub fn train_with<'a>(
@@ -239,137 +248,207 @@ pub fn train_with<'a>(
     if let Some(checkpoint) = &input.resume {
         checkpoint.check(sizes.0, sizes.1, settings)?;
     }
-    let (from, mut history, mut best) = match input.resume.take() {
-        Some(checkpoint) => {
-            let best = settings.patience.and(checkpoint.best);
-            (Some((checkpoint.state, checkpoint.sampler)), checkpoint.history, best)
-        }
-        None => (None, Vec::new(), None),
+    let (resume, init) = (input.resume.take(), input.init.take());
+    let keeper = backend.has_fallback().then(|| Keeper::new(resume.clone()));
+    let again = if keeper.is_some() { init.clone() } else { None };
+    let record = |(device, error): (Device, String), epochs| FallbackRecord {
+        epochs,
+        backend: device.backend.to_owned(),
+        device: device.name,
+        error,
     };
-    let start = match (from, input.init.take()) {
-        (Some((state, sampler)), _) => Start::Resumed(state, sampler.map(Box::new)),
-        (None, Some(init)) => Start::Given(init),
-        (None, None) => Start::Random,
+    // It may have failed before, in what is done for the start.
+    let fallback = backend.failed().map(|failed| record(failed, 0));
+    let mut run =
+        Run { input: &input, settings, wanted, keeper, fallback, visited: 0, pass_seconds: 0.0 };
+    let error = match run.on(backend, resume, init, listen) {
+        Err(error) => error,
+        done => return done,
     };
-    let ready = match (settings.solver, settings.solver.optimizer()) {
-        (_, Some(_)) if settings.rating_by_rating() => {
-            strata::ready(backend, &input, settings, start)?
-        }
-        (_, Some(optimizer)) => gradient::ready(backend, &input, settings, optimizer, start)?,
-        (Solver::Bayes, None) => gibbs::ready(backend, &input, settings, start)?,
-        (_, None) => rows::ready(backend, &input, settings, start)?,
-    };
-    let Ready { mut work, layout_seconds, upload_seconds } = ready;
-    let ready = Event::Ready { layout_seconds, upload_seconds };
-    let mut stop = if listen(ready)?.is_break() { Stop::Interrupted } else { Stop::Finished };
-    // What is resumed may have been at its end.
-    let waited = |best: usize| settings.patience.is_some_and(|most| history.len() - best >= most);
-    if stop == Stop::Finished && best_epoch(&history).is_some_and(waited) {
-        stop = Stop::Patience;
+    let Some(next) = backend.fall_back(&error) else { return Err(error) };
+    let kept = run.keeper.take().and_then(Keeper::last);
+    let epochs = kept.as_ref().map_or(0, |kept| kept.history.len());
+    let failed = backend.failed().map(|failed| record(failed, epochs));
+    if let Some(failed) = &failed
+        && listen(Event::Fallback(failed))?.is_break()
+    {
+        return Err(error);
     }
+    run.fallback = failed;
+    run.on(&*next, kept, again, listen)
+}
 
-    let mut visited = 0;
-    let mut pass_seconds = 0.0;
-    let names = (input.users, input.items);
-    let remedy = match (settings.solver, settings.solver.optimizer()) {
-        (_, Some(_)) => gradient::REMEDY,
-        (Solver::Bayes, None) => gibbs::REMEDY,
-        (_, None) if settings.alpha.is_some() => rows::REMEDY_OF_WEIGHTS,
-        (_, None) => rows::REMEDY,
-    };
-    // A sampler's model is the average of all sweeps, whichever had the best error.
-    let averages = settings.solver == Solver::Bayes;
-    let non_finite = |factors: &Factors, epoch| non_finite(factors, epoch, names, remedy);
-    while stop == Stop::Finished && history.len() < settings.epochs {
-        let epoch = history.len() + 1;
-        let mut record = EpochRecord { epoch, ..EpochRecord::default() };
-        let began = (input.clock)();
-        let mut failed = None;
-        let ratings = work.epoch(&mut record, &mut |ratings| {
-            listen(Event::Progress { epoch, ratings }).unwrap_or_else(|error| {
-                failed = Some(error);
-                ControlFlow::Break(())
-            })
-        })?;
-        if let Some(error) = failed {
-            return Err(error);
+/// A run, whichever device it is on.
+struct Run<'r, 'a> {
+    input: &'r Input<'a>,
+    settings: &'r Settings,
+    wanted: &'r dyn Fn() -> bool,
+    /// What is known on the host, where another device may have to go on from it.
+    keeper: Option<Keeper>,
+    /// The device that failed.
+    fallback: Option<FallbackRecord>,
+    /// Ratings visited, on all devices.
+    visited: usize,
+    pass_seconds: f64,
+}
+
+impl Run<'_, '_> {
+    /// Trains on this device, from `resume` or `init` if they are given.
+    fn on(
+        &mut self,
+        backend: &dyn Backend,
+        resume: Option<Checkpoint>,
+        init: Option<Factors>,
+        listen: &mut dyn FnMut(Event) -> Result<ControlFlow<()>>,
+    ) -> Result<Outcome> {
+        let (input, settings) = (self.input, self.settings);
+        let (from, mut history, mut best) = match resume {
+            Some(checkpoint) => {
+                let best = settings.patience.and(checkpoint.best);
+                (Some((checkpoint.state, checkpoint.sampler)), checkpoint.history, best)
+            }
+            None => (None, Vec::new(), None),
+        };
+        let start = match (from, init) {
+            (Some((state, sampler)), _) => Start::Resumed(state, sampler.map(Box::new)),
+            (None, Some(init)) => Start::Given(init),
+            (None, None) => Start::Random,
+        };
+        let ready = match (settings.solver, settings.solver.optimizer()) {
+            (_, Some(_)) if settings.rating_by_rating() => {
+                strata::ready(backend, input, settings, start)?
+            }
+            (_, Some(optimizer)) => gradient::ready(backend, input, settings, optimizer, start)?,
+            (Solver::Bayes, None) => gibbs::ready(backend, input, settings, start)?,
+            (_, None) => rows::ready(backend, input, settings, start)?,
+        };
+        let Ready { mut work, layout_seconds, upload_seconds } = ready;
+        let ready = Event::Ready { layout_seconds, upload_seconds };
+        let mut stop = if listen(ready)?.is_break() { Stop::Interrupted } else { Stop::Finished };
+        // What is resumed may have been at its end.
+        let waited =
+            |best: usize| settings.patience.is_some_and(|most| history.len() - best >= most);
+        if stop == Stop::Finished && best_epoch(&history).is_some_and(waited) {
+            stop = Stop::Patience;
         }
-        record.pass_seconds = (input.clock)() - began;
-        pass_seconds += record.pass_seconds;
-        visited += ratings;
-        if ratings < input.ratings.len() {
-            stop = Stop::Interrupted;
-            break;
-        }
-        work.fit(&mut record)?;
-        if !record.figures().all(f64::is_finite) {
-            return Err(non_finite(&work.factors()?, epoch));
-        }
-        work.test(&mut record)?;
-        if !record.figures().all(f64::is_finite) {
-            return Err(non_finite(&work.factors()?, epoch));
-        }
-        record.seconds = (input.clock)() - began;
-        history.push(record);
-        if let (Some(patience), Some(best_epoch)) = (settings.patience, best_epoch(&history)) {
-            if best_epoch == epoch {
-                if !averages {
-                    work.keep()?;
+
+        let mut moved = self.fallback.clone();
+        let names = (input.users, input.items);
+        let remedy = match (settings.solver, settings.solver.optimizer()) {
+            (_, Some(_)) => gradient::REMEDY,
+            (Solver::Bayes, None) => gibbs::REMEDY,
+            (_, None) if settings.alpha.is_some() => rows::REMEDY_OF_WEIGHTS,
+            (_, None) => rows::REMEDY,
+        };
+        // A sampler's model is the average of all sweeps, whichever had the best error.
+        let averages = settings.solver == Solver::Bayes;
+        let non_finite = |factors: &Factors, epoch| non_finite(factors, epoch, names, remedy);
+        while stop == Stop::Finished && history.len() < settings.epochs {
+            let epoch = history.len() + 1;
+            let mut record = EpochRecord { epoch, ..EpochRecord::default() };
+            let began = (input.clock)();
+            let mut failed = None;
+            let ratings = work.epoch(&mut record, &mut |ratings| {
+                listen(Event::Progress { epoch, ratings }).unwrap_or_else(|error| {
+                    failed = Some(error);
+                    ControlFlow::Break(())
+                })
+            })?;
+            if let Some(error) = failed {
+                return Err(error);
+            }
+            record.pass_seconds = (input.clock)() - began;
+            self.pass_seconds += record.pass_seconds;
+            self.visited += ratings;
+            if ratings < input.ratings.len() {
+                stop = Stop::Interrupted;
+                break;
+            }
+            work.fit(&mut record)?;
+            if !record.figures().all(f64::is_finite) {
+                return Err(non_finite(&work.factors()?, epoch));
+            }
+            work.test(&mut record)?;
+            if !record.figures().all(f64::is_finite) {
+                return Err(non_finite(&work.factors()?, epoch));
+            }
+            record.seconds = (input.clock)() - began;
+            record.fallback = moved.take();
+            history.push(record);
+            if let (Some(patience), Some(best_epoch)) = (settings.patience, best_epoch(&history)) {
+                if best_epoch == epoch {
+                    if !averages {
+                        work.keep()?;
+                    }
+                    best = None;
+                } else if epoch - best_epoch >= patience {
+                    stop = Stop::Patience;
                 }
-                best = None;
-            } else if epoch - best_epoch >= patience {
-                stop = Stop::Patience;
             }
-        }
-        if listen(Event::Epoch(&history[epoch - 1]))?.is_break() {
-            stop = Stop::Interrupted;
-        }
-        let due = input.checkpoint_every.is_some_and(|every| epoch.is_multiple_of(every));
-        if due || wanted() {
-            let kept = match (&best, settings.patience, best_epoch(&history)) {
-                (Some(best), ..) => Some(best.clone()),
-                (None, Some(_), Some(_)) if !averages => Some(work.kept()?),
-                _ => None,
-            };
-            let state = work.state()?;
-            if !state.factors.is_finite() {
-                return Err(non_finite(&state.factors, epoch));
-            }
-            let sampler = work.sampler_state()?;
-            let checkpoint = Checkpoint { state, history: history.clone(), best: kept, sampler };
-            if listen(Event::Checkpoint(&checkpoint))?.is_break() {
+            if listen(Event::Epoch(&history[epoch - 1]))?.is_break() {
                 stop = Stop::Interrupted;
             }
+            let due = input.checkpoint_every.is_some_and(|every| epoch.is_multiple_of(every));
+            let due = due || (self.wanted)();
+            let began = (input.clock)();
+            let keeps = self.keeper.as_ref().is_some_and(|keeper| keeper.is_due(began));
+            if due || keeps {
+                let kept = match (&best, settings.patience, best_epoch(&history)) {
+                    (Some(best), ..) => Some(best.clone()),
+                    (None, Some(_), Some(_)) if !averages => Some(work.kept()?),
+                    _ => None,
+                };
+                let state = work.state()?;
+                if !state.factors.is_finite() {
+                    return Err(non_finite(&state.factors, epoch));
+                }
+                let sampler = work.sampler_state()?;
+                let checkpoint =
+                    Checkpoint { state, history: history.clone(), best: kept, sampler };
+                if due && listen(Event::Checkpoint(&checkpoint))?.is_break() {
+                    stop = Stop::Interrupted;
+                }
+                if let Some(keeper) = &mut self.keeper {
+                    keeper.keep(checkpoint, began, (input.clock)());
+                }
+            }
         }
+        let best_epoch = settings.patience.and(best_epoch(&history)).filter(|_| !averages);
+        let posterior = work.posterior()?;
+        let factors = match (best, best_epoch, &posterior) {
+            (_, _, Some(posterior)) => posterior.samples.means(None),
+            (Some(best), ..) => best,
+            (None, Some(_), _) => work.kept()?,
+            (None, None, _) => work.factors()?,
+        };
+        let last = history.len();
+        if !factors.is_finite() {
+            return Err(non_finite(&factors, last.max(1)));
+        }
+        let lists = if last > 0 { work.judge(&factors, last)? } else { None };
+        let (samples, posterior, held_out) = match posterior {
+            Some(Posterior { samples, record, held_out }) => {
+                (Some(samples), Some(record), held_out)
+            }
+            None => (None, None, None),
+        };
+        let before = || history.iter().find_map(|record| record.fallback.clone());
+        Ok(Outcome {
+            factors,
+            samples,
+            posterior,
+            held_out,
+            lists,
+            epoch: best_epoch.unwrap_or(last),
+            fallback: self.fallback.take().or_else(before),
+            history,
+            stop,
+            ratings_per_second: match self.visited {
+                0 => 0.0,
+                visited => visited as f64 / self.pass_seconds,
+            },
+        })
     }
-    let best_epoch = settings.patience.and(best_epoch(&history)).filter(|_| !averages);
-    let posterior = work.posterior()?;
-    let factors = match (best, best_epoch, &posterior) {
-        (_, _, Some(posterior)) => posterior.samples.means(None),
-        (Some(best), ..) => best,
-        (None, Some(_), _) => work.kept()?,
-        (None, None, _) => work.factors()?,
-    };
-    let last = history.len();
-    if !factors.is_finite() {
-        return Err(non_finite(&factors, last.max(1)));
-    }
-    let lists = if last > 0 { work.judge(&factors, last)? } else { None };
-    let (samples, posterior, held_out) = match posterior {
-        Some(Posterior { samples, record, held_out }) => (Some(samples), Some(record), held_out),
-        None => (None, None, None),
-    };
-    Ok(Outcome {
-        factors,
-        samples,
-        posterior,
-        held_out,
-        lists,
-        epoch: best_epoch.unwrap_or(last),
-        history,
-        stop,
-        ratings_per_second: if visited == 0 { 0.0 } else { visited as f64 / pass_seconds },
-    })
 }
 
 /// The epoch of the best held-out figure, the first of equals: the lowest error, or for implicit

@@ -1,6 +1,6 @@
 //! A start from another model: what it knows stays, what is new is folded in.
 
-use crate::backend::{ALL, Backend, RowProblem, RowTerms};
+use crate::backend::{ALL, Backend, RowProblem, RowTerms, or_fall_back};
 use crate::core::{
     Factors, Ids, Likelihood, Ratings, RowRatings, Settings, Side, SideFactors, Solver, row_ratings,
 };
@@ -116,8 +116,10 @@ pub fn warm_start(
         if part.is_empty() {
             return Ok(());
         }
-        let rows = row_ratings(&part, settings, (users, items))?;
-        *start = solve_new(backend, rows, start, side, new, settings)?;
+        *start = or_fall_back(backend, |backend| {
+            let rows = row_ratings(&part, settings, (users, items))?;
+            solve_new(backend, rows, start, side, new, settings)
+        })?;
         Ok(())
     };
     if settings.likelihood == Likelihood::Gaussian {

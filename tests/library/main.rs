@@ -24,6 +24,7 @@ mod front;
 mod golden;
 mod honest;
 mod hostile;
+mod lost_device;
 mod model;
 mod order;
 mod panics;

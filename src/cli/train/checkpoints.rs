@@ -3,11 +3,11 @@
 use super::super::{interrupt, with_flags};
 use super::Args;
 use std::path::PathBuf;
-use wgmf::Result;
 use wgmf::backend::Device;
 use wgmf::core::Settings;
 use wgmf::data::Prepared;
 use wgmf::train::{Checkpoint, Origin, checkpoint_path, fingerprint};
+use wgmf::{Error, ErrorKind, Result};
 
 /// Where checkpoints go, and how that went so far.
 pub(super) struct Checkpoints<'a> {
@@ -48,6 +48,12 @@ impl<'a> Checkpoints<'a> {
             Origin::new(fingerprint(users.len(), items.len(), train, test.as_ref()), device)
         });
         origin.clone()
+    }
+
+    /// The run is on another device now.
+    pub(super) fn moved(&mut self, device: Device) {
+        self.origin = self.origin.take().map(|origin| Origin::new(origin.ratings, &device));
+        self.device = device;
     }
 
     /// The one to go on from.
@@ -92,6 +98,17 @@ impl<'a> Checkpoints<'a> {
             }
         }
         Ok(())
+    }
+
+    /// What ended the run, and what is left to go on from.
+    pub(super) fn told(&self, error: Error) -> Error {
+        if !(self.written && matches!(error.kind(), ErrorKind::Device(_))) {
+            return error;
+        }
+        let dir = self.dir.display();
+        Error::device(format!(
+            "{error}; the last checkpoint is whole in {dir}, `resume` goes on from it"
+        ))
     }
 
     /// Removes the last one: the run is through.

@@ -248,6 +248,7 @@ fn done(finished: &Finished, end: &End) -> serde_json::Map<String, serde_json::V
     put("ratings_per_second", serde_json::json!(run.ratings_per_second));
     put("backend", run.backend.clone().into());
     put("device", run.device.clone().into());
+    put("fallback", serde_json::json!(run.fallback));
     let name = match stop {
         Stop::Finished => "finished",
         Stop::Patience => "patience",

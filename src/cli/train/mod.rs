@@ -112,16 +112,19 @@ pub(super) fn run(mut args: Args, given: &dyn Fn(&str) -> bool) -> Result<ExitCo
         }
     }
 
-    let mut checkpoints = Checkpoints::new(&args, &settings, device.clone());
+    let mut checkpoints = Checkpoints::new(&args, &settings, device);
     interrupt::ends_well();
     let clock = Instant::now();
-    let outcome = args.train(&*backend, from.as_ref(), &prepared, &settings, &mut checkpoints)?;
+    let outcome = args.train(&*backend, from.as_ref(), &prepared, &settings, &mut checkpoints);
+    let outcome = outcome.map_err(|error| checkpoints.told(error))?;
     let seconds = clock.elapsed().as_secs_f64();
     let Some(outcome) = outcome else {
         say!("stopped before the first epoch; nothing was written");
         return Ok(interrupt::pressed().unwrap_or(Signal::Interrupt).exit_code().into());
     };
 
+    // Another one, where the first failed.
+    let device = backend.device();
     let mut finished = outcome.finish(prepared, &settings, device, seconds)?;
     let cut_short =
         finished.stop == Stop::Interrupted && finished.model.run.epochs < settings.epochs;
@@ -259,8 +262,11 @@ impl Args {
             checkpoint_every: self.checkpoint_every,
             clock: wgmf::train::seconds,
         };
+        if backend.failed().is_some() {
+            checkpoints.moved(backend.device());
+        }
         let mut epochs = Epochs::new(self.progress, settings, prepared);
-        let mut none_yet = false;
+        let (mut begun, mut none_yet) = (false, false);
         let wanted = interrupt::terminated;
         let outcome = train_with(backend, input, settings, &wanted, &mut |event| {
             // A second signal: there is no time for an end of the usual kind.
@@ -268,11 +274,15 @@ impl Args {
             if let Event::Checkpoint(checkpoint) = &event {
                 checkpoints.write(checkpoint, prepared)?;
             }
+            if let Event::Fallback(_) = &event {
+                checkpoints.moved(backend.device());
+            }
+            begun |= matches!(event, Event::Epoch(_));
             epochs.hear(&event)?;
             let ends = match (&event, interrupt::pressed()) {
                 (_, None) => false,
                 (Event::Ready { .. }, Some(_)) => {
-                    none_yet = true;
+                    none_yet = !begun;
                     true
                 }
                 (_, Some(Signal::Interrupt)) => true,

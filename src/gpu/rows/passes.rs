@@ -392,7 +392,7 @@ impl GpuRows {
         };
         let mut encoder = self.device.device.create_command_encoder(&Default::default());
         self.sum_gram(side, &mut encoder.begin_compute_pass(&Default::default()));
-        self.device.queue.submit([encoder.finish()]);
+        self.device.hand_over(encoder);
         let (matrices, numbers) = (&whole[side.index()].matrices, self.full().matrix_columns() * 4);
         let packed: Vec<f32> = self.device.read(matrices, 0, numbers).await?;
         let k = self.model.like.factors;

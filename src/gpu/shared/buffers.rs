@@ -1,7 +1,8 @@
 //! Buffers: making, filling, reading back.
 
-use super::device::{Device, PATIENCE};
-use crate::{Error, Result};
+use super::device::Device;
+use super::failure::Failed;
+use crate::Result;
 use bytemuck::Pod;
 use std::sync::{PoisonError, mpsc};
 
@@ -33,7 +34,7 @@ const SMALLEST: u64 = 16;
 impl Device {
     /// A storage buffer of zeros.
     pub fn storage(&self, label: &str, bytes: u64) -> wgpu::Buffer {
-        self.device.create_buffer(&wgpu::BufferDescriptor {
+        self.make(&wgpu::BufferDescriptor {
             label: Some(label),
             size: bytes.max(SMALLEST).next_multiple_of(4),
             usage: STORAGE,
@@ -71,7 +72,7 @@ impl Device {
             staging.unmap();
             let mut encoder = self.device.create_command_encoder(&Default::default());
             encoder.copy_buffer_to_buffer(&staging, 0, buffer, at, size);
-            self.queue.submit([encoder.finish()]);
+            self.hand_over(encoder);
             let (all, back) = (self.staging.clone(), staging.clone());
             staging.map_async(wgpu::MapMode::Write, .., move |mapped| {
                 if mapped.is_ok() {
@@ -92,7 +93,7 @@ impl Device {
                 }
                 if staging.made < MOST_STAGING {
                     staging.made += 1;
-                    return Some(self.device.create_buffer(&wgpu::BufferDescriptor {
+                    return Some(self.make(&wgpu::BufferDescriptor {
                         label: Some("staging"),
                         size: PIECE as u64,
                         usage: wgpu::BufferUsages::MAP_WRITE | wgpu::BufferUsages::COPY_SRC,
@@ -129,7 +130,7 @@ impl Device {
     /// bytes, a multiple of 4).
     pub fn ask<const N: usize>(&self, parts: [(&wgpu::Buffer, u64, u64); N]) -> Reading<N> {
         let lengths = parts.map(|(.., bytes)| bytes);
-        let staging = self.device.create_buffer(&wgpu::BufferDescriptor {
+        let staging = self.make(&wgpu::BufferDescriptor {
             label: Some("read back"),
             size: lengths.iter().sum(),
             usage: wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST,
@@ -141,7 +142,7 @@ impl Device {
             encoder.copy_buffer_to_buffer(buffer, offset, &staging, to, bytes);
             to += bytes;
         }
-        let submission = self.queue.submit([encoder.finish()]);
+        let submission = self.hand_over(encoder);
         let (send, mapped) = mpsc::channel();
         staging.map_async(wgpu::MapMode::Read, .., move |result| {
             // The receiver is gone only where nobody wants the answer any more.
@@ -166,14 +167,16 @@ impl<const N: usize> Reading<N> {
     /// If the device is lost.
     pub async fn get(self, device: &Device) -> Result<[Vec<u8>; N]> {
         device.wait(Some(self.submission)).await?;
-        let failed = |what: String| Error::device(format!("reading back failed: {what}"));
         // Another thread's poll may have found it mapped, and be about to say so.
-        match self.mapped.recv_timeout(PATIENCE) {
+        let patience = device.patience();
+        match self.mapped.recv_timeout(patience) {
             Ok(Ok(())) => {}
-            Ok(Err(e)) => return Err(failed(e.to_string())),
-            Err(e) => return Err(failed(e.to_string())),
+            Ok(Err(e)) => return Err(device.fail(Failed::Lost(e.to_string()))),
+            Err(mpsc::RecvTimeoutError::Timeout) => return Err(device.fail(Failed::Hung(patience))),
+            Err(e) => return Err(device.fail(Failed::Lost(e.to_string()))),
         }
-        let view = self.staging.get_mapped_range(..).map_err(|e| failed(e.to_string()))?;
+        let view = self.staging.get_mapped_range(..);
+        let view = view.map_err(|e| device.fail(Failed::Lost(e.to_string())))?;
         let mut rest = &view[..];
         Ok(self.lengths.map(|bytes| {
             let (part, later) = rest.split_at(bytes as usize);
@@ -207,7 +210,7 @@ impl Uniforms {
 
     /// Makes the buffer.
     pub fn finish(self, device: &Device) -> wgpu::Buffer {
-        let buffer = device.device.create_buffer(&wgpu::BufferDescriptor {
+        let buffer = device.make(&wgpu::BufferDescriptor {
             label: Some("parameters"),
             size: (self.bytes.len() as u64).max(SMALLEST),
             usage: wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST,

@@ -1,15 +1,17 @@
 //! Adapters: which there are, which one `auto` takes, and opening it.
 
 use super::buffers::Staging;
+use super::failure::{self, Failed, Failure, PATIENCE, Plan, State};
 use super::profile::{self, Profile};
 use super::tiles::Limits;
 use crate::{Error, Result};
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
-/// How long a wait for the device may last before it counts as hung.
-pub const PATIENCE: Duration = Duration::from_secs(300);
+/// What a build with debug assertions takes a failure from that it is to bring about, for tests of the
+/// command line: see [`Trouble`](failure::Trouble).
+const TROUBLE: &str = "WGMF_DEVICE_FAILS";
 
 /// An adapter, as `wgmf devices` shows it.
 #[derive(Clone, Debug, PartialEq, serde::Serialize)]
@@ -123,7 +125,11 @@ pub struct Device {
     pub staging: Arc<Mutex<Staging>>,
     /// Whether kernels keep the checks that wgpu adds.
     pub checked: AtomicBool,
-    lost: Arc<Mutex<Option<String>>>,
+    /// What tests let fail.
+    pub plan: Plan,
+    /// How long a wait may last, in nanoseconds.
+    patience: AtomicU64,
+    state: State,
 }
 
 impl Device {
@@ -147,18 +153,17 @@ impl Device {
             .request_device(&request)
             .await
             .map_err(|e| Error::device(format!("{}: cannot be opened: {e}", info.name)))?;
-        let lost = Arc::new(Mutex::new(None));
-        let said = lost.clone();
-        let say = move |message: String| {
-            said.lock().unwrap_or_else(|e| e.into_inner()).get_or_insert(message);
-        };
-        let say_lost = say.clone();
-        device.set_device_lost_callback(move |reason, message| {
-            if reason != wgpu::DeviceLostReason::Destroyed {
-                say_lost(format!("the device was lost: {message}"));
-            }
+        let state = State::default();
+        let lost = state.clone();
+        device.set_device_lost_callback(move |_, message| {
+            lost.note(Failed::Lost(message));
         });
-        device.on_uncaptured_error(Arc::new(move |error: wgpu::Error| say(error.to_string())));
+        let refused = state.clone();
+        device.on_uncaptured_error(Arc::new(move |error: wgpu::Error| refused.note_error(&error)));
+        let plan = Plan::default();
+        if let (true, Ok(trouble)) = (cfg!(debug_assertions), std::env::var(TROUBLE)) {
+            plan.ask(Some(trouble.parse()?));
+        }
         Ok(Self {
             adapter: info,
             device,
@@ -167,8 +172,34 @@ impl Device {
             profile: OnceLock::new(),
             staging: Default::default(),
             checked: AtomicBool::new(false),
-            lost,
+            plan,
+            patience: AtomicU64::new(PATIENCE.as_nanos() as u64),
+            state,
         })
+    }
+
+    /// How long a wait may last before the device counts as hung.
+    pub fn patience(&self) -> Duration {
+        Duration::from_nanos(self.patience.load(Ordering::Relaxed))
+    }
+
+    /// Sets that.
+    pub fn set_patience(&self, patience: Duration) {
+        let nanoseconds = u64::try_from(patience.as_nanos()).unwrap_or(u64::MAX);
+        self.patience.store(nanoseconds, Ordering::Relaxed);
+    }
+
+    /// Makes a buffer. Where there is no memory for it, [`check`](Self::check) says so.
+    pub fn make(&self, buffer: &wgpu::BufferDescriptor) -> wgpu::Buffer {
+        let what = buffer.label.unwrap_or_default();
+        if self.plan.is_due(Failure::NoMemory) {
+            self.state.note(Failed::NoMemory(what.to_owned(), buffer.size));
+            let _refused = self.device.push_error_scope(wgpu::ErrorFilter::Validation);
+            let size = self.limits.max_buffer_size.saturating_add(4);
+            return self.device.create_buffer(&wgpu::BufferDescriptor { size, ..buffer.clone() });
+        }
+        self.plan.made();
+        failure::making(what, buffer.size, || self.device.create_buffer(buffer))
     }
 
     /// Submits what an encoder recorded.
@@ -176,18 +207,35 @@ impl Device {
         if let Some(profile) = self.profile.get() {
             profile.submitted();
         }
+        self.hand_over(encoder)
+    }
+
+    /// The same for what only moves data, which no profile counts.
+    pub fn hand_over(&self, encoder: wgpu::CommandEncoder) -> wgpu::SubmissionIndex {
+        if self.plan.is_due(Failure::Lost) {
+            self.device.destroy();
+        }
+        if self.plan.is_due(Failure::Hangs) {
+            failure::stall(&self.device, &self.queue);
+        }
+        self.plan.submitted();
         self.queue.submit([encoder.finish()])
     }
 
-    /// An error if the device was lost or refused something.
+    /// An error if the device has failed.
     pub fn check(&self) -> Result<()> {
-        match &*self.lost.lock().unwrap_or_else(|e| e.into_inner()) {
-            Some(message) => Err(Error::device(format!(
-                "{}: {message}; try again, or use `backend` cpu",
-                self.adapter.name
-            ))),
-            None => Ok(()),
+        self.state.check(&self.adapter.name)
+    }
+
+    /// Notes a failure, and says what is to be said of it, or of the one before it.
+    pub fn fail(&self, failed: Failed) -> Error {
+        let gone = matches!(failed, Failed::Lost(_) | Failed::Hung(_));
+        if self.state.note(failed) && gone {
+            // The last one to let go of a queue waits until it is idle, which may be never.
+            std::mem::forget((self.device.clone(), self.queue.clone()));
         }
+        let name = &self.adapter.name;
+        self.check().err().unwrap_or_else(|| Error::device(format!("{name}: the device failed")))
     }
 
     /// Waits for a submission, or for all.
@@ -197,15 +245,25 @@ impl Device {
 
     /// The same without a future: outside of a browser nothing else makes a device go on.
     pub fn poll(&self, submission: Option<wgpu::SubmissionIndex>) -> Result<()> {
-        let wait = wgpu::PollType::Wait { submission_index: submission, timeout: Some(PATIENCE) };
-        let polled = self.device.poll(wait);
         self.check()?;
-        polled.map(|_| ()).map_err(|e| {
-            Error::device(format!(
-                "{}: no answer ({e}); the device hangs or is lost; try `backend` cpu",
-                self.adapter.name
-            ))
-        })
+        let patience = self.patience();
+        let wait = wgpu::PollType::Wait { submission_index: submission, timeout: Some(patience) };
+        let lost = self.plan.is_due(Failure::LostWaiting);
+        self.plan.waited();
+        let waited = failure::waiting(|| match lost {
+            true => panic!("Error in Device::poll: Parent device is lost"),
+            false => self.device.poll(wait),
+        });
+        match waited {
+            Ok(Ok(_)) => self.check(),
+            Ok(Err(wgpu::PollError::Timeout)) => Err(self.fail(Failed::Hung(patience))),
+            // The submission was not taken; why, the device says at the next occasion.
+            Ok(Err(error)) => {
+                let _ = failure::waiting(|| self.device.poll(wgpu::PollType::Poll));
+                Err(self.fail(Failed::Lost(error.to_string())))
+            }
+            Err(message) => Err(self.fail(Failed::Lost(message))),
+        }
     }
 }
 

@@ -4,6 +4,7 @@
 pub mod buffers;
 pub mod copy;
 pub mod device;
+pub mod failure;
 pub mod held_out;
 pub mod kernels;
 pub mod model;

@@ -242,7 +242,7 @@ pub(in crate::gpu) fn keep(device: &Device, sides: [&mut SideBuffers; 2], biases
     let values = &biases.values;
     let kept = biases.kept.get_or_insert_with(|| device.storage("kept biases", values.size()));
     copy(values, kept);
-    device.queue.submit([encoder.finish()]);
+    device.hand_over(encoder);
 }
 
 /// Reads matrices back, users' and items', and joins them and the biases' `values` into the form that

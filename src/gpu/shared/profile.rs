@@ -74,7 +74,7 @@ impl Profile {
         let mut times = DeviceTimes { submissions: recorded.submissions, ..DeviceTimes::default() };
         for (set, marks) in recorded.sets.iter().zip(recorded.marks.chunks(MARKS)) {
             let stamps = marks.len() as u32 * 2;
-            let resolved = device.device.create_buffer(&wgpu::BufferDescriptor {
+            let resolved = device.make(&wgpu::BufferDescriptor {
                 label: Some("resolved time stamps"),
                 size: u64::from(stamps) * 8,
                 usage: wgpu::BufferUsages::QUERY_RESOLVE | wgpu::BufferUsages::COPY_SRC,
@@ -82,7 +82,7 @@ impl Profile {
             });
             let mut encoder = device.device.create_command_encoder(&Default::default());
             encoder.resolve_query_set(set, 0..stamps, &resolved, 0);
-            device.queue.submit([encoder.finish()]);
+            device.hand_over(encoder);
             let stamps: Vec<[u64; 2]> = device.read(&resolved, 0, marks.len()).await?;
             for (&(kernel, dispatches), [from, to]) in marks.iter().zip(stamps) {
                 let seconds = to.saturating_sub(from) as f64 * period;
