@@ -17,6 +17,7 @@ use wgmf::core::{Options, Solver};
 use wgmf::cpu::Cpu;
 use wgmf::data::synth::{SynthOptions, synth};
 use wgmf::data::{DataOptions, prepare};
+use wgmf::files::Output;
 use wgmf::gpu::{Choice, Gpu};
 use wgmf::{Error, Result};
 
@@ -174,9 +175,9 @@ pub(super) fn run(args: Args) -> Result<()> {
         }
     }
     if let Some(path) = &args.save {
-        let wrong = |error| Error::io(path, error);
-        let file = std::fs::File::create(path).map_err(wrong)?;
-        serde_json::to_writer(file, &report).map_err(|error| wrong(error.into()))?;
+        let mut file = Output::create(path, true)?;
+        file.write(|sink| Ok(serde_json::to_writer(sink, &report)?))?;
+        file.commit()?;
     }
     if args.json { print_json(&report) } else { to_stdout(tables::show(&report)) }
 }

@@ -4,9 +4,9 @@ use super::output::{stdout, to_stdout};
 use clap::Command;
 use clap_complete::Shell;
 use clap_mangen::Man;
-use std::fs;
 use std::io::{self, Write};
 use std::path::PathBuf;
+use wgmf::files::Output;
 use wgmf::{Error, Result};
 
 /// Print what makes a shell complete commands and flags
@@ -60,12 +60,14 @@ pub(super) fn man(args: &ManArgs, mut command: Command) -> Result<()> {
         let mut out = stdout();
         return to_stdout(page.and_then(|page| out.write_all(&page)).and_then(|()| out.flush()));
     };
-    fs::create_dir_all(output).map_err(|e| Error::io(output, e))?;
+    // Each page whole or as it was: the directory may hold those of other programs.
     for of in std::iter::once(&command).chain(command.get_subcommands()) {
         let name = of.get_display_name().unwrap_or(of.get_name());
         let path = output.join(format!("{name}.1"));
-        let written = page(of).and_then(|page| fs::write(&path, page));
-        written.map_err(|e| Error::io(&path, e))?;
+        let page = page(of).map_err(|e| Error::io(&path, e))?;
+        let mut file = Output::create(&path, true)?;
+        file.write(|sink| sink.write_all(&page))?;
+        file.commit()?;
     }
     Ok(())
 }

@@ -99,6 +99,14 @@ enum Command {
 /// Parses the command line, runs it, and says how it ended: 0 done, 1 failed, 2 usage, 128 and more the
 /// signal that ended it.
 pub(crate) fn main() -> ExitCode {
+    // wgpu panics where a wait finds the device lost. The library takes that for the answer, and what comes of
+    // it is told.
+    let usual = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        if !wgmf::gpu::is_waiting() {
+            usual(panic);
+        }
+    }));
     let (cli, given) = parse();
     match run(cli, &|arg| given.contains(arg)) {
         Ok(code) => code,

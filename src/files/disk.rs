@@ -21,7 +21,20 @@ pub struct Trouble {
 const NONE: Trouble = Trouble { at: None, dies: false, no_exchange: false };
 
 thread_local! {
-    static STATE: Cell<(Trouble, usize)> = const { Cell::new((NONE, 0)) };
+    static STATE: Cell<(Trouble, usize)> = Cell::new((of_environment().unwrap_or(NONE), 0));
+}
+
+/// What a build with debug assertions takes its trouble from, for tests of the command line: the number of
+/// the call that fails, or with `!` behind it the call before which the process ends.
+const TROUBLE: &str = "WGMF_DISK_FAILS";
+
+fn of_environment() -> Option<Trouble> {
+    let text = cfg!(debug_assertions).then(|| std::env::var(TROUBLE).ok())??;
+    let (number, dies) = match text.strip_suffix('!') {
+        Some(number) => (number, true),
+        None => (&*text, false),
+    };
+    Some(Trouble { at: Some(number.parse().ok()?), dies, no_exchange: false })
 }
 
 /// Runs `work` with `trouble` for what this thread does to the disk; says also how many calls that were.
@@ -38,6 +51,9 @@ fn turn() -> io::Result<()> {
     STATE.set((trouble, calls + 1));
     match trouble.at {
         Some(at) if calls == at || trouble.dies && calls > at => {
+            if cfg!(debug_assertions) && trouble.dies && std::env::var_os(TROUBLE).is_some() {
+                std::process::abort();
+            }
             Err(io::Error::other("trouble that a test asked for"))
         }
         _ => Ok(()),

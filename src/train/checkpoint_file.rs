@@ -155,19 +155,12 @@ impl Checkpoint {
         }
     }
 
-    /// Writes the checkpoint to `dir`, whole or not at all; an earlier one is replaced.
+    /// Writes the checkpoint to `dir`, whole or not at all; an earlier one is replaced. `reading` is how
+    /// the training file was read, where there was one.
     ///
     /// # Errors
     /// If it cannot be written.
-    pub fn save(&self, dir: &Path, settings: &Settings, origin: &Origin) -> Result<()> {
-        self.save_with(dir, settings, origin, None)
-    }
-
-    /// As [`save`](Self::save), with how the training file was read.
-    ///
-    /// # Errors
-    /// As there.
-    pub fn save_with(
+    pub fn save(
         &self,
         dir: &Path,
         settings: &Settings,

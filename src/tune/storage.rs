@@ -119,7 +119,7 @@ impl Storage {
         device: &dyn Backend,
     ) -> Result<()> {
         let origin = Origin::new(self.ratings.clone(), &device.device());
-        checkpoint.save(&self.checkpoint(trial), settings, &origin)
+        checkpoint.save(&self.checkpoint(trial), settings, &origin, None)
     }
 
     /// Where a trial stands, if that is known and has not gone beyond the epochs of `settings`.

@@ -76,7 +76,7 @@ const CASES: [Case; 9] = [
         out: "model.checkpoint",
         write: |out, second, _| {
             let (checkpoint, settings, origin) = checkpoint(second);
-            checkpoint.save(out, &settings, &origin)
+            checkpoint.save(out, &settings, &origin, None)
         },
         open: Some(|out| {
             let (_, settings, origin) = checkpoint(false);

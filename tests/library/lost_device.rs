@@ -121,7 +121,7 @@ fn without_a_fallback_it_is_an_error_that_says_what_next() {
         (Failure::Lost, 9),
         (Failure::LostWaiting, 2),
         (Failure::NoMemory, 4),
-        (Failure::Hangs, 9),
+        (Failure::Hangs, 5),
     ] {
         let gpu = common::gpu().patience(match failure {
             Failure::Hangs => Duration::from_millis(200),
@@ -149,7 +149,7 @@ fn a_device_that_hangs_is_left_alone() {
     for options in [Options::sgd().factors(3).epochs(4), Options::bayes().factors(3).samples(3)] {
         let (gpu, device, told) = pair();
         let device_again = device.clone();
-        gpu.failing(Some(Trouble { failure: Failure::Hangs, at: 12 }));
+        gpu.failing(Some(Trouble { failure: Failure::Hangs, at: 3 }));
         let _gpu = gpu.patience(Duration::from_millis(200));
         let trained = train(&options, &device).unwrap();
         assert!(trained.model().run.fallback.is_some());

@@ -304,7 +304,7 @@ fn checkpointed(data: &Data, options: &Options, at: usize, dir: &Path) -> Outcom
         if let Event::Checkpoint(checkpoint) = event
             && std::mem::take(&mut first)
         {
-            checkpoint.save(dir, &settings, &Origin::new("these", &Cpu::new().device()))?;
+            checkpoint.save(dir, &settings, &Origin::new("these", &Cpu::new().device()), None)?;
         }
         Ok(ControlFlow::Continue(()))
     })

@@ -1,16 +1,19 @@
 #!/usr/bin/env python3
 """Attacks what wgmf writes, and counts what was lost.
 
-    python3 tools/attack/lost.py [--wgmf target/release/wgmf] [--swaps 300] [--kills 40] [--pairs 20]
+    python3 tools/attack/lost.py [--wgmf target/release/wgmf] [--swaps 300] [--kills 200] [--pairs 50]
+                                 [--adapter NAME]
 
 swaps    sends a signal (SIGTERM, SIGINT twice, SIGHUP) within 30 ms of the moment in which fold-in --force,
-         train --force or a checkpoint has its last file written, just before it takes its name. The
-         directory must be the old one or the new one, to the byte, and open; nothing else may be left, or
-         else be gone after the next run. The exit code must tell what happened.
-kills    kills (SIGKILL) a training run with checkpoints again and again at random moments, resumes it,
-         and compares the model with one of a run that was never stopped, to the byte.
-pairs    starts two `recommend --force` on one output at once, each in a PID namespace of its own (as in
-         two containers: both are process 1), and a predict that is killed. What is there must be whole.
+         train --force or a checkpoint (so many of each) has its last file written, just before it takes its
+         name. The directory must be the old one or the new one, to the byte, and open; nothing else may be
+         left, or else be gone after the next run. The exit code must tell what happened.
+kills    kills (SIGKILL) training runs with checkpoints (those of RUNS) again and again at random moments,
+         resumes each with any number of threads, and compares the model with one of a run that was never
+         stopped, to the byte. With --adapter on that GPU.
+pairs    starts each of the commands of PAIRS twice on one output at once, each in a PID namespace of its own
+         (as in two containers: both are process 1), so many times, and a predict that is killed. What is
+         there must be whole, and the one of one of the two.
 
 Exits with 1 if anything was lost. Needs Linux; `pairs` needs the right to `unshare -pf --mount-proc`.
 """
@@ -30,6 +33,47 @@ import time
 
 REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
 MAIN = ["model.safetensors", "users.csv", "items.csv", "seen.safetensors"]
+
+# Training runs that are killed. What only a run from the start takes stands behind: `--resume` knows it.
+RUNS = {
+    "als": ("k.csv --solver als --factors 16 --epochs 60 --holdout 0.1", ""),
+    "als, patience": ("k.csv --solver als --factors 8 --epochs 60 --holdout 0.1 --patience 40", ""),
+    "als, blocks": ("k.csv --solver als --factors 24 --block 8 --epochs 40", ""),
+    "als, from": ("k.csv --solver als --factors 16 --epochs 60 --seed 3", "--from from-als"),
+    "sgd": ("k.csv --solver sgd --factors 16 --epochs 60", ""),
+    "sgd, momentum": ("k.csv --solver sgd --factors 16 --epochs 60 --batch-size 512 --momentum 0.8", ""),
+    "sgd, logistic": (
+        "k.csv --solver sgd --factors 16 --epochs 60 --transform binary --threshold 4 --loss logistic",
+        "",
+    ),
+    "sgd, from": ("k.csv --solver sgd --factors 16 --epochs 60", "--from from-als"),
+    "adam": ("k.csv --solver adam --factors 16 --epochs 60 --patience 50 --holdout 0.1", ""),
+    "adagrad": ("k.csv --solver adagrad --factors 16 --epochs 60 --batch-size 512", ""),
+    "ials": ("k.csv --solver ials --factors 16 --epochs 60 --holdout 0.1", ""),
+    "ials, from": ("k.csv --solver ials --factors 16 --epochs 60", "--from from-ials"),
+    "bayes": ("k.csv --solver bayes --factors 8 --samples 50 --burn-in 10 --holdout 0.1", ""),
+    "bayes, chains": ("k.csv --solver bayes --factors 4 --samples 40 --burn-in 10 --chains 3", ""),
+    "bayes, from": ("k.csv --solver bayes --factors 16 --samples 40 --burn-in 4", "--from from-als"),
+    "ordinal": (
+        "k.csv --solver bayes --factors 4 --samples 40 --burn-in 10 --likelihood ordinal --chains 2",
+        "",
+    ),
+    "probit": (
+        "two.csv --solver bayes --factors 4 --samples 40 --burn-in 10 --likelihood probit --holdout 0.1",
+        "",
+    ),
+}
+
+# Commands that are started twice on one output (OUT): what differs between the two is N.
+PAIRS = {
+    "recommend": ("recommend m --all -n N --output OUT", "x.csv", ("7", "9")),
+    "predict": ("predict m pN.csv --output OUT", "y.csv", ("1", "2")),
+    "train": ("train p1.csv --backend cpu --factors N --epochs 1 --progress none --model OUT", "t", ("4", "6")),
+    "fold-in": ("fold-in m pN.csv --backend cpu --output OUT", "g", ("1", "2")),
+    "split": ("split p1.csv --holdout 0.N --output OUT", "parts", ("2", "3")),
+    "export": ("export m --format N --output OUT", "e", ("csv", "npy")),
+    "synth": ("synth --users 900 --items 300 --ratings 20000 --seed N --output OUT", "s.csv", ("1", "2")),
+}
 lost = []
 
 
@@ -53,8 +97,8 @@ def strays(home):
 
 
 class Attack:
-    def __init__(self, wgmf, home, seed):
-        self.wgmf, self.home, self.random = wgmf, home, random.Random(seed)
+    def __init__(self, wgmf, home, seed, adapter):
+        self.wgmf, self.home, self.random, self.adapter = wgmf, home, random.Random(seed), adapter
         self.seconds = {}
 
     def start(self, *arguments, wrap=()):
@@ -121,7 +165,7 @@ class Attack:
         base = ["train", "a.csv", "--backend", "cpu", "--factors", "16", "--solver", "als", "--progress", "none"]
         self.run(*base, "--epochs", "1", "--model", "base")
         tally = {}
-        for number in range(count):
+        for number in range(3 * count):
             what = ["fold-in", "train", "checkpoint"][number // 3 % 3]
             if what == "fold-in":
                 target, last = "grown", "run.json"
@@ -167,35 +211,45 @@ class Attack:
             shutil.rmtree(home / "long", ignore_errors=True)
             key = (what, end if hit else end + " (ended before)", code)
             tally[key] = tally.get(key, 0) + 1
-        print(f"swaps: {count} races")
+        print(f"swaps: {count} races of each")
         for key, number in sorted(tally.items()):
             print(f"  {key[0]:10} {key[1]:20} exit {key[2]:3}: {number}")
 
     # -- kills ------------------------------------------------------------------------------------
 
     def kills(self, count):
-        runs = {
-            "als": ["--solver", "als", "--factors", "16", "--epochs", "60", "--holdout", "0.1"],
-            "sgd": ["--solver", "sgd", "--factors", "16", "--epochs", "60", "--batch-size", "512"],
-            "adam": ["--solver", "adam", "--factors", "16", "--epochs", "60", "--patience", "50", "--holdout", "0.1"],
-            "bayes": ["--solver", "bayes", "--factors", "8", "--samples", "50", "--burn-in", "10"],
-        }
-        self.run("synth", "--users", "300", "--items", "200", "--ratings", "6000", "--output", "k.csv")
+        device = ["--adapter", self.adapter] if self.adapter else ["--backend", "cpu"]
+        self.run("synth", "--users", "300", "--items", "200", "--ratings", "6000", "--scale", "stars", "--output", "k.csv")
+        lines = (self.home / "k.csv").read_text().splitlines()
+        pairs = [line.split(",") for line in lines]
+        two = [f"{user},{item},{int(float(rating) > 3)}\n" for user, item, rating in pairs]
+        (self.home / "two.csv").write_text("".join(two))
+        start = ["train", "k.csv", *device, "--progress", "none", "--epochs", "2", "--factors", "16"]
+        for solver in ("als", "ials"):
+            self.run(*start, "--solver", solver, "--model", f"from-{solver}")
         killed = resumed = finished = 0
+        tally = dict.fromkeys(RUNS, 0)
         while killed < count:
-            for name, flags in runs.items():
-                base = ["train", "k.csv", "--backend", "cpu", "--progress", "none", *flags]
-                straight = self.home / f"straight-{name}"
+            for name, (flags, at_start) in RUNS.items():
+                base = ["train", *flags.split(), *device, "--progress", "none"]
+                place = name.replace(", ", "-")
+                straight = self.home / f"straight-{place}"
                 began = time.time()
                 if not straight.exists():
-                    self.run(*base, "--model", straight.name)
+                    self.run(*base, *at_start.split(), "--model", straight.name)
                     self.seconds[name] = time.time() - began
-                model = f"killed-{name}"
+                model = f"killed-{place}"
                 arguments = [*base, "--model", model, "--checkpoint-every", "2"]
+
+                def go():
+                    there = (self.home / f"{model}.checkpoint").exists()
+                    threads = ["--threads", str(self.random.randint(1, 4))]
+                    return there, [*arguments, *threads, *(["--resume"] if there else at_start.split())]
+
                 for _ in range(30):
-                    go = ["--resume"] if (self.home / f"{model}.checkpoint").exists() else []
-                    child = self.start(*arguments, *go)
-                    time.sleep(self.random.uniform(0.02, self.seconds[name]))
+                    there, line = go()
+                    child = self.start(*line)
+                    time.sleep(self.random.uniform(0.02, 1.1 * self.seconds[name]))
                     child.kill()
                     _, err = child.communicate()
                     if child.returncode == 0:
@@ -204,75 +258,95 @@ class Attack:
                         complain(f"kills, {name}: {err.strip()[-300:]}")
                         break
                     killed += 1
-                    resumed += bool(go)
+                    resumed += there
+                    tally[name] += 1
                 if not (self.home / model).exists():
-                    go = ["--resume"] if (self.home / f"{model}.checkpoint").exists() else []
-                    self.run(*arguments, *go)
+                    self.run(*go()[1])
                 finished += 1
                 names = ["model.safetensors", "seen.safetensors", "samples.safetensors", "users.csv", "items.csv"]
                 if digest(self.home / model, names) != digest(straight, names):
                     complain(f"kills, {name}: the model differs from that of the straight run")
                 # A kill after the model was saved leaves its checkpoint, which is a finished one.
                 if strays(self.home):
-                    self.run(*arguments, "--force")
+                    self.run(*arguments, *at_start.split(), "--force")
                     if strays(self.home):
                         complain(f"kills, {name}: the next run leaves {strays(self.home)}")
                 shutil.rmtree(self.home / model)
                 shutil.rmtree(self.home / f"{model}.checkpoint", ignore_errors=True)
         print(f"kills: {killed}, {resumed} of them of resumed runs; {finished} models compared")
+        for name, number in tally.items():
+            print(f"  {name:15} {number}")
 
     # -- two containers ----------------------------------------------------------------------------
+
+    def whole(self, name):
+        path = self.home / name
+        return digest(path, self.telling(path)) if path.is_dir() else path.read_bytes()
+
+    def telling(self, path):
+        """The files that tell one from another: `run.json` has times in it."""
+        return [p.name for p in path.rglob("*") if p.is_file() and p.name != "run.json"]
 
     def pairs(self, count):
         container = ["unshare", "-pf", "--mount-proc"]
         if subprocess.run([*container, "true"], capture_output=True).returncode != 0:
             print("pairs: skipped, no right to unshare")
             return
-        self.run("synth", "--users", "2000", "--items", "300", "--ratings", "20000", "--output", "p.csv")
-        self.run("train", "p.csv", "--backend", "cpu", "--factors", "8", "--epochs", "1", "--progress", "none", "--model", "m")
-        wholes = {}
-        for n in ("7", "9"):
-            self.run("recommend", "m", "--all", "-n", n, "--output", f"whole{n}.csv")
-            wholes[n] = (self.home / f"whole{n}.csv").read_bytes()
-        tally = {}
-        for number in range(count):
-            children = [
-                self.start("recommend", "m", "--all", "-n", n, "--output", "x.csv", "--force", wrap=container)
-                for n in wholes
-            ]
-            ends = []
-            for child in children:
-                _, err = child.communicate()
-                ends.append("wrote" if child.returncode == 0 else "refused" if "is being written by process 1 on" in err else "failed")
-                if ends[-1] == "failed":
-                    complain(f"pairs {number}: {err.strip()[-200:]}")
-            if (self.home / "x.csv").read_bytes() not in wholes.values():
-                complain(f"pairs {number}: x.csv is a mixture")
-            if strays(self.home):
-                complain(f"pairs {number}: {strays(self.home)} stay")
-            tally[tuple(sorted(ends))] = tally.get(tuple(sorted(ends)), 0) + 1
+        for seed in ("1", "2"):
+            self.run("synth", "--users", "2000", "--items", "300", "--ratings", "20000", "--seed", seed, "--output", f"p{seed}.csv")
+        self.run("train", "p1.csv", "--backend", "cpu", "--factors", "8", "--epochs", "1", "--progress", "none", "--model", "m")
+        # Users that fold-in finds new.
+        for seed in ("1", "2"):
+            text = (self.home / f"p{seed}.csv").read_text()
+            (self.home / f"p{seed}.csv").write_text(text + "".join(f"fresh{seed}-{u},{u % 200},{1 + u % 5}\n" for u in range(200)))
+        print(f"pairs: {count} of each")
+        for name, (line, out, values) in PAIRS.items():
+            wholes = {}
+            for value in values:
+                alone = f"alone-{value}-{out}"
+                self.run(*line.replace("N", value).replace("OUT", alone).split())
+                wholes[value] = self.whole(alone)
+            tally = {}
+            for number in range(count):
+                children = [
+                    self.start(*line.replace("N", n).replace("OUT", out).split(), "--force", wrap=container) for n in values
+                ]
+                ends = []
+                for child in children:
+                    _, err = child.communicate()
+                    refused = "is being written by process 1 on" in err
+                    ends.append("wrote" if child.returncode == 0 else "refused" if refused else "failed")
+                    if ends[-1] == "failed":
+                        complain(f"pairs, {name} {number}: {err.strip()[-200:]}")
+                if self.whole(out) not in wholes.values():
+                    complain(f"pairs, {name} {number}: {out} is a mixture")
+                if strays(self.home):
+                    complain(f"pairs, {name} {number}: {strays(self.home)} stay")
+                key = tuple(sorted(ends))
+                tally[key] = tally.get(key, 0) + 1
+            print(f"  {name:10}", ", ".join(f"{' and '.join(k)}: {v}" for k, v in sorted(tally.items())))
         # A predict that is killed does not block its output.
-        child = self.start("predict", "m", "p.csv", "--output", "predicted.csv", wrap=container)
+        child = self.start("predict", "m", "p1.csv", "--output", "predicted.csv", wrap=container)
         time.sleep(0.05)
         child.kill()
         child.communicate()
-        self.run("predict", "m", "p.csv", "--output", "predicted.csv", "--force")
+        self.run("predict", "m", "p1.csv", "--output", "predicted.csv", "--force")
         if strays(self.home):
             complain(f"pairs: {strays(self.home)} stay after a killed predict")
-        print(f"pairs: {count}", ", ".join(f"{' and '.join(k)}: {v}" for k, v in sorted(tally.items())))
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--wgmf", type=pathlib.Path, default=REPOSITORY / "target/release/wgmf")
     parser.add_argument("--swaps", type=int, default=300)
-    parser.add_argument("--kills", type=int, default=40)
-    parser.add_argument("--pairs", type=int, default=20)
+    parser.add_argument("--kills", type=int, default=200)
+    parser.add_argument("--pairs", type=int, default=50)
+    parser.add_argument("--adapter", help="kill runs on this GPU instead of the CPU")
     parser.add_argument("--seed", type=int, default=1)
     args = parser.parse_args()
     for part in ("swaps", "kills", "pairs"):
         with tempfile.TemporaryDirectory() as home:
-            attack = Attack(args.wgmf.resolve(), pathlib.Path(home), args.seed)
+            attack = Attack(args.wgmf.resolve(), pathlib.Path(home), args.seed, args.adapter)
             if getattr(args, part):
                 getattr(attack, part)(getattr(args, part))
     print("nothing was lost" if not lost else f"{len(lost)} losses")

@@ -79,7 +79,7 @@ impl<'a> Checkpoints<'a> {
         };
         let saved = may.and_then(|()| {
             let reading = prepared.facts.reading.as_ref();
-            checkpoint.save_with(&self.dir, self.settings, &origin, reading)
+            checkpoint.save(&self.dir, self.settings, &origin, reading)
         });
         match saved {
             Ok(()) => {

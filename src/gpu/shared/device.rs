@@ -6,7 +6,7 @@ use super::profile::{self, Profile};
 use super::tiles::Limits;
 use crate::{Error, Result};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 /// What a build with debug assertions takes a failure from that it is to bring about, for tests of the
@@ -130,6 +130,8 @@ pub struct Device {
     /// How long a wait may last, in nanoseconds.
     patience: AtomicU64,
     state: State,
+    /// What was submitted last.
+    last: Mutex<Option<wgpu::SubmissionIndex>>,
 }
 
 impl Device {
@@ -175,6 +177,7 @@ impl Device {
             plan,
             patience: AtomicU64::new(PATIENCE.as_nanos() as u64),
             state,
+            last: Mutex::default(),
         })
     }
 
@@ -215,11 +218,15 @@ impl Device {
         if self.plan.is_due(Failure::Lost) {
             self.device.destroy();
         }
-        if self.plan.is_due(Failure::Hangs) {
-            failure::stall(&self.device, &self.queue);
-        }
         self.plan.submitted();
-        self.queue.submit([encoder.finish()])
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        // What hangs may hold up whoever gives it more, for ever.
+        if let (Some(last), Err(_)) = (&*last, self.check()) {
+            return last.clone();
+        }
+        let submission = self.queue.submit([encoder.finish()]);
+        *last = Some(submission.clone());
+        submission
     }
 
     /// An error if the device has failed.
@@ -247,6 +254,11 @@ impl Device {
     pub fn poll(&self, submission: Option<wgpu::SubmissionIndex>) -> Result<()> {
         self.check()?;
         let patience = self.patience();
+        let stalled = self.plan.is_due(Failure::Hangs);
+        let submission = match stalled {
+            true => Some(failure::stall(&self.device, &self.queue)),
+            false => submission,
+        };
         let wait = wgpu::PollType::Wait { submission_index: submission, timeout: Some(patience) };
         let lost = self.plan.is_due(Failure::LostWaiting);
         self.plan.waited();

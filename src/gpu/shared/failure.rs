@@ -44,9 +44,11 @@ impl Failed {
                 patience.as_secs_f64()
             ),
             Self::NoMemory(what, bytes) => format!(
-                "the device has no memory left for \"{what}\" ({:.1} MB); end what else uses it, lower \
-                 `factors`",
-                *bytes as f64 / 1e6
+                "the device has no memory left for \"{what}\" ({}); end what else uses it, lower `factors`",
+                match *bytes {
+                    few @ ..1_000_000 => format!("{few} bytes"),
+                    many => format!("{:.1} MB", many as f64 / 1e6),
+                }
             ),
             Self::Refused(message) => format!("{message}; try again"),
         };
@@ -124,7 +126,7 @@ pub enum Failure {
     Lost,
     /// A wait finds the device lost, on which wgpu panics.
     LostWaiting,
-    /// The device is given work that takes it many seconds.
+    /// A wait is for work that takes the device many seconds.
     Hangs,
     /// There is no memory for a buffer.
     NoMemory,
@@ -136,7 +138,7 @@ pub struct Trouble {
     /// What fails.
     pub failure: Failure,
     /// Before which submission, counted from 0 after it was asked for; of [`Failure::NoMemory`] the buffer,
-    /// of [`Failure::LostWaiting`] the wait.
+    /// of [`Failure::LostWaiting`] and [`Failure::Hangs`] the wait.
     pub at: usize,
 }
 
@@ -186,8 +188,8 @@ impl Plan {
     pub fn is_due(&self, failure: Failure) -> bool {
         let trouble = *self.trouble.lock().unwrap_or_else(PoisonError::into_inner);
         let count = match failure {
-            Failure::Lost | Failure::Hangs => &self.submissions,
-            Failure::LostWaiting => &self.waits,
+            Failure::Lost => &self.submissions,
+            Failure::LostWaiting | Failure::Hangs => &self.waits,
             Failure::NoMemory => &self.buffers,
         };
         trouble == Some(Trouble { failure, at: count.load(Ordering::Relaxed) })
@@ -220,7 +222,7 @@ fn stall(@builtin(global_invocation_id) at: vec3u) {
 }";
 
 /// Gives a device work that takes it many seconds.
-pub fn stall(device: &wgpu::Device, queue: &wgpu::Queue) {
+pub fn stall(device: &wgpu::Device, queue: &wgpu::Queue) -> wgpu::SubmissionIndex {
     let module = device.create_shader_module(wgpu::ShaderModuleDescriptor {
         label: Some("stall"),
         source: wgpu::ShaderSource::Wgsl(STALL.into()),
@@ -249,9 +251,9 @@ pub fn stall(device: &wgpu::Device, queue: &wgpu::Queue) {
         let mut pass = encoder.begin_compute_pass(&Default::default());
         pass.set_pipeline(&pipeline);
         pass.set_bind_group(0, &group, &[]);
-        pass.dispatch_workgroups(1 << 14, 1, 1);
+        pass.dispatch_workgroups(1 << 12, 1, 1);
     }
-    queue.submit([encoder.finish()]);
+    queue.submit([encoder.finish()])
 }
 
 #[cfg(test)]
