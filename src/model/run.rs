@@ -154,7 +154,9 @@ pub struct EpochRecord {
     /// the unit of the transformed ratings.
     #[serde(default, skip_serializing_if = "absent")]
     pub train_error: Option<f64>,
-    /// The same over the held-out ratings.
+    /// The same over the held-out ratings. An id that the model does not know counts as one without factors
+    /// and bias here; the [model](crate::model::Model::typical) has typical partners for it, so that the figures
+    /// of the whole run differ from those of its last epoch where the held-out part has such ids.
     #[serde(default, skip_serializing_if = "absent")]
     pub test_error: Option<f64>,
     /// A sampler's error over the held-out ratings in this sweep alone, mean over its chains;

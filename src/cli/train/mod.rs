@@ -69,7 +69,8 @@ pub(super) struct Args {
     #[arg(long, help_heading = "Run", requires = "force")]
     keep_early: bool,
     /// How progress is shown: a bar (plain lines where there is no terminal), one JSON event a
-    /// line on standard output, or not at all
+    /// line on standard output, or not at all. Held-out errors of single epochs take an id that is not in
+    /// training for one without factors and bias; those at the end and of the model know typical ones
     #[arg(long, value_enum, default_value_t, help_heading = "Run")]
     progress: Progress,
 }
