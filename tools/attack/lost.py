@@ -66,12 +66,12 @@ RUNS = {
 
 # Commands that are started twice on one output (OUT): what differs between the two is N.
 PAIRS = {
-    "recommend": ("recommend m --all -n N --output OUT", "x.csv", ("7", "9")),
-    "predict": ("predict m pN.csv --output OUT", "y.csv", ("1", "2")),
+    "recommend": ("recommend m1 --all -n N --output OUT", "x.csv", ("7", "9")),
+    "predict": ("predict m1 pN.csv --output OUT", "y.csv", ("1", "2")),
     "train": ("train p1.csv --backend cpu --factors N --epochs 1 --progress none --model OUT", "t", ("4", "6")),
-    "fold-in": ("fold-in m pN.csv --backend cpu --output OUT", "g", ("1", "2")),
+    "fold-in": ("fold-in m1 pN.csv --backend cpu --output OUT", "g", ("1", "2")),
     "split": ("split p1.csv --holdout 0.N --output OUT", "parts", ("2", "3")),
-    "export": ("export m --format N --output OUT", "e", ("csv", "npy")),
+    "export": ("export mN --format npy --output OUT", "e", ("1", "2")),
     "synth": ("synth --users 900 --items 300 --ratings 20000 --seed N --output OUT", "s.csv", ("1", "2")),
 }
 lost = []
@@ -260,6 +260,9 @@ class Attack:
                     killed += 1
                     resumed += there
                     tally[name] += 1
+                    if (self.home / model).exists():
+                        # It was saved already.
+                        break
                 if not (self.home / model).exists():
                     self.run(*go()[1])
                 finished += 1
@@ -294,7 +297,7 @@ class Attack:
             return
         for seed in ("1", "2"):
             self.run("synth", "--users", "2000", "--items", "300", "--ratings", "20000", "--seed", seed, "--output", f"p{seed}.csv")
-        self.run("train", "p1.csv", "--backend", "cpu", "--factors", "8", "--epochs", "1", "--progress", "none", "--model", "m")
+            self.run("train", f"p{seed}.csv", "--backend", "cpu", "--factors", "8", "--epochs", "1", "--progress", "none", "--model", f"m{seed}")
         # Users that fold-in finds new.
         for seed in ("1", "2"):
             text = (self.home / f"p{seed}.csv").read_text()
@@ -326,11 +329,11 @@ class Attack:
                 tally[key] = tally.get(key, 0) + 1
             print(f"  {name:10}", ", ".join(f"{' and '.join(k)}: {v}" for k, v in sorted(tally.items())))
         # A predict that is killed does not block its output.
-        child = self.start("predict", "m", "p1.csv", "--output", "predicted.csv", wrap=container)
+        child = self.start("predict", "m1", "p1.csv", "--output", "predicted.csv", wrap=container)
         time.sleep(0.05)
         child.kill()
         child.communicate()
-        self.run("predict", "m", "p1.csv", "--output", "predicted.csv", "--force")
+        self.run("predict", "m1", "p1.csv", "--output", "predicted.csv", "--force")
         if strays(self.home):
             complain(f"pairs: {strays(self.home)} stay after a killed predict")
 

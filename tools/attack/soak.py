@@ -55,26 +55,29 @@ class Soak:
             [str(self.wgmf), *line.split()], cwd=self.home, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
         )
-        began, most = time.time(), 0
+        began, most, memory = time.time(), 0, 0
         while True:
             try:
                 most = max(most, len(os.listdir(f"/proc/{child.pid}/fd")))
-            except OSError:
+                # What `wait4` tells counts this program too, of which the child begins as a copy.
+                status = pathlib.Path(f"/proc/{child.pid}/status").read_text()
+                memory = max(memory, *(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM")), 0)
+            except (OSError, TypeError):
                 pass
-            pid, status, usage = os.wait4(child.pid, os.WNOHANG)
+            pid, status = os.waitpid(child.pid, os.WNOHANG)
             if pid:
                 break
             if kill_after is not None and time.time() - began > kill_after:
                 child.send_signal(signal.SIGKILL)
                 kill_after = None
-            time.sleep(0.002)
+            time.sleep(0.001)
         code = os.waitstatus_to_exitcode(status)
         child.returncode = code
         if code not in (0, -signal.SIGKILL):
             sys.exit(f"wgmf {line}: {code}: {child.stderr.read().decode()}")
         child.stderr.close()
         if code == 0:
-            self.usage.setdefault(name, []).append((usage.ru_maxrss, most))
+            self.usage.setdefault(name, []).append((memory, most))
 
     def tree(self):
         """Every file with a digest, but those with times in them."""
