@@ -258,7 +258,9 @@ pub fn train_with<'a>(
         error,
     };
     // It may have failed before, in what is done for the start.
-    let fallback = backend.failed().map(|failed| record(failed, 0));
+    let history = resume.as_ref().map_or(&[][..], |resume| &resume.history);
+    let known = history.iter().any(|record| record.fallback.is_some());
+    let fallback = backend.failed().filter(|_| !known).map(|failed| record(failed, history.len()));
     let mut run =
         Run { input: &input, settings, wanted, keeper, fallback, visited: 0, pass_seconds: 0.0 };
     let error = match run.on(backend, resume, init, listen) {
@@ -268,13 +270,11 @@ pub fn train_with<'a>(
     let Some(next) = backend.fall_back(&error) else { return Err(error) };
     let kept = run.keeper.take().and_then(Keeper::last);
     let epochs = kept.as_ref().map_or(0, |kept| kept.history.len());
-    let failed = backend.failed().map(|failed| record(failed, epochs));
-    if let Some(failed) = &failed
-        && listen(Event::Fallback(failed))?.is_break()
-    {
-        return Err(error);
+    run.fallback = backend.failed().map(|failed| record(failed, epochs));
+    if let Some(failed) = &run.fallback {
+        // Who would break off can do so at the next event.
+        let _ = listen(Event::Fallback(failed))?;
     }
-    run.fallback = failed;
     run.on(&*next, kept, again, listen)
 }
 
@@ -432,7 +432,7 @@ impl Run<'_, '_> {
             }
             None => (None, None, None),
         };
-        let before = || history.iter().find_map(|record| record.fallback.clone());
+        let before = || history.iter().rev().find_map(|record| record.fallback.clone());
         Ok(Outcome {
             factors,
             samples,

@@ -217,6 +217,8 @@ impl Device {
     pub fn hand_over(&self, encoder: wgpu::CommandEncoder) -> wgpu::SubmissionIndex {
         if self.plan.is_due(Failure::Lost) {
             self.device.destroy();
+            // Lost it is once all that was submitted is done.
+            let _ = self.device.poll(wgpu::PollType::wait_indefinitely());
         }
         self.plan.submitted();
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);

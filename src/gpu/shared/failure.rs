@@ -112,10 +112,12 @@ pub fn waiting<T>(wait: impl FnOnce() -> T) -> std::result::Result<T, String> {
     WAITING.set(true);
     let waited = catch_unwind(AssertUnwindSafe(wait));
     WAITING.set(false);
-    waited.map_err(|panic| match panic.downcast::<String>() {
-        // The first line names the call, the others what it met.
-        Ok(text) => text.lines().last().unwrap_or_default().trim().to_owned(),
-        Err(_) => String::new(),
+    waited.map_err(|panic| {
+        let text = panic.downcast_ref::<String>().map(String::as_str);
+        let text = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or_default();
+        // The last line says most; what stands before it names the call.
+        let last = text.lines().last().unwrap_or_default().trim();
+        last.strip_prefix("Error in Device::poll: ").unwrap_or(last).to_owned()
     })
 }
 
@@ -282,6 +284,8 @@ mod tests {
         assert_eq!(waiting(|| 7), Ok(7));
         let lost = waiting(|| -> u8 { panic!("{}\n  {}", "Error in Device::poll:", "gone") });
         assert_eq!((lost, is_waiting()), (Err("gone".to_owned()), false));
+        let lost = waiting(|| -> u8 { panic!("Error in Device::poll: Parent device is lost") });
+        assert_eq!(lost, Err("Parent device is lost".to_owned()));
     }
 
     #[test]
