@@ -238,11 +238,11 @@ impl Device {
 
     /// Notes a failure, and says what is to be said of it, or of the one before it.
     pub fn fail(&self, failed: Failed) -> Error {
-        let gone = matches!(failed, Failed::Lost(_) | Failed::Hung(_));
-        if self.state.note(failed) && gone {
+        if matches!(failed, Failed::Lost(_) | Failed::Hung(_)) {
             // The last one to let go of a queue waits until it is idle, which may be never.
             std::mem::forget((self.device.clone(), self.queue.clone()));
         }
+        self.state.note(failed);
         let name = &self.adapter.name;
         self.check().err().unwrap_or_else(|| Error::device(format!("{name}: the device failed")))
     }
