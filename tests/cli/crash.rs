@@ -88,7 +88,7 @@ fn whatever_fails_under_a_command_the_old_or_the_new_is_whole() {
         for dies in [false, true] {
             // Early calls stand close, later ones apart, until none fails any more.
             let mut quiet = 0;
-            for at in (0..4).chain((4..500).step_by(if dies { 11 } else { 7 })) {
+            for at in (0..3).chain((3..500).step_by(if dies { 19 } else { 13 })) {
                 let before = seen(&relative(&place), names);
                 turn += 1;
                 let line = &versions[turn % 2];
@@ -113,7 +113,7 @@ fn whatever_fails_under_a_command_the_old_or_the_new_is_whole() {
                     assert!(now == after, "{what}: is not written");
                     // Some failures are got over, with a warning or, of what only tidies up, without.
                     quiet = if talk.contains("warning: ") { 0 } else { quiet + 1 };
-                    if quiet == 3 {
+                    if quiet == 2 {
                         break;
                     }
                 } else {
