@@ -301,7 +301,7 @@ mod tests {
         let mut of = Ratings::default();
         for at in 0..ratings as u64 {
             let word = scrambled(at);
-            let unit = (word >> 40) as f64 / (1 << 24) as f64;
+            let unit = (word >> 40) as f64 / f64::from(1 << 24);
             of.users.push((word as u32) % users);
             of.items.push((unit * unit * unit * f64::from(items)) as u32);
             of.values.push(at as f32);

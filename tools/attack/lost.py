@@ -40,7 +40,8 @@ RUNS = {
     "als, patience": ("k.csv --solver als --factors 8 --epochs 60 --holdout 0.1 --patience 40", ""),
     "als, blocks": ("k.csv --solver als --factors 24 --block 8 --epochs 40", ""),
     "als, from": ("k.csv --solver als --factors 16 --epochs 60 --seed 3", "--from from-als"),
-    "sgd": ("k.csv --solver sgd --factors 16 --epochs 60", ""),
+    "sgd": ("k.csv --solver sgd --factors 16 --epochs 60 --batch-size 256", ""),
+    "sgd, strata": ("k.csv --solver sgd --factors 16 --epochs 60 --batch-size 0 --holdout 0.1 --patience 50", ""),
     "sgd, momentum": ("k.csv --solver sgd --factors 16 --epochs 60 --batch-size 512 --momentum 0.8", ""),
     "sgd, logistic": (
         "k.csv --solver sgd --factors 16 --epochs 60 --transform binary --threshold 4 --loss logistic",
@@ -347,6 +348,8 @@ def main():
     parser.add_argument("--adapter", help="kill runs on this GPU instead of the CPU")
     parser.add_argument("--seed", type=int, default=1)
     args = parser.parse_args()
+    # Under nohup it is ignored, by what is started here too.
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
     for part in ("swaps", "kills", "pairs"):
         with tempfile.TemporaryDirectory() as home:
             attack = Attack(args.wgmf.resolve(), pathlib.Path(home), args.seed, args.adapter)
