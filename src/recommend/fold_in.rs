@@ -141,7 +141,7 @@ fn solved(
 }
 
 impl NewRows {
-    /// The rows of these ids, as [`fold_in`] solves them, or where there are `samples` as [`draw_in`] draws
+    /// The rows of these ids, as [`fold_in`] solves them, or where there are `samples` as [`draw_in`](super::draw_in) draws
     /// them. Their ratings go along, where those two keep a copy.
     ///
     /// # Errors

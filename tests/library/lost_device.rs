@@ -89,7 +89,11 @@ fn training_ends_with_an_error_or_goes_on_on_the_cpu() {
                 let run = &trained.model().run;
                 let fallback = run.fallback.as_ref().unwrap_or_else(|| panic!("{what}: is unsaid"));
                 assert!(fallback.error.contains(says(failure)), "{what}: {}", fallback.error);
-                assert_eq!(told.lock().unwrap()[..], std::slice::from_ref(&fallback.error)[..], "{what}");
+                assert_eq!(
+                    told.lock().unwrap()[..],
+                    std::slice::from_ref(&fallback.error)[..],
+                    "{what}"
+                );
                 assert_eq!((&*run.backend, &*fallback.backend), ("cpu", "gpu"), "{what}");
                 assert_eq!(trained.device().device().backend, "cpu", "{what}");
                 // What was done on the GPU is what it would have done; the rest comes near.
