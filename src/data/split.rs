@@ -320,7 +320,9 @@ impl Target<'_> {
     /// Writes all files, or none. An earlier split of this kind is replaced as a whole directory; to a
     /// directory that holds none they are added.
     fn write(&self, force: bool, write: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
-        let kind = Kind { what: "a split", owns: &|name| self.owns(name) };
+        // The lock of another process that has looked after what was left here goes with it.
+        let lock = format!(".{ADDED}.wgmf-lock");
+        let kind = Kind { what: "a split", owns: &|name| self.owns(name) || name == lock };
         let names = match fs::read_dir(self.output) {
             Ok(entries) => entries
                 .map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()))

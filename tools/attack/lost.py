@@ -318,7 +318,7 @@ class Attack:
                 ends = []
                 for child in children:
                     _, err = child.communicate()
-                    refused = "is being written by process 1 on" in err
+                    refused = "is being written by process 1 on" in err or "is being written by another process" in err
                     ends.append("wrote" if child.returncode == 0 else "refused" if refused else "failed")
                     if ends[-1] == "failed":
                         complain(f"pairs, {name} {number}: {err.strip()[-200:]}")
