@@ -72,7 +72,7 @@ pub(crate) use means::mean_numbers;
 #[cfg(feature = "files")]
 pub use parts::settled;
 pub use run::{EpochRecord, PartRecord, PosteriorRecord, Quantity, RunRecord, WatchedPrediction};
-pub(crate) use samples::means_of;
+pub(crate) use samples::RowMeans;
 pub use samples::{DrawnRows, Sample, Samples};
 pub use seen::Seen;
 pub(crate) use typical::typical;
