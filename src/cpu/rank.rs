@@ -24,8 +24,11 @@ pub(super) struct CpuRanker {
 
 impl CpuRanker {
     /// Lays candidates out.
-    pub(super) fn new(cpu: Cpu, candidates: &Candidates) -> Self {
-        Self { cpu, panels: Panels::new(candidates) }
+    ///
+    /// # Errors
+    /// There is no memory for it.
+    pub(super) fn new(cpu: Cpu, candidates: &Candidates) -> Result<Self> {
+        Ok(Self { cpu, panels: Panels::new(candidates)? })
     }
 
     /// Where the queries are cut into tasks. It changes no result: every query stands alone.
@@ -339,7 +342,7 @@ mod tests {
         let bias: Vec<f32> = (0..count).map(|at| number(at + 3)).collect();
         let candidates = Candidates { rows: &rows, bias: &bias, factors };
         let excluded: Vec<u32> = (0..count as u32).filter(|row| row % 5 == 0).collect();
-        let ranker = CpuRanker::new(Cpu::new(), &candidates);
+        let ranker = CpuRanker::new(Cpu::new(), &candidates).unwrap();
         let lists = |threads: usize| {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
             pool.install(|| {
