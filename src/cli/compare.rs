@@ -2,12 +2,12 @@
 
 use super::output::{print_json, stdout, to_stdout};
 use super::progress::Steps;
-use super::words::thousands;
+use super::words::{counted, thousands};
 use super::{alike, by, ranking};
 use serde::Serialize;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use wgmf::core::{Ratings, UNKNOWN, figure};
+use wgmf::core::{Ids, Ratings, UNKNOWN, figure};
 use wgmf::data::{Duplicates, Order, ReadOptions, Table, align, read};
 use wgmf::evaluate::{ByUser, Comparison, compare, ratings_by_user};
 use wgmf::model::{Model, Samples, Seen};
@@ -18,7 +18,11 @@ use wgmf::{Error, Result};
 ///
 /// Every figure of both, their difference, and its 95 % interval by a paired bootstrap: users are drawn
 /// anew 2000 times with what both models say of them, so that users who are hard for both do not blur it.
-/// p is about how often chance alone would have the models this far apart.
+/// p is about how often other users would have these two models as far apart if neither was better. It says
+/// nothing of other seeds: whether *settings* are better takes several models, as of cross-validate.
+///
+/// Lists are made of the items that both models know, without what either has seen in training, and are
+/// measured for the users that both know.
 #[derive(clap::Args)]
 pub(super) struct Args {
     /// The first model
@@ -43,6 +47,9 @@ pub(super) struct Args {
     read: ReadOptions,
 }
 
+/// Users below which a bootstrap says little.
+const FEW: u64 = 20;
+
 /// A model, and what belongs to it.
 type Opened = (Model, Seen, Option<Samples>);
 
@@ -65,12 +72,34 @@ pub(super) fn run(args: Args, given: &dyn Fn(&str) -> bool) -> Result<()> {
     if !table.has_ratings && !lists && a.0.unit() != Unit::Preference {
         say!("no rating column: every rating counts as 1");
     }
+    if !lists && a.0.objective.transform != b.0.objective.transform {
+        if a.0.unit() == Unit::Probability {
+            return Err(Error::data(
+                "the models were trained on different labels (their transforms differ), whose errors cannot \
+                 be compared; --ranking compares their lists",
+            ));
+        }
+        say!("note: the models were trained in different units; errors are in that of the ratings");
+    }
     let kept = args.kept(&table, [&a, &b])?;
-    let figures = |opened: &Opened| match lists {
-        true => args.lists(opened, &a.0, &table, &kept),
-        false => errors(opened, &table, &kept),
+    let [of_a, of_b] = match lists {
+        true => args.lists([&a, &b], &table, &kept)?,
+        false => [errors(&a, &args.a, &table, &kept)?, errors(&b, &args.b, &table, &kept)?],
     };
-    let comparison = compare(&figures(&a)?, &figures(&b)?)?;
+    let mut comparison = compare(&of_a, &of_b)?;
+    if a.0.objective.transform != b.0.objective.transform {
+        comparison.figures.retain(|figure| !figure.name.starts_with("model_"));
+    }
+    let alone = of_a.users.len().max(of_b.users.len()) as u64 - comparison.users;
+    if alone > 0 {
+        say!("{} have figures of one model only; left out", counted(alone as usize, "user"));
+    }
+    if comparison.users < FEW {
+        say!(
+            "note: {} are too few for an interval to mean much",
+            counted(comparison.users as usize, "user")
+        );
+    }
     match args.json {
         true => print_json(&Shown { a: name(&args.a), b: name(&args.b), comparison: &comparison }),
         false => to_stdout(show(&args, &comparison)),
@@ -101,9 +130,12 @@ impl Args {
         if count > 0 {
             let of = format!("{} of {}", thousands(count as u64), thousands(seen.len() as u64));
             let one = if seen_by[0] == seen_by[1] { "both models were" } else { "one model was" };
-            match self.leave_out_seen {
-                true => say!("{of} test pairs are pairs that {one} trained on; left out"),
-                false => say!(
+            match (self.leave_out_seen, self.ranking.ranking) {
+                (true, _) => say!("{of} test pairs are pairs that {one} trained on; left out"),
+                (false, true) => {
+                    say!("{of} test pairs are pairs that {one} trained on; they count nowhere");
+                }
+                (false, false) => say!(
                     "note: {of} test pairs are pairs that {one} trained on, so that these are no figures \
                      of new ones; --leave-out-seen leaves them out"
                 ),
@@ -117,40 +149,105 @@ impl Args {
         Ok(seen.into_iter().map(|seen| !(seen && self.leave_out_seen)).collect())
     }
 
-    /// The figures of lists, by the users of the table.
-    fn lists(
-        &self,
-        (model, seen, samples): &Opened,
-        first: &Model,
-        table: &Table,
-        kept: &[bool],
-    ) -> Result<ByUser> {
-        let ratings = part(&align(table, &model.users, &model.items), kept);
-        let unknown = [0; 2];
-        let test =
-            ranking::Test { ratings, has_ratings: table.has_ratings, unknown, trained_on: 0, seen };
-        let of_model = self.ranking.by_user(model, samples.as_ref(), &test, first)?;
-        // The same users are numbered alike for both.
-        let mut rows: Vec<(u32, &[f64])> = of_model
-            .rows()
-            .filter_map(|(user, row)| Some((table.users.get(model.users.name(user))?, row)))
-            .collect();
-        rows.sort_unstable_by_key(|&(user, _)| user);
-        Ok(ByUser {
-            names: of_model.names.clone(),
-            users: rows.iter().map(|&(user, _)| user).collect(),
-            values: rows.iter().flat_map(|(_, row)| row.iter().copied()).collect(),
-        })
+    /// The figures of lists, by the users of the table: of what both models know, but for what either has
+    /// seen.
+    fn lists(&self, models: [&Opened; 2], table: &Table, kept: &[bool]) -> Result<[ByUser; 2]> {
+        let [(a, seen_a, samples_a), (b, seen_b, samples_b)] = models;
+        let asked = self.ranking.candidates(a)?;
+        let is_asked = |row: &u32| asked.as_ref().is_none_or(|asked| asked.contains(row));
+        let common = (0..a.items.len() as u32).filter(is_asked);
+        let common: Vec<(u32, u32)> =
+            common.filter_map(|row| Some((row, b.items.get(a.items.name(row))?))).collect();
+        if common.is_empty() {
+            return Err(Error::data("there is no item that both models know"));
+        }
+        let alone = a.items.len() + b.items.len() - 2 * common.len();
+        if alone > 0 && asked.is_none() {
+            say!(
+                "{} both models know are ranked; {} are known to one only",
+                counted(common.len(), "item"),
+                thousands(alone as u64)
+            );
+        }
+        let (seen_a, seen_b) =
+            (joined((a, seen_a), (b, seen_b))?, joined((b, seen_b), (a, seen_a))?);
+        let device = self.ranking.open_device()?;
+        let mut relevance = None;
+        let mut of = |model: &Model, samples: &Option<Samples>, seen: &Seen, rows: Vec<u32>| {
+            let mut ratings = part(&align(table, &model.users, &model.items), kept);
+            let known = |row: usize| {
+                let user = ratings.users[row];
+                let id = (user != UNKNOWN).then(|| model.users.name(user));
+                id.is_some_and(|id| a.users.get(id).is_some() && b.users.get(id).is_some())
+            };
+            let known: Vec<bool> = (0..ratings.len()).map(known).collect();
+            ratings.retain(|row| known[row]);
+            let (unknown, has_ratings) = ([0; 2], table.has_ratings);
+            let test = ranking::Test { ratings, has_ratings, unknown, trained_on: 0, seen };
+            let relevance = match relevance {
+                Some(relevance) => relevance,
+                None => *relevance.insert(self.ranking.relevance(a, &test)?),
+            };
+            let by_user = self.ranking.by_user(
+                &*device,
+                (model, samples.as_ref()),
+                &test,
+                (relevance, rows),
+            )?;
+            Ok::<_, Error>(numbered(&by_user, &model.users, &table.users))
+        };
+        let rows = |of: fn(&(u32, u32)) -> u32| {
+            let mut rows: Vec<u32> = common.iter().map(of).collect();
+            rows.sort_unstable();
+            rows
+        };
+        Ok([
+            of(a, samples_a, &seen_a, rows(|row| row.0))?,
+            of(b, samples_b, &seen_b, rows(|row| row.1))?,
+        ])
+    }
+}
+
+/// What a model has seen in training, and what another has of the users and items that it knows.
+fn joined((model, seen): (&Model, &Seen), (other, theirs): (&Model, &Seen)) -> Result<Seen> {
+    let mut more = Ratings::default();
+    for user in 0..other.users.len() as u32 {
+        let Some(own) = model.users.get(other.users.name(user)) else { continue };
+        for &item in theirs.items_of(user) {
+            let item = model.items.get(other.items.name(item));
+            if let Some(item) = item.filter(|&item| !seen.contains(own, item)) {
+                more.users.push(own);
+                more.items.push(item);
+                more.values.push(1.0);
+            }
+        }
+    }
+    seen.extended(&more, model.users.len(), model.items.len())
+}
+
+/// Figures of the users of a model, numbered as others have them.
+fn numbered(table: &ByUser, own: &Ids, others: &Ids) -> ByUser {
+    let row = |(user, row)| Some((others.get(own.name(user))?, row));
+    let mut rows: Vec<(u32, &[f64])> = table.rows().filter_map(row).collect();
+    rows.sort_unstable_by_key(|&(user, _)| user);
+    ByUser {
+        names: table.names.clone(),
+        users: rows.iter().map(|&(user, _)| user).collect(),
+        values: rows.iter().flat_map(|(_, row)| row.iter().copied()).collect(),
     }
 }
 
 /// The errors of predictions, by the users of the table.
-fn errors((model, _, samples): &Opened, table: &Table, kept: &[bool]) -> Result<ByUser> {
+fn errors(
+    (model, _, samples): &Opened,
+    dir: &Path,
+    table: &Table,
+    kept: &[bool],
+) -> Result<ByUser> {
     let ratings = align(table, &model.users, &model.items);
     if ratings.iter().all(|(user, item, _)| user == UNKNOWN && item == UNKNOWN) {
-        return Err(Error::data(
-            "a model knows no user and no item of the test part; are the ids of the same kind?",
-        ));
+        let message = "knows no user and no item of the test part; are the ids of the same kind?";
+        return Err(Error::file(dir, message));
     }
     let ratings = part(&ratings, kept);
     let owners = part(&table.ratings, kept).users;

@@ -3,8 +3,10 @@
 use super::output::{print_json, stdout, to_stdout};
 use super::progress::Steps;
 use super::{backend, interrupt, train};
+use std::cell::Cell;
 use std::io::{self, Write};
 use std::path::PathBuf;
+use std::process::ExitCode;
 use wgmf::core::{Options, Side, Solver, figure};
 use wgmf::data::{DataOptions, Dataset};
 use wgmf::evaluate::Relevance;
@@ -41,7 +43,7 @@ pub(super) struct Args {
 }
 
 /// Runs the subcommand.
-pub(super) fn run(args: Args) -> Result<()> {
+pub(super) fn run(args: Args) -> Result<ExitCode> {
     args.options.check()?;
     args.data.check()?;
     if args.data.holdout.is_some() || args.data.test.is_some() {
@@ -63,28 +65,49 @@ pub(super) fn run(args: Args) -> Result<()> {
     say!("device: {} ({why})", device.device().name);
     interrupt::ends_well();
     let at: Vec<usize> = args.at.iter().map(|&n| n as usize).collect();
+    // The same for all folds.
+    let relevance = Cell::new(args.relevant_from.map(Relevance::From));
     let measure = |model: &Trained, test: &Dataset| {
         if at.is_empty() {
             return model.evaluate(test);
         }
-        let relevance = match args.relevant_from {
-            Some(least) => Relevance::From(least),
-            None => Relevance::usual(model.model(), test.ratings())?,
+        let relevant = match relevance.get() {
+            Some(relevance) => relevance,
+            None => {
+                let usual = Relevance::usual(model.model(), set.ratings())?;
+                relevance.set(Some(usual));
+                match usual {
+                    Relevance::From(least) => say!("relevant: test pairs rated {least} or more"),
+                    Relevance::Positive => say!("relevant: test pairs with label 1"),
+                    Relevance::Chosen => say!("relevant: test pairs with a value above 0"),
+                    Relevance::All => {}
+                }
+                usual
+            }
         };
-        model.evaluate_ranking(test, &at, relevance).map(Evaluation::Ranking)
+        model.evaluate_ranking(test, &at, relevant).map(Evaluation::Ranking)
     };
+    if settings.solver == Solver::Ials && at.is_empty() {
+        say!("relevant: test pairs with a value above 0");
+    }
     let hear = |fold: u32, evaluation: &Evaluation| {
         say!("fold {} of {}: {evaluation}", fold + 1, args.folds);
         interrupt::pressed().is_none()
     };
-    let folds = cross_validate(&set, &args.options, args.folds, &device, measure, hear)?;
-    if settings.solver == Solver::Ials && at.is_empty() {
-        say!("relevant: test pairs with a value above 0");
-    }
+    let folds = match cross_validate(&set, &args.options, args.folds, &device, measure, hear) {
+        Ok(folds) => folds,
+        // It is the signal's doing.
+        Err(error) => {
+            let Some(signal) = interrupt::pressed() else { return Err(error) };
+            say!("{error}");
+            return Ok(signal.exit_code().into());
+        }
+    };
     match args.json {
         true => print_json(&folds),
         false => to_stdout(show(&folds)),
-    }
+    }?;
+    Ok(ExitCode::SUCCESS)
 }
 
 fn show(folds: &CrossValidation) -> io::Result<()> {

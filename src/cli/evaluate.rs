@@ -8,7 +8,7 @@ use super::words::{counted, some_of, thousands};
 use super::{by, per_user, ranking};
 use std::path::PathBuf;
 use wgmf::core::{Ids, Ratings, Side, Solver, escaped};
-use wgmf::data::{Duplicates, Order, ReadOptions, align, read};
+use wgmf::data::{Duplicates, Order, ReadOptions, Table, align, read};
 use wgmf::evaluate::{
     RatingMetrics, first_without_level, leave_out_seen, no_level, predictive_metrics,
     rating_baselines, rating_metrics, ratings_by_user, unknown_ids,
@@ -84,17 +84,28 @@ pub(super) fn run(args: Args, given: &dyn Fn(&str) -> bool) -> Result<()> {
     if args.clip {
         clip(&mut model)?;
     }
+    let mut folded = None;
     if let Some(file) = &args.fold_in {
+        if Output::is_standard(file) && args.ratings.iter().any(|path| Output::is_standard(path)) {
+            return Err(Error::settings("--fold-in - and - cannot both be standard input"));
+        }
         let new = NewRatings {
             files: std::slice::from_ref(file),
-            read: alike::options(&model, &args.read, given),
+            read: args.read.clone(),
             duplicates: args.duplicates,
             side: Side::User,
             update: false,
             strict: args.strict,
         };
         let (device, steps) = (args.ranking.open_device()?, Steps::new(false));
+        let users = model.users.len() as u32;
         fold_in::users_of(&*device, &mut model, samples.as_mut(), &mut seen, &new, &steps)?;
+        if model.users.len() as u32 == users {
+            let message = "has no user that the model does not know, and so none to be folded in";
+            return Err(Error::file(file, message));
+        }
+        say!("{} folded in", counted(model.users.len() - users as usize, "user"));
+        folded = Some(users);
     }
     let samples = samples.as_ref();
     let options = alike::options(&model, &args.read, given);
@@ -126,6 +137,9 @@ pub(super) fn run(args: Args, given: &dyn Fn(&str) -> bool) -> Result<()> {
         say!("{text}; {then}");
     }
     let unknown = [users.len() as u64, items.len() as u64];
+    if let Some(first) = folded {
+        args.keep_folded_in(&mut table, &model.users, first)?;
+    }
     let mut ratings = align(&table, &model.users, &model.items);
     if args.ranking.ranking {
         let trained_on = args.leave_out(&seen, &mut ratings, &mut Vec::new())?;
@@ -186,6 +200,28 @@ impl Args {
                  has popularity",
             ));
         }
+        Ok(())
+    }
+
+    /// Leaves out the test ratings of all but the users that were folded in, the `first` of the model's and
+    /// those behind it.
+    fn keep_folded_in(&self, table: &mut Table, users: &Ids, first: u32) -> Result<()> {
+        let row = |user: u32| users.get(table.users.name(user));
+        let keep: Vec<bool> = table
+            .ratings
+            .users
+            .iter()
+            .map(|&user| row(user).is_some_and(|row| row >= first))
+            .collect();
+        let others = keep.iter().filter(|&&keep| !keep).count();
+        if others == keep.len() {
+            return Err(Error::data("no test rating is of a user that was folded in"));
+        }
+        if others > 0 {
+            let all = counted(keep.len(), "test rating");
+            say!("{} of {all} are of others and left out", thousands(others as u64));
+        }
+        table.retain(|row| keep[row]);
         Ok(())
     }
 

@@ -198,7 +198,7 @@ fn run(cli: Cli, given: &dyn Fn(&str) -> bool) -> Result<ExitCode> {
         Command::Info(args) => info::run(args),
         Command::Inspect(args) => inspect::run(args),
         Command::Split(args) => split::run(args),
-        Command::CrossValidate(args) => cross_validate::run(*args),
+        Command::CrossValidate(args) => return cross_validate::run(*args),
         Command::Compare(args) => compare::run(args, given),
         Command::Synth(args) => synth::run(args),
         Command::Bench(args) => bench::run(args),

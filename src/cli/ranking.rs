@@ -154,33 +154,45 @@ impl Args {
         Ok(backend)
     }
 
-    fn options(&self, model: &Model, relevance: Relevance) -> Result<RankingOptions> {
-        let candidates = match self.candidates == Path::new("all") {
-            true => None,
-            false => Some(candidates(&self.candidates, model)?),
-        };
+    /// Whether some of the items are to be ranked only.
+    pub(super) fn candidates(&self, model: &Model) -> Result<Option<Vec<u32>>> {
+        match self.candidates == Path::new("all") {
+            true => Ok(None),
+            false => candidates(&self.candidates, model).map(Some),
+        }
+    }
+
+    fn options(
+        &self,
+        relevance: Relevance,
+        candidates: Option<Vec<u32>>,
+    ) -> Result<RankingOptions> {
         let mut at: Vec<usize> = self.at.iter().map(|&n| n as usize).collect();
         at.sort_unstable();
         at.dedup();
         Ok(RankingOptions { at, relevance, candidates, include_seen: self.include_seen })
     }
 
-    /// The figures of each user; what is relevant is what it is for `first`.
+    /// What is relevant, which is said.
+    pub(super) fn relevance(&self, model: &Model, test: &Test) -> Result<Relevance> {
+        relevance(self, model, test)
+    }
+
+    /// The figures of each user, where `candidates` are ranked.
     pub(super) fn by_user(
         &self,
-        model: &Model,
-        samples: Option<&Samples>,
+        backend: &dyn Backend,
+        (model, samples): (&Model, Option<&Samples>),
         test: &Test,
-        first: &Model,
+        (relevance, candidates): (Relevance, Vec<u32>),
     ) -> Result<ByUser> {
-        let options = self.options(model, relevance(self, first, test)?)?;
+        let options = self.options(relevance, Some(candidates))?;
         let predictive = samples.map(|samples| Predictive::new(model, samples)).transpose()?;
         let by = match &predictive {
             Some(predictive) => RankBy::Samples(predictive, self.criterion()?),
             None => RankBy::Model,
         };
-        let backend = self.open_device()?;
-        let figures = ranking_by_user(&*backend, model, test.seen, &test.ratings, by, &options)?;
+        let figures = ranking_by_user(backend, model, test.seen, &test.ratings, by, &options)?;
         Ok(figures.1)
     }
 }
@@ -195,7 +207,7 @@ pub(super) fn run(
 ) -> Result<()> {
     let criterion = args.criterion()?;
     let predictive = samples.map(|samples| Predictive::new(model, samples)).transpose()?;
-    let options = args.options(model, relevance(args, model, test)?)?;
+    let options = args.options(relevance(args, model, test)?, args.candidates(model)?)?;
     let backend = args.open_device()?;
     let by_model = match &predictive {
         Some(predictive) => RankBy::Samples(predictive, criterion),

@@ -9,10 +9,11 @@ use std::fmt::Write as _;
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
-use wgmf::Result;
 use wgmf::core::{Options, Solver, figure};
 use wgmf::data::{DataOptions, prepare};
-use wgmf::tune::{Dimension, Metric, Trial, Tune, Tuned};
+use wgmf::evaluate::Relevance;
+use wgmf::tune::{Dimension, Metric, Range, Trial, Tune, Tuned};
+use wgmf::{Error, Result};
 
 /// Find settings by trying, on a part of the ratings that is held out
 ///
@@ -21,8 +22,9 @@ use wgmf::tune::{Dimension, Metric, Trial, Tune, Tuned};
 /// the best third of those to the end (successive halving, Li et al. 2018). Prints the best trials, and the
 /// train command of the best one.
 ///
-/// No test part but what is held out of RATINGS is looked at, so that a file of your own says afterwards
-/// what the settings are worth.
+/// Trials are judged on a tenth of RATINGS that is held out, or by --holdout or --test. The best of many
+/// figures on the same ratings is better than what the settings are worth: a file that no trial has seen says
+/// that.
 #[derive(clap::Args)]
 #[command(after_long_help = SPACES)]
 pub(super) struct Args {
@@ -35,11 +37,16 @@ pub(super) struct Args {
     #[arg(long, value_name = "NAME=VALUES", help_heading = "Search")]
     search: Vec<Dimension>,
     /// What trials are judged by: rmse, mae, log_loss, auc, ndcg@20, recall@20, and the other means of
-    /// `wgmf evaluate --ranking`. Default: rmse (of transformed ratings), log_loss for --loss logistic,
-    /// ndcg@20 for ials
+    /// `wgmf evaluate --ranking`. Default: rmse (in the unit of training, so of transformed ratings),
+    /// log_loss for --loss logistic, ndcg@20 for ials. By rmse and log_loss the best epoch of each trial is
+    /// found, by the others the best of the times it is looked at
     #[arg(long, help_heading = "Search")]
     metric: Option<Metric>,
-    /// How many settings are tried
+    /// The least rating that makes a held-out pair relevant, for metrics of lists. Default: as in wgmf
+    /// evaluate --ranking
+    #[arg(long, value_name = "RATING", help_heading = "Search")]
+    relevant_from: Option<f32>,
+    /// How many settings are tried, at most: fewer where there are fewer to choose from
     #[arg(long, value_name = "N", default_value_t = 40, help_heading = "Search")]
     trials: usize,
     /// Directory to keep the search in: the same command goes on where it was stopped or killed, to the
@@ -72,8 +79,20 @@ Without --holdout or --test a tenth is held out. Who searches reg, reg-bias or r
 damping gets no damping, as with train.";
 
 /// What of the command line is no business of `train`, beside what was searched.
-const OWN: [&str; 9] =
-    ["search", "metric", "trials", "storage", "force", "json", "holdout", "test", "epochs"];
+const OWN: [&str; 12] = [
+    "search",
+    "metric",
+    "trials",
+    "storage",
+    "force",
+    "json",
+    "holdout",
+    "test",
+    "epochs",
+    "patience",
+    "relevant-from",
+    "leave-out-seen",
+];
 
 /// Part of the ratings that is held out where nothing else is said.
 const HOLDOUT: f64 = 0.1;
@@ -88,7 +107,18 @@ pub(super) fn run(mut args: Args) -> Result<ExitCode> {
         args.data.holdout.get_or_insert(HOLDOUT);
     }
     args.data.check()?;
-    args.data.holdout_per_user = args.options.solver == Some(Solver::Ials);
+    let ials = |dimension: &Dimension| match &dimension.range {
+        Range::Choices(choices) => choices.iter().any(|choice| choice == Solver::Ials.name()),
+        Range::Between { .. } => false,
+    };
+    // What is ranked for every user is held out of every user's ratings.
+    args.data.holdout_per_user =
+        args.options.solver == Some(Solver::Ials) || args.search.iter().any(ials);
+    if args.relevant_from.is_some_and(|least| !least.is_finite()) {
+        return Err(Error::settings("--relevant-from has to be a finite number"));
+    }
+    let said: Vec<String> =
+        std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned()).collect();
     let (device, why) = args.backend.open()?;
     let prepared = prepare(&args.ratings, &args.data, args.options.seed, &Steps::new(false))?;
     let (users, items) = (prepared.users.len(), prepared.items.len());
@@ -109,8 +139,14 @@ pub(super) fn run(mut args: Args) -> Result<ExitCode> {
     if let Some(dir) = &args.storage {
         tune = tune.storage(dir, args.force);
     }
+    if let Some(least) = args.relevant_from {
+        tune = tune.relevance(Relevance::From(least));
+    }
     let tuned = tune.run()?;
-    let command = command(&tuned, std::env::args().skip(1));
+    if tuned.trials.len() < args.trials {
+        say!("there are only {} different settings to try", tuned.trials.len());
+    }
+    let command = command(&tuned, said.into_iter());
     if !tuned.complete {
         match &args.storage {
             Some(_) => say!("stopped; the same command goes on from here"),
@@ -185,7 +221,7 @@ fn show(tuned: &Tuned, command: &str) -> io::Result<()> {
     }
     for number in shown {
         let trial = &tuned.trials[number];
-        let Some(last) = trial.last() else { continue };
+        let Some(last) = trial.best(&tuned.metric).or(trial.last()) else { continue };
         let value = last.value.map_or("failed".to_owned(), |value| figure(value, 5));
         write!(out, "{number:>5} {:>6} {value:>10}", last.best_epoch)?;
         if trial.values.is_empty() {
@@ -199,7 +235,9 @@ fn show(tuned: &Tuned, command: &str) -> io::Result<()> {
         writeln!(out)?;
     }
     writeln!(out, "\n{command}")?;
-    out.flush()
+    out.flush()?;
+    say!("chosen on these held-out ratings, so the figures flatter: measure the model on others");
+    Ok(())
 }
 
 /// The command that trains on all ratings with the settings of the best trial: what was said to `tune`, but
@@ -210,19 +248,29 @@ fn command(tuned: &Tuned, said: impl Iterator<Item = String>) -> String {
     let own_flags: Vec<&clap::Arg> =
         tune.iter().flat_map(|tune| tune.get_arguments()).chain(whole.get_arguments()).collect();
     let best = &tuned.trials[tuned.best];
-    let is_dropped = |long: &str| {
-        OWN.contains(&long)
-            || long == "patience"
-            || best.values.contains_key(&long.replace('-', "_"))
-    };
+    let is_dropped =
+        |long: &str| OWN.contains(&long) || best.values.contains_key(&long.replace('-', "_"));
+    // What was found comes first, so that nothing that stands behind `--` is taken for more.
     let mut text = "wgmf train".to_owned();
-    let (mut said, mut is_named) = (said, false);
+    for (name, value) in &best.values {
+        let long = name.replace('_', "-");
+        match value {
+            serde_json::Value::Bool(true) => text += &format!(" --{long}"),
+            serde_json::Value::Bool(false) => {}
+            value => text += &format!(" --{long} {}", word(value)),
+        }
+    }
+    if let Some(epochs) = tuned.options.epochs {
+        text += &format!(" --epochs {epochs}");
+    }
+    let (mut said, mut is_named, mut only_names) = (said, false, false);
     while let Some(token) = said.next() {
         if token == "tune" && !is_named {
             is_named = true;
             continue;
         }
-        let flag = token.strip_prefix("--").filter(|flag| !flag.is_empty());
+        only_names |= token == "--";
+        let flag = token.strip_prefix("--").filter(|flag| !flag.is_empty() && !only_names);
         let (long, inline) = match flag.map(|flag| flag.split_once('=')) {
             Some(Some((long, _))) => (Some(long), true),
             Some(None) => (flag, false),
@@ -244,17 +292,6 @@ fn command(tuned: &Tuned, said: impl Iterator<Item = String>) -> String {
                 let _ = write!(text, " {}", quoted(&value));
             }
         }
-    }
-    for (name, value) in &best.values {
-        let long = name.replace('_', "-");
-        match value {
-            serde_json::Value::Bool(true) => text += &format!(" --{long}"),
-            serde_json::Value::Bool(false) => {}
-            value => text += &format!(" --{long} {}", word(value)),
-        }
-    }
-    if let Some(epochs) = tuned.options.epochs {
-        text += &format!(" --epochs {epochs}");
     }
     text
 }

@@ -39,7 +39,9 @@ pub struct Compared {
     /// The 97.5th.
     pub high: f64,
     /// Twice the share of those samples in which the difference is 0 or has the other sign (Efron and
-    /// Tibshirani 1993, chapter 15): how often chance alone would have them this far apart, about.
+    /// Tibshirani 1993, chapter 15), but never below `2^(1 − users)`, which signs drawn by chance reach: about
+    /// how often other users would have these two models as far apart if neither was better. It knows nothing
+    /// of what another seed of training would change.
     pub p: f64,
 }
 
@@ -56,6 +58,11 @@ impl Column {
     /// The figures of both models from sums of weights and weighed values.
     fn of(&self, [weight, a, b]: [f64; 3]) -> [f64; 2] {
         [a, b].map(|sum| if self.root { (sum / weight).sqrt() } else { sum / weight })
+    }
+
+    /// Users that have the figure.
+    fn counted(&self) -> usize {
+        self.rows.iter().filter(|row| row[0] > 0.0).count()
     }
 
     fn sum(&self, users: impl Iterator<Item = usize>) -> [f64; 3] {
@@ -75,13 +82,16 @@ impl Column {
 /// of threads.
 ///
 /// # Errors
-/// No user in common.
+/// Fewer than two users in common.
 pub fn compare(a: &ByUser, b: &ByUser) -> Result<Comparison> {
     let row_in = |table: &ByUser, user: u32| table.users.binary_search(&user).ok();
     let in_both = |&user: &u32| Some((row_in(a, user)?, row_in(b, user)?));
     let rows: Vec<(usize, usize)> = a.users.iter().filter_map(in_both).collect();
-    if rows.is_empty() {
-        return Err(Error::data("no user has figures of both models"));
+    if rows.len() < 2 {
+        return Err(Error::data(format!(
+            "{} users have figures of both models; a comparison needs two at least",
+            rows.len()
+        )));
     }
     let at =
         |table: &ByUser, row: usize, column: usize| table.values[row * table.names.len() + column];
@@ -89,7 +99,8 @@ pub fn compare(a: &ByUser, b: &ByUser) -> Result<Comparison> {
     let mut columns = Vec::new();
     for (of_a, name) in a.names.iter().enumerate() {
         let Some(of_b) = b.names.iter().position(|other| other == name) else { continue };
-        if ["ratings", "relevant"].contains(&&**name) {
+        // Popularity is counted by each model in its own training ratings.
+        if ["ratings", "relevant"].contains(&&**name) || name.starts_with("popularity@") {
             continue;
         }
         let root = weights.is_some() && name.ends_with("rmse");
@@ -103,7 +114,10 @@ pub fn compare(a: &ByUser, b: &ByUser) -> Result<Comparison> {
                 false => [weight, values[0], values[1]],
             }
         });
-        columns.push(Column { name: name.clone(), root, rows: values.collect() });
+        let column = Column { name: name.clone(), root, rows: values.collect() };
+        if column.counted() > 1 {
+            columns.push(column);
+        }
     }
     let resampled: Vec<Vec<f64>> = (0..RESAMPLES)
         .into_par_iter()
@@ -126,7 +140,9 @@ pub fn compare(a: &ByUser, b: &ByUser) -> Result<Comparison> {
         differences.sort_unstable_by(f64::total_cmp);
         let count = |is: fn(f64) -> bool| differences.iter().filter(|&&x| is(x)).count();
         let contrary = count(|x| x <= 0.0).min(count(|x| x >= 0.0));
+        let least = 2.0_f64.powi(1 - column.counted().min(1000) as i32);
         let p = 2.0 * (contrary + 1) as f64 / (differences.len() + 1) as f64;
+        let p = p.max(least);
         Compared {
             name: column.name.clone(),
             a,
@@ -193,14 +209,16 @@ mod tests {
         assert_eq!((&*rmse.name, rmse.a, rmse.b), ("rmse", 3.0_f64.sqrt(), 1.0));
         assert_eq!((&*mae.name, mae.a, mae.b), ("mae", 4.5 / 4.0, 2.5 / 4.0));
         assert!(compare(&a, &table(&names, &[5], &[1.0, 1.0, 1.0])).is_err());
+        // Two users are no proof of anything.
+        assert_eq!((rmse.p, mae.p), (0.5, 0.5));
     }
 
     #[test]
     fn users_without_a_figure_do_not_count_in_it() {
         let names = ["relevant", "auc"];
-        let a = table(&names, &[1, 2], &[1.0, 0.5, 1.0, f64::NAN]);
-        let b = table(&names, &[1, 2], &[1.0, 0.75, 1.0, 0.0]);
+        let a = table(&names, &[1, 2, 3], &[1.0, 0.5, 1.0, f64::NAN, 1.0, 0.25]);
+        let b = table(&names, &[1, 2, 3], &[1.0, 0.75, 1.0, 0.0, 1.0, 0.5]);
         let compared = compare(&a, &b).unwrap();
-        assert_eq!((compared.figures[0].a, compared.figures[0].b), (0.5, 0.75));
+        assert_eq!((compared.figures[0].a, compared.figures[0].b), (0.375, 0.625));
     }
 }

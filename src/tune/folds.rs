@@ -72,7 +72,7 @@ pub fn cross_validate(
         let (train, test) = ratings.fold(folds, fold, options.seed)?;
         let evaluation = measure(&fit(&train, options, device)?, &test)?;
         measured.push(figures(&evaluation)?);
-        if !hear(fold, &evaluation) {
+        if !hear(fold, &evaluation) && fold + 1 < folds {
             return Err(Error::data(format!("stopped after {} of {folds} folds", fold + 1)));
         }
     }

@@ -12,6 +12,7 @@ use super::tuned::{Tuned, best_of};
 use crate::backend::Backend;
 use crate::core::{Options, Ratings, Settings, Solver};
 use crate::data::Prepared;
+use crate::evaluate::Relevance;
 use crate::train::Checkpoint;
 use crate::{Error, Result};
 #[cfg(feature = "files")]
@@ -31,6 +32,15 @@ const KEPT: usize = 1 << 30;
 
 /// Training ratings up to which a processor's threads each train a trial of their own.
 const SIDE_BY_SIDE: usize = 2_000_000;
+
+/// Bytes that the factors of trials side by side may take.
+const SIDE_BY_SIDE_BYTES: usize = 2 << 30;
+
+/// Epochs below which nothing is told of a trial.
+const LEAST_EPOCHS: usize = 3;
+
+/// Points of the sequence that are looked at for each trial: choices come again.
+const POINTS: usize = 16;
 
 /// A search for settings.
 ///
@@ -57,6 +67,7 @@ pub struct Tune<'a> {
     device: &'a Arc<dyn Backend>,
     dimensions: Vec<super::Dimension>,
     metric: Option<Metric>,
+    relevance: Option<Relevance>,
     trials: usize,
     #[cfg(feature = "files")]
     storage: Option<(PathBuf, bool)>,
@@ -74,6 +85,7 @@ impl<'a> Tune<'a> {
             device,
             dimensions: Vec::new(),
             metric: None,
+            relevance: None,
             trials: 40,
             #[cfg(feature = "files")]
             storage: None,
@@ -96,7 +108,15 @@ impl<'a> Tune<'a> {
         self
     }
 
-    /// How many settings are tried; the first is what no settings would take.
+    /// Which test pairs lists should have; without it what is [usual](Relevance::usual) for the solver.
+    #[must_use]
+    pub fn relevance(mut self, relevance: Relevance) -> Self {
+        self.relevance = Some(relevance);
+        self
+    }
+
+    /// How many settings are tried, at most: where there are fewer to choose from, all of them. The first is
+    /// what no settings would take.
     #[must_use]
     pub fn trials(mut self, trials: usize) -> Self {
         self.trials = trials;
@@ -150,22 +170,39 @@ impl<'a> Tune<'a> {
             false => Space::new(self.dimensions.clone())?,
         };
         let sequence = Sequence::new(space.dimensions.len(), self.options.seed);
-        let values_of = |trial: usize| match trial.checked_sub(1) {
-            None => Ok(Default::default()),
-            Some(n) => space.at(&sequence.point(n)),
-        };
-        let mut trials = Vec::with_capacity(self.trials);
-        let mut settings = Vec::with_capacity(self.trials);
-        for trial in 0..self.trials {
-            let values = values_of(trial)?;
+        let mut trials: Vec<Trial> = Vec::with_capacity(self.trials);
+        let mut settings: Vec<Settings> = Vec::with_capacity(self.trials);
+        for point in 0..self.trials.saturating_mul(POINTS) {
+            let values = match point.checked_sub(1) {
+                None => Default::default(),
+                Some(n) => space.at(&sequence.point(n))?,
+            };
             let options = set(self.options, &values)?;
-            settings.push(options.resolve_for(suits, &prepared.train, users, items)?);
-            trials.push(Trial { values, rungs: Vec::new() });
+            let resolved = options.resolve_for(suits, &prepared.train, users, items)?;
+            if !settings.contains(&resolved) {
+                settings.push(resolved);
+                trials.push(Trial { values, rungs: Vec::new() });
+            }
+            if trials.len() == self.trials {
+                break;
+            }
         }
         let metric = self.metric.clone().unwrap_or_else(|| Metric::usual(&settings[0]));
         settings.iter().try_for_each(|settings| metric.check(settings))?;
+        let kinds = |of: fn(&Settings) -> bool| settings.iter().any(of);
+        if matches!(metric, Metric::Ranking { .. })
+            && self.relevance.is_none()
+            && kinds(|s| s.solver == Solver::Ials)
+            && kinds(|s| s.solver != Solver::Ials)
+        {
+            return Err(Error::settings(
+                "what is relevant differs between ials and the others; say with `relevant_from` from which \
+                 rating on a pair counts",
+            ));
+        }
         let test = Ratings { values: values.clone(), ..test.clone() };
-        let ground = Ground { prepared, test, metric: metric.clone(), goes_on: self.goes_on };
+        let (relevance, goes_on) = (self.relevance, self.goes_on);
+        let ground = Ground { prepared, test, metric: metric.clone(), relevance, goes_on };
         let rungs = rungs(&settings);
         #[cfg(feature = "files")]
         let storage = self.open_storage(&space, &metric, &mut trials)?;
@@ -173,9 +210,10 @@ impl<'a> Tune<'a> {
         let search = Search {
             tune: &self,
             ground,
-            settings,
             trials: Mutex::new(trials),
-            kept: Mutex::new(vec![None; self.trials]),
+            kept: Mutex::new(vec![None; settings.len()]),
+            lanes: lanes_of(&settings, users + items),
+            settings,
             keeps: bytes <= KEPT,
             #[cfg(feature = "files")]
             storage,
@@ -186,7 +224,7 @@ impl<'a> Tune<'a> {
         #[cfg(not(feature = "files"))]
         let Search { trials, .. } = search;
         let trials = trials.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner());
-        let Some(best) = best_of(&trials, &metric) else {
+        let Some(best) = best_of(&trials, &metric, complete) else {
             let why = trials.iter().find_map(|trial| trial.last()?.failed.clone());
             return Err(match why {
                 Some(why) => {
@@ -197,7 +235,7 @@ impl<'a> Tune<'a> {
         };
         let mut options = set(self.options, &trials[best].values)?;
         if options.solver != Some(Solver::Bayes)
-            && let Some(rung) = trials[best].last()
+            && let Some(rung) = trials[best].best(&metric)
         {
             options.epochs = Some(rung.best_epoch);
             options.patience = None;
@@ -231,6 +269,7 @@ impl<'a> Tune<'a> {
             "space": space,
             "metric": metric.to_string(),
             "trials": self.trials,
+            "relevance": self.relevance.map(|relevance| format!("{relevance:?}")),
         });
         let (storage, known) = Storage::open(dir, search, ratings, *anew)?;
         if known.len() == trials.len() {
@@ -247,7 +286,10 @@ fn rungs(settings: &[Settings]) -> Vec<Vec<usize>> {
         match settings.solver {
             // A sampler that has not settled says nothing of one that has.
             Solver::Bayes => vec![settings.epochs; RUNGS as usize],
-            _ => parts.map(|epochs| epochs.max(1)).collect(),
+            _ => {
+                let least = LEAST_EPOCHS.min(settings.epochs);
+                parts.map(|epochs| epochs.max(least)).collect()
+            }
         }
     };
     let all: Vec<Vec<usize>> = settings.iter().map(of_each).collect();
@@ -255,6 +297,12 @@ fn rungs(settings: &[Settings]) -> Vec<Vec<usize>> {
     let tells = |rung: &usize| *rung == 0 || all.iter().any(|own| own[*rung] != own[rung - 1]);
     let rungs: Vec<usize> = (0..RUNGS as usize).filter(tells).collect();
     rungs.into_iter().map(|rung| all.iter().map(|own| own[rung]).collect()).collect()
+}
+
+/// How many trials may be trained side by side.
+fn lanes_of(settings: &[Settings], rows: usize) -> usize {
+    let largest = settings.iter().map(|settings| checkpoint_bytes(settings, rows)).max();
+    (SIDE_BY_SIDE_BYTES / largest.unwrap_or(1).max(1)).max(1)
 }
 
 /// Bytes of a trial's factors, moments and best factors.
@@ -268,7 +316,7 @@ fn checkpoint_bytes(settings: &Settings, rows: usize) -> usize {
 /// Those of `live` that go on from a rung, in order: the best third, and the first trial, which is what the
 /// others are to be better than. Some may be farther already, where the search was stopped on the way.
 fn promoted(live: &[usize], trials: &[Trial], rung: usize, metric: &Metric) -> Vec<usize> {
-    let value = |trial: usize| trials[trial].rungs.get(rung)?.value;
+    let value = |trial: usize| trials[trial].best_until(rung, metric)?.value;
     let mut ranked: Vec<(usize, f64)> =
         live.iter().filter_map(|&trial| Some((trial, value(trial)?))).collect();
     ranked.sort_by(|a, b| match metric.more_is_better() {
@@ -294,6 +342,8 @@ struct Search<'a, 'b> {
     kept: Mutex<Vec<Option<Checkpoint>>>,
     /// Whether checkpoints are kept in memory.
     keeps: bool,
+    /// Trials side by side, at most.
+    lanes: usize,
     #[cfg(feature = "files")]
     storage: Option<Storage>,
 }
@@ -336,7 +386,7 @@ impl Search<'_, '_> {
         let threads = rayon::current_num_threads();
         let few = self.ground.prepared.train.len() <= SIDE_BY_SIDE;
         let alone = self.tune.device.device().backend != "cpu" || !few || threads == 1;
-        if alone || trials.len() < 2 {
+        if alone || trials.len() < 2 || self.lanes < 2 {
             for &trial in trials {
                 if !work(trial)? {
                     return Ok(false);
@@ -344,7 +394,7 @@ impl Search<'_, '_> {
             }
             return Ok(true);
         }
-        let lanes = threads.min(trials.len());
+        let lanes = threads.min(trials.len()).min(self.lanes);
         let next = AtomicUsize::new(0);
         let lane = || -> Result<bool> {
             // What a trial ends at does not depend on the number of threads.
@@ -462,8 +512,9 @@ mod tests {
                 .map(|&n| Options::als().factors(1).epochs(n).resolve(&ratings, 2, 2).unwrap());
             rungs(&settings.collect::<Vec<_>>())
         };
-        assert_eq!(of(&[40, 9]), [[5, 1], [14, 3], [40, 9]]);
-        assert_eq!(of(&[2]), [[1], [2]]);
+        assert_eq!(of(&[40, 9]), [[5, 3], [14, 3], [40, 9]]);
+        assert_eq!(of(&[9]), [[3], [9]]);
+        assert_eq!(of(&[2]), [[2]]);
         assert_eq!(of(&[1]), [[1]]);
     }
 }

@@ -117,13 +117,12 @@ impl Metric {
         }
     }
 
-    /// What an epoch says of itself, where training measures this.
+    /// What an epoch says of itself, where training measures this. Lists that it judges are of some users
+    /// only, how many depends on the factors, and so are none that settings can be told apart by.
     pub(super) fn of_epoch(&self, record: &EpochRecord) -> Option<f64> {
         match self {
             Self::Rmse => record.test_error.map(f64::sqrt),
             Self::LogLoss => record.test_error,
-            Self::Ranking { name: "ndcg", n: 20 } => record.ndcg,
-            Self::Ranking { name: "recall", n: 20 } => record.recall,
             _ => None,
         }
     }
@@ -131,12 +130,14 @@ impl Metric {
     /// What a model reaches on `test`, whose values are as the user has them.
     ///
     /// # Errors
-    /// No pair that could be in a list; ratings that are no stars, of which nobody knows which are relevant.
+    /// No pair that could be in a list; ratings that are no stars, of which nobody knows which are relevant
+    /// where `relevance` does not say it.
     pub(super) fn of_model(
         &self,
         device: &dyn Backend,
         finished: &Finished,
         test: &Ratings,
+        relevance: Option<Relevance>,
     ) -> Result<f64> {
         let missing = || Error::data(format!("there is no {self} of this model"));
         let Self::Ranking { name, n } = self else {
@@ -150,7 +151,7 @@ impl Metric {
             return value.ok_or_else(missing);
         };
         let model = &finished.model;
-        let relevance = Relevance::usual(model, test)?;
+        let relevance = relevance.map_or_else(|| Relevance::usual(model, test), Ok)?;
         let options =
             RankingOptions { at: vec![*n], relevance, candidates: None, include_seen: false };
         let samples = finished.samples.as_ref();

@@ -190,8 +190,12 @@ impl Dimension {
         Ok(match is_whole(&self.name)? {
             true if value >= 0.0 => Value::from(value.round() as u64),
             true => Value::from(value),
-            // Three digits, so that a setting can be repeated as it is printed.
-            false => Value::from(format!("{value:.2e}").parse().unwrap_or(value)),
+            // Three digits, so that a setting can be repeated as it is printed, where they lie in the range.
+            false => {
+                let rounded = format!("{value:.2e}").parse().unwrap_or(value);
+                let inside = (low..=high).contains(&rounded) && (high - low) > 0.05 * high.abs();
+                Value::from(if inside { rounded } else { value.clamp(low, high) })
+            }
         })
     }
 }
@@ -333,6 +337,8 @@ mod tests {
         assert_eq!(at("reg=1e-4..1:log", 0.5), 0.01);
         assert_eq!(at("reg=1..3", 0.25), 1.5);
         assert_eq!(at("factors=4..64:log", 0.5), 16);
+        let narrow = at("momentum=0.99..0.9999", 0.9).as_f64().unwrap();
+        assert!((narrow - 0.99891).abs() < 1e-9, "{narrow}");
         assert_eq!(at("factors=4,8,16", 0.999), 16);
         assert_eq!(at("factors=4,8,16", 1.0), 16);
         assert_eq!(at("factors=4,8,16", 0.34), 8);

@@ -77,6 +77,8 @@ impl Storage {
         if anew {
             storage.forget_checkpoints()?;
         }
+        // From now on the directory is known as one of a search, whenever it ends.
+        storage.record(&trials)?;
         Ok((storage, trials))
     }
 

@@ -4,8 +4,9 @@ use super::Metric;
 use crate::backend::Backend;
 use crate::core::{Ratings, Settings, Solver};
 use crate::data::Prepared;
+use crate::evaluate::Relevance;
 use crate::train::{Checkpoint, Event, Input, Stop, train};
-use crate::{Error, ErrorKind, Result};
+use crate::{ErrorKind, Result};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::ops::ControlFlow;
@@ -41,6 +42,22 @@ impl Trial {
     pub fn last(&self) -> Option<&Rung> {
         self.rungs.last()
     }
+
+    /// The best it had reached up to a rung (from 0), the first of equals.
+    pub(super) fn best_until(&self, rung: usize, metric: &Metric) -> Option<&Rung> {
+        let rungs = self.rungs.get(..=rung)?;
+        // Who failed on the way failed.
+        rungs.last()?.value?;
+        rungs.iter().reduce(|best, other| match (best.value, other.value) {
+            (Some(a), Some(b)) if metric.is_better(b, a) => other,
+            _ => best,
+        })
+    }
+
+    /// The best it ever reached.
+    pub fn best(&self, metric: &Metric) -> Option<&Rung> {
+        self.best_until(self.rungs.len().checked_sub(1)?, metric)
+    }
 }
 
 /// What trials have in common.
@@ -49,6 +66,8 @@ pub(super) struct Ground<'a> {
     /// The held-out ratings, with values as the user has them.
     pub test: Ratings,
     pub metric: Metric,
+    /// Which test pairs lists should have; nothing where each model says it.
+    pub relevance: Option<Relevance>,
     /// Whether to go on, asked often.
     pub goes_on: &'a (dyn Fn() -> bool + Sync),
 }
@@ -114,11 +133,12 @@ impl Ground<'_> {
                 let epoch = outcome.epoch;
                 let at = device.device();
                 let finished = outcome.finish(prepared.clone(), &settings, at, 0.0)?;
-                (epoch, self.metric.of_model(device, &finished, &self.test)?)
+                (epoch, self.metric.of_model(device, &finished, &self.test, self.relevance)?)
             }
         };
         if !value.is_finite() {
-            return Err(Error::data(format!("{} of a trial is {value}", self.metric)));
+            let failed = Some(format!("{} is {value}", self.metric));
+            return Ok(Some((Rung { epochs, best_epoch: 0, value: None, failed }, None)));
         }
         let rung = Rung { epochs: trained, best_epoch, value: Some(value), failed: None };
         Ok(Some((rung, reached)))

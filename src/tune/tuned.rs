@@ -16,7 +16,7 @@ pub struct Tuned {
     pub space: Space,
     /// All trials, in the order in which they were made up.
     pub trials: Vec<Trial>,
-    /// The best of those that were trained to the end (or so far, where the search was stopped).
+    /// The best of those that were trained to the end (of all, where the search was stopped before).
     pub best: usize,
     /// The options of the best, with the epochs that were best.
     pub options: Options,
@@ -27,7 +27,7 @@ pub struct Tuned {
 impl Tuned {
     /// The figure of the best trial.
     pub fn value(&self) -> f64 {
-        value(&self.trials[self.best]).unwrap_or(f64::NAN)
+        value(&self.trials[self.best], &self.metric).unwrap_or(f64::NAN)
     }
 
     /// Trials by how far they came and then by their figures, the best first.
@@ -37,7 +37,7 @@ impl Tuned {
             let trial = &self.trials[trial];
             let worst =
                 if self.metric.more_is_better() { f64::NEG_INFINITY } else { f64::INFINITY };
-            (trial.rungs.len(), value(trial).unwrap_or(worst))
+            (trial.rungs.len(), value(trial, &self.metric).unwrap_or(worst))
         };
         ranked.sort_by(|a, b| {
             let ((rungs_a, a), (rungs_b, b)) = (key(a), key(b));
@@ -60,7 +60,7 @@ impl Tuned {
         text.push('\n');
         for (number, trial) in self.trials.iter().enumerate() {
             let none = Rung { epochs: 0, best_epoch: 0, value: None, failed: None };
-            let last = trial.last().unwrap_or(&none);
+            let last = trial.best(&self.metric).or(trial.last()).unwrap_or(&none);
             let value = last.value.map_or(String::new(), |value| value.to_string());
             let (rungs, Rung { epochs, best_epoch, .. }) = (trial.rungs.len(), last);
             let written = write!(text, "{number},{rungs},{epochs},{best_epoch},{value}");
@@ -79,13 +79,14 @@ impl Tuned {
     }
 }
 
-/// The best of the trials that came farthest; the first of equals.
-pub(super) fn best_of(trials: &[Trial], metric: &Metric) -> Option<usize> {
-    let farthest = trials.iter().filter(|trial| value(trial).is_some());
-    let farthest = farthest.map(|trial| trial.rungs.len()).max()?;
+/// The best of the trials, of those that came farthest where all `complete`; the first of equals.
+pub(super) fn best_of(trials: &[Trial], metric: &Metric, complete: bool) -> Option<usize> {
+    let sound = trials.iter().filter(|trial| value(trial, metric).is_some());
+    let farthest = sound.map(|trial| trial.rungs.len()).max()?;
     let mut best: Option<(usize, f64)> = None;
     for (number, trial) in trials.iter().enumerate() {
-        if let Some(own) = value(trial).filter(|_| trial.rungs.len() == farthest)
+        let counts = !complete || trial.rungs.len() == farthest;
+        if let Some(own) = value(trial, metric).filter(|_| counts)
             && best.is_none_or(|(_, other)| metric.is_better(own, other))
         {
             best = Some((number, own));
@@ -94,8 +95,8 @@ pub(super) fn best_of(trials: &[Trial], metric: &Metric) -> Option<usize> {
     best.map(|(number, _)| number)
 }
 
-fn value(trial: &Trial) -> Option<f64> {
-    trial.last().and_then(|rung| rung.value)
+fn value(trial: &Trial, metric: &Metric) -> Option<f64> {
+    trial.best(metric)?.value
 }
 
 #[cfg(test)]
@@ -117,8 +118,12 @@ pub(super) mod tests {
     fn the_best_is_among_those_that_came_farthest() {
         let trials =
             [trial(&[0.5]), trial(&[1.0, 0.9]), trial(&[1.0, 0.8]), trial(&[1.0, f64::NAN])];
-        assert_eq!(best_of(&trials, &Metric::Rmse), Some(2));
-        assert_eq!(best_of(&trials, &Metric::Auc), Some(1));
-        assert_eq!(best_of(&[trial(&[f64::NAN])], &Metric::Rmse), None);
+        assert_eq!(best_of(&trials, &Metric::Rmse, true), Some(2));
+        assert_eq!(best_of(&trials, &Metric::Auc, true), Some(1));
+        assert_eq!(best_of(&trials, &Metric::Rmse, false), Some(0));
+        assert_eq!(best_of(&[trial(&[f64::NAN])], &Metric::Rmse, true), None);
+        // What was better on the way stays.
+        assert_eq!(trial(&[0.3, 0.5]).best(&Metric::Rmse).unwrap().value, Some(0.3));
+        assert_eq!(trial(&[0.3, f64::NAN]).best(&Metric::Rmse), None);
     }
 }
