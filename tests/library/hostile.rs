@@ -243,7 +243,7 @@ fn of_files(cases: &mut Vec<Case>) {
             fs::remove_file(dir.join("items.csv")).unwrap();
             std::os::unix::fs::symlink("nowhere", dir.join("items.csv")).unwrap();
         }),
-        "items.csv is missing",
+        "items.csv is no file",
     );
 }
 

@@ -193,7 +193,7 @@ fn rows_and_arrays_that_there_are_not_are_refused() {
             one().check(users, items, false)
         });
     }
-    add(&mut table, "a record of fewer users", "lies outside", || {
+    add(&mut table, "a record of fewer users", "lie outside", || {
         let seen = Seen::new(&one(), 7, 9)?;
         seen.extended(&Ratings::default(), 0, 9).map(drop)
     });
