@@ -286,15 +286,14 @@ fn line_end(text: &[u8], from: usize) -> usize {
 fn close(text: &[u8], start: usize, limit: usize, delimiter: u8) -> Close {
     let (mut at, mut doubled) = (start + 1, false);
     loop {
-        let Some(length) = memchr::memchr(b'"', &text[at..limit]) else { return Close::Open };
+        // A field may begin beyond the limit, in a line that is longer.
+        let ahead = text.get(at..limit).unwrap_or_default();
+        let Some(length) = memchr::memchr(b'"', ahead) else { return Close::Open };
         let end = at + length;
         match &text[end + 1..] {
             [b'"', ..] => {
                 doubled = true;
                 at = end + 2;
-                if at > limit {
-                    return Close::Open;
-                }
             }
             [] | [b'\n', ..] | [b'\r', b'\n', ..] => return Close::At(end, doubled),
             [next, ..] if *next == delimiter => return Close::At(end, doubled),
@@ -397,6 +396,17 @@ mod tests {
         assert_eq!(cut("a,\"b,1\nc,d\",2\n", 3, Some(2), true), ["0:a|b,1\nc,d|2"]);
         assert_eq!(cut("a,\"b\" c,1\n", 3, Some(2), true), ["0!text f"]);
         assert_eq!(cut("a,\"b,1\nc,d,2\n", 3, Some(2), true), ["0!a quot", "1:c|d|2"]);
+    }
+
+    #[test]
+    fn a_field_may_begin_beyond_what_is_looked_through() {
+        let long = "x".repeat(LONGEST + 7);
+        for strict in [false, true] {
+            for quoted in ["\"b\"", "\"b", "\"", "\"\"\"", "\"\""] {
+                let found = cut(&format!("{long},{quoted},1\nc,d,2\n"), 3, Some(2), strict);
+                assert_eq!(found.len(), 2, "{quoted}");
+            }
+        }
     }
 
     #[test]

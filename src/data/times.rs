@@ -218,7 +218,8 @@ impl Times {
         let largest = largest.map(|units| units.unsigned_abs() + 1).max().unwrap_or(1);
         let fits = |decimals: u32| u128::from(largest) * 10_u128.pow(decimals) < i64::MAX as u128;
         scale.decimals = (0..=9).find(|&decimals| needed(decimals)).unwrap_or(9);
-        while !fits(scale.decimals) {
+        // Whole units always do.
+        while scale.decimals > 0 && !fits(scale.decimals) {
             scale.decimals -= 1;
         }
         let (factor, step) = (10_i64.pow(scale.decimals), 10_u32.pow(9 - scale.decimals));
@@ -415,7 +416,7 @@ mod tests {
 
     #[test]
     fn integers_keep_the_order_and_are_shown_as_they_were() {
-        let cases: [(&[&str], &[i64], &[&str]); 6] = [
+        let cases: [(&[&str], &[i64], &[&str]); 7] = [
             (
                 &["44197.9", "44197.2", "44198"],
                 &[441_979, 441_972, 441_980],
@@ -435,6 +436,8 @@ mod tests {
                 &["2021-03-03T00:00:00Z", "2021-03-03T00:00:00.5Z"],
             ),
             (&["7", "", "8"], &[7, NO_TIME, 8], &["7"]),
+            // None beside the largest.
+            (&["9223372036854775807", "2.5"], &[i64::MAX, 2], &["9223372036854775807", "2"]),
         ];
         for (texts, want, shown) in cases {
             let (times, scale) = finished(texts);

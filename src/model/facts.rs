@@ -111,7 +111,8 @@ impl TrainingFacts {
 
     /// How many rows of either side have joined.
     pub(crate) fn all_joined(&self) -> u64 {
-        self.joined.iter().map(|joined| joined.new + joined.updated).sum()
+        let counts = self.joined.iter().flat_map(|joined| [joined.new, joined.updated]);
+        counts.fold(0, u64::saturating_add)
     }
 }
 

@@ -68,7 +68,9 @@ impl Model {
         let typical = &mut self.typical[side.index()];
         typical.resize(self.factors[side].rows(), 0.0);
         for &row in rows {
-            typical[row as usize] = std::mem::take(&mut anew[row as usize]);
+            // Of a model that is as large as 32 bits allow.
+            let mean = std::mem::take(&mut anew[row as usize]);
+            typical[row as usize] = mean.clamp(f32::MIN, f32::MAX);
         }
     }
 

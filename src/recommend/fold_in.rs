@@ -372,14 +372,16 @@ impl FoldedIn {
             if now.len() == old.len() {
                 continue;
             }
-            model.user_ratings[user as usize] += (now.len() - old.len()) as u32;
+            // What a file counted may be as large as a count can be.
+            let grow = |count: &mut u32, by: usize| *count = count.saturating_add(by as u32);
+            grow(&mut model.user_ratings[user as usize], now.len() - old.len());
             for item in now.iter().filter(|item| old.binary_search(item).is_err()) {
-                model.item_ratings[*item as usize] += 1;
+                grow(&mut model.item_ratings[*item as usize], 1);
             }
         }
         let joined = &mut model.facts.joined[side.index()];
-        joined.new += new_ids as u64;
-        joined.updated += (rows.len() - new_ids) as u64;
+        joined.new = joined.new.saturating_add(new_ids as u64);
+        joined.updated = joined.updated.saturating_add((rows.len() - new_ids) as u64);
         model.facts.write(&mut model.run.data);
         Ok(grown)
     }

@@ -40,7 +40,7 @@ impl Outcome {
     /// out. `device` and `seconds` are for its record.
     ///
     /// # Errors
-    /// Predictions of held-out ratings that are not finite.
+    /// Predictions of held-out ratings that are not finite, scores that do not fit into 32 bits.
     pub fn finish(
         self,
         prepared: Prepared,
@@ -71,8 +71,20 @@ impl Outcome {
             parts: Default::default(),
         };
         let objective = Objective::of(settings, prepared.transform);
+        let typical = typical(&self.factors, &objective, &prepared.train);
+        for (side, ids) in [(Side::User, &prepared.users), (Side::Item, &prepared.items)] {
+            // Factors that fit into 32 bits have products that need not.
+            if let Some(row) = typical[side.index()].iter().position(|x| !x.is_finite()) {
+                return Err(Error::data(format!(
+                    "training ran away: scores of {} \"{}\" are beyond 32 bits; lower \
+                     `learning_rate` or `reg`",
+                    side.name(),
+                    ids.name(row as u32)
+                )));
+            }
+        }
         let mut model = Model {
-            typical: typical(&self.factors, &objective, &prepared.train),
+            typical,
             user_ratings: prepared.train.counts(Side::User, users),
             item_ratings: prepared.train.counts(Side::Item, items),
             factors: self.factors,

@@ -9,7 +9,7 @@ fn root() -> PathBuf {
 /// Path from the root, with slashes, and text of every Rust file of the crate.
 fn files() -> Vec<(String, String)> {
     let mut files = Vec::new();
-    for folder in ["src", "tests", "benches", "examples"] {
+    for folder in ["src", "tests", "benches", "examples", "fuzz/targets"] {
         read_folder(&root().join(folder), folder, &mut files);
     }
     files.sort();

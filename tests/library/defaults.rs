@@ -131,6 +131,36 @@ fn a_penalty_that_is_set_is_all_there_is() {
     }
 }
 
+/// What is chosen has three digits; what is given has its own.
+#[test]
+fn what_is_given_is_taken_as_it_is() {
+    let parts = SETS[4].draw(0);
+    for solver in [Solver::Sgd, Solver::Adam, Solver::Als, Solver::Ials, Solver::Bayes] {
+        let (gradient, bayes) = (solver.optimizer().is_some(), solver == Solver::Bayes);
+        let of = |has: bool, x: f64| has.then_some(x);
+        let given = Options {
+            solver: Some(solver),
+            learning_rate: of(gradient, 0.012_345_678),
+            learning_rate_bias: of(gradient, 0.023_456_789),
+            reg: of(!bayes, 0.034_567_891),
+            init_scale: Some(0.045_678_912),
+            unobserved_weight: of(solver == Solver::Ials, 0.056_789_123),
+            ..Options::default()
+        };
+        let settings = given.resolve(&parts.training, parts.users, parts.items).unwrap();
+        let got = [
+            (given.learning_rate, settings.learning_rate),
+            (given.learning_rate_bias, settings.learning_rate_bias),
+            (given.reg, settings.reg),
+            (given.init_scale, settings.init_scale),
+            (given.unobserved_weight, settings.unobserved_weight),
+        ];
+        for (given, got) in got {
+            assert!(given.is_none_or(|given| given == got), "{solver:?}: {given:?} became {got}");
+        }
+    }
+}
+
 #[test]
 fn biases_alone_go_on_from_a_checkpoint() {
     let parts = SETS[4].draw(0);

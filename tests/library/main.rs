@@ -30,6 +30,7 @@ mod order;
 mod panics;
 mod panics_of_parts;
 mod panics_of_runs;
+mod properties;
 mod ranking;
 mod recommend;
 mod recommend_bayes;

@@ -152,6 +152,14 @@ fn fits_refuse_options_and_ratings_that_do_not_suit() {
     add(&mut table, "an empty default", "no ratings", || {
         fit(&Dataset::default(), &Options::als(), &open_device("cpu")?).map(drop)
     });
+    // Factors are finite still, what they add up to is not.
+    add(&mut table, "a run that ran away", "lower `learning_rate` or `reg`", || {
+        let ratings = (0..48_u32).map(|j| ((j * j + j) % 5 + 1) as f32).collect::<Vec<_>>();
+        let users: Vec<u32> = (0..48).map(|j| j % 7).collect();
+        let items: Vec<u32> = (0..48).map(|j| j / 7).collect();
+        let set = Dataset::from_triples(&users, &items, &ratings)?;
+        fit(&set, &Options::sgd().reg(1.1e10).epochs(2), &open_device("cpu")?).map(drop)
+    });
     add(&mut table, "dislikes to ials", "below 0", || {
         let set = Dataset::from_triples(&["a", "b"], &["x", "x"], &[1.0, -1.0])?;
         fit(&set, &Options::ials(), &open_device("cpu")?).map(drop)

@@ -292,6 +292,17 @@ fn folded_rows_join_no_other_model() {
     refused(table);
 }
 
+#[test]
+fn counts_that_are_as_large_as_they_can_be_stay_so() {
+    let mut model = model();
+    model.item_ratings.fill(u32::MAX);
+    model.facts.joined[0].new = u64::MAX;
+    let folded = fold_in(&Cpu::new(), &model, Side::User, &zoe(), &one()).unwrap();
+    folded.join(&mut model, None, &record(7)).unwrap();
+    assert!(model.item_ratings.iter().all(|&count| count == u32::MAX));
+    assert_eq!((model.user_ratings.last(), model.facts.joined[0].new), (Some(&1), u64::MAX));
+}
+
 /// Rows of one rating, and where they start.
 fn rows() -> RowProblem {
     RowProblem {

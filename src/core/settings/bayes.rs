@@ -109,7 +109,7 @@ impl Options {
             likelihood,
             clip: self.clip,
             sample_precision: Some(precision),
-            init_scale: rounded(self.init_scale.unwrap_or(start * spread.sqrt())),
+            init_scale: self.init_scale.unwrap_or(rounded(start * spread.sqrt())),
             ..self.of_every_solver(Solver::Bayes, factors, spread)
         })
     }

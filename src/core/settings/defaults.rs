@@ -120,9 +120,10 @@ impl Options {
                 (step * spread.sqrt(), step * spread)
             }
         };
-        let learning_rate = self.learning_rate.unwrap_or(rate);
+        // What is given is taken as it is.
+        let learning_rate = self.learning_rate.unwrap_or(rounded(rate));
         let learning_rate_bias =
-            self.learning_rate_bias.or(self.learning_rate).unwrap_or(rate_bias);
+            self.learning_rate_bias.or(self.learning_rate).unwrap_or(rounded(rate_bias));
         let penalty = match self.penalty_is_free() {
             true => self.shrunk(loss, ratings, (users, items), falling(optimizer)),
             false => {
@@ -135,8 +136,8 @@ impl Options {
             loss,
             epochs: self.epochs.unwrap_or(if optimizer == Optimizer::Sgd { 40 } else { 20 }),
             batch_size,
-            learning_rate: rounded(learning_rate),
-            learning_rate_bias: rounded(learning_rate_bias),
+            learning_rate,
+            learning_rate_bias,
             learning_rate_decay: self.learning_rate_decay.unwrap_or(match optimizer {
                 Optimizer::Sgd => 0.93,
                 Optimizer::Adagrad => 1.0,
@@ -186,7 +187,7 @@ impl Options {
     /// `settings` with a penalty where nothing else is given.
     fn penalized(&self, chosen: Penalty, bias: bool, settings: Settings) -> Settings {
         Settings {
-            reg: rounded(self.reg.unwrap_or(chosen.reg)),
+            reg: self.reg.unwrap_or(rounded(chosen.reg)),
             damping: self.damping.unwrap_or(rounded(chosen.damping)),
             reg_bias: if bias { self.reg_bias.unwrap_or(chosen.reg_bias) } else { 0.0 },
             damping_bias: match bias {
@@ -243,7 +244,7 @@ impl Options {
             }),
             reg_exponent: self.reg_exponent.unwrap_or(1.0),
             unobserved_weight: match implicit {
-                true => rounded(self.unobserved_weight.unwrap_or(unobserved_weight)),
+                true => self.unobserved_weight.unwrap_or(rounded(unobserved_weight)),
                 false => 0.0,
             },
             alpha: self.alpha,
@@ -287,9 +288,9 @@ impl Options {
             likelihood: Likelihood::Gaussian,
             clip: self.clip,
             sample_precision: None,
-            init_scale: rounded(
-                self.init_scale.unwrap_or(0.1 * spread.sqrt() / (factors.max(1) as f64).sqrt()),
-            ),
+            init_scale: self
+                .init_scale
+                .unwrap_or(rounded(0.1 * spread.sqrt() / (factors.max(1) as f64).sqrt())),
             patience: self.patience,
             seed: self.seed,
             shuffle: false,
@@ -362,7 +363,7 @@ fn hottest_share(ratings: &Ratings, users: usize, items: usize) -> f64 {
     f64::from(most.unwrap_or(0).max(1)) / ratings.len().max(1) as f64
 }
 
-/// Three digits, so that a setting can be repeated as it is printed.
+/// Three digits of what was chosen, so that it can be repeated as it is printed.
 pub(super) fn rounded(x: f64) -> f64 {
     let text = format!("{x:.2e}");
     text.parse().unwrap_or(x)
