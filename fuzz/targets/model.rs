@@ -159,7 +159,7 @@ pub fn model(data: &[u8]) {
 pub fn uses(model: Model, samples: Option<Samples>, seen: Seen) {
     let users = [model.users.name(0).to_owned(), "nobody".to_owned()];
     let items = [model.items.name(0).to_owned(), "nothing".to_owned()];
-    finite("facts", [model.facts.range].into_iter().flatten().flatten().map(f64::from));
+    finite("facts", model.facts.range.into_iter().flatten());
     if let (Ok(explainer), Some(values)) = (Explainer::new(&model), seen.values_of(0))
         && let Ok(explained) = explainer.solve(0, seen.items_of(0), values)
     {
@@ -205,10 +205,9 @@ fn asks(trained: &Trained, users: &[String; 2], items: &[String; 2]) {
     if let Ok(list) = trained.recommend(&users[0], 3) {
         finite("scores of a list", list.iter().map(|listed| listed.score));
     }
-    for like in [trained.similar_items(&items[0], 3), trained.similar_users(&users[0], 3)] {
-        if let Ok(list) = like {
-            finite("scores of what is similar", list.iter().map(|listed| listed.score));
-        }
+    let similar = [trained.similar_items(&items[0], 3), trained.similar_users(&users[0], 3)];
+    for list in similar.into_iter().flatten() {
+        finite("scores of what is similar", list.iter().map(|listed| listed.score));
     }
 }
 

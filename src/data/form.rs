@@ -3,6 +3,7 @@
 use super::layout::Layout;
 use super::names::Role;
 use super::options::{Delimiter, Format, Header, Quotes, ReadOptions};
+use serde::de::{Deserializer, Error as _};
 use serde::{Deserialize, Serialize};
 
 /// What a rating file was taken for: all that decides how its bytes become ratings, whether it was
@@ -33,6 +34,7 @@ pub struct FileForm {
     pub fields: usize,
     /// The columns of user, item, rating and timestamp, counted from 0. Without the third each rating
     /// is 1.
+    #[serde(deserialize_with = "columns")]
     pub columns: [Option<usize>; 4],
     /// How many ratings were taken.
     pub ratings: usize,
@@ -49,6 +51,16 @@ pub struct Doubt {
     pub what: String,
     /// The field of [`ReadOptions`] that settles it.
     pub option: String,
+}
+
+/// Columns that a line can have: a record of a file may come from anywhere.
+fn columns<'de, D: Deserializer<'de>>(from: D) -> Result<[Option<usize>; 4], D::Error> {
+    const MOST: usize = u32::MAX as usize;
+    let columns = <[Option<usize>; 4]>::deserialize(from)?;
+    match columns.iter().flatten().find(|&&column| column >= MOST) {
+        Some(column) => Err(D::Error::custom(format!("column {column} is one that no line has"))),
+        None => Ok(columns),
+    }
 }
 
 impl FileForm {

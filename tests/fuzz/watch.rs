@@ -80,7 +80,10 @@ pub fn start() {
     std::panic::set_hook(Box::new(|panic| {
         let place =
             panic.location().map_or(String::new(), |at| format!("{}:{}", at.file(), at.line()));
-        let text = panic.payload_as_str().unwrap_or("a panic");
+        let payload = panic.payload();
+        let text = payload.downcast_ref::<&str>().copied();
+        let text = text.or_else(|| payload.downcast_ref::<String>().map(String::as_str));
+        let text = text.unwrap_or("a panic");
         // Kinds are told apart by place; what follows may differ from case to case.
         let text: String = text.chars().take(300).collect();
         let mut message = MESSAGE.lock().unwrap_or_else(|poisoned| poisoned.into_inner());

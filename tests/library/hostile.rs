@@ -249,7 +249,7 @@ fn of_files(cases: &mut Vec<Case>) {
 
 fn of_the_record(cases: &mut Vec<Case>) {
     type Change = fn(&mut Value);
-    let changes: [(&str, Change, &str); 34] = [
+    let changes: [(&str, Change, &str); 35] = [
         ("no settings", |r| drop(r.as_object_mut().unwrap().remove("settings")), "settings"),
         ("empty settings", |r| r["settings"] = json!({}), "settings: missing field"),
         ("settings that are a list", |r| r["settings"] = json!([1]), "settings"),
@@ -314,6 +314,18 @@ fn of_the_record(cases: &mut Vec<Case>) {
                 r["data"] = json!({ "min": 5, "max": 1 });
             },
             "range of the ratings",
+        ),
+        (
+            "a column beyond any line",
+            |r| {
+                let form = json!({
+                    "file": "plays.csv", "compression": null, "encoding": "utf-8", "format": "triples",
+                    "delimiter": ",", "quotes": "auto", "header": null, "fields": 3,
+                    "columns": [0, u64::MAX, 2, null], "ratings": 3, "doubts": []
+                });
+                r["data"] = json!({ "reading": { "form": form } });
+            },
+            "is one that no line has",
         ),
         ("a mean in words", |r| r["data"] = json!({ "mean": "x" }), "mean is \"x\""),
         ("fewer than no users", |r| r["data"]["folded_in_users"] = json!(-1), "folded_in_users"),
