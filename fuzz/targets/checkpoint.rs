@@ -75,7 +75,7 @@ fn base(options: &Options) -> Base {
         if let Event::Checkpoint(checkpoint) = event
             && checkpoint.history.len() == 2
         {
-            checkpoint.save(&dir, &settings, &Origin::default()).expect("a checkpoint");
+            checkpoint.save(&dir, &settings, &Origin::default(), None).expect("a checkpoint");
         }
     })
     .expect("a run");

@@ -267,7 +267,7 @@ fn options(head: &[u8; HEAD]) -> ReadOptions {
         drop_value: if head[10] & 1 == 1 { vec![0.0, 5.0] } else { Vec::new() },
         min_rating: (head[10] & 2 != 0).then_some(-3.0),
         max_rating: (head[10] & 4 != 0).then_some(4.5),
-        like: None,
+        ..ReadOptions::default()
     }
 }
 

@@ -8,6 +8,7 @@ use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use std::fmt::Debug;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::slice::from_ref;
 use wgmf::core::{Options, Side, Solver, TransformKind};
 use wgmf::data::{
     Delimiter, Duplicates, Format, Header, Quotes, ReadOptions, SplitOptions, Table, read, split,
@@ -254,7 +255,7 @@ fn what_was_split_is_joined_and_files_are_a_set() {
         let header = "user,item,rating\n";
         let whole = path("whole.csv");
         fs::write(&whole, header.to_owned() + &lines(&triples)).unwrap();
-        let all = contents(&[whole.clone()]);
+        let all = contents(from_ref(&whole));
         // Files one after another are one file, with or without a header of their own.
         let (first, second) = triples.split_at(triples.len() * cut / 9);
         if first.is_empty() || second.is_empty() {
@@ -274,7 +275,7 @@ fn what_was_split_is_joined_and_files_are_a_set() {
         for (number, way) in ways.iter().enumerate() {
             let out = path(&format!("out{number}"));
             // A part without ratings is refused.
-            let Ok(facts) = split(&[whole.clone()], way, &out, false, &()) else { continue };
+            let Ok(facts) = split(from_ref(&whole), way, &out, false, &()) else { continue };
             for part in &facts.parts {
                 assert_eq!(contents(&[part.train.clone(), part.test.clone()]), all);
             }
@@ -343,7 +344,7 @@ fn the_csv_crate_reads_the_same() {
             quotes: Quotes::Yes,
             ..ReadOptions::default()
         };
-        let own = read(&[path.clone()], &options, &()).unwrap_or_else(|e| panic!("{e}: {text:?}"));
+        let own = read(from_ref(&path), &options, &()).unwrap_or_else(|e| panic!("{e}: {text:?}"));
         assert_eq!(theirs(&path, delimiter, header), rows(&own).collect::<Vec<_>>(), "{text:?}");
     });
 }
