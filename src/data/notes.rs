@@ -100,15 +100,18 @@ fn groups(ends: &[f32]) -> Vec<Vec<f32>> {
         let next = [1, 2].into_iter().find_map(|count| {
             let (low, above) = rest.split_at_checked(count)?;
             let (below, high) = rest.split_at_checked(rest.len() - count)?;
-            // Two values are labels.
-            let width = |rest: &[f32]| (rest.len() > 1).then(|| rest[rest.len() - 1] - rest[0]);
-            let under = width(above).is_some_and(|width| {
+            // Two values are labels; two together are codes where they are whole and others enough, else an
+            // end of a scale.
+            let width = |codes: &[f32], others: &[f32]| {
+                let whole = count == 1 || codes.iter().all(|code| code.fract() == 0.0);
+                (others.len() > count && whole).then(|| others[others.len() - 1] - others[0])
+            };
+            let under = width(low, above).is_some_and(|width| {
                 let last = low[count - 1];
-                // Two are codes where they are whole and others enough; else it is where a scale begins.
-                let codes = count == 1 || above.len() > 2 && low.iter().all(|x| x.fract() == 0.0);
-                last <= 0.0 && above[0] > 0.0 && codes || above[0] - last > width
+                last <= 0.0 && above[0] > 0.0 || above[0] - last > width
             });
-            let over = width(below).is_some_and(|width| high[0] - below[below.len() - 1] > width);
+            let over =
+                width(high, below).is_some_and(|width| high[0] - below[below.len() - 1] > width);
             under.then_some((low, above)).or(over.then_some((high, below)))
         });
         let Some((codes, others)) = next else { break };

@@ -104,6 +104,51 @@ fn a_second_run_on_a_model_is_refused_and_a_signal_leaves_a_checkpoint() {
     assert_eq!(place.names("."), ["m", "plays.csv", "straight"]);
 }
 
+/// Killed twice, after some epochs; `tools/attack/lost.py` does it hundreds of times.
+#[test]
+fn a_run_of_any_kind_killed_twice_goes_on_to_the_same_bits() {
+    let place = Place::new();
+    place.ok("synth --users 60 --items 40 --ratings 900 --scale stars --output s.csv");
+    place.ok("train s.csv --solver als --factors 4 --epochs 2 --model base");
+    let before = place.names(".");
+    for (flags, at_start) in [
+        ("--solver sgd --factors 4 --epochs 200", ""),
+        ("--solver sgd --factors 4 --epochs 200 --batch-size 64 --momentum 0.5", "--from base"),
+        ("--solver adam --factors 4 --epochs 200 --holdout 0.1 --patience 190", ""),
+        ("--solver als --factors 4 --epochs 200", "--from base"),
+        ("--solver ials --factors 4 --epochs 200 --holdout 0.1", ""),
+        ("--solver bayes --factors 4 --samples 100 --burn-in 4 --chains 2 --holdout 0.1", ""),
+        ("--solver bayes --factors 4 --samples 100 --burn-in 4 --likelihood ordinal", ""),
+    ] {
+        let run = format!("train s.csv --backend cpu {flags}");
+        place.ok(&format!("{run} {at_start} --model straight"));
+        let mut first = format!("{run} {at_start}");
+        for _ in 0..2 {
+            let line = format!("{first} --model killed --checkpoint-every 1 --progress json");
+            let mut command = place.command(&line);
+            let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+            let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+            let epochs = lines.map_while(Result::ok).filter(|line| line.contains("\"epoch\","));
+            assert_eq!(epochs.take(4).count(), 4, "{line}: is not under way");
+            child.kill().unwrap();
+            assert!(!child.wait().unwrap().success(), "{line}: was through before it was killed");
+            assert!(!place.path("killed").exists());
+            first = format!("{run} --resume");
+        }
+        place.ok(&format!("{first} --model killed"));
+        assert!(place.tensors("killed") == place.tensors("straight"), "{flags}");
+        let samples = "samples.safetensors";
+        if place.path(&format!("straight/{samples}")).exists() {
+            let of = |model| place.read(&format!("{model}/{samples}"));
+            assert!(of("killed") == of("straight"), "{flags}");
+        }
+        for model in ["killed", "straight"] {
+            std::fs::remove_dir_all(place.path(model)).unwrap();
+        }
+        assert_eq!(place.names("."), before, "{flags}");
+    }
+}
+
 #[test]
 fn a_signal_replaces_no_model_unless_asked() {
     let place = Place::with_sample();

@@ -41,7 +41,7 @@ RUNS = {
     "als, blocks": ("k.csv --solver als --factors 24 --block 8 --epochs 40", ""),
     "als, from": ("k.csv --solver als --factors 16 --epochs 60 --seed 3", "--from from-als"),
     "sgd": ("k.csv --solver sgd --factors 16 --epochs 60 --batch-size 256", ""),
-    "sgd, strata": ("k.csv --solver sgd --factors 16 --epochs 60 --batch-size 0 --holdout 0.1 --patience 50", ""),
+    "sgd, strata": ("k.csv --solver sgd --factors 16 --epochs 60 --holdout 0.1 --patience 50", ""),
     "sgd, momentum": ("k.csv --solver sgd --factors 16 --epochs 60 --batch-size 512 --momentum 0.8", ""),
     "sgd, logistic": (
         "k.csv --solver sgd --factors 16 --epochs 60 --transform binary --threshold 4 --loss logistic",
