@@ -51,6 +51,41 @@ fn models_are_compared_by_the_figures_of_evaluate() {
     assert_eq!(none.status.code(), Some(1), "{}", stderr(&none));
 }
 
+/// Who knows few items does not win by having few to choose from, and one user is no proof.
+#[test]
+fn lists_are_of_what_both_models_know() {
+    let place = Place::with_sample();
+    place.ok("split plays.csv --holdout 0.2 --output parts");
+    let text = String::from_utf8(place.read("parts/train.csv")).unwrap();
+    let (head, rows) = text.split_once('\n').unwrap();
+    // The artists whose names begin with the first letters of the alphabet.
+    let of_few = |row: &&str| row.split(',').nth(1).is_some_and(|artist| artist < "D");
+    let few: Vec<&str> = rows.lines().filter(of_few).collect();
+    assert!(few.len() > 1000 && few.len() < 60_000, "{}", few.len());
+    place.write("few.csv", format!("{head}\n{}\n", few.join("\n")));
+    let fit = "--solver als --factors 4 --epochs 3 --backend cpu --progress none";
+    place.ok(&format!("train parts/train.csv {fit} --model whole"));
+    place.ok(&format!("train few.csv {fit} --model few"));
+    let line = "compare whole few parts/test.csv --ranking --at 10";
+    let output = place.run(&format!("{line} --json"));
+    let talk = stderr(&output);
+    assert!(talk.contains("both models know are ranked"), "{talk}");
+    let compared: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let recall = figure(&compared, "recall@10");
+    let apart = recall["b"].as_f64().unwrap() / recall["a"].as_f64().unwrap();
+    assert!((0.5..2.0).contains(&apart), "{recall}");
+    let names = compared["figures"].as_array().unwrap().iter().map(|f| f["name"].as_str().unwrap());
+    assert!(!names.into_iter().any(|name| name.starts_with("popularity")));
+
+    let test = String::from_utf8(place.read("parts/test.csv")).unwrap();
+    let own = |user: &str| test.lines().filter(|row| row.starts_with(user)).collect::<Vec<_>>();
+    let user = test.lines().nth(1).unwrap().split_once(',').unwrap().0;
+    place.write("one.csv", format!("{head}\n{}\n", own(&format!("{user},")).join("\n")));
+    let refused = place.run("compare whole few one.csv");
+    assert_eq!(refused.status.code(), Some(1), "{}", stderr(&refused));
+    assert!(stderr(&refused).contains("two at least"), "{}", stderr(&refused));
+}
+
 /// What new users get is what fold-in and evaluate in turn say of them, for models with samples too.
 #[test]
 fn new_users_are_folded_in_and_measured() {

@@ -6,7 +6,7 @@ use std::io::{BufRead, BufReader};
 use std::process::Stdio;
 
 /// A search that takes a second or so.
-const SEARCH: &str = "tune plays.csv --solver als --epochs 6 --trials 7 --search factors=2,4,8 \
+const SEARCH: &str = "tune plays.csv --solver als --epochs 12 --trials 7 --search factors=2,4,8 \
                       --search reg=0.02..0.5:log --search damping=0.5..8:log --backend cpu";
 
 #[test]
@@ -19,7 +19,7 @@ fn a_search_ends_at_a_command_that_trains_what_it_found() {
     assert_eq!((trials.len(), &found["metric"]), (7, &"rmse".into()));
     assert_eq!(trials[0]["values"], serde_json::json!({}));
     assert_eq!(value(&trials[best]), found["value"]);
-    // Looked at after 1, 2 and 6 epochs: 7 trials, the best 3 and the first, the best 2 of those and the
+    // Looked at after 3, 4 and 12 epochs: 7 trials, the best 3 and the first, the best 2 of those and the
     // first.
     let rungs = |rungs: usize| {
         trials.iter().filter(|t| t["rungs"].as_array().unwrap().len() > rungs).count()
@@ -27,7 +27,7 @@ fn a_search_ends_at_a_command_that_trains_what_it_found() {
     let counts = [rungs(0), rungs(1), rungs(2)];
     assert!(counts[0] == 7 && (3..=4).contains(&counts[1]) && (2..=3).contains(&counts[2]));
     let trained = |t: &Value| t["rungs"].as_array().unwrap().last().unwrap()["epochs"].clone();
-    assert!(trials.iter().all(|trial| [1, 2, 6].map(Value::from).contains(&trained(trial))));
+    assert!(trials.iter().all(|trial| [3, 4, 12].map(Value::from).contains(&trained(trial))));
     // What trials are judged by is what train itself measures on the part that is held out.
     let command = found["command"].as_str().unwrap();
     let again = format!("{} --holdout 0.1 --progress json", command.strip_prefix("wgmf ").unwrap());
@@ -42,6 +42,32 @@ fn a_search_ends_at_a_command_that_trains_what_it_found() {
     assert!(text.contains("(no settings)") && text.trim_end().ends_with(command), "{text}");
 }
 
+/// Choices that come again are not tried again, a search among solvers says what is relevant, and nothing that
+/// stands behind `--` is taken for an option.
+#[test]
+fn no_setting_is_tried_twice_and_commands_come_out_as_they_went_in() {
+    let place = Place::with_sample();
+    let line = "tune --solver als --epochs 3 --trials 9 --search factors=2,4 --backend cpu --json \
+                --columns=listener,artist,rating -- plays.csv";
+    let found = place.json(line);
+    // What no settings would take has 32 factors.
+    assert_eq!(found["trials"].as_array().unwrap().len(), 3);
+    let command = found["command"].as_str().unwrap();
+    assert!(
+        command.starts_with("wgmf train --factors ") || command.starts_with("wgmf train --epochs ")
+    );
+    assert!(command.ends_with("--columns=listener,artist,rating -- plays.csv"), "{command}");
+    place.ok(&format!(
+        "{} --progress none",
+        command.strip_prefix("wgmf ").unwrap().replace(" -- ", " ")
+    ));
+    let both = "tune plays.csv --metric ndcg@10 --search solver=als,ials --factors 2 --epochs 3 --trials 3";
+    let refused = place.run(both);
+    assert_eq!(refused.status.code(), Some(2));
+    assert!(stderr(&refused).contains("--relevant-from"), "{}", stderr(&refused));
+    place.ok(&format!("{both} --relevant-from 4 --backend cpu"));
+}
+
 /// Killed in the midst of it, stopped by a signal, on one thread or two: the same table.
 #[test]
 fn a_search_that_was_killed_goes_on_to_the_same_end() {
@@ -54,7 +80,7 @@ fn a_search_that_was_killed_goes_on_to_the_same_end() {
     assert_eq!(place.names("whole"), ["search.json", "trials.csv"]);
 
     let line = format!("{SEARCH} --storage killed --threads 1");
-    for stop in ["trial 2, 1 of 3", "2 of 3"] {
+    for stop in ["device", "trial 2, 1 of 3", "2 of 3"] {
         let mut child = place.command(&line).stderr(Stdio::piped()).spawn().unwrap();
         let mut talk = BufReader::new(child.stderr.take().unwrap());
         let mut heard = String::new();
