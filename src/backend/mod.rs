@@ -148,7 +148,7 @@ pub trait Backend: Send + Sync {
         let _ = problem;
         let name = self.device().name;
         Err(Error::settings(format!(
-            "`batch_size` 0: sgd goes rating by rating on the CPU alone; give a `batch_size` for {name}, \
+            "`batch_size` 0: sgd goes rating by rating on the CPU alone; give {name} a `batch_size` above 0, \
              or take `backend` cpu"
         )))
     }

@@ -256,6 +256,9 @@ mod tests {
             (cpu.device(), why),
             (auto.device(), "batches of 255 keep a GPU waiting".into())
         );
+        let (cpu, why) = auto.better_for(&settings(Options::sgd().batch_size(0))).unwrap();
+        let want = (auto.device(), "sgd goes rating by rating there".into());
+        assert_eq!((cpu.device(), why), want);
         for options in [Options::sgd().batch_size(256), Options::als(), Options::bayes()] {
             assert!(auto.better_for(&settings(options)).is_none());
         }

@@ -95,6 +95,30 @@ fn the_sampler_is_hardly_behind_biases_alone_and_ahead_where_there_are_factors()
 }
 
 #[test]
+fn rating_by_rating_is_neither_behind_biases_alone_nor_without_use_for_factors() {
+    let options = Options::sgd().batch_size(0);
+    for (seed, set) in SETS.iter().enumerate() {
+        let parts = set.draw(seed as u64);
+        let ratio = parts.trained(&options) / parts.biases_alone();
+        assert!(ratio < BEHIND, "{}: {ratio:.4}", set.name);
+        if set.name.starts_with("50 a row, factors") || set.name.starts_with("200 a row, factors") {
+            assert!(ratio < 0.97, "{}: {ratio:.4}", set.name);
+        }
+    }
+    // In any unit.
+    let parts = SETS[7].draw(0);
+    let want = parts.trained(&options);
+    for scale in [0.01_f32, 20.0, 1000.0] {
+        let mut scaled = SETS[7].draw(0);
+        for ratings in [&mut scaled.training, &mut scaled.test] {
+            ratings.values.iter_mut().for_each(|value| *value *= scale);
+        }
+        let got = scaled.trained(&options) / f64::from(scale);
+        assert!((got - want).abs() < 0.01 * want, "× {scale}: {got} instead of {want}");
+    }
+}
+
+#[test]
 fn rows_without_ratings_are_no_worse_than_by_biases_alone() {
     for set in [SETS[3], SETS[7]] {
         for side in [Side::User, Side::Item] {

@@ -122,7 +122,7 @@ fn datasets_refuse_what_is_no_rating() {
 #[test]
 fn fits_refuse_options_and_ratings_that_do_not_suit() {
     let mut table = Table::new();
-    let options: [(Options, &'static str); 20] = [
+    let options: [(Options, &'static str); 21] = [
         (Options::ials().factors(0), "`factors` 0"),
         (Options::als().factors(1 << 40), "`factors`"),
         (Options::als().reg(f64::NAN), "`reg` NaN"),
@@ -138,6 +138,7 @@ fn fits_refuse_options_and_ratings_that_do_not_suit() {
         (Options::sgd().learning_rate_decay(2.0), "`learning_rate_decay`"),
         (Options::sgd().momentum(1.0), "`momentum` 1"),
         (Options::adam().batch_size(0), "`batch_size` 0"),
+        (Options::sgd().batch_size(0).momentum(0.5), "`batch_size` 0"),
         (Options::adam().alpha(1.0), "`alpha` belongs to `solver` ials"),
         (Options::ials().unobserved_weight(0.0), "`unobserved_weight` 0"),
         (Options::ials().init_scale(0.0), "`init_scale` 0"),

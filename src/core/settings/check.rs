@@ -16,6 +16,11 @@ impl Options {
                 "`momentum` belongs to `solver` sgd; the others have no such setting",
             ));
         }
+        if self.batch_size == Some(0) && self.momentum.is_some_and(|m| m > 0.0) {
+            return Err(Error::settings(
+                "`batch_size` 0 goes rating by rating, and `momentum` is kept by batches; leave one out",
+            ));
+        }
         self.check_solver()?;
         if self.clip && (self.solver == Some(Solver::Ials) || self.loss == Some(Loss::Logistic)) {
             return Err(Error::settings(
@@ -71,7 +76,9 @@ impl Options {
             ("keep", self.keep),
             ("chains", self.chains),
         ] {
-            if value == Some(0) {
+            // Of sgd, no batches are a way to go.
+            let by_ratings = flag == "batch_size" && self.solver == Some(Solver::Sgd);
+            if value == Some(0) && !by_ratings {
                 return Err(Error::settings(format!("`{flag}` 0: must be 1 or more")));
             }
         }

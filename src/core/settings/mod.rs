@@ -33,8 +33,8 @@ pub struct Options {
     /// Passes over the ratings
     #[cfg_attr(feature = "cli", arg(long, value_name = "N"))]
     pub epochs: Option<usize>,
-    /// Ratings per update; large is faster on a GPU, small learns more per epoch. sgd on the CPU goes
-    /// rating by rating without it, which is fastest there
+    /// Ratings per update; large is faster on a GPU, small learns more per epoch. Of sgd 0 goes rating by
+    /// rating, on the CPU, which is the fastest there
     #[cfg_attr(feature = "cli", arg(long, value_name = "N"))]
     pub batch_size: Option<usize>,
     /// Step size of the first epoch
@@ -46,7 +46,7 @@ pub struct Options {
     /// Factor by which the step size falls from one epoch to the next; 1 keeps it
     #[cfg_attr(feature = "cli", arg(long, value_name = "X"))]
     pub learning_rate_decay: Option<f64>,
-    /// Momentum of sgd, kept per touched row; wants batches, of 64 where --batch-size says nothing
+    /// Momentum of sgd, kept per touched row; kept by batches
     #[cfg_attr(feature = "cli", arg(long, value_name = "X"))]
     pub momentum: Option<f64>,
     /// Regularization of the factors, per rating
@@ -121,9 +121,9 @@ pub struct Options {
 /// What kinds of training suit a device, for settings that leave it open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Suits {
-    /// Whether sgd goes rating by rating where no `batch_size` and no `momentum` is given.
+    /// Whether sgd goes rating by rating where neither `batch_size` nor `momentum` is given.
     pub single_ratings: bool,
-    /// Whether large sets want batches.
+    /// Whether sets of more than 2 million ratings get adam, in large batches, where no solver is given.
     pub large_batches: bool,
 }
 
