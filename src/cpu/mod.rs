@@ -14,6 +14,7 @@ use crate::backend::{
     Backend, Candidates, Device, GibbsPasses, GibbsProblem, GradientPasses, GradientProblem,
     Ranker, RowPasses, RowProblem, StrataPasses, StrataProblem,
 };
+use crate::core::Suits;
 use kernels::sample_scores::sample_scores;
 pub(crate) use kernels::sample_scores::{LANES, SampleProblem};
 use rayon::prelude::*;
@@ -58,6 +59,10 @@ impl Backend for Cpu {
         };
         let name = format!("CPU, {threads} thread{plural}, {vectors}");
         Device { backend: "cpu", name }
+    }
+
+    fn suits(&self) -> Suits {
+        Suits::SINGLE_RATINGS
     }
 
     fn copy_bytes_per_second(&self) -> Result<f64> {

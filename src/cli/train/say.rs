@@ -3,7 +3,7 @@
 use crate::cli::with_flags;
 use wgmf::DeviceChoice;
 use wgmf::backend::Device;
-use wgmf::core::{SamplePrecision, Settings, Solver, plural};
+use wgmf::core::{Options, SamplePrecision, Settings, Solver, plural};
 use wgmf::data::{DataFacts, Prepared};
 
 /// The data, the settings as they were resolved, and the device with why it was taken.
@@ -20,6 +20,23 @@ pub(super) fn plan(prepared: &Prepared, settings: &Settings, device: &Device, wh
              --solver adam --batch-size 65536 on larger data",
             settings.batch_size
         );
+    }
+}
+
+/// Where the solver goes by the device, that it does.
+pub(super) fn solver(options: &Options, settings: &Settings, ratings: usize) {
+    if !options.solver_goes_by_device(ratings) {
+        return;
+    }
+    match settings.solver {
+        Solver::Sgd => {
+            say!(
+                "solver: sgd, for a processor; with a GPU so many ratings get adam (--solver says which)"
+            );
+        }
+        _ => say!(
+            "solver: adam, as with a GPU; without one so many ratings mostly get sgd (--solver says which)"
+        ),
     }
 }
 

@@ -123,7 +123,7 @@ pub struct Options {
 pub struct Suits {
     /// Whether sgd goes rating by rating where no `batch_size` and no `momentum` is given.
     pub single_ratings: bool,
-    /// Whether large sets want batches.
+    /// Whether sets of more than 2 million ratings get adam, in large batches, where no solver is given.
     pub large_batches: bool,
 }
 
