@@ -520,9 +520,8 @@ def planted(options):
         return System(name, f"k {task['k']}, l2 {task['l2']}, rate {task['rate']}", run)
 
     systems = [
+        wgmf_row("--factors 32 --solver sgd"),
         wgmf_row("--factors 32 --solver adam"),
-        wgmf_row("--factors 32 --solver sgd --epochs 20"),
-        wgmf_row("--factors 32 --solver sgd --batch-size 0"),
         *([libmf_row(*build) for build in libmf_builds(options)] or [LIBMF_ABSENT]),
     ]
     runs = {system: [] for system in systems if not system.absent}
@@ -596,7 +595,7 @@ def race(options):
         split = splits[name]
         ratings = lines_of(split.train)
         setting = {"k": k, "l2": l2, "rate": rate}
-        settings = f"--solver sgd --batch-size 0 --factors {k} {others}"
+        settings = f"--solver sgd --factors {k} {others}"
         say(f"race: {name}, k {k}")
         curve = run_wgmf(options, settings, split, 0, split.test)["test_rmse"]
         for build, library in libmf_builds(options):

@@ -113,7 +113,7 @@ pub fn checkpoint(data: &[u8]) {
     for (other, bytes) in &base.files {
         write(home.path().join(other), if other == name { body } else { bytes });
     }
-    let _ = Checkpoint::reading(home.path());
+    let _ = Checkpoint::written_with(home.path());
     let opened = Checkpoint::open(home.path(), &base.settings, &Origin::default(), false);
     let Ok(checkpoint) = opened else { return };
     taken();

@@ -169,7 +169,7 @@ pub(super) fn run(args: Args) -> Result<()> {
             if let Some(list) = args.lists {
                 let options = Options { factors: Some(factors), ..Options::default() };
                 let (users, items) = (workload.users.len(), workload.items.len());
-                let settings = options.resolve(&workload.train, users, items)?;
+                let settings = options.resolve_for(suits, &workload.train, users, items)?;
                 report.lists.push(measure_lists(&**backend, &workload, &settings, list)?);
             }
         }

@@ -15,7 +15,7 @@ use crate::backend::{
     Backend, Candidates, Device, GibbsPasses, GibbsProblem, GradientPasses, GradientProblem, Need,
     Ranker, RowPasses, RowProblem, StrataPasses, StrataProblem,
 };
-use crate::core::{Settings, Sizes};
+use crate::core::{Settings, Sizes, Suits};
 use kernels::sample_scores::sample_scores;
 pub(crate) use kernels::sample_scores::{LANES, SampleProblem};
 use rayon::prelude::*;
@@ -68,6 +68,10 @@ impl Backend for Cpu {
 
     fn ranker_need(&self, candidates: usize, factors: usize) -> Need {
         Need::host(kernels::score::Panels::bytes(candidates, factors))
+    }
+
+    fn suits(&self) -> Suits {
+        Suits::SINGLE_RATINGS
     }
 
     fn copy_bytes_per_second(&self) -> Result<f64> {

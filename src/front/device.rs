@@ -4,7 +4,7 @@ use crate::backend::{
     Backend, Candidates, Device, DeviceTimes, GibbsPasses, GibbsProblem, GradientPasses,
     GradientProblem, Need, Ranker, RowPasses, RowProblem, StrataPasses, StrataProblem,
 };
-use crate::core::{Settings, Sizes};
+use crate::core::{Settings, Sizes, Suits};
 use crate::cpu::Cpu;
 use crate::gpu::{Choice, Gpu, adapters};
 use crate::{Error, Result};
@@ -167,6 +167,10 @@ impl Backend for Auto {
         self.0.device()
     }
 
+    fn suits(&self) -> Suits {
+        Suits::BOTH
+    }
+
     fn better_for(&self, settings: &Settings) -> Option<(Arc<dyn Backend>, String)> {
         let why = || match settings.rating_by_rating() {
             true => "sgd goes rating by rating there".to_owned(),
@@ -256,7 +260,7 @@ mod tests {
             (cpu.device(), why),
             (auto.device(), "batches of 255 keep a GPU waiting".into())
         );
-        let (cpu, why) = auto.better_for(&settings(Options::sgd().batch_size(0))).unwrap();
+        let (cpu, why) = auto.better_for(&settings(Options::sgd())).unwrap();
         let want = (auto.device(), "sgd goes rating by rating there".into());
         assert_eq!((cpu.device(), why), want);
         for options in [Options::sgd().batch_size(256), Options::als(), Options::bayes()] {

@@ -199,10 +199,10 @@ impl Checkpoint {
         })
     }
 
-    /// How the training file of the checkpoint in `dir` was read, if there is one that says so.
-    pub fn reading(dir: &Path) -> Option<Reading> {
-        let text = fs::read(dir.join(RECORD)).ok()?;
-        serde_json::from_slice::<Record>(&text).ok()?.reading
+    /// The settings of the checkpoint in `dir`, and how its training file was read, if it is there.
+    pub fn written_with(dir: &Path) -> Option<(Settings, Option<Reading>)> {
+        let record = Record::read(dir).ok()?;
+        Some((record.settings, record.reading))
     }
 
     /// What the checkpoint in `dir` was written with.

@@ -91,7 +91,10 @@ pub(super) fn run(mut args: Args, given: &dyn Fn(&str) -> bool) -> Result<ExitCo
         args.read_alike(model.run.reading(), given);
     }
     if args.resume {
-        args.read_alike(Checkpoint::reading(&checkpoint_path(&args.model)), given);
+        let then = Checkpoint::written_with(&checkpoint_path(&args.model));
+        let (settings, reading) = then.unzip();
+        args.read_alike(reading.flatten(), given);
+        args.take_turns_alike(settings);
     }
     let force = args.force || args.goes_on();
     // Nobody else writes here until the model is.
@@ -115,6 +118,7 @@ pub(super) fn run(mut args: Args, given: &dyn Fn(&str) -> bool) -> Result<ExitCo
     ensure_room(&args.model, room, what)?;
     if talk {
         say::memory(&memory);
+        say::solver(&args.options, &settings, prepared.train.len());
         // A part that was held out of the same file has the same columns.
         if let (Some(_), Some(values)) = (&args.data.test, &prepared.test_raw) {
             let range = [prepared.facts.min, prepared.facts.max];
@@ -226,6 +230,17 @@ impl Args {
         }
         self.data.read.like = reading.map(Box::new);
         alike::meant(&mut self.data.read, given);
+    }
+
+    /// Goes on in batches where that is what the run did, whatever no settings would take now: versions
+    /// up to 0.1.0 trained sgd, and large sets by adam, in batches.
+    fn take_turns_alike(&mut self, then: Option<Settings>) {
+        let Some(then) = then else { return };
+        let options = &mut self.options;
+        if then.batch_size > 0 && options.solver.is_none_or(|solver| solver == then.solver) {
+            options.solver = Some(then.solver);
+            options.batch_size.get_or_insert(then.batch_size);
+        }
     }
 
     /// Whether checkpoints are written or read.

@@ -3,7 +3,7 @@
 use crate::cli::with_flags;
 use wgmf::DeviceChoice;
 use wgmf::backend::Device;
-use wgmf::core::{SamplePrecision, Settings, Solver, plural};
+use wgmf::core::{Options, SamplePrecision, Settings, Solver, plural};
 use wgmf::data::{DataFacts, Prepared};
 use wgmf::memory::size;
 use wgmf::train::MemoryPlan;
@@ -33,6 +33,23 @@ pub(super) fn memory(plan: &MemoryPlan) {
         line += &format!(", and {} on the device", size(plan.device));
     }
     say!("{line}");
+}
+
+/// Where the solver goes by the device, that it does.
+pub(super) fn solver(options: &Options, settings: &Settings, ratings: usize) {
+    if !options.solver_goes_by_device(ratings) {
+        return;
+    }
+    match settings.solver {
+        Solver::Sgd => {
+            say!(
+                "solver: sgd, for a processor; with a GPU so many ratings get adam (--solver says which)"
+            );
+        }
+        _ => say!(
+            "solver: adam, as with a GPU; without one so many ratings mostly get sgd (--solver says which)"
+        ),
+    }
 }
 
 /// The largest rating over the mean from which values count as heavy-tailed.

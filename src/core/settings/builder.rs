@@ -22,7 +22,7 @@ impl Options {
         Self { solver: Some(solver), ..Self::default() }
     }
 
-    /// Stochastic gradient descent: ratings, up to a few millions.
+    /// Stochastic gradient descent: ratings.
     pub fn sgd() -> Self {
         Self::of(Solver::Sgd)
     }
@@ -32,7 +32,7 @@ impl Options {
         Self::of(Solver::Adagrad)
     }
 
-    /// Adam: many ratings, and GPUs.
+    /// Adam: many ratings on GPUs.
     pub fn adam() -> Self {
         Self::of(Solver::Adam)
     }

@@ -2,17 +2,18 @@
 //!
 //! Measured on parts of the *training* data of MovieLens 100K and 1M, Last.fm 2K and a planted set:
 //!
-//! - `sgd` rating by rating (`batch_size` 0), in strata: step 0.045, for biases half of it, 0.88 an
+//! - On a processor `sgd` rating by rating, in strata: step 0.045, for biases half of it, 0.88 an
 //!   epoch, 30 epochs, from factors of 0.05/√k. Steps of 0.03 to 0.045 with 0.85 to 0.9 and as many epochs as
 //!   they are worth (24 to 40) end within 0.001 of it; 20 epochs of steps that fall faster lose 0.003 to 0.005
 //!   on MovieLens 100K. Rates of each row's own
 //!   that fall with its gradients (Chin et al. 2015) were no sooner at LIBMF's best error on MovieLens 1M than
-//!   this one that falls for all, and ended higher. On the planted 10 M it ends at 0.839, adam at 0.840.
-//! - Up to 2 million ratings `sgd`, in batches, with a fixed step a rating too (`1.4 · batch / 64`, no
+//!   this one that falls for all, and ended higher. Large sets get it too: on the planted 10 M it ends where adam does
+//!   (0.838), in a fifth of the time.
+//! - In batches (a GPU, momentum, who gives `batch_size`) a fixed step a rating too (`1.4 · batch / 64`, no
 //!   more than the row with the most ratings in a batch bears), 0.93 an epoch, 40 epochs, batch 64. On Last.fm
 //!   (`log1p`) adam without damped starts of its biases stops at a relative squared error of 0.38, sgd at
 //!   0.337: adam moves a rare row as far on noise as on signal, sgd does not.
-//! - Above that, and where a rating lies more than 8 standard deviations out
+//! - Above 2 million ratings where there is a GPU, and where a rating lies more than 8 standard deviations out
 //!   (raw plays, on which sgd overshoots), `adam`, batch up to 32,768, rate `0.003 · (batch/256)^0.15`, 0.85 an epoch, 20 epochs: on
 //!   the planted 10 M it is at RMSE 0.838 after 6 epochs, sgd at 0.842 after 10 (floor 0.800). The falling
 //!   rate is worth 0.015 to 0.02 over a constant one.
@@ -52,15 +53,14 @@ use crate::core::{Likelihood, Loss, Optimizer, Ratings, Side, Solver};
 impl Options {
     /// Completes the settings for a training set of `ratings`.
     ///
-    /// What is not given is chosen from the data; the head of this file says by which measurements. A
-    /// small set gets sgd, whose many small batches fit rare rows best; a large one, and one with
-    /// ratings far outside of the others, gets adam, which keeps its accuracy in large batches and
-    /// does not overshoot.
+    /// What is not given is chosen from the data; the head of this file says by which measurements. On a
+    /// processor that is sgd, rating by rating; ratings far outside of the others get adam, which does not
+    /// overshoot, and so do large sets where there is a GPU, since it keeps its accuracy in large batches.
     ///
     /// # Errors
     /// As [`Options::check`]; ratings of other rows than there are, or that are not finite.
     pub fn resolve(&self, ratings: &Ratings, users: usize, items: usize) -> Result<Settings> {
-        self.resolve_for(Suits::LARGE_BATCHES, ratings, users, items)
+        self.resolve_for(Suits::SINGLE_RATINGS, ratings, users, items)
     }
 
     /// As [`resolve`](Self::resolve), for a device that this suits.
