@@ -75,7 +75,7 @@ pub use run::{
     EpochRecord, FallbackRecord, PartRecord, PosteriorRecord, Quantity, RunRecord,
     WatchedPrediction,
 };
-pub(crate) use samples::means_of;
+pub(crate) use samples::RowMeans;
 pub use samples::{DrawnRows, Sample, Samples};
 pub use seen::Seen;
 pub(crate) use typical::typical;

@@ -3,6 +3,7 @@
 use crate::core::{Factors, Ids, Popularity, RowPrior, SamplePrecision, Side, escaped};
 use crate::{Error, Result};
 use half::f16;
+use rayon::prelude::*;
 
 /// A draw of all parameters from the posterior.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -95,9 +96,10 @@ pub struct Samples {
     pub samples: Vec<Sample>,
     /// The popularity of users and of items.
     pub popularity: [Popularity; 2],
-    /// (rows), of users and of items: the mean of a row's training ratings above the global mean. It says
-    /// what a row's partners are like, which those to come will be too: who rates good items goes on to.
-    /// Empty where ratings are levels, and in models before 0.2.
+    /// (rows), of users and of items: the mean of what is predicted of a row's training ratings, above the
+    /// global mean. It says what a row's partners are like, which those to come will be too: who rates good
+    /// items goes on to. (The mean of the ratings themselves has their noise, which one or two of them are full
+    /// of.) Empty in models before 0.2.
     pub row_means: [Vec<f32>; 2],
     /// The values of the levels, ascending, where ratings are levels; else empty.
     pub levels: Vec<f32>,
@@ -202,21 +204,38 @@ impl Samples {
         Ok(())
     }
 
-    /// Gives the rows `at` of a side, which then has `count` rows, the means of their `ratings`: each the
-    /// row's place in `at`, and its value above the global mean.
-    pub(crate) fn put_means(
-        &mut self,
-        side: Side,
-        at: &[u32],
-        count: usize,
-        ratings: impl Iterator<Item = (u32, f64)>,
+    /// Hands what is predicted of each pair, above the global mean, to `each`, with the pair's number: the mean
+    /// of a few of the samples, which says as much as that of all.
+    pub(crate) fn each_above_mean(
+        &self,
+        (users, items): (&[u32], &[u32]),
+        mut each: impl FnMut(usize, f64),
     ) {
+        const FEW: usize = 8;
+        const TOGETHER: usize = 1 << 18;
+        let step = self.samples.len().div_ceil(FEW).max(1);
+        let some: Vec<&Factors> =
+            self.samples.iter().step_by(step).map(|sample| &sample.factors).collect();
+        let above = |(&user, &item): (&u32, &u32)| {
+            let of = some.iter().map(|f| f.score(user, item) - f64::from(f.global_mean));
+            of.sum::<f64>() / some.len() as f64
+        };
+        let blocks = users.chunks(TOGETHER).zip(items.chunks(TOGETHER)).enumerate();
+        for (block, (users, items)) in blocks {
+            let above: Vec<f64> = users.par_iter().zip(items).map(above).collect();
+            let numbered = above.into_iter().enumerate();
+            numbered.for_each(|(at, above)| each(block * TOGETHER + at, above));
+        }
+    }
+
+    /// Gives the rows `at` of a side, which then has `count` rows, these means, in the order of `at`.
+    pub(crate) fn put_means(&mut self, side: Side, at: &[u32], count: usize, of: RowMeans) {
         let means = &mut self.row_means[side.index()];
         if means.is_empty() {
             return;
         }
         means.resize(count, 0.0);
-        for (&row, mean) in at.iter().zip(means_of(at.len(), ratings)) {
+        for (&row, mean) in at.iter().zip(of.finish()) {
             means[row as usize] = mean;
         }
     }
@@ -241,15 +260,26 @@ impl Samples {
     }
 }
 
-/// (rows): the means of each row's numbers, of pairs of row and number; 0 where there is none.
-pub(crate) fn means_of(rows: usize, numbers: impl Iterator<Item = (u32, f64)>) -> Vec<f32> {
-    let mut sums = vec![(0.0, 0.0); rows];
-    for (row, number) in numbers {
-        let (sum, count) = &mut sums[row as usize];
+/// Means of each row's numbers in the making.
+pub(crate) struct RowMeans(Vec<(f64, f64)>);
+
+impl RowMeans {
+    /// Of so many rows without numbers.
+    pub(crate) fn new(rows: usize) -> Self {
+        RowMeans(vec![(0.0, 0.0); rows])
+    }
+
+    /// Adds a number of a row.
+    pub(crate) fn add(&mut self, row: u32, number: f64) {
+        let (sum, count) = &mut self.0[row as usize];
         *sum += number;
         *count += 1.0;
     }
-    sums.iter().map(|(sum, count)| (sum / f64::max(*count, 1.0)) as f32).collect()
+
+    /// (rows): the means; 0 where there is no number.
+    pub(crate) fn finish(self) -> Vec<f32> {
+        self.0.iter().map(|(sum, count)| (sum / f64::max(*count, 1.0)) as f32).collect()
+    }
 }
 
 /// The tensors of rows' means.

@@ -93,7 +93,9 @@ impl Stranger {
 
 /// How many ratings of a row weigh as much as what is expected of any: then its mean says what partners
 /// that the model does not know are like. Items of MovieLens 100K with 20 ratings or more, each fifth left
-/// out whole, have RMSE 1.044 without, 1.022 with 5 as with 15 (of a prototype that is not kept).
+/// out whole, have RMSE 1.044 without, 1.022 with 5 as with 15 (of a prototype that is not kept). The mean is
+/// of what is predicted of the ratings, without their noise: of a set of 1.1 ratings a row that of the ratings
+/// themselves was 0.68 % behind biases alone, this 0.20 % (of another one).
 const ALIKE: f64 = 5.0;
 
 /// Pairs whose samples are gathered at a time: what they touch stays in the processor's caches.

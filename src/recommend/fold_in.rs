@@ -4,7 +4,7 @@ use super::draw_in::drawn;
 use super::{NewRows, logistic};
 use crate::backend::{ALL, Backend, RowProblem, RowTerms, or_fall_back};
 use crate::core::{Factors, Ids, Loss, Objective, Ratings, Side, SideFactors, UNKNOWN, escaped};
-use crate::model::{DrawnRows, Model, Samples, Seen};
+use crate::model::{DrawnRows, Model, RowMeans, Samples, Seen};
 use crate::{Error, Result};
 use std::ops::ControlFlow;
 
@@ -355,13 +355,11 @@ impl FoldedIn {
         let count = before + new_ids;
         model.factors.put_rows(side, &rows, count, &self.factors, &self.bias);
         model.renew_typical(side, &rows, (of_users, of_items));
-        drop(own);
         if let Some(samples) = samples {
             samples.put_rows(side, &rows, count, &self.draws);
-            let mean = f64::from(model.factors.global_mean);
-            let values = self.ratings.values.iter().map(|&value| f64::from(value) - mean);
-            let of = self.ratings.rows(side).iter().copied().zip(values);
-            samples.put_means(side, &rows, count, of);
+            let (mut means, of) = (RowMeans::new(rows.len()), self.ratings.rows(side));
+            samples.each_above_mean((of_users, of_items), |at, above| means.add(of[at], above));
+            samples.put_means(side, &rows, count, means);
         }
         model.user_ratings.resize(users, 0);
         model.item_ratings.resize(items, 0);

@@ -5,7 +5,7 @@ use super::run::{Input, Posterior, Ready, Start, Watch, Work};
 use super::start;
 use crate::backend::{Backend, GibbsPasses, GibbsProblem, State, gibbs_passes};
 use crate::core::{Factors, Ids, Levels, Likelihood, Ratings, RowRatings, Settings, Side, UNKNOWN};
-use crate::model::{EpochRecord, PosteriorRecord, Sample, Samples, WatchedPrediction, means_of};
+use crate::model::{EpochRecord, PosteriorRecord, RowMeans, Sample, Samples, WatchedPrediction};
 use crate::predict::{expected_level, log_level_probability};
 use crate::sampler::{Chain, Sampler, SamplerState, Thresholds, Traces, summarize};
 use crate::{Error, Result};
@@ -53,13 +53,6 @@ pub(super) fn ready<'a>(
         let fixed = settings.likelihood == Likelihood::Probit;
         Thresholds::new(numbers, levels.values, fixed)
     });
-    let row_means = match sampler.thresholds.is_some() {
-        true => Default::default(),
-        false => [(Side::User, users), (Side::Item, items)].map(|(side, rows)| {
-            let off = train.values.iter().map(|&value| f64::from(value) - f64::from(mean));
-            means_of(rows, train.rows(side).iter().copied().zip(off))
-        }),
-    };
     let thresholds = sampler.thresholds.as_ref();
     let fresh = matches!(start, Start::Random);
     let begin = |(chain, mut factors): (usize, Factors)| {
@@ -82,7 +75,7 @@ pub(super) fn ready<'a>(
         probabilities: vec![0.0; numbers.len()],
         samples: Samples {
             popularity,
-            row_means,
+            row_means: Default::default(),
             precision: settings.sample_precision.unwrap_or_default(),
             levels: thresholds.map_or(Vec::new(), |of| of.values().to_vec()),
             samples: Vec::new(),
@@ -130,6 +123,7 @@ pub(super) fn ready<'a>(
         sampler,
         settings: settings.clone(),
         ids: (input.users, input.items),
+        train: input.ratings,
         ratings: input.ratings.len(),
         range: match settings.clip {
             true => (values().fold(f64::MAX, f64::min), values().fold(f64::MIN, f64::max)),
@@ -174,6 +168,8 @@ struct GibbsWork<'a> {
     settings: Settings,
     /// Of users and of items.
     ids: (&'a Ids, &'a Ids),
+    /// The training ratings.
+    train: &'a Ratings,
     ratings: usize,
     /// Between what predictions are bounded.
     range: (f64, f64),
@@ -225,6 +221,18 @@ impl GibbsWork<'_> {
             false => expected_level(prediction.into(), 1.0, thresholds, levels),
         };
         predictions.par_iter().map(rating).collect()
+    }
+
+    /// The means of what is predicted of each row's training ratings, above the global mean.
+    fn row_means(&self) -> [Vec<f32>; 2] {
+        let Ratings { users, items, .. } = self.train;
+        let mut of_users = RowMeans::new(self.ids.0.len());
+        let mut of_items = RowMeans::new(self.ids.1.len());
+        self.samples.each_above_mean((users, items), |at, above| {
+            of_users.add(users[at], above);
+            of_items.add(items[at], above);
+        });
+        [of_users.finish(), of_items.finish()]
     }
 
     /// How many predictions each sum has.
@@ -335,6 +343,7 @@ impl Work for GibbsWork<'_> {
             let sample = self.sample(0)?;
             self.samples.samples.push(sample);
         }
+        self.samples.row_means = self.row_means();
         let (traces, sweeps) = (&self.traces, self.traces.sweeps());
         let summary = |trace: &Vec<Vec<f64>>| (sweeps > 0).then(|| summarize(trace));
         let gaussian = self.settings.likelihood == Likelihood::Gaussian;

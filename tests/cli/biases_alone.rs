@@ -5,13 +5,16 @@ use place::{Place, stderr};
 use wgmf::core::Side;
 use wgmf::model::Model;
 
-const RUNS: [&str; 6] = [
+const RUNS: [&str; 9] = [
     "--solver sgd --backend cpu",
     "--solver als --backend cpu",
     "--solver adam --backend cpu --epochs 3",
     "--solver adagrad --backend cpu --epochs 3",
     "--solver sgd --epochs 2 --batch-size 8192 --backend gpu --adapter llvmpipe",
     "--solver als --epochs 3 --backend gpu --adapter llvmpipe",
+    "--solver bayes --samples 20 --burn-in 10 --backend cpu",
+    "--solver bayes --samples 6 --burn-in 6 --backend gpu --adapter llvmpipe",
+    "--solver bayes --likelihood ordinal --samples 10 --burn-in 10 --backend cpu",
 ];
 
 #[test]
@@ -40,7 +43,7 @@ fn biases_alone_are_a_model() {
         for line in ["similar m --users Norel -n 5", "recommend m --users Norel -n 3 --explain"] {
             let output = place.run(line);
             let said = stderr(&output);
-            let words = if line.contains("--explain") && !run.contains("als") {
+            let words = if line.contains("--explain") && !run.contains("--solver als") {
                 "als or ials"
             } else {
                 "--factors"
@@ -48,4 +51,26 @@ fn biases_alone_are_a_model() {
             assert!(output.status.code() == Some(1) && said.contains(words), "{line}: {said}");
         }
     }
+}
+
+#[test]
+fn the_sampler_of_biases_alone_knows_how_sure_it_is_and_is_the_same_on_both_devices() {
+    let place = Place::with_sample();
+    place.ok("split plays.csv --holdout 0.2 --output parts");
+    let train = |device: &str| {
+        let run = "--factors 0 --solver bayes --samples 30 --burn-in 20 --progress none --force";
+        place.ok(&format!("train parts/train.csv --model m {run} {device}"));
+        place.json("evaluate m parts/test.csv --json")
+    };
+    let (cpu, gpu) = (train("--backend cpu"), train("--backend gpu --adapter llvmpipe"));
+    let figure = |of: &serde_json::Value, key: &str| {
+        of[key].as_f64().unwrap_or_else(|| panic!("{key}: {of}"))
+    };
+    // The numbers drawn are the same, sums differ in their last digits.
+    assert!((figure(&cpu, "rmse") - figure(&gpu, "rmse")).abs() < 2e-3, "{cpu} {gpu}");
+    assert!((0.87..0.93).contains(&figure(&cpu, "coverage_90")), "{cpu}");
+    // What als finds, whose penalty was chosen on a part held out.
+    place.ok("train parts/train.csv --model m --factors 0 --solver als --progress none --force");
+    let als = place.json("evaluate m parts/test.csv --json");
+    assert!(figure(&cpu, "rmse") < 1.003 * figure(&als, "rmse"), "{cpu} {als}");
 }

@@ -78,6 +78,22 @@ fn no_solver_is_behind_biases_alone() {
     assert!(behind.is_empty(), "{behind:#?}");
 }
 
+/// The sampler with fewer sweeps than it takes by itself, for time; with all of them it is nearer.
+#[test]
+fn the_sampler_is_hardly_behind_biases_alone_and_ahead_where_there_are_factors() {
+    let options = Options {
+        solver: Some(Solver::Bayes),
+        samples: Some(60),
+        burn_in: Some(30),
+        ..Options::default()
+    };
+    for (set, most) in [(SETS[0], 1.006), (SETS[4], 1.006), (SETS[7], 0.97)] {
+        let parts = set.draw(1);
+        let ratio = parts.trained(&options) / parts.biases_alone();
+        assert!(ratio < most, "{}: {ratio}", set.name);
+    }
+}
+
 #[test]
 fn rating_by_rating_is_neither_behind_biases_alone_nor_without_use_for_factors() {
     let options = Options::sgd().batch_size(0);

@@ -616,6 +616,23 @@ fn a_model_that_binds_nothing_opens_and_a_record_may_be_written_anew() {
     let changed = Model::open(&dir).unwrap();
     assert_eq!((changed.objective.reg, &changed.factors), (0.125, &model.factors));
     assert!(changed.run.parts.is_empty());
+    // Nothing but the training pairs says then how many ratings there are.
+    let items = fs::read_to_string(dir.join("items.csv")).unwrap();
+    let (line, count) = items.lines().nth(1).unwrap().rsplit_once(',').unwrap();
+    let more = format!("{line},{}", count.parse::<u32>().unwrap() + 1);
+    fs::write(dir.join("items.csv"), items.replacen(&format!("{line},{count}"), &more, 1)).unwrap();
+    let message = Model::open(&dir).unwrap_err().to_string();
+    assert!(message.contains("training pairs of item"), "{message}");
+    fs::write(dir.join("items.csv"), &items).unwrap();
+    #[cfg(unix)]
+    {
+        fs::rename(dir.join("items.csv"), dir.join("i.csv")).unwrap();
+        std::os::unix::fs::symlink("nowhere.csv", dir.join("items.csv")).unwrap();
+        let message = Model::open(&dir).unwrap_err().to_string();
+        assert!(message.contains("items.csv is no file (a link to nowhere"), "{message}");
+        fs::remove_file(dir.join("items.csv")).unwrap();
+        fs::rename(dir.join("i.csv"), dir.join("items.csv")).unwrap();
+    }
     // Saved again, it is bound again.
     let seen = changed.open_seen(&dir).unwrap();
     changed.save_with(&dir, &seen, None, true).unwrap();
