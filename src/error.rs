@@ -51,6 +51,9 @@ pub enum ErrorKind {
     /// The device is missing, too small, or was lost.
     #[error("{0}")]
     Device(String),
+    /// There is not enough memory, or not enough room on the disk.
+    #[error("{0}")]
+    Memory(String),
     /// Training produced an infinity or a NaN.
     #[error(
         "{side} factors became non-finite in epoch {epoch} (first: {side} \"{}\"); {remedy}",

@@ -56,6 +56,7 @@ mod front;
 #[allow(unreachable_pub, unused_qualifications, reason = "its folders are private already")]
 pub mod gpu;
 pub mod math;
+pub mod memory;
 pub mod model;
 pub mod predict;
 pub mod progress;

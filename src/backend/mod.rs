@@ -12,7 +12,7 @@
 //! matrices). A GPU reduces sums in an order of its own: there the block is the whole side, and whoever has
 //! row 0 gives it.
 
-use crate::core::{Settings, Suits};
+use crate::core::{Settings, Sizes, Suits};
 use crate::{Error, Result};
 use std::fmt;
 use std::ops::Range;
@@ -21,6 +21,7 @@ use std::sync::Arc;
 mod biases;
 mod gibbs;
 mod gradient;
+mod need;
 mod rank;
 mod rows;
 mod strata;
@@ -30,6 +31,7 @@ pub use gibbs::{Conditional, GibbsPasses, GibbsProblem, MomentBlocks, Moments};
 pub use gradient::{
     BETA1, BETA2, EPSILON, EpochSums, GradientPasses, GradientProblem, Probe, State, Terms, Visit,
 };
+pub use need::Need;
 pub(crate) use rank::reaches;
 pub use rank::{Candidates, Counted, Interval, Ranked, Ranker, WITHIN};
 pub use rows::{ObjectiveBlocks, ObjectiveSums, RowPasses, RowProblem, RowTerms};
@@ -74,6 +76,19 @@ pub trait Backend: Send + Sync {
     /// The device that failed, and its error, where another has taken its place.
     fn failed(&self) -> Option<(Device, String)> {
         None
+    }
+
+    /// What the passes of these settings' solver need of memory beside the problem that they are given, whose
+    /// sizes are these. Nothing where nobody knows.
+    fn need(&self, settings: &Settings, sizes: &Sizes) -> Need {
+        let _ = (settings, sizes);
+        Need::default()
+    }
+
+    /// What a ranker of so many candidates of `factors` numbers needs of memory beside these.
+    fn ranker_need(&self, candidates: usize, factors: usize) -> Need {
+        let _ = (candidates, factors);
+        Need::default()
     }
 
     /// Bytes a second that a plain copy reads and writes on this device: the measure of passes that

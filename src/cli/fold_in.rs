@@ -5,12 +5,13 @@ use super::progress::Steps;
 use super::words::{counted, some_of};
 use super::{alike, backend, by};
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 use wgmf::backend::Backend;
 use wgmf::core::{Side, UNKNOWN, escaped};
 use wgmf::data::{Duplicates, Order, ReadOptions, Table, align, read};
 use wgmf::evaluate::{first_without_level, no_level};
+use wgmf::files::ensure_room;
 use wgmf::model::{Model, Samples, Seen, reserve};
 use wgmf::predict::{Predictive, Unit};
 use wgmf::recommend::{Criterion, NewRows};
@@ -72,6 +73,8 @@ pub(super) fn run(args: Args, given: &dyn Fn(&str) -> bool) -> Result<()> {
     check_outside(&args.output, &args.model)?;
     // Nobody else writes there until the model is.
     let _reserved = reserve(&args.output, args.force)?;
+    // The grown model is larger, if anything.
+    ensure_room(&args.output, directory_bytes(&args.model), "a grown model")?;
     let (mut model, mut seen, mut samples) = by::opened(&args.model, Criterion::Mean)?;
     let (backend, why) = args.backend.open()?;
     say!("device: {} ({why})", backend.device().name);
@@ -112,6 +115,16 @@ pub(super) fn run(args: Args, given: &dyn Fn(&str) -> bool) -> Result<()> {
     text += &format!(" from {} in {seconds:.3} s", counted(ratings, "rating"));
     let written = writeln!(out, "{text}\nmodel: {}", args.output.display());
     to_stdout(written.and_then(|()| out.flush()))
+}
+
+/// Bytes of the files in a directory; 0 of one that cannot be read, as its reader will say.
+fn directory_bytes(dir: &Path) -> u64 {
+    let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
+    entries
+        .filter_map(|entry| entry.metadata().ok())
+        .filter(|of| of.is_file())
+        .map(|of| of.len())
+        .sum()
 }
 
 fn ids(model: &Model, side: Side) -> usize {

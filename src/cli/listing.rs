@@ -5,7 +5,8 @@ use serde_json::{Map, Value, json};
 use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use wgmf::core::{escaped, figure};
-use wgmf::files::Output;
+use wgmf::files::{Output, free_at};
+use wgmf::memory::size;
 use wgmf::{Error, Result};
 
 /// How lists are written.
@@ -33,6 +34,22 @@ pub(super) struct Args {
     /// Replace an existing output file
     #[arg(long, requires = "output")]
     pub force: bool,
+}
+
+/// Warns where the disk has less room than so many entries, of about so many bytes each, are to take. What is
+/// compressed may do.
+pub(super) fn foresee(args: &Args, entries: u64, each: u64) {
+    let Some(path) = &args.output else { return };
+    let is_plain = !path.extension().is_some_and(|end| end == "gz" || end == "zst");
+    let bytes = entries.saturating_mul(each);
+    if let Some(free) = free_at(path).filter(|&free| is_plain && free < bytes) {
+        say!(
+            "warning: {} will take about {}, and the disk has {} left",
+            path.display(),
+            size(bytes),
+            size(free)
+        );
+    }
 }
 
 /// What the columns are called.

@@ -51,6 +51,7 @@ use std::collections::HashSet;
 use std::io::Write;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
+use wgmf::memory::{self, Limit};
 use wgmf::{Error, ErrorKind, Result};
 
 /// Matrix factorization for recommendation: ratings in, embeddings out; on any GPU, and on the CPU.
@@ -62,6 +63,10 @@ struct Cli {
     /// CPU threads to use, 1 to 512; the result does not depend on it. Default: all cores
     #[arg(long, global = true, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=512))]
     threads: Option<u16>,
+    /// Memory that the command may take, as in 8GB; none for as much as it comes to. Work that needs more
+    /// is refused before it begins. Default: what the system has left, and a container or ulimit allow
+    #[arg(long, global = true, value_name = "SIZE")]
+    memory_limit: Option<Limit>,
     /// Print nothing on standard error but errors
     #[arg(long, short, global = true)]
     quiet: bool,
@@ -125,6 +130,23 @@ pub(crate) fn main() -> ExitCode {
     }
 }
 
+/// Ends the program where there is no memory for so many bytes more: the allocator's last word, which
+/// takes no memory itself.
+pub(crate) fn out_of_memory(bytes: usize) -> ! {
+    static SAID: AtomicBool = AtomicBool::new(false);
+    if !SAID.swap(true, Ordering::SeqCst) {
+        let mut text = [0_u8; 160];
+        let mut rest = &mut text[..];
+        let _ = writeln!(
+            rest,
+            "error: no memory is left, and {bytes} bytes more are needed; give the command more, or less to do"
+        );
+        let length = 160 - rest.len();
+        let _ = std::io::stderr().write_all(&text[..length]);
+    }
+    std::process::exit(1)
+}
+
 /// A message of the library, with its settings as the flags of the command line.
 fn with_flags(message: &str) -> String {
     let command = Cli::command();
@@ -132,6 +154,7 @@ fn with_flags(message: &str) -> String {
         command
             .get_subcommands()
             .flat_map(clap::Command::get_arguments)
+            .chain(command.get_arguments())
             .any(|arg| arg.get_long() == Some(name))
     })
 }
@@ -156,6 +179,7 @@ fn parse() -> (Cli, HashSet<String>) {
 
 fn run(cli: Cli, given: &dyn Fn(&str) -> bool) -> Result<ExitCode> {
     QUIET.store(cli.quiet, Ordering::Relaxed);
+    memory::set_limit(cli.memory_limit.unwrap_or_default());
     interrupt::listen()?;
     let threads = cli.threads.map_or(0, usize::from);
     rayon::ThreadPoolBuilder::new()

@@ -7,7 +7,7 @@ use super::progress::Steps;
 use super::words::{counted, some_of, thousands};
 use super::{alike, backend, by, chosen};
 use std::path::{Path, PathBuf};
-use wgmf::core::{Side, UNKNOWN};
+use wgmf::core::{Ids, Side, UNKNOWN};
 use wgmf::data::{
     BadRows, Decimal, Delimiter, Duplicates, Encoding, Format, Header, Quotes, ReadOptions, Titles,
     TitlesOptions, align, read_pairs,
@@ -232,6 +232,9 @@ pub(super) fn run(args: Args) -> Result<()> {
         parts: explain,
         own_unit: scale(&model).is_none(),
     };
+    let entries = users.len().saturating_mul(args.n.min(catalogue.len())) as u64;
+    let length = |ids: &Ids| (ids.text_bytes() / ids.len().max(1)) as u64;
+    listing::foresee(&args.listing, entries, length(&model.users) + length(&model.items) + 12);
     let mut listing = Listing::new(&args.listing, out, columns)?;
     let mut empty: Vec<&str> = Vec::new();
     let wanted = if exchanged { "items" } else { "users" };

@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use wgmf::Result;
 use wgmf::core::plural;
 use wgmf::data::{SplitOptions, split};
+use wgmf::files::ensure_room;
 
 /// Split rating files into training and test files, line by line.
 ///
@@ -34,6 +35,16 @@ pub(super) struct Args {
 
 /// Runs the subcommand.
 pub(super) fn run(args: Args) -> Result<()> {
+    // The parts hold every line once, those of folds once a fold; packed ones are longer there.
+    let bytes: u64 = args
+        .ratings
+        .iter()
+        .filter_map(|path| path.metadata().ok())
+        .filter(|of| of.is_file())
+        .map(|of| of.len())
+        .sum();
+    let folds = u64::from(args.options.folds.unwrap_or(1).min(100));
+    ensure_room(&args.output, bytes.saturating_mul(folds), "the parts together")?;
     let steps = Steps::new(false);
     let facts = split(&args.ratings, &args.options, &args.output, args.force, &steps)?;
     if args.json {

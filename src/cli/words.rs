@@ -19,9 +19,12 @@ pub(super) fn thousands(count: u64) -> String {
     text
 }
 
-/// Factors are single precision, so more digits would say nothing.
+/// Factors are single precision, so more digits would say nothing; but there are numbers beyond it.
 pub(super) fn number(x: f64) -> String {
-    format!("{:?}", x as f32)
+    match x as f32 {
+        single if single.is_finite() => format!("{single:?}"),
+        _ => format!("{x:?}"),
+    }
 }
 
 /// Text on one line.
@@ -94,6 +97,13 @@ mod tests {
             printable("a\x1b[31mb\tc\nd\x07\u{9b}é"),
             "a\u{fffd}[31mb\tc\nd\u{fffd}\u{fffd}é"
         );
+    }
+
+    #[test]
+    fn numbers_are_single_where_they_can_be() {
+        for (x, text) in [(0.1_f32.into(), "0.1"), (3.4e38, "3.4e38"), (-5.1e38, "-5.1e38")] {
+            assert_eq!(number(x), text);
+        }
     }
 
     #[test]

@@ -7,6 +7,9 @@
 
 use super::ratings::Ratings;
 use super::side::Side;
+use super::sizes::Sizes;
+use crate::memory;
+use crate::{Error, Result};
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
@@ -38,10 +41,13 @@ impl SideIndex {
     }
 
     /// Appends the runs of a batch whose positions begin at `base`.
-    fn append(&mut self, part: &Runs, base: u32) {
+    fn append(&mut self, part: &Runs, base: u32) -> Result<()> {
+        memory::reserve(&mut self.rows, part.rows.len(), WHAT)?;
+        memory::reserve(&mut self.starts, part.rows.len() + 1, WHAT)?;
         self.rows.extend_from_slice(&part.rows);
         self.starts.extend(part.starts.iter().map(|&start| start + base));
         self.batch_runs.push(self.rows.len() as u32);
+        Ok(())
     }
 }
 
@@ -80,7 +86,7 @@ impl Batches {
     /// move their rows 32 times as far as a batch of 64 does, and sgd with them out of bounds.
     ///
     /// # Panics
-    /// If there are no ratings, `batch_size` is 0, or an index is out of range.
+    /// If there are no ratings, `batch_size` is 0, or an index is out of range; if there is no memory for it.
     pub fn new(
         ratings: &Ratings,
         users: usize,
@@ -88,25 +94,47 @@ impl Batches {
         batch_size: usize,
         shuffle: Option<u64>,
     ) -> Self {
+        match Self::try_new(ratings, users, items, batch_size, shuffle) {
+            Ok(batches) => batches,
+            Err(lacking) => panic!("{lacking}"),
+        }
+    }
+
+    /// As [`new`](Self::new), where there may be no memory for it.
+    ///
+    /// # Errors
+    /// There is none.
+    ///
+    /// # Panics
+    /// As there, but for that.
+    pub fn try_new(
+        ratings: &Ratings,
+        users: usize,
+        items: usize,
+        batch_size: usize,
+        shuffle: Option<u64>,
+    ) -> Result<Self> {
         assert!(batch_size > 0 && !ratings.is_empty(), "a batch needs ratings");
         let lead_side = if users < items { Side::User } else { Side::Item };
         let (lead_rows, follow_rows) = match lead_side {
             Side::User => (&ratings.users, &ratings.items),
             Side::Item => (&ratings.items, &ratings.users),
         };
-        let (mut order, (user_ratings, item_ratings)) = rayon::join(
+        let (order, (user_ratings, item_ratings)) = rayon::join(
             || {
-                let mut order: Vec<u32> = (0..ratings.len() as u32).collect();
+                let mut order = memory::with_room(ratings.len(), WHAT)?;
+                order.extend(0..ratings.len() as u32);
                 if let Some(seed) = shuffle {
                     order.shuffle(&mut ChaCha8Rng::seed_from_u64(seed));
                 }
-                order
+                Ok::<_, Error>(order)
             },
             || {
                 let count = |side, rows| move || ratings.counts(side, rows);
                 rayon::join(count(Side::User, users), count(Side::Item, items))
             },
         );
+        let mut order = order?;
         let mut batches = Batches {
             users,
             items,
@@ -120,8 +148,9 @@ impl Batches {
             item_ratings,
         };
         let n = ratings.len();
-        let mut values = vec![0.0; n];
-        let (mut follow_partners, mut links) = (vec![0; n], vec![0; n]);
+        let mut values = memory::zeroed(n, WHAT)?;
+        let mut follow_partners = memory::zeroed(n, WHAT)?;
+        let mut links = memory::zeroed(n, WHAT)?;
         let count = n.div_ceil(batch_size);
         let evenly = |batch: usize| (n as u64 * batch as u64 / count as u64) as usize;
         let ends: Vec<usize> = (1..=count)
@@ -152,8 +181,8 @@ impl Batches {
                 .map(|members| members.index(lead_rows, follow_rows, &ratings.values))
                 .collect();
             for ([lead, follow], &end) in parts.iter().zip(group) {
-                batches.lead.append(lead, base as u32);
-                batches.follow.append(follow, base as u32);
+                batches.lead.append(lead, base as u32)?;
+                batches.follow.append(follow, base as u32)?;
                 base = end;
                 batches.starts.push(base);
             }
@@ -162,7 +191,23 @@ impl Batches {
         batches.follow.starts.push(n as u32);
         (batches.lead.partners, batches.values) = (order, values);
         (batches.follow.partners, batches.links) = (follow_partners, links);
-        batches
+        Ok(batches)
+    }
+
+    /// Bytes of the layout of ratings of these sizes, and those that making it takes beside them, at most.
+    pub fn bytes(sizes: &Sizes, batch_size: usize) -> [u64; 2] {
+        let n = sizes.ratings as u64;
+        let batch = (batch_size as u64).clamp(1, n.max(1));
+        let count = n.div_ceil(batch);
+        let runs: u64 =
+            Side::BOTH.map(|side| n.min(count * batch.min(sizes.of(side)))).iter().sum();
+        // Ratings on both sides; runs; where runs and batches begin; ratings of each row.
+        let kept = 16 * n + 8 * runs + 8 + 16 * (count + 1) + 4 * sizes.rows();
+        let group = (n / GROUPS as u64).max(GROUP_RATINGS as u64).max(batch).min(n);
+        let threads = rayon::current_num_threads() as u64;
+        // Runs that are not yet joined, and keys of both sides of the batches in work.
+        let beside = 8 * runs.min(2 * group) + 16 * (threads * batch).min(group) + 8 * count;
+        [kept, beside]
     }
 
     /// Number of batches.
@@ -206,6 +251,9 @@ impl Batches {
         }
     }
 }
+
+/// What there is no memory for, where there is none.
+const WHAT: &str = "ratings in batches";
 
 /// Ratings that are indexed side by side before their runs are joined, at least.
 const GROUP_RATINGS: usize = 1 << 20;
@@ -340,6 +388,27 @@ mod tests {
                 }
             }
             assert!(seen.iter().all(|&times| times == 2));
+        }
+    }
+
+    #[test]
+    fn bytes_are_those_that_are_laid_out_at_most() {
+        for size in [1, 7, 64, 1000] {
+            let sizes = Sizes { users: 31, items: 17, ratings: 200, test: 0 };
+            let [bytes, _] = Batches::bytes(&sizes, size);
+            let of = Batches::new(&ratings(), 31, 17, size, Some(2));
+            let words = |index: &SideIndex| {
+                index.partners.len()
+                    + index.rows.len()
+                    + index.starts.len()
+                    + index.batch_runs.len()
+            };
+            let words = words(&of.lead) + words(&of.follow) + of.values.len() + of.links.len();
+            let rows = of.user_ratings.len() + of.item_ratings.len();
+            let is = (4 * (words + rows) + 8 * of.starts.len()) as u64;
+            // Fewer rows may come in a batch than it has ratings, and than there are.
+            assert!(is <= bytes && (size > 1 || is == bytes), "{size}: {is} of {bytes}");
+            assert!(bytes - is <= 8 * 2 * 48 * of.len() as u64, "{size}: {is} of {bytes}");
         }
     }
 

@@ -1,7 +1,9 @@
 //! The embeddings themselves.
 
 use super::side::Side;
+use super::sizes::Sizes;
 use crate::math::product::inner;
+use crate::memory;
 use crate::{Error, Result};
 use std::ops::{Index, IndexMut};
 
@@ -34,6 +36,18 @@ impl SideFactors {
         Self { factors: vec![0.0; rows * factors], bias: vec![0.0; rows] }
     }
 
+    /// The same, where there may be no memory for it.
+    ///
+    /// # Errors
+    /// There is none.
+    pub fn try_zeros(rows: usize, factors: usize) -> Result<Self> {
+        let numbers = rows.saturating_mul(factors);
+        Ok(Self {
+            factors: memory::zeroed(numbers, "factors")?,
+            bias: memory::zeroed(rows, "biases")?,
+        })
+    }
+
     /// How many rows there are.
     pub fn rows(&self) -> usize {
         self.bias.len()
@@ -63,6 +77,11 @@ impl Factors {
     /// Number of items.
     pub fn items(&self) -> usize {
         self[Side::Item].bias.len()
+    }
+
+    /// Bytes of the parameters of so many rows.
+    pub fn bytes(sizes: &Sizes, factors: usize) -> u64 {
+        sizes.rows() * 4 * (factors as u64 + 1)
     }
 
     /// Makes sure that there are rows for `users` and `items`, of `factors` each.
@@ -137,6 +156,11 @@ impl Factors {
             },
             _ => self,
         }
+    }
+
+    /// Their shape and the mean, without rows.
+    pub(crate) fn emptied(&self) -> Self {
+        Self { factors: self.factors, global_mean: self.global_mean, ..Self::default() }
     }
 
     /// Without what [`widened`](Self::widened) added to rows of so many `factors`.

@@ -26,6 +26,11 @@ impl Ids {
         self.ends.len()
     }
 
+    /// Bytes of all ids together.
+    pub fn text_bytes(&self) -> usize {
+        self.text.len()
+    }
+
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
         self.ends.is_empty()

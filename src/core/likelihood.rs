@@ -17,6 +17,11 @@ pub enum Likelihood {
 }
 
 impl Likelihood {
+    /// Whether ratings are levels of a latent value.
+    pub fn has_levels(self) -> bool {
+        self != Likelihood::Gaussian
+    }
+
     /// As the command line and `run.json` have it.
     pub fn name(self) -> &'static str {
         match self {

@@ -24,6 +24,9 @@ pub struct Ratings {
 }
 
 impl Ratings {
+    /// Bytes of a rating without timestamp.
+    pub const BYTES: u64 = 12;
+
     /// How many ratings there are.
     pub fn len(&self) -> usize {
         self.values.len()

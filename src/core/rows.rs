@@ -2,6 +2,8 @@
 
 use super::ratings::Ratings;
 use super::side::Side;
+use super::sizes::Sizes;
+use crate::memory;
 use crate::{Error, Result};
 use rayon::prelude::*;
 use std::ops::Range;
@@ -72,9 +74,9 @@ impl SideRatings {
         weights: &[f32],
         side: Side,
         rows: usize,
-    ) -> Self {
+    ) -> Result<Self> {
         let (own, partner) = (ratings.rows(side), ratings.rows(side.partner()));
-        let mut starts = vec![0; rows + 1];
+        let mut starts: Vec<usize> = memory::zeroed(rows + 1, WHAT)?;
         for &row in own {
             starts[row as usize + 1] += 1;
         }
@@ -84,9 +86,9 @@ impl SideRatings {
         let n = ratings.len();
         let mut side = Self {
             starts: Vec::new(),
-            partners: vec![0; n],
-            values: vec![0.0; n],
-            weights: vec![0.0; weights.len()],
+            partners: memory::zeroed(n, WHAT)?,
+            values: memory::zeroed(n, WHAT)?,
+            weights: memory::zeroed(weights.len(), WHAT)?,
         };
         // Rows are shared out by their ratings; each share reads all ratings and places its own.
         let shares = (n / SHARE_RATINGS).clamp(1, MOST_SHARES);
@@ -123,9 +125,12 @@ impl SideRatings {
             }
         });
         side.starts = starts;
-        side
+        Ok(side)
     }
 }
+
+/// What there is no memory for, where there is none.
+const WHAT: &str = "ratings by row";
 
 /// Ratings of a share, about; fewer are laid out by one thread.
 const SHARE_RATINGS: usize = 1 << 20;
@@ -146,8 +151,22 @@ impl RowRatings {
     /// Lays out `ratings`, whose values are what is fitted, with one weight a rating or none at all.
     ///
     /// # Panics
-    /// If an index is out of range.
+    /// If an index is out of range; if there is no memory for it.
     pub fn new(ratings: &Ratings, weights: &[f32], users: usize, items: usize) -> Self {
+        match Self::try_new(ratings, weights, users, items) {
+            Ok(rows) => rows,
+            Err(lacking) => panic!("{lacking}"),
+        }
+    }
+
+    /// As [`new`](Self::new), where there may be no memory for it.
+    ///
+    /// # Errors
+    /// There is none.
+    ///
+    /// # Panics
+    /// If an index is out of range.
+    pub fn try_new(ratings: &Ratings, weights: &[f32], users: usize, items: usize) -> Result<Self> {
         Self::of(ratings, |value| value, weights, users, items)
     }
 
@@ -157,7 +176,7 @@ impl RowRatings {
         weights: &[f32],
         users: usize,
         items: usize,
-    ) -> Self {
+    ) -> Result<Self> {
         Self::of(ratings, |_| 1.0, weights, users, items)
     }
 
@@ -167,12 +186,18 @@ impl RowRatings {
         weights: &[f32],
         users: usize,
         items: usize,
-    ) -> Self {
+    ) -> Result<Self> {
         let (users, items) = rayon::join(
             || SideRatings::new(ratings, value, weights, Side::User, users),
             || SideRatings::new(ratings, value, weights, Side::Item, items),
         );
-        Self { users, items }
+        Ok(Self { users: users?, items: items? })
+    }
+
+    /// Bytes of the layout of ratings of these sizes, with weights or without.
+    pub fn bytes(sizes: &Sizes, weighted: bool) -> u64 {
+        let each = if weighted { 12 } else { 8 };
+        2 * each * sizes.ratings as u64 + 8 * (sizes.rows() + 2)
     }
 
     /// Makes sure that both sides fit themselves and each other.
@@ -247,6 +272,16 @@ mod tests {
         assert_eq!(rows.items.partners, [0, 2, 2, 1, 0]);
         assert_eq!(rows.items.values, [2.0, 3.0, 1.0, 4.0, 5.0]);
         assert_eq!(rows.side(Side::User).rows(), 4);
-        assert!(RowRatings::new(&ratings, &[], 4, 2).items.weights.is_empty());
+        let plain = RowRatings::new(&ratings, &[], 4, 2);
+        assert!(plain.items.weights.is_empty());
+        let sizes = Sizes { users: 4, items: 2, ratings: 5, test: 0 };
+        for (rows, weighted) in [(rows, true), (plain, false)] {
+            let of = |side: &SideRatings| {
+                8 * side.starts.len()
+                    + 4 * (side.partners.len() + side.values.len() + side.weights.len())
+            };
+            let is = of(&rows.users) + of(&rows.items);
+            assert_eq!(is as u64, RowRatings::bytes(&sizes, weighted));
+        }
     }
 }

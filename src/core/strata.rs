@@ -14,6 +14,7 @@
 
 use super::ratings::Ratings;
 use super::side::Side;
+use super::sizes::Sizes;
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
@@ -149,6 +150,19 @@ impl Strata {
             }
         });
         Self { sides, ratings: visits, starts }
+    }
+
+    /// Bytes of the layout of ratings of these sizes, and those that making it takes beside them.
+    pub fn bytes(sizes: &Sizes, factors: usize) -> [u64; 2] {
+        let n = sizes.ratings as u64;
+        let strata = count(sizes.ratings, sizes.users.min(sizes.items), factors) as u64;
+        let each = size_of::<StratumRating>() as u64;
+        let kept = each * n + 8 * (strata * strata + 1) + 8 * sizes.rows() + 16 * (strata + 1);
+        // Ratings by block, a group after the other; of the blocks in work their keys.
+        let groups = n.div_ceil(TOGETHER as u64) * 8 * (strata * strata + 1);
+        let threads = rayon::current_num_threads() as u64;
+        let keys = (each + 12) * (threads * n / (strata * strata)).min(n);
+        [kept, each * n + groups + keys + 8 * sizes.rows()]
     }
 
     /// Number of strata of a side, and so of waves.
@@ -380,6 +394,24 @@ mod tests {
         let plain = with(2, None);
         for block in (0..plain.strata()).flat_map(|wave| plain.wave(wave)) {
             assert!(plain.block(block).is_sorted_by_key(|visit| visit.value as u32));
+        }
+    }
+
+    #[test]
+    fn bytes_are_those_that_are_laid_out() {
+        for (n, users, items, factors) in
+            [(1, 1, 1, 1), (20_000, 700, 90, 32), (60_000, 3000, 2000, 9)]
+        {
+            let ratings = skewed(n, users as u32, items as u32);
+            let of = Strata::new(&ratings, users, items, factors, Some(1));
+            let side = |side: &SideStrata| {
+                4 * (side.places.len() + side.row_ratings.len()) + 8 * side.cuts.len()
+            };
+            let is = size_of_val(&of.ratings[..])
+                + 8 * of.starts.len()
+                + of.sides.iter().map(side).sum::<usize>();
+            let sizes = Sizes { users, items, ratings: n, test: 0 };
+            assert_eq!(Strata::bytes(&sizes, factors)[0], is as u64);
         }
     }
 

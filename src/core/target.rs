@@ -4,6 +4,7 @@ use super::ids::Ids;
 use super::ratings::Ratings;
 use super::rows::RowRatings;
 use crate::core::{Settings, Solver, escaped};
+use crate::memory;
 use crate::{Error, Result};
 
 /// The value that is fitted for a (transformed) rating, and its weight.
@@ -73,16 +74,20 @@ impl Target {
 
     /// Lays out `ratings` of `users` × `items` rows as they are fitted.
     ///
+    /// # Errors
+    /// There is no memory for it.
+    ///
     /// # Panics
     /// If an index is out of range.
-    pub fn lay_out(self, ratings: &Ratings, users: usize, items: usize) -> RowRatings {
+    pub fn lay_out(self, ratings: &Ratings, users: usize, items: usize) -> Result<RowRatings> {
         let Target::Listed { alpha } = self else {
-            return RowRatings::new(ratings, &[], users, items);
+            return RowRatings::try_new(ratings, &[], users, items);
         };
-        let weights: Vec<f32> = match alpha {
-            Some(_) => ratings.values.iter().map(|&rating| self.weight(rating)).collect(),
-            None => Vec::new(),
-        };
+        let mut weights = Vec::new();
+        if alpha.is_some() {
+            weights = memory::with_room(ratings.len(), "weights of ratings")?;
+            weights.extend(ratings.values.iter().map(|&rating| self.weight(rating)));
+        }
         RowRatings::of_listed(ratings, &weights, users, items)
     }
 }
@@ -109,5 +114,5 @@ pub fn row_ratings(
             escaped(names.0.name(user))
         )));
     }
-    Ok(target.lay_out(ratings, names.0.len(), names.1.len()))
+    target.lay_out(ratings, names.0.len(), names.1.len())
 }

@@ -39,16 +39,21 @@ pub(super) struct CpuGibbs {
 
 impl CpuGibbs {
     /// Lays a problem out.
-    pub(super) fn new(cpu: Cpu, problem: GibbsProblem) -> Self {
+    ///
+    /// # Errors
+    /// There is no memory for it.
+    pub(super) fn new(cpu: Cpu, problem: GibbsProblem) -> Result<Self> {
         let GibbsProblem { ratings, test, starts, popularity, bias, block, latent } = problem;
         let (factors, mean) = starts.first().map_or((1, 0.0), |s| (s.factors, s.global_mean));
         let terms = RowTerms::of_draws(bias, block);
         let order = |side| RowOrder::new(ratings.side(side), factors, &terms);
-        let matrices = |start: &Factors| [Side::User, Side::Item].map(|s| Matrix::new(start, s));
-        Self {
+        let matrices = |start: &Factors| {
+            Ok([Matrix::new(start, Side::User)?, Matrix::new(start, Side::Item)?])
+        };
+        Ok(Self {
             cpu,
             orders: [order(Side::User), order(Side::Item)],
-            chains: starts.iter().map(matrices).collect(),
+            chains: starts.iter().map(matrices).collect::<Result<_>>()?,
             ratings,
             test,
             mean,
@@ -56,7 +61,7 @@ impl CpuGibbs {
             popularity,
             terms,
             latent,
-        }
+        })
     }
 }
 
@@ -214,7 +219,7 @@ impl GibbsPasses for CpuGibbs {
         let [users, items] = &self.chains[chain];
         Ok(Factors {
             factors: self.factors,
-            sides: [users.unpadded(self.factors), items.unpadded(self.factors)],
+            sides: [users.unpadded(self.factors)?, items.unpadded(self.factors)?],
             global_mean: self.mean,
         })
     }

@@ -2,7 +2,6 @@
 
 use super::Cpu;
 use super::kernels::{error, residual};
-use crate::Result;
 use crate::backend::{
     EpochSums, GradientPasses, GradientProblem, Probe, State, Terms, Visit, nothing_kept,
 };
@@ -11,6 +10,7 @@ use crate::cpu::kernels::gradient::gradient;
 use crate::cpu::kernels::residual::residual;
 use crate::cpu::kernels::step::{Update, step};
 use crate::cpu::kernels::table::{Rows, RowsMut};
+use crate::{Error, Result};
 use rayon::prelude::*;
 use std::ops::{ControlFlow, Range};
 
@@ -53,23 +53,26 @@ struct Scratch {
 
 impl CpuGradient {
     /// Lays a problem out.
-    pub(super) fn new(cpu: Cpu, problem: GradientProblem) -> Self {
+    ///
+    /// # Errors
+    /// There is no memory for it.
+    pub(super) fn new(cpu: Cpu, mut problem: GradientProblem) -> Result<Self> {
         let batches = &problem.batches;
-        let side_state = |side: Side| SideState {
-            rows: Rows::new(&problem.start.factors, side),
-            moments: problem.start.moments.iter().map(|m| Rows::new(m, side)).collect(),
-            weights: {
-                let counts = batches.row_ratings(side);
-                counts.iter().map(|&n| problem.terms.row_weight(n)).collect()
-            },
-            shares: {
-                let counts = batches.row_ratings(side);
-                counts.iter().map(|&n| problem.terms.row_share(n)).collect()
-            },
+        let side_state = |side: Side| {
+            let counts = batches.row_ratings(side);
+            let moments = problem.start.moments.iter().map(|m| Rows::new(m, side));
+            Ok::<_, Error>(SideState {
+                rows: Rows::new(&problem.start.factors, side)?,
+                moments: moments.collect::<Result<_>>()?,
+                weights: counts.iter().map(|&n| problem.terms.row_weight(n)).collect(),
+                shares: counts.iter().map(|&n| problem.terms.row_share(n)).collect(),
+            })
         };
-        let lead = side_state(batches.lead_side);
-        let follow = side_state(batches.lead_side.partner());
-        Self {
+        let lead = side_state(batches.lead_side)?;
+        let follow = side_state(batches.lead_side.partner())?;
+        // Only its shape is of use from here on.
+        problem.start = State { factors: problem.start.factors.emptied(), moments: Vec::new() };
+        Ok(Self {
             cpu,
             lead,
             follow,
@@ -77,7 +80,7 @@ impl CpuGradient {
             kept: None,
             cuts: Vec::new(),
             problem,
-        }
+        })
     }
 
     /// Residuals of a batch and the leading side's gradient; the batch's summed loss.
@@ -435,14 +438,14 @@ impl GradientPasses for CpuGradient {
 
     fn factors(&mut self) -> Result<Factors> {
         let (users, items) = self.user_and_item();
-        Ok(logical(&users.rows, &items.rows, &self.problem.start.factors))
+        logical(&users.rows, &items.rows, &self.problem.start.factors)
     }
 
     fn state(&mut self) -> Result<State> {
         let factors = self.factors()?;
         let (users, items) = self.user_and_item();
         let moments = users.moments.iter().zip(&items.moments);
-        let moments = moments.map(|(u, i)| logical(u, i, &factors)).collect();
+        let moments = moments.map(|(u, i)| logical(u, i, &factors)).collect::<Result<_>>()?;
         Ok(State { factors, moments })
     }
 
@@ -476,12 +479,12 @@ impl GradientPasses for CpuGradient {
 }
 
 /// Joins both sides into the form that does not depend on the backend.
-fn logical(users: &Rows, items: &Rows, like: &Factors) -> Factors {
-    Factors {
+fn logical(users: &Rows, items: &Rows, like: &Factors) -> Result<Factors> {
+    Ok(Factors {
         factors: like.factors,
-        sides: [users.unpadded(like.factors), items.unpadded(like.factors)],
+        sides: [users.unpadded(like.factors)?, items.unpadded(like.factors)?],
         global_mean: like.global_mean,
-    }
+    })
 }
 
 impl Cpu {

@@ -5,15 +5,17 @@
 mod gibbs;
 mod gradient;
 mod kernels;
+mod need;
 mod rank;
 mod rows;
 mod strata;
 
 use crate::Result;
 use crate::backend::{
-    Backend, Candidates, Device, GibbsPasses, GibbsProblem, GradientPasses, GradientProblem,
+    Backend, Candidates, Device, GibbsPasses, GibbsProblem, GradientPasses, GradientProblem, Need,
     Ranker, RowPasses, RowProblem, StrataPasses, StrataProblem,
 };
+use crate::core::{Settings, Sizes};
 use kernels::sample_scores::sample_scores;
 pub(crate) use kernels::sample_scores::{LANES, SampleProblem};
 use rayon::prelude::*;
@@ -60,6 +62,14 @@ impl Backend for Cpu {
         Device { backend: "cpu", name }
     }
 
+    fn need(&self, settings: &Settings, sizes: &Sizes) -> Need {
+        need::passes(settings, sizes)
+    }
+
+    fn ranker_need(&self, candidates: usize, factors: usize) -> Need {
+        Need::host(kernels::score::Panels::bytes(candidates, factors))
+    }
+
     fn copy_bytes_per_second(&self) -> Result<f64> {
         Ok(kernels::copy::copy())
     }
@@ -70,26 +80,26 @@ impl Backend for Cpu {
 
     fn gradient_passes(&self, problem: GradientProblem) -> Result<Box<dyn GradientPasses>> {
         problem.check()?;
-        Ok(Box::new(gradient::CpuGradient::new(*self, problem)))
+        Ok(Box::new(gradient::CpuGradient::new(*self, problem)?))
     }
 
     fn strata_passes(&self, problem: StrataProblem) -> Result<Box<dyn StrataPasses>> {
         problem.check()?;
-        Ok(Box::new(strata::CpuStrata::new(*self, problem)))
+        Ok(Box::new(strata::CpuStrata::new(*self, problem)?))
     }
 
     fn row_passes(&self, problem: RowProblem) -> Result<Box<dyn RowPasses>> {
         problem.check()?;
-        Ok(Box::new(rows::passes::CpuRows::new(*self, problem)))
+        Ok(Box::new(rows::passes::CpuRows::new(*self, problem)?))
     }
 
     fn gibbs_passes(&self, problem: GibbsProblem) -> Result<Box<dyn GibbsPasses>> {
         problem.check()?;
-        Ok(Box::new(gibbs::CpuGibbs::new(*self, problem)))
+        Ok(Box::new(gibbs::CpuGibbs::new(*self, problem)?))
     }
 
     fn ranker(&self, candidates: Candidates) -> Result<Box<dyn Ranker>> {
         candidates.check()?;
-        Ok(Box::new(rank::CpuRanker::new(*self, &candidates)))
+        Ok(Box::new(rank::CpuRanker::new(*self, &candidates)?))
     }
 }

@@ -24,8 +24,11 @@ pub(super) struct CpuRanker {
 
 impl CpuRanker {
     /// Lays candidates out.
-    pub(super) fn new(cpu: Cpu, candidates: &Candidates) -> Self {
-        Self { cpu, panels: Panels::new(candidates) }
+    ///
+    /// # Errors
+    /// There is no memory for it.
+    pub(super) fn new(cpu: Cpu, candidates: &Candidates) -> Result<Self> {
+        Ok(Self { cpu, panels: Panels::new(candidates)? })
     }
 
     /// Where the queries are cut into tasks. It changes no result: every query stands alone.

@@ -34,7 +34,7 @@ struct SideRows {
 }
 
 impl SideRows {
-    fn new(start: &Factors, side: Side, strata: &SideStrata, terms: &Terms) -> Self {
+    fn new(start: &Factors, side: Side, strata: &SideStrata, terms: &Terms) -> Result<Self> {
         let k = start.factors;
         let rows = strata.rows();
         let of = &start[side];
@@ -49,17 +49,17 @@ impl SideRows {
                 bias: 2.0 * (terms.reg_bias * weight + terms.damping_bias * share),
             }
         });
-        Self { decay: decay.collect(), matrix: Matrix::of(&placed, k) }
+        Ok(Self { decay: decay.collect(), matrix: Matrix::of(&placed, k)? })
     }
 
     /// The rows in their own order.
-    fn rows(&self, strata: &SideStrata, k: usize) -> SideFactors {
-        let placed = self.matrix.unpadded(k);
+    fn rows(&self, strata: &SideStrata, k: usize) -> Result<SideFactors> {
+        let placed = self.matrix.unpadded(k)?;
         let places = || strata.places.iter().map(|&place| place as usize);
-        SideFactors {
+        Ok(SideFactors {
             factors: places().flat_map(|at| &placed.factors[at * k..][..k]).copied().collect(),
             bias: places().map(|at| placed.bias[at]).collect(),
-        }
+        })
     }
 
     /// The strata, each for a thread of its own.
@@ -82,16 +82,19 @@ impl SideRows {
 
 impl CpuStrata {
     /// Lays a problem out.
-    pub(super) fn new(cpu: Cpu, problem: StrataProblem) -> Self {
+    ///
+    /// # Errors
+    /// There is no memory for it.
+    pub(super) fn new(cpu: Cpu, problem: StrataProblem) -> Result<Self> {
         let StrataProblem { strata, mut test, start, terms } = problem;
         for (side, of) in [Side::User, Side::Item].into_iter().zip(&strata.sides) {
             let known = test.rows_mut(side).iter_mut().filter(|row| **row != UNKNOWN);
             known.for_each(|row| *row = of.places[*row as usize]);
         }
         let side = |side: Side| SideRows::new(&start, side, &strata.sides[side.index()], &terms);
-        let sides = [side(Side::User), side(Side::Item)];
+        let sides = [side(Side::User)?, side(Side::Item)?];
         let (global_mean, factors) = (start.global_mean, start.factors);
-        Self { cpu, strata, sides, test, terms, global_mean, factors, kept: None }
+        Ok(Self { cpu, strata, sides, test, terms, global_mean, factors, kept: None })
     }
 
     /// Visits a wave's blocks: their summed loss, and how many ratings they have.
@@ -168,7 +171,7 @@ impl StrataPasses for CpuStrata {
 
     fn factors(&mut self) -> Result<Factors> {
         let side = |at: usize| self.sides[at].rows(&self.strata.sides[at], self.factors);
-        let sides = [side(0), side(1)];
+        let sides = [side(0)?, side(1)?];
         Ok(Factors { factors: self.factors, sides, global_mean: self.global_mean })
     }
 }
@@ -219,7 +222,7 @@ mod tests {
                     },
                     terms,
                 };
-                let mut passes = CpuStrata::new(Cpu { arch }, problem);
+                let mut passes = CpuStrata::new(Cpu { arch }, problem).unwrap();
                 let waves = passes.strata.strata() as u32;
                 let visits: Vec<_> = (0..waves).map(|batch| Visit { batch, rate: 0.02 }).collect();
                 let sums = passes.epoch(&visits, &mut |_| ControlFlow::Continue(())).unwrap();

@@ -5,7 +5,9 @@
 
 use super::duplicates::{self, Duplicates, Places};
 use crate::core::{Ids, Ratings};
+use crate::memory;
 use crate::{Error, Result};
+use bytemuck::Zeroable;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 #[cfg(feature = "files")]
@@ -67,7 +69,7 @@ pub(super) fn settle(
             return Ok(Settled::default());
         }
     }
-    let mut grouped = Grouped::new(&ratings.users, &ratings.items, &ratings.values, users.len());
+    let mut grouped = Grouped::new(&ratings.users, &ratings.items, &ratings.values, users.len())?;
     let found = grouped.duplicates();
     duplicates::merge(ratings, &found, policy, (users, items), places)?;
     let origins = match order {
@@ -108,7 +110,7 @@ pub(super) struct Grouped {
 }
 
 /// A rating with the row that it came from.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy, Default, Zeroable)]
 struct Placed {
     item: u32,
     row: u32,
@@ -124,7 +126,7 @@ fn same(a: &Placed, b: &Placed) -> bool {
 impl Grouped {
     /// Groups `ratings`, whose users and items are given again. A counting sort by user; tasks own
     /// ranges of users, so no two of them share anything, and the result does not depend on their number.
-    fn new(users: &[u32], items: &[u32], values: &[f32], user_count: usize) -> Self {
+    fn new(users: &[u32], items: &[u32], values: &[f32], user_count: usize) -> Result<Self> {
         let count = users.len();
         let mut starts = vec![0_u32; user_count + 1];
         for &user in users {
@@ -133,7 +135,7 @@ impl Grouped {
         for user in 0..user_count {
             starts[user + 1] += starts[user];
         }
-        let mut placed = vec![Placed::default(); count];
+        let mut placed = memory::zeroed::<Placed>(count, "ratings in order")?;
         let tasks = rayon::current_num_threads().clamp(1, MOST_TASKS);
         // Ranges of users with about as many ratings each.
         let border = |task: usize| {
@@ -151,7 +153,7 @@ impl Grouped {
         }
         let ratings = (users, items, values);
         work.into_par_iter().for_each(|(range, own)| group(ratings, range, &starts, own));
-        Grouped { starts, placed }
+        Ok(Grouped { starts, placed })
     }
 
     /// Groups ratings by the canonical order of ids that are in another one.
@@ -169,7 +171,7 @@ impl Grouped {
         check_count(ratings)?;
         let (ranked_users, ranked_items) =
             (ranked(users, &ratings.users), ranked(items, &ratings.items));
-        Ok(Self::new(&ranked_users, &ranked_items, &ratings.values, users.len()))
+        Self::new(&ranked_users, &ranked_items, &ratings.values, users.len())
     }
 
     /// The rows of each pair, in order of the pairs.
@@ -338,7 +340,8 @@ mod tests {
                         &ratings.items,
                         &ratings.values,
                         users as usize + 2,
-                    );
+                    )
+                    .unwrap();
                     assert!(grouped.pairs().map(Vec::from_iter).eq(pairs.values().cloned()));
                     let found = grouped.duplicates();
                     assert_eq!(found, repeats, "{threads} threads");

@@ -2,7 +2,7 @@
 
 use super::order::Order;
 use super::overlap::in_both;
-use crate::core::{Ids, Ratings, Side, Transform, TransformKind, UNKNOWN, escaped, plural};
+use crate::core::{Ids, Ratings, Side, Sizes, Transform, TransformKind, UNKNOWN, escaped, plural};
 use crate::{Error, Result};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -36,6 +36,16 @@ pub struct Prepared {
 }
 
 impl Prepared {
+    /// How large training on them is.
+    pub fn sizes(&self) -> Sizes {
+        Sizes {
+            users: self.users.len(),
+            items: self.items.len(),
+            ratings: self.train.len(),
+            test: self.test.as_ref().map_or(0, Ratings::len),
+        }
+    }
+
     /// Makes sure that a model whose ratings went through `theirs` is one to start from: the steps are the
     /// same here, whatever was learned for them.
     ///

@@ -16,6 +16,7 @@ use super::set::{self, Member};
 use super::source::Source;
 use super::times::{TimeScale, Times};
 use crate::core::{Ids, Ratings, UNKNOWN, escaped};
+use crate::memory;
 use crate::progress::Progress;
 use crate::{Error, Result};
 use rayon::prelude::*;
@@ -23,6 +24,16 @@ use std::path::PathBuf;
 
 /// More lanes than this repeat ids without being faster than the memory.
 const MOST_LANES: usize = 16;
+
+/// Bytes of a rating while it is read and put into order, and with a timestamp.
+const BYTES: u64 = 24;
+const BYTES_WITH_TIME: u64 = 40;
+
+/// The part of an estimate that is certain.
+const SURELY: f64 = 0.6;
+
+/// Bytes of a file for whose ratings room is made before they are read.
+const LARGE: u64 = 64 << 20;
 
 /// So many rows show whether a guess is right.
 const DOUBTFUL_ROWS: usize = 3;
@@ -149,6 +160,9 @@ impl<'o> Reader<'o> {
         let (layout, note) = alike::recognise(&name, &batch[0], self.options, self.need)?;
         self.notes.extend(note);
         self.same_set(&name, &layout, member)?;
+        if let Some(size) = source.size {
+            self.foresee(&name, size, &batch[0], &layout)?;
+        }
         let shape = Shape::quoted(&layout);
         if let Some(shape) = &shape {
             whole_records(&mut source, &mut batch[0], shape)?;
@@ -177,6 +191,37 @@ impl<'o> Reader<'o> {
             std::mem::swap(&mut batch, &mut next);
         }
         self.end(&source, layout, before, tally, member)
+    }
+
+    /// Makes sure that there is memory for about as many ratings as a file of this size holds, if its lines
+    /// are as long as those of its first chunk, and makes room for them.
+    ///
+    /// # Errors
+    /// There is far too little.
+    fn foresee(&mut self, name: &str, size: u64, chunk: &[u8], layout: &Layout) -> Result<()> {
+        let lines = memchr::memchr_iter(b'\n', chunk).count() as f64;
+        let ratings = lines * (size as f64 / chunk.len().max(1) as f64).max(1.0);
+        let each = if layout.has(Role::Time) { BYTES_WITH_TIME } else { BYTES };
+        let needed = (ratings * each as f64) as u64;
+        // Later lines may be longer, if not by much.
+        memory::ensure((SURELY * needed as f64) as u64, |room| {
+            let there = room.whole().map_or(String::new(), memory::size);
+            format!(
+                "{name}: about {:.1} million ratings need {} of memory to be read, and there are {there}; \
+                 split the file, or read it where there is more",
+                ratings / 1e6,
+                memory::size(needed)
+            )
+        })?;
+        if size > LARGE {
+            let Ratings { users, items, values, .. } = &mut self.table.ratings;
+            // Where that fails it may still grow bit by bit.
+            let more = ratings as usize;
+            let _ = memory::reserve(users, more, name)
+                .and_then(|()| memory::reserve(items, more, name))
+                .and_then(|()| memory::reserve(values, more, name));
+        }
+        Ok(())
     }
 
     /// Files of one set have to be alike, or something else lies among them.
@@ -232,6 +277,9 @@ impl<'o> Reader<'o> {
         tally.rounded += rows.rounded;
         let Table { users: all_users, items: all_items, ratings, lines, .. } = &mut self.table;
         let before = ratings.len() as u64;
+        memory::reserve(&mut ratings.users, rows.users.len(), name)?;
+        memory::reserve(&mut ratings.items, rows.items.len(), name)?;
+        memory::reserve(&mut ratings.values, rows.values.len(), name)?;
         for &(row, line) in &rows.runs {
             lines.add(before + row, line_of(line));
         }

@@ -22,6 +22,8 @@ const HEAD: usize = 16 << 10;
 pub(crate) struct Source<'a> {
     /// The file as the user named it.
     pub name: String,
+    /// Bytes of a file that is not compressed.
+    pub size: Option<u64>,
     /// `gzip`, `zstd` or nothing.
     pub compression: Option<&'static str>,
     /// Lines that were given back, tidy already.
@@ -50,6 +52,7 @@ impl<'a> Source<'a> {
     ) -> Result<Self> {
         let name = path.display().to_string();
         let step = format!("reading {name}");
+        let mut size = None;
         let raw: Box<dyn Read + Send> = if name == "-" {
             progress.start(&step, None, "bytes");
             standard_input().map_err(|e| Error::io(path, e))?
@@ -59,10 +62,12 @@ impl<'a> Source<'a> {
             if meta.is_dir() {
                 return Err(Error::file(path, "is a directory; name a file of ratings"));
             }
-            progress.start(&step, meta.is_file().then_some(meta.len()), "bytes");
+            size = meta.is_file().then_some(meta.len());
+            progress.start(&step, size, "bytes");
             waiting(file)
         };
-        Self::new(name, encoding, Counted { inner: raw, progress })
+        let source = Self::new(name, encoding, Counted { inner: raw, progress })?;
+        Ok(Source { size: size.filter(|_| source.compression.is_none()), ..source })
     }
 
     /// An input in memory.
@@ -93,6 +98,7 @@ impl<'a> Source<'a> {
         };
         let mut source = Source {
             name,
+            size: None,
             compression,
             back: Vec::new(),
             encoding,

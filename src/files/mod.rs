@@ -6,6 +6,7 @@ pub(crate) mod digest;
 #[doc(hidden)]
 pub mod disk;
 mod output;
+mod space;
 pub mod stop;
 mod temporary;
 pub(crate) mod tensors;
@@ -15,6 +16,7 @@ pub(crate) use beside::recover;
 pub(crate) use disk::remove_file;
 pub(crate) use output::check_free;
 pub use output::{Output, Sink};
+pub use space::{ensure_room, free_at};
 pub use temporary::in_the_making;
 pub(crate) use tensors::{AGAIN, Tensor, TensorFile};
 pub use whole::Reserved;

@@ -111,7 +111,7 @@ impl Write for Sink {
 }
 
 /// Whether what is written there goes on to somebody at once: a pipe, a device.
-fn is_stream(path: &Path) -> bool {
+pub(super) fn is_stream(path: &Path) -> bool {
     Output::is_standard(path)
         || fs::metadata(path).is_ok_and(|found| !found.is_file() && !found.is_dir())
 }

@@ -4,6 +4,7 @@
 //! here, because the crate's own functions want the whole file in memory a second time.
 
 use super::whole::write_file;
+use crate::memory::{self, Room, size};
 use crate::{Error, Result};
 use bytemuck::Pod;
 use safetensors::Dtype;
@@ -125,6 +126,7 @@ impl TensorFile {
             let message = format!("has {} bytes too many; {AGAIN}", length - wanted);
             return Err(Error::file(path, message));
         }
+        memory::ensure(length, |room| does_not_fit(path, length, room))?;
         Ok(TensorFile { path: path.to_path_buf(), file, metadata, start })
     }
 
@@ -178,13 +180,8 @@ impl TensorFile {
         let (from, to) = info.data_offsets;
         let part = (to - from) / of;
         let from = from + at * part;
-        // An allocation that fails would end the program.
-        let mut data = Vec::new();
-        if data.try_reserve_exact(part / size_of::<T>()).is_err() {
-            let message = format!("\"{name}\" takes {part} bytes of memory, which there are not");
-            return Err(Error::file(&self.path, format!("{message}; use a larger machine")));
-        }
-        data.resize(part / size_of::<T>(), T::zeroed());
+        let what = format!("{}: \"{name}\"", self.path.display());
+        let mut data = memory::zeroed::<T>(part / size_of::<T>(), &what)?;
         self.file
             .seek(SeekFrom::Start(self.start + from as u64))
             .and_then(|_| self.file.read_exact(bytemuck::cast_slice_mut(&mut data)))
@@ -206,6 +203,16 @@ impl TensorFile {
         let missing = || Error::file(&self.path, format!("has no tensor \"{name}\"; {AGAIN}"));
         self.metadata.info(name).ok_or_else(missing)
     }
+}
+
+/// What is said of a file that memory does not hold.
+pub(crate) fn does_not_fit(path: &Path, bytes: u64, room: &Room) -> String {
+    format!(
+        "{}: takes {} of memory, and {} are left",
+        path.display(),
+        size(bytes),
+        size(room.left.unwrap_or(0))
+    )
 }
 
 /// What to do about a damaged file.

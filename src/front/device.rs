@@ -2,9 +2,9 @@
 
 use crate::backend::{
     Backend, Candidates, Device, DeviceTimes, GibbsPasses, GibbsProblem, GradientPasses,
-    GradientProblem, Ranker, RowPasses, RowProblem, StrataPasses, StrataProblem,
+    GradientProblem, Need, Ranker, RowPasses, RowProblem, StrataPasses, StrataProblem,
 };
-use crate::core::Settings;
+use crate::core::{Settings, Sizes};
 use crate::cpu::Cpu;
 use crate::gpu::{Choice, Gpu, adapters};
 use crate::{Error, Result};
@@ -174,6 +174,14 @@ impl Backend for Auto {
         };
         let small = DeviceChoice::keeps_gpu_waiting(settings);
         small.then(|| (Arc::new(Cpu::new()) as Arc<dyn Backend>, why()))
+    }
+
+    fn need(&self, settings: &Settings, sizes: &Sizes) -> Need {
+        self.0.need(settings, sizes)
+    }
+
+    fn ranker_need(&self, candidates: usize, factors: usize) -> Need {
+        self.0.ranker_need(candidates, factors)
     }
 
     fn copy_bytes_per_second(&self) -> Result<f64> {

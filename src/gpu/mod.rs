@@ -6,6 +6,7 @@
 
 mod gibbs;
 mod gradient;
+mod need;
 mod rank;
 mod rows;
 mod shared;
@@ -17,10 +18,10 @@ pub use shared::kernels::Sources;
 use crate::Result;
 use crate::backend::{
     Backend, Candidates, Conditional, Counted, Device as DeviceName, DeviceTimes, EpochSums,
-    GibbsPasses, GibbsProblem, GradientPasses, GradientProblem, Interval, MomentBlocks,
+    GibbsPasses, GibbsProblem, GradientPasses, GradientProblem, Interval, MomentBlocks, Need,
     ObjectiveBlocks, Probe, Ranked, Ranker, RowPasses, RowProblem, State, Visit,
 };
-use crate::core::{Factors, Side, SideFactors};
+use crate::core::{Factors, Settings, Side, SideFactors, Sizes};
 use pollster::block_on;
 use std::fmt;
 use std::ops::{ControlFlow, Range};
@@ -118,6 +119,14 @@ impl Backend for Gpu {
     fn device(&self) -> DeviceName {
         let adapter = self.adapter();
         DeviceName { backend: "gpu", name: format!("{} ({})", adapter.name, adapter.api) }
+    }
+
+    fn need(&self, settings: &Settings, sizes: &Sizes) -> Need {
+        need::passes(&self.device, shared::device::limits(&self.device), settings, sizes)
+    }
+
+    fn ranker_need(&self, candidates: usize, factors: usize) -> Need {
+        need::ranker(&self.device, candidates, factors)
     }
 
     fn copy_bytes_per_second(&self) -> Result<f64> {

@@ -3,7 +3,8 @@
 use super::samples::{BOTH, MEANS, SIDES};
 use super::{PartRecord, Sample, Samples};
 use crate::core::{Factors, Popularity, RowPrior, SamplePrecision, SideFactors};
-use crate::files::tensors::{AGAIN, Tensor, TensorFile, write};
+use crate::files::tensors::{AGAIN, Tensor, TensorFile, does_not_fit, write};
+use crate::memory;
 use crate::{Error, Result};
 use half::f16;
 use half::slice::HalfFloatSliceExt;
@@ -181,6 +182,10 @@ impl Samples {
             true => SamplePrecision::F16,
             false => SamplePrecision::F32,
         };
+        // Halves become singles, sample by sample.
+        let one = 4 * (k as u64 + 1) * (rows[0] + rows[1]) as u64 + 4 * rows[0] as u64;
+        let all = (count as u64).saturating_mul(one);
+        memory::ensure(all, |room| does_not_fit(path, all, room))?;
         let mut samples = Vec::new();
         for (at, (noise_precision, noise_shape)) in
             noise_precision.into_iter().zip(noise_shape).enumerate()
@@ -202,7 +207,7 @@ impl Samples {
                 let read = match precision {
                     SamplePrecision::F16 => {
                         let halves = file.read_part::<f16>(factors, &[count, m, k], at)?;
-                        let mut read = vec![0.0; halves.len()];
+                        let mut read = memory::zeroed(halves.len(), "samples")?;
                         halves.convert_to_f32_slice(&mut read);
                         read
                     }

@@ -1,6 +1,7 @@
 //! `seen.safetensors`: which items each user has rated in training, and how.
 
 use crate::core::{Ratings, Side, check_count};
+use crate::memory;
 use crate::{Error, Result};
 use std::borrow::Cow;
 
@@ -44,14 +45,22 @@ impl Seen {
         let mut indptr = starts((own, theirs, values), users, items)?;
         let pairs = || own.iter().zip(theirs);
         if pairs().zip(pairs().skip(1)).all(|(a, b)| a < b) {
-            let Ratings { users, items: indices, values, .. } = ratings.into_owned();
-            drop(users);
+            let (indices, values) = match ratings {
+                Cow::Owned(Ratings { items, values, .. }) => (items, values),
+                Cow::Borrowed(ratings) => {
+                    let mut indices = memory::with_room(ratings.len(), WHAT)?;
+                    indices.extend_from_slice(&ratings.items);
+                    let mut values = memory::with_room(ratings.len(), WHAT)?;
+                    values.extend_from_slice(&ratings.values);
+                    (indices, values)
+                }
+            };
             return Ok(Seen { indptr, indices, values: Some(values), items });
         }
-        let mut pairs = grouped((own, theirs, values), &indptr);
+        let mut pairs = grouped((own, theirs, values), &indptr)?;
         // Sorts each row and closes the gaps that repeated pairs leave.
-        let mut indices = Vec::with_capacity(pairs.len());
-        let mut values = Vec::with_capacity(pairs.len());
+        let mut indices = memory::with_room(pairs.len(), WHAT)?;
+        let mut values = memory::with_room(pairs.len(), WHAT)?;
         let mut start = 0;
         for user in 0..users {
             let end = indptr[user + 1] as usize;
@@ -136,11 +145,12 @@ impl Seen {
             )));
         }
         let starts = starts((own, theirs, values), users, items)?;
-        let mut new = grouped((own, theirs, values), &starts);
+        let mut new = grouped((own, theirs, values), &starts)?;
         let most = self.pairs() + new.len();
-        let (mut indptr, mut indices) = (Vec::with_capacity(users + 1), Vec::with_capacity(most));
+        let mut indptr = Vec::with_capacity(users + 1);
+        let mut indices = memory::with_room(most, WHAT)?;
         let keeps = self.has_values();
-        let mut values = Vec::with_capacity(if keeps { most } else { 0 });
+        let mut values = memory::with_room(if keeps { most } else { 0 }, WHAT)?;
         indptr.push(0);
         for user in 0..users {
             let old = match user < self.users() {
@@ -209,6 +219,9 @@ impl Seen {
     }
 }
 
+/// What there is no memory for, where there is none.
+const WHAT: &str = "training pairs";
+
 /// (users + 1): where each user's pairs begin, once they are grouped.
 ///
 /// # Errors
@@ -238,15 +251,18 @@ fn starts(
 }
 
 /// Items and values, user after user, a user's in the order in which they came.
-fn grouped((own, theirs, values): (&[u32], &[u32], &[f32]), starts: &[i64]) -> Vec<(u32, f32)> {
+fn grouped(
+    (own, theirs, values): (&[u32], &[u32], &[f32]),
+    starts: &[i64],
+) -> Result<Vec<(u32, f32)>> {
     let mut next = starts[..starts.len() - 1].to_vec();
-    let mut pairs = vec![(0, 0.0); own.len()];
+    let mut pairs = memory::filled((0, 0.0), own.len(), WHAT)?;
     for ((&user, &item), &value) in own.iter().zip(theirs).zip(values) {
         let slot = &mut next[user as usize];
         pairs[*slot as usize] = (item, value);
         *slot += 1;
     }
-    pairs
+    Ok(pairs)
 }
 
 /// A user's pairs by their items, of a repeated one the last.

@@ -5,6 +5,7 @@ use super::posterior::{Criterion, SampleScores};
 use super::{ExactRanker, FoldedIn, Scored};
 use crate::backend::{Backend, Candidates};
 use crate::core::{Factors, Held, Side};
+use crate::memory::{self, size};
 use crate::model::{Model, Samples};
 use crate::predict::Predictive;
 use crate::{Error, Result};
@@ -92,7 +93,19 @@ impl<'m> Catalogue<'m> {
         let linear = predictive.range().is_none() && samples.levels.is_empty();
         let scoring = match linear && criterion == Criterion::Mean {
             true => {
-                let mut rows = Vec::with_capacity(len * width(samples));
+                let width = width(samples);
+                // Here, and as the device has them.
+                let need = 8 * len as u64 * width as u64;
+                memory::ensure(need, |room| {
+                    format!(
+                        "{len} items under {} samples take {} of memory to be ranked, and {} are left; \
+                         take fewer items (`only`), or a model of fewer samples (`keep`)",
+                        samples.samples.len(),
+                        size(need),
+                        size(room.left.unwrap_or(0))
+                    )
+                })?;
+                let mut rows = memory::with_room(len * width, "items under samples")?;
                 for candidate in 0..len as u32 {
                     let item = items.as_ref().map_or(candidate, |items| items[candidate as usize]);
                     let bias = |f: &Factors| f[Side::Item].bias[item as usize];

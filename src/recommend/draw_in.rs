@@ -96,7 +96,7 @@ pub(super) fn drawn(
         numbered.to_mut().values = ratings.values.iter().map(number).collect();
     }
     let draws = or_fall_back(backend, |backend| {
-        RowDraws::new(model, samples, side, ids, &numbered).draw(backend, &samples.samples)
+        RowDraws::new(model, samples, side, ids, &numbered)?.draw(backend, &samples.samples)
     })?;
     let rows: Vec<&[f32]> = draws.iter().map(|drawn| &drawn.factors[..]).collect();
     let biases: Vec<&[f32]> = draws.iter().map(|drawn| &drawn.bias[..]).collect();
@@ -142,7 +142,7 @@ impl<'a> RowDraws<'a> {
         side: Side,
         ids: &'a Ids,
         ratings: &Ratings,
-    ) -> Self {
+    ) -> Result<Self> {
         let f = &model.factors;
         let mut rows = [f.users(), f.items()];
         rows[side.index()] = ids.len();
@@ -156,11 +156,11 @@ impl<'a> RowDraws<'a> {
             Side::Item if block >= f.factors => 1,
             _ => TURNS,
         };
-        Self {
+        Ok(Self {
             samples,
             side,
             ids,
-            ratings: RowRatings::new(ratings, &[], rows[0], rows[1]),
+            ratings: RowRatings::try_new(ratings, &[], rows[0], rows[1])?,
             counts,
             popularity,
             bias: model.objective.bias,
@@ -168,7 +168,7 @@ impl<'a> RowDraws<'a> {
             turns,
             seed: model.run.seed,
             earlier: model.facts.all_joined() as u32,
-        }
+        })
     }
 
     fn latent(&self) -> bool {
@@ -194,7 +194,7 @@ impl<'a> RowDraws<'a> {
             let problem = GibbsProblem {
                 ratings,
                 test: Ratings::default(),
-                starts: samples.iter().map(|sample| self.start(sample)).collect(),
+                starts: samples.iter().map(|sample| self.start(sample)).collect::<Result<_>>()?,
                 popularity: self.popularity.clone(),
                 bias: self.bias,
                 block: self.block,
@@ -210,8 +210,8 @@ impl<'a> RowDraws<'a> {
     }
 
     /// The other side of a sample, beside new rows at their prior means.
-    fn start(&self, sample: &Sample) -> Factors {
-        let mut start = start(&sample.factors, self.side, self.ids.len());
+    fn start(&self, sample: &Sample) -> Result<Factors> {
+        let mut start = start(&sample.factors, self.side, self.ids.len())?;
         let k = start.factors;
         let SideFactors { factors, bias } = &mut start[self.side];
         for (row, &popularity) in
@@ -223,7 +223,7 @@ impl<'a> RowDraws<'a> {
             }
             bias[row] = mean[k] as f32;
         }
-        start
+        Ok(start)
     }
 
     /// The rows of a sample, which is chain `chain` of the passes and of all samples that of this

@@ -3,6 +3,7 @@
 use super::order::{Scored, best, better, rank, without};
 use crate::backend::{Backend, Candidates, Counted, Interval, Ranked, Ranker, WITHIN, reaches};
 use crate::math::product::{SIDE_BY_SIDE, inner_side_by_side};
+use crate::memory::{self, size};
 use crate::{Error, Result};
 use rayon::prelude::*;
 use std::collections::HashMap;
@@ -44,6 +45,17 @@ impl<C: Ranks + Sync> ExactRanker<C> {
     /// Shapes that do not suit, numbers that are not finite, candidates that do not fit the device.
     pub fn new(backend: &dyn Backend, candidates: C) -> Result<Self> {
         let mut scorer = Scorer::new(candidates)?;
+        let Candidates { factors, bias, .. } = scorer.candidates();
+        let need = backend.ranker_need(bias.len(), factors).host;
+        memory::ensure(need, |room| {
+            format!(
+                "ranking {} rows of {factors} numbers takes {} of memory, and {} are left; take fewer \
+                 rows, or a model of fewer factors or samples",
+                bias.len(),
+                size(need),
+                size(room.left.unwrap_or(0))
+            )
+        })?;
         let ranker = backend.ranker(scorer.candidates())?;
         scorer.roundings = ranker.roundings(scorer.candidates().factors);
         Ok(Self { ranker, scorer })

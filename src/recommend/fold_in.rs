@@ -3,7 +3,10 @@
 use super::draw_in::drawn;
 use super::{NewRows, logistic};
 use crate::backend::{ALL, Backend, RowProblem, RowTerms, or_fall_back};
-use crate::core::{Factors, Ids, Loss, Objective, Ratings, Side, SideFactors, UNKNOWN, escaped};
+use crate::core::{
+    Factors, Ids, Loss, Objective, Ratings, RowRatings, Side, SideFactors, Sizes, UNKNOWN, escaped,
+};
+use crate::memory::{self, size};
 use crate::model::{DrawnRows, Model, RowMeans, Samples, Seen};
 use crate::{Error, Result};
 use std::ops::ControlFlow;
@@ -118,13 +121,13 @@ fn solved(
     check_rows(model, side, ids, ratings, |rating| objective.objection(rating))?;
     let f = &model.factors;
     let (factors, bias) = or_fall_back(backend, |backend| {
-        let start = start(f, side, ids.len());
+        let start = start(f, side, ids.len())?;
         match objective.loss {
             Loss::Logistic => logistic::solve(backend, objective, side, start, ratings, ids),
             Loss::Squared if objective.nonnegative => {
                 nonnegative(backend, objective, side, start, ratings)
             }
-            Loss::Squared => squared(backend, problem(objective, start, ratings), side),
+            Loss::Squared => squared(backend, problem(objective, start, ratings)?, side),
         }
     })?;
     let mut rows = factors.chunks_exact(f.factors.max(1)).zip(&bias);
@@ -154,6 +157,18 @@ impl NewRows {
         side: Side,
     ) -> Result<FoldedIn> {
         let Self { ids, ratings, .. } = self;
+        let need = need(model, samples, side, &ids, &ratings);
+        memory::ensure(need, |room| {
+            format!(
+                "{} new {}s with {} ratings take {} of memory to be folded in, and {} are left; fold them in \
+                 a part at a time",
+                ids.len(),
+                side.name(),
+                ratings.len(),
+                size(need),
+                size(room.left.unwrap_or(0))
+            )
+        })?;
         let folded = match samples {
             Some(samples) => drawn(backend, (model, samples), side, &ids, &ratings)?,
             None => {
@@ -164,6 +179,25 @@ impl NewRows {
         };
         Ok(FoldedIn { ids, ratings, side: Some(side), ..folded })
     }
+}
+
+/// Bytes that folding in takes beside the model and these ratings, at most: while rows are solved, and when
+/// they join the model.
+fn need(model: &Model, samples: Option<&Samples>, side: Side, ids: &Ids, ratings: &Ratings) -> u64 {
+    let f = &model.factors;
+    let (mut users, mut items) = (f.users(), f.items());
+    *(if side == Side::User { &mut users } else { &mut items }) = ids.len();
+    let sizes = Sizes { users, items, ratings: ratings.len(), test: 0 };
+    let rows = Factors::bytes(&sizes, f.factors);
+    let own = ids.len() as u64 * 4 * (f.factors as u64 + 2);
+    let samples = samples.map_or(0, |samples| samples.samples.len()) as u64;
+    let weighted = model.objective.alpha.is_some();
+    // From where they start, as the device has them, and as they come back.
+    let solving = RowRatings::bytes(&sizes, weighted) + 3 * rows + samples.saturating_mul(own);
+    // Rows in the model; ratings by the numbers of the model, in order, and with all others.
+    let pairs: u64 = model.user_ratings.iter().map(|&n| u64::from(n)).sum();
+    let joining = (1 + 2 * samples).saturating_mul(own) + 20 * ratings.len() as u64 + 8 * pairs;
+    solving.max(joining)
 }
 
 /// Makes sure that `ratings` are of rows that there are, and that there is no `objection` to any.
@@ -197,22 +231,22 @@ pub(super) fn check_rows(
 }
 
 /// The other side of `f` beside zeros for `rows` new rows of `side`.
-pub(super) fn start(f: &Factors, side: Side, rows: usize) -> Factors {
+pub(super) fn start(f: &Factors, side: Side, rows: usize) -> Result<Factors> {
     let mut start =
         Factors { factors: f.factors, global_mean: f.global_mean, ..Factors::default() };
-    start[side] = SideFactors::zeros(rows, f.factors);
+    start[side] = SideFactors::try_zeros(rows, f.factors)?;
     start[side.partner()] = f[side.partner()].clone();
-    start
+    Ok(start)
 }
 
 /// The least-squares problem of `ratings` from `start`.
-fn problem(objective: &Objective, start: Factors, ratings: &Ratings) -> RowProblem {
-    RowProblem {
-        ratings: objective.target().lay_out(ratings, start.users(), start.items()),
+fn problem(objective: &Objective, start: Factors, ratings: &Ratings) -> Result<RowProblem> {
+    Ok(RowProblem {
+        ratings: objective.target().lay_out(ratings, start.users(), start.items())?,
         test: Ratings::default(),
         terms: RowTerms::of(objective, start.factors),
         start,
-    }
+    })
 }
 
 /// Solves a side of a least-squares problem: (rows, factors), (rows).
@@ -239,7 +273,7 @@ fn nonnegative(
     let k = start.factors;
     // Without bounds, then cut at zero: nearer than zeros, and soon had.
     let free = Objective { nonnegative: false, ..objective.clone() };
-    let (mut factors, bias) = squared(backend, problem(&free, start.clone(), ratings), side)?;
+    let (mut factors, bias) = squared(backend, problem(&free, start.clone(), ratings)?, side)?;
     factors.iter_mut().for_each(|x| *x = if x.is_finite() { x.max(0.0) } else { 0.0 });
     let mut moving: Vec<usize> = (0..bias.len()).collect();
     let mut theirs = ratings.clone();
@@ -248,7 +282,7 @@ fn nonnegative(
         let own: Vec<f32> = moving.iter().flat_map(|&row| &factors[at(row)]).copied().collect();
         let mut start = start.clone();
         start[side] = SideFactors { factors: own, bias: vec![0.0; moving.len()] };
-        let (solved, _) = squared(backend, problem(objective, start, &theirs), side)?;
+        let (solved, _) = squared(backend, problem(objective, start, &theirs)?, side)?;
         let mut still = Vec::new();
         for ((place, &row), solved) in moving.iter().enumerate().zip(solved.chunks_exact(k)) {
             let old = &mut factors[at(row)];

@@ -53,7 +53,7 @@ pub(super) fn solve(
             break;
         }
         let problem = problem(objective, side, &start, &rows, &moving);
-        let (factors, biases) = squared(backend, problem, side)?;
+        let (factors, biases) = squared(backend, problem?, side)?;
         let target =
             |at: usize, j: usize| f64::from(if j < k { factors[at * k + j] } else { biases[at] });
         let mut steps: Vec<(usize, &mut Row)> =
@@ -137,7 +137,7 @@ fn problem(
     start: &Factors,
     rows: &[Row],
     moving: &[usize],
-) -> RowProblem {
+) -> Result<RowProblem> {
     let (mut own, mut partners) = (Vec::new(), Vec::new());
     let (mut values, mut weights) = (Vec::new(), Vec::new());
     for (at, &row) in moving.iter().enumerate() {
@@ -152,15 +152,15 @@ fn problem(
     }
     let k = start.factors;
     let mut start = start.clone();
-    start[side] = SideFactors::zeros(moving.len(), k);
+    start[side] = SideFactors::try_zeros(moving.len(), k)?;
     let (users, items) = side.users_first(own, partners);
     let targets = Ratings { users, items, values, timestamps: Vec::new() };
-    RowProblem {
-        ratings: RowRatings::new(&targets, &weights, start.users(), start.items()),
+    Ok(RowProblem {
+        ratings: RowRatings::try_new(&targets, &weights, start.users(), start.items())?,
         test: Ratings::default(),
         terms: RowTerms::of(objective, k),
         start,
-    }
+    })
 }
 
 fn sigmoid(score: f64) -> f64 {

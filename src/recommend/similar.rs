@@ -5,6 +5,7 @@ use super::{ExactRanker, Scored};
 use crate::backend::{Backend, Candidates};
 use crate::core::{Factors, Held, Side};
 use crate::math::product::inner;
+use crate::memory::{self, size};
 use crate::model::Model;
 use crate::predict::Predictive;
 use crate::{Error, Result};
@@ -170,6 +171,16 @@ impl<'a> Neighbours<'a> {
         if count == 0 && all > 0 {
             return Err(Error::data(format!("there is no {} to compare", source.side.name())));
         }
+        // Here, and as the device has them.
+        let need = 8 * count as u64 * columns as u64;
+        memory::ensure(need, |room| {
+            format!(
+                "{count} rows of {columns} numbers take {} of memory to be compared, and {} are left; take \
+                 fewer (`only`), or a model of fewer samples (`keep`)",
+                size(need),
+                size(room.left.unwrap_or(0))
+            )
+        })?;
         let stacked = match (&source.sets, source.metric) {
             (Sets::Model(_), Metric::Inner) if count == all => None,
             _ => Some(source.stacked(&kept, columns)),

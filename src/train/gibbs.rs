@@ -37,7 +37,7 @@ pub(super) fn ready<'a>(
     }
     let (users, items) = (input.users.len(), input.items.len());
     let began = (input.clock)();
-    let ratings = RowRatings::new(train, &[], users, items);
+    let ratings = RowRatings::try_new(train, &[], users, items)?;
     // Of levels that of the latent values' noise.
     let spread = if levels.is_some() { 1.0 } else { input.ratings.spread() };
     let shape = (settings.factors, settings.bias);
@@ -93,9 +93,9 @@ pub(super) fn ready<'a>(
         Start::Random => new((0..settings.chains as u64)
             .map(|chain| {
                 let seed = settings.seed.wrapping_add(chain << 32);
-                start::random(users, items, mean, &Settings { seed, ..settings.clone() })
+                start::drawn(users, items, mean, &Settings { seed, ..settings.clone() })
             })
-            .collect()),
+            .collect::<Result<_>>()?),
     };
     let layout_seconds = (input.clock)() - began;
     let SamplerState { chains, sums, probabilities, traces, samples } = state;

@@ -28,7 +28,7 @@ pub(super) fn ready<'a>(
     let start = change(start_of(start, input, settings, &terms)?, Factors::widened);
     let began = (input.clock)();
     let shuffle = settings.shuffle.then_some(settings.seed);
-    let batches = Batches::new(input.ratings, users, items, settings.batch_size, shuffle);
+    let batches = Batches::try_new(input.ratings, users, items, settings.batch_size, shuffle)?;
     let layout_seconds = (input.clock)() - began;
     let (ratings, batch_count) = (batches.ratings(), batches.len());
     let test = input.test.cloned().unwrap_or_default();
@@ -93,13 +93,13 @@ pub(super) fn start_of(
     let (users, items) = (input.users.len(), input.items.len());
     Ok(match start {
         Start::Random => {
-            let mut factors = start::random(users, items, mean, settings);
+            let mut factors = start::drawn(users, items, mean, settings)?;
             if settings.bias && settings.damping_bias > 0.0 {
                 start::damped_biases(&mut factors, input.ratings, settings);
             }
-            begin(factors, terms)
+            begin(factors, terms)?
         }
-        Start::Given(init) => begin(Factors { global_mean: mean, ..init }, terms),
+        Start::Given(init) => begin(Factors { global_mean: mean, ..init }, terms)?,
         Start::Resumed(state, _) => state,
     })
 }
@@ -111,16 +111,14 @@ pub(super) fn change(state: State, change: impl Fn(Factors) -> Factors) -> State
 }
 
 /// Parameters with moments of zero.
-fn begin(factors: Factors, terms: &Terms) -> State {
-    let zeros = Factors {
-        factors: factors.factors,
-        sides: [
-            SideFactors::zeros(factors.users(), factors.factors),
-            SideFactors::zeros(factors.items(), factors.factors),
-        ],
-        global_mean: 0.0,
+fn begin(factors: Factors, terms: &Terms) -> Result<State> {
+    let zeros = || {
+        let of = |rows: usize| SideFactors::try_zeros(rows, factors.factors);
+        let sides = [of(factors.users())?, of(factors.items())?];
+        Ok(Factors { factors: factors.factors, sides, global_mean: 0.0 })
     };
-    State { moments: vec![zeros; terms.moments()], factors }
+    let moments = (0..terms.moments()).map(|_| zeros()).collect::<Result<_>>()?;
+    Ok(State { moments, factors })
 }
 
 /// The order in which an epoch takes its batches, or waves.

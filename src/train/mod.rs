@@ -7,6 +7,7 @@ mod checkpoint_file;
 mod finish;
 mod gibbs;
 mod gradient;
+mod need;
 mod rows;
 mod run;
 mod start;
@@ -17,6 +18,7 @@ pub use checkpoint::Checkpoint;
 #[cfg(feature = "files")]
 pub use checkpoint_file::{Origin, checkpoint_path, fingerprint};
 pub use finish::Finished;
+pub use need::{MemoryPlan, check_memory, check_memory_of_any, disk_need, memory_need};
 pub use rows::{HELD_OUT_AT, JudgedLists};
 pub use run::{Clock, Event, Input, Outcome, Stop, best_epoch, seconds, train, train_with};
 pub use start::{global_mean, random};

@@ -43,7 +43,7 @@ pub(super) fn ready<'a>(
     let mean = start::global_mean(input.ratings, settings)?;
     let (users, items) = (input.users.len(), input.items.len());
     let start = match start {
-        Start::Random => start::random(users, items, mean, settings),
+        Start::Random => start::drawn(users, items, mean, settings)?,
         Start::Given(init) => Factors { global_mean: mean, ..init },
         Start::Resumed(state, _) => state.factors,
     };

@@ -1,10 +1,11 @@
 //! The epoch loop of every solver: errors, stopping, events.
 
 use super::checkpoint::{Checkpoint, Keeper};
+use super::need::check_memory;
 use super::rows::{self, JudgedLists};
-use super::{gibbs, gradient, strata};
+use super::{gibbs, gradient, start, strata};
 use crate::backend::{Backend, Device, State};
-use crate::core::{Factors, Ids, Ratings, Settings, Side, Solver};
+use crate::core::{Factors, Ids, Ratings, Settings, Side, Sizes, Solver};
 use crate::model::{EpochRecord, FallbackRecord, PosteriorRecord, Samples};
 use crate::sampler::SamplerState;
 use crate::{Error, ErrorKind, Result};
@@ -198,7 +199,7 @@ pub(super) struct Ready<'a> {
 /// Trains on `backend`; `listen` hears every event and may break off.
 ///
 /// # Errors
-/// Settings out of range, or that do not suit the data; ratings, a start or a checkpoint that do not fit
+/// Less memory than is needed; settings out of range, or that do not suit the data; ratings, a start or a checkpoint that do not fit
 /// the ids and settings; a device that is too small or lost; an error of the listener;
 /// [`ErrorKind::NonFinite`] when a factor overflows.
 pub fn train<'a>(
@@ -239,6 +240,7 @@ pub fn train_with<'a>(
     if input.ratings.is_empty() {
         return Err(Error::data("there are no ratings to train on"));
     }
+    start::check_squares(input.ratings, settings, (input.users, input.items))?;
     if let Some(test) = input.test {
         test.check(sizes.0, sizes.1, true)?;
     }
@@ -248,6 +250,15 @@ pub fn train_with<'a>(
     if let Some(checkpoint) = &input.resume {
         checkpoint.check(sizes.0, sizes.1, settings)?;
     }
+    let needed = Sizes {
+        users: sizes.0,
+        items: sizes.1,
+        ratings: input.ratings.len(),
+        test: input.test.map_or(0, Ratings::len),
+    };
+    // What another device could go on from is a checkpoint that stays in memory.
+    let copies = input.checkpoint_every.is_some() || backend.has_fallback();
+    check_memory(backend, settings, &needed, copies)?;
     let (resume, init) = (input.resume.take(), input.init.take());
     let keeper = backend.has_fallback().then(|| Keeper::new(resume.clone()));
     let again = if keeper.is_some() { init.clone() } else { None };

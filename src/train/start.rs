@@ -1,6 +1,6 @@
 //! Where training starts: the global mean and random factors.
 
-use crate::core::{Factors, Loss, Ratings, Settings, Side, SideFactors};
+use crate::core::{Factors, Ids, Loss, Ratings, Settings, Side, SideFactors, Solver};
 use crate::{Error, Result};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
@@ -24,6 +24,34 @@ pub fn global_mean(ratings: &Ratings, settings: &Settings) -> Result<f32> {
             if settings.mean { mean } else { 0.0 }
         }
     })
+}
+
+/// Ratings above this, either way, have squares of which sums leave what 32 bits hold.
+const SQUARES: f32 = 1e18;
+
+/// Makes sure that ratings can be squared on any device, by a solver that fits them.
+///
+/// # Errors
+/// One that cannot: which, and what to do.
+pub(super) fn check_squares(
+    ratings: &Ratings,
+    settings: &Settings,
+    (users, items): (&Ids, &Ids),
+) -> Result<()> {
+    let levels = settings.solver == Solver::Bayes && settings.likelihood.has_levels();
+    if settings.solver == Solver::Ials || levels {
+        return Ok(());
+    }
+    match ratings.iter().find(|&(_, _, rating)| rating.abs() > SQUARES) {
+        Some((user, item, rating)) => Err(Error::data(format!(
+            "the rating {rating:e} of item \"{}\" by user \"{}\" has a square beyond 32 bits; bring the \
+             ratings to a smaller scale (`transform` zscore or minmax), or leave such lines out \
+             (`max_rating`, `min_rating`)",
+            items.name(item),
+            users.name(user)
+        ))),
+        None => Ok(()),
+    }
 }
 
 /// The log-odds of the mean label.
@@ -107,10 +135,26 @@ const STANDS: f64 = 1e-3;
 /// # Panics
 /// If there are more numbers than memory can hold.
 pub fn random(users: usize, items: usize, global_mean: f32, settings: &Settings) -> Factors {
+    match drawn(users, items, global_mean, settings) {
+        Ok(factors) => factors,
+        Err(lacking) => panic!("{lacking}"),
+    }
+}
+
+/// As [`random`], where there may be no memory for it.
+///
+/// # Errors
+/// There is none.
+pub(super) fn drawn(
+    users: usize,
+    items: usize,
+    global_mean: f32,
+    settings: &Settings,
+) -> Result<Factors> {
     let k = settings.factors;
     let draw = |rows: usize, side: u64| {
-        let mut factors = vec![0.0_f32; rows * k];
-        factors.par_chunks_mut((ROWS_PER_STREAM * k).max(1)).enumerate().for_each(
+        let mut drawn = SideFactors::try_zeros(rows, k)?;
+        drawn.factors.par_chunks_mut((ROWS_PER_STREAM * k).max(1)).enumerate().for_each(
             |(block, factors)| {
                 let mut random = ChaCha8Rng::seed_from_u64(settings.seed);
                 random.set_stream(((block as u64) << 2) | side);
@@ -121,14 +165,7 @@ pub fn random(users: usize, items: usize, global_mean: f32, settings: &Settings)
                 }
             },
         );
-        factors
+        Ok::<_, Error>(drawn)
     };
-    Factors {
-        factors: k,
-        sides: [
-            SideFactors { factors: draw(users, 1), bias: vec![0.0; users] },
-            SideFactors { factors: draw(items, 2), bias: vec![0.0; items] },
-        ],
-        global_mean,
-    }
+    Ok(Factors { factors: k, sides: [draw(users, 1)?, draw(items, 2)?], global_mean })
 }

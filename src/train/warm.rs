@@ -70,7 +70,7 @@ pub fn warm_start(
     }
     let mut start = Factors {
         factors: k,
-        sides: [SideFactors::zeros(users.len(), k), SideFactors::zeros(items.len(), k)],
+        sides: [SideFactors::try_zeros(users.len(), k)?, SideFactors::try_zeros(items.len(), k)?],
         global_mean: super::global_mean(ratings, settings)?,
     };
     let new_users = copy_known(&mut start, model, Side::User, users);

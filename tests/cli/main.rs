@@ -22,6 +22,8 @@ mod export;
 mod fold_in_bayes_cli;
 mod inspect;
 mod lost_device;
+
+mod memory;
 mod nothing_lost;
 mod order;
 mod outputs;

@@ -129,9 +129,10 @@ fn unreasoned(code: &str) -> Vec<usize> {
 }
 
 /// The rooms of src, each of which imports only what stands before it.
-const ORDER: [&str; 19] = [
+const ORDER: [&str; 20] = [
     "error",
     "progress",
+    "memory",
     "math",
     "core",
     "files",

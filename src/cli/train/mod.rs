@@ -16,12 +16,13 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;
 use wgmf::backend::Backend;
-use wgmf::core::{Factors, Options, Settings, Side, Solver};
+use wgmf::core::{Factors, Options, Ratings, Settings, Side, Solver};
 use wgmf::data::{DataOptions, Order, Prepared, Reading, prepare};
-use wgmf::files::{Reserved, stop};
+use wgmf::files::{Reserved, ensure_room, stop};
 use wgmf::model::{Model, check_output, reserve, stopped_by};
 use wgmf::train::{
-    Checkpoint, Event, Input, Outcome, Stop, checkpoint_path, train_with, warm_start,
+    Checkpoint, Event, Input, Outcome, Stop, check_memory, check_memory_of_any, checkpoint_path,
+    disk_need, train_with, warm_start,
 };
 use wgmf::{Error, Result};
 
@@ -97,6 +98,7 @@ pub(super) fn run(mut args: Args, given: &dyn Fn(&str) -> bool) -> Result<ExitCo
     let _reserved = args.reserve(force)?;
     let (mut backend, mut why) = args.backend.open()?;
     let talk = args.progress != Progress::None;
+    args.check_any(&*backend)?;
     let prepared = prepare(&args.ratings, &args.data, args.options.seed, &Steps::muted(!talk))?;
     let (users, items) = (prepared.users.len(), prepared.items.len());
     let settings = args.options.resolve_for(backend.suits(), &prepared.train, users, items)?;
@@ -106,6 +108,13 @@ pub(super) fn run(mut args: Args, given: &dyn Fn(&str) -> bool) -> Result<ExitCo
     let device = backend.device();
     if talk {
         say::plan(&prepared, &settings, &device, &why);
+    }
+    let memory = check_memory(&*backend, &settings, &prepared.sizes(), args.checkpoints())?;
+    let room = disk_need(&settings, &prepared, args.checkpoints());
+    let what = if args.checkpoints() { "the model with its checkpoints" } else { "the model" };
+    ensure_room(&args.model, room, what)?;
+    if talk {
+        say::memory(&memory);
         // A part that was held out of the same file has the same columns.
         if let (Some(_), Some(values)) = (&args.data.test, &prepared.test_raw) {
             let range = [prepared.facts.min, prepared.facts.max];
@@ -198,6 +207,16 @@ impl Args {
             }
         }
         Ok(())
+    }
+
+    /// Whether the settings could be had of any ratings at all.
+    fn check_any(&self, backend: &dyn Backend) -> Result<()> {
+        let one = Ratings { users: vec![0], items: vec![0], values: vec![1.0], timestamps: vec![] };
+        match self.options.resolve(&one, 1, 1) {
+            Ok(settings) => check_memory_of_any(backend, &settings),
+            // Of a single rating there may be no such settings.
+            Err(_) => Ok(()),
+        }
     }
 
     /// Reads as the run did that this one goes on from, where the command line says nothing else.

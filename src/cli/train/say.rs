@@ -5,6 +5,8 @@ use wgmf::DeviceChoice;
 use wgmf::backend::Device;
 use wgmf::core::{SamplePrecision, Settings, Solver, plural};
 use wgmf::data::{DataFacts, Prepared};
+use wgmf::memory::size;
+use wgmf::train::MemoryPlan;
 
 /// The data, the settings as they were resolved, and the device with why it was taken.
 pub(super) fn plan(prepared: &Prepared, settings: &Settings, device: &Device, why: &str) {
@@ -21,6 +23,16 @@ pub(super) fn plan(prepared: &Prepared, settings: &Settings, device: &Device, wh
             settings.batch_size
         );
     }
+}
+
+/// What the run needs of memory, and what there is.
+pub(super) fn memory(plan: &MemoryPlan) {
+    let mut line = format!("memory: needs {}", size(plan.needs));
+    line += &plan.of.map_or(String::new(), |of| format!(" of {}", size(of)));
+    if plan.device > 0 {
+        line += &format!(", and {} on the device", size(plan.device));
+    }
+    say!("{line}");
 }
 
 /// The largest rating over the mean from which values count as heavy-tailed.

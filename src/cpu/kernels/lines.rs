@@ -1,7 +1,9 @@
 //! Numbers in lines of sixteen, aligned to cache lines, and the layouts that are made of them.
 
 use super::table::Table;
+use crate::Result;
 use crate::core::{Factors, Side, SideFactors};
+use crate::memory;
 use bytemuck::{Pod, Zeroable};
 use pulp::{Arch, Simd, WithSimd};
 use std::ops::Range;
@@ -106,23 +108,35 @@ pub(crate) struct Matrix {
 }
 
 impl Matrix {
+    /// Bytes of so many rows, and of the one that is appended.
+    pub(crate) fn bytes(rows: u64, factors: usize) -> u64 {
+        (rows + 1) * 4 * (factors.next_multiple_of(LANES) as u64 + 1)
+    }
+
     /// Copies a side of `factors` and appends one row of zeros: the row of ids that the model does
     /// not know.
-    pub(crate) fn new(factors: &Factors, side: Side) -> Self {
+    ///
+    /// # Errors
+    /// There is no memory for it.
+    pub(crate) fn new(factors: &Factors, side: Side) -> Result<Self> {
         Self::of(&factors[side], factors.factors)
     }
 
     /// As [`new`](Self::new), of rows of `k` factors.
-    pub(crate) fn of(rows: &SideFactors, k: usize) -> Self {
+    ///
+    /// # Errors
+    /// As there.
+    pub(crate) fn of(rows: &SideFactors, k: usize) -> Result<Self> {
         let SideFactors { factors: matrix, bias } = rows;
         let strips = k.div_ceil(LANES);
-        let mut lines = vec![Line::ZERO; (bias.len() + 1) * strips];
+        let mut lines = memory::zeroed((bias.len() + 1) * strips, "factors")?;
         for (to, from) in lines.chunks_exact_mut(strips).zip(matrix.chunks_exact(k)) {
             numbers_mut(to)[..k].copy_from_slice(from);
         }
-        let mut bias = bias.clone();
-        bias.push(0.0);
-        Self { lines, bias, strips }
+        let mut own_bias = memory::with_room(bias.len() + 1, "biases")?;
+        own_bias.extend_from_slice(bias);
+        own_bias.push(0.0);
+        Ok(Self { lines, bias: own_bias, strips })
     }
 
     /// Number of rows, without the one of unknown ids.
@@ -162,12 +176,15 @@ impl Matrix {
     }
 
     /// The rows without padding and without the last.
-    pub(crate) fn unpadded(&self, factors: usize) -> SideFactors {
+    ///
+    /// # Errors
+    /// There is no memory for them.
+    pub(crate) fn unpadded(&self, factors: usize) -> Result<SideFactors> {
         let rows = self.rows();
-        let mut matrix = Vec::with_capacity(rows * factors);
+        let mut matrix = memory::with_room(rows * factors, "factors")?;
         for row in self.lines.chunks_exact(self.strips).take(rows) {
             matrix.extend_from_slice(&numbers(row)[..factors]);
         }
-        SideFactors { factors: matrix, bias: self.bias[..rows].to_vec() }
+        Ok(SideFactors { factors: matrix, bias: self.bias[..rows].to_vec() })
     }
 }

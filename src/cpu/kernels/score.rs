@@ -3,7 +3,9 @@
 //! A score is one chain of products and sums over the factors, in their order, that starts at the
 //! bias; vectors run over candidates, so their width changes no bit.
 
+use crate::Result;
 use crate::backend::{Candidates, reaches};
+use crate::memory;
 use pulp::Simd;
 
 /// Candidates of a panel.
@@ -24,11 +26,20 @@ pub(crate) struct Panels {
 }
 
 impl Panels {
+    /// Bytes of so many candidates, and of their reaches while they are laid out.
+    pub(crate) fn bytes(candidates: usize, factors: usize) -> u64 {
+        let lines = candidates.div_ceil(PANEL) as u64 * (factors as u64 + 2);
+        lines * size_of::<Line>() as u64 + 4 * candidates as u64
+    }
+
     /// Lays candidates out. What is missing to a whole panel scores −∞.
-    pub(crate) fn new(candidates: &Candidates) -> Self {
+    ///
+    /// # Errors
+    /// There is no memory for it.
+    pub(crate) fn new(candidates: &Candidates) -> Result<Self> {
         let factors = candidates.factors;
         let panels = candidates.bias.len().div_ceil(PANEL);
-        let mut values = vec![Line([0.0; PANEL]); panels * factors];
+        let mut values = memory::filled(Line([0.0; PANEL]), panels * factors, "candidates")?;
         let mut bias = vec![Line([f32::NEG_INFINITY; PANEL]); panels];
         for (lines, rows) in
             values.chunks_exact_mut(factors).zip(candidates.rows.chunks(PANEL * factors))
@@ -46,7 +57,7 @@ impl Panels {
         for (line, values) in reach.iter_mut().zip(reaches(candidates).chunks(PANEL)) {
             line.0[..values.len()].copy_from_slice(values);
         }
-        Self { factors, values, bias, reach }
+        Ok(Self { factors, values, bias, reach })
     }
 
     /// Number of panels.

@@ -1,6 +1,8 @@
 //! One side's parameters and moments in the CPU backend's layout.
 
+use crate::Result;
 use crate::core::{Factors, Side, SideFactors};
+use crate::memory;
 
 /// Rows are padded with zeros to a multiple of this, so that loops have no ragged end.
 pub(crate) const PAD: usize = 8;
@@ -17,29 +19,41 @@ pub(crate) struct Rows {
 }
 
 impl Rows {
+    /// Bytes of so many rows, and of the one that is appended.
+    pub(crate) fn bytes(rows: u64, factors: usize) -> u64 {
+        (rows + 1) * 4 * (factors.next_multiple_of(PAD) as u64 + 1)
+    }
+
     /// Copies a side of `factors` and appends one row of zeros: the row of ids that the model does
     /// not know.
-    pub(crate) fn new(factors: &Factors, side: Side) -> Self {
+    ///
+    /// # Errors
+    /// There is no memory for it.
+    pub(crate) fn new(factors: &Factors, side: Side) -> Result<Self> {
         let (matrix, bias) = (&factors[side].factors, &factors[side].bias);
         let k = factors.factors;
         let stride = k.next_multiple_of(PAD);
-        let mut padded = vec![0.0; (bias.len() + 1) * stride];
+        let mut padded = memory::zeroed((bias.len() + 1) * stride, "factors")?;
         for (to, from) in padded.chunks_exact_mut(stride).zip(matrix.chunks_exact(k)) {
             to[..k].copy_from_slice(from);
         }
-        let mut bias = bias.clone();
-        bias.push(0.0);
-        Self { factors: padded, bias, stride }
+        let mut own_bias = memory::with_room(bias.len() + 1, "biases")?;
+        own_bias.extend_from_slice(bias);
+        own_bias.push(0.0);
+        Ok(Self { factors: padded, bias: own_bias, stride })
     }
 
     /// The rows without padding and without the last.
-    pub(crate) fn unpadded(&self, factors: usize) -> SideFactors {
+    ///
+    /// # Errors
+    /// There is no memory for them.
+    pub(crate) fn unpadded(&self, factors: usize) -> Result<SideFactors> {
         let rows = self.bias.len() - 1;
-        let mut matrix = Vec::with_capacity(rows * factors);
+        let mut matrix = memory::with_room(rows * factors, "factors")?;
         for row in self.factors.chunks_exact(self.stride).take(rows) {
             matrix.extend_from_slice(&row[..factors]);
         }
-        SideFactors { factors: matrix, bias: self.bias[..rows].to_vec() }
+        Ok(SideFactors { factors: matrix, bias: self.bias[..rows].to_vec() })
     }
 
     /// A row: (stride).

@@ -37,6 +37,12 @@ pub(crate) struct HotRow {
 }
 
 impl RowOrder {
+    /// Bytes that the normal equations of a batch of hot rows take together at most, of `ratings` in all.
+    pub(crate) fn hot_bytes(ratings: u64, factors: usize) -> u64 {
+        let segments = (ratings / SEGMENT as u64).min(most_segments(factors) as u64);
+        segments * 4 * (factors as u64 + 32) * (factors as u64 + 16) / 2
+    }
+
     /// Cuts a side.
     pub(crate) fn new(ratings: &SideRatings, factors: usize, terms: &RowTerms) -> Self {
         let block = terms.block.min(factors);
@@ -74,7 +80,7 @@ impl RowOrder {
     }
 
     fn hot_rows(&mut self, ratings: &SideRatings, factors: usize) {
-        let most = (NUMBERS / (factors * factors)).clamp(2 * TASKS, 16 * TASKS);
+        let most = most_segments(factors);
         let mut room = 0;
         for row in 0..ratings.rows() {
             let positions = ratings.positions(row);
@@ -98,6 +104,11 @@ impl RowOrder {
             }
         }
     }
+}
+
+/// Segments of a batch of hot rows.
+fn most_segments(factors: usize) -> usize {
+    (NUMBERS / (factors * factors).max(1)).clamp(2 * TASKS, 16 * TASKS)
 }
 
 /// Whether a row of `n` ratings is summed by several threads.

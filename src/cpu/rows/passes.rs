@@ -32,19 +32,26 @@ pub(crate) struct CpuRows {
 
 impl CpuRows {
     /// Lays a problem out.
-    pub(crate) fn new(cpu: Cpu, problem: RowProblem) -> Self {
+    ///
+    /// # Errors
+    /// There is no memory for it.
+    pub(crate) fn new(cpu: Cpu, mut problem: RowProblem) -> Result<Self> {
         let factors = problem.start.factors;
+        let users = Matrix::new(&problem.start, Side::User)?;
+        let items = Matrix::new(&problem.start, Side::Item)?;
+        // Only its shape is of use from here on.
+        problem.start = problem.start.emptied();
         let terms = &problem.terms;
-        Self {
+        Ok(Self {
             cpu,
-            users: Matrix::new(&problem.start, Side::User),
-            items: Matrix::new(&problem.start, Side::Item),
+            users,
+            items,
             user_order: RowOrder::new(&problem.ratings.users, factors, terms),
             item_order: RowOrder::new(&problem.ratings.items, factors, terms),
             problem,
             kept: None,
             given: [None, None],
-        }
+        })
     }
 
     /// All coordinates together, and in blocks, with what every pair weighs in their equations.
@@ -181,7 +188,7 @@ impl RowPasses for CpuRows {
         let start = &self.problem.start;
         Ok(Factors {
             factors: start.factors,
-            sides: [self.users.unpadded(start.factors), self.items.unpadded(start.factors)],
+            sides: [self.users.unpadded(start.factors)?, self.items.unpadded(start.factors)?],
             global_mean: start.global_mean,
         })
     }

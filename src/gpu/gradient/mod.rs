@@ -2,7 +2,7 @@
 
 mod bind;
 mod passes;
-mod plan;
+pub(in crate::gpu) mod plan;
 mod probe;
 mod store;
 

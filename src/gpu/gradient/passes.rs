@@ -55,7 +55,7 @@ impl GpuGradient {
         sources: &Sources,
         problem: GradientProblem,
     ) -> Result<Self> {
-        let GradientProblem { batches, test, start, terms } = problem;
+        let GradientProblem { mut batches, test, start, terms } = problem;
         let like = Factors {
             factors: start.factors.factors,
             global_mean: start.factors.global_mean,
@@ -91,6 +91,8 @@ impl GpuGradient {
         let biases = Biases::new(device, &start, limits)?;
         let residuals = device.storage("residuals", plan.largest_batch as u64 * 4);
         fits(device, &batches, like.factors)?;
+        // It lies on the device now; what is asked for later counts the leading side's positions.
+        (batches.values, batches.links, batches.follow) = Default::default();
 
         let train_loss = {
             let sums = chunks.iter().map(|c| (&c.lead.sums, c.lead.sums_len)).collect::<Vec<_>>();

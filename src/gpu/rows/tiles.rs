@@ -22,7 +22,7 @@ use std::ops::Range;
 pub const SEGMENT: usize = 1024;
 
 /// Bytes of the scratch buffer at most.
-const SCRATCH_BYTES: usize = 128 << 20;
+pub const SCRATCH_BYTES: usize = 128 << 20;
 
 /// Bytes of the slots of a side's Gram matrix at most.
 const WHOLE_BYTES: usize = 64 << 20;

@@ -20,6 +20,9 @@ const SMALL: usize = 64 << 10;
 /// Buffers that uploads go through at most, on all threads together.
 const MOST_STAGING: usize = 16;
 
+/// Bytes of all of them.
+pub const STAGING_BYTES: u64 = (MOST_STAGING * PIECE) as u64;
+
 /// Buffers that uploads go through, again and again: memory that a device can read is dear to make.
 #[derive(Default)]
 pub struct Staging {

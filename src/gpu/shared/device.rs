@@ -41,6 +41,11 @@ impl Adapter {
     pub fn is_hardware(&self) -> bool {
         matches!(self.kind, "discrete" | "integrated" | "virtual")
     }
+
+    /// Whether it has memory of its own: the others take that of the process.
+    pub fn has_memory(&self) -> bool {
+        matches!(self.kind, "discrete" | "virtual")
+    }
 }
 
 /// All adapters of this machine, the best first: discrete, integrated, virtual, other, software.

@@ -181,7 +181,7 @@ fn rows_match_the_textbook_at_ragged_sizes() {
             [(EXPLICIT, false), (EXPLICIT, true), (IMPLICIT, false), (IMPLICIT, true)]
         {
             let problem = problem(&lengths, 611, k, terms, weighted);
-            let mut passes = CpuRows::new(Cpu::new(), copy(&problem));
+            let mut passes = CpuRows::new(Cpu::new(), copy(&problem)).unwrap();
             let done = passes.solve(Side::User, ALL, &mut go).unwrap();
             assert_eq!(done, lengths.iter().sum::<usize>());
             let factors = passes.factors().unwrap();
@@ -210,7 +210,7 @@ fn blocks_match_the_textbook() {
         for (terms, weighted) in [(EXPLICIT, true), (EXPLICIT, false), (IMPLICIT, true)] {
             let terms = RowTerms { block, ..terms };
             let problem = problem(lengths, 611, k, terms, weighted);
-            let mut passes = CpuRows::new(Cpu::new(), copy(&problem));
+            let mut passes = CpuRows::new(Cpu::new(), copy(&problem)).unwrap();
             passes.solve(Side::User, ALL, &mut go).unwrap();
             let factors = passes.factors().unwrap();
             for row in 1..lengths.len() {
@@ -243,7 +243,7 @@ fn the_objective_matches_the_textbook_and_never_rises() {
             }
             let terms = RowTerms { block, ..terms };
             let problem = problem(&lengths, 47, 20, terms, true);
-            let mut passes = CpuRows::new(Cpu::new(), copy(&problem));
+            let mut passes = CpuRows::new(Cpu::new(), copy(&problem)).unwrap();
             let mut last = f64::INFINITY;
             let mut first = 0.0;
             for sweep in 0..12 {
@@ -313,7 +313,7 @@ fn nonnegative_rows_meet_the_conditions_of_the_least() {
     for k in [1, 7, 16, 33] {
         for terms in [terms, RowTerms { unobserved_weight: 0.1, ..terms }] {
             let problem = problem(&lengths, 97, k, terms, true);
-            let mut passes = CpuRows::new(Cpu::new(), copy(&problem));
+            let mut passes = CpuRows::new(Cpu::new(), copy(&problem)).unwrap();
             for _ in 0..40 {
                 passes.solve(Side::User, ALL, &mut go).unwrap();
             }
@@ -346,7 +346,7 @@ fn hot_rows_and_threads_change_no_bit() {
         for threads in 1..=4 {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
             results.push(pool.install(|| {
-                let mut passes = CpuRows::new(Cpu::new(), copy(&problem));
+                let mut passes = CpuRows::new(Cpu::new(), copy(&problem)).unwrap();
                 for side in [Side::User, Side::Item, Side::User] {
                     passes.solve(side, ALL, &mut go).unwrap();
                 }
@@ -356,7 +356,7 @@ fn hot_rows_and_threads_change_no_bit() {
         for result in &results {
             assert!(result == &results[0], "{terms:?}");
         }
-        let mut passes = CpuRows::new(Cpu::new(), copy(&problem));
+        let mut passes = CpuRows::new(Cpu::new(), copy(&problem)).unwrap();
         passes.solve(Side::User, ALL, &mut go).unwrap();
         if terms.block < k {
             continue;
@@ -381,7 +381,7 @@ fn singular_rows_are_not_finite() {
         if k == 1 {
             problem.start[Side::Item].factors.fill(0.0);
         }
-        let mut passes = CpuRows::new(Cpu::new(), problem);
+        let mut passes = CpuRows::new(Cpu::new(), problem).unwrap();
         passes.solve(Side::User, ALL, &mut go).unwrap();
         let factors = passes.factors().unwrap();
         if unknowns > 1 {
@@ -431,7 +431,7 @@ fn the_width_of_vectors_changes_no_bit() {
             let terms = RowTerms { block, ..terms };
             let problem = problem(&[1, k, 400, 17_000], 211, k, terms, weighted);
             let run = |arch: pulp::Arch| {
-                let mut passes = CpuRows::new(Cpu { arch }, copy(&problem));
+                let mut passes = CpuRows::new(Cpu { arch }, copy(&problem)).unwrap();
                 passes.solve(Side::User, ALL, &mut go).unwrap();
                 passes.solve(Side::Item, ALL, &mut go).unwrap();
                 (passes.factors().unwrap(), passes.objective([ALL, ALL]).unwrap().join())
