@@ -89,12 +89,12 @@ def main():
                 for row in old:
                     new.write("n" + row)
             for line in [
-                "fold-in m new.csv --output grown --force",
+                "fold-in m new.csv --output grown --force --backend cpu",
                 "evaluate m set.csv",
-                "evaluate m set.csv --ranking --relevant-from 4",
+                "evaluate m set.csv --ranking --relevant-from 4 --include-seen --backend cpu",
                 "predict m set.csv --output predicted.csv --force",
-                "recommend m --all -n 20 --output lists.csv --force",
-                "similar m --all -n 20 --output similar.csv --force",
+                "recommend m --all -n 20 --output lists.csv --force --backend cpu",
+                "similar m --all -n 20 --output similar.csv --force --backend cpu",
             ]:
                 code, said, peak = run([wgmf, *line.split()], where)
                 if code != 0:

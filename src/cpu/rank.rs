@@ -342,7 +342,7 @@ mod tests {
         let bias: Vec<f32> = (0..count).map(|at| number(at + 3)).collect();
         let candidates = Candidates { rows: &rows, bias: &bias, factors };
         let excluded: Vec<u32> = (0..count as u32).filter(|row| row % 5 == 0).collect();
-        let ranker = CpuRanker::new(Cpu::new(), &candidates);
+        let ranker = CpuRanker::new(Cpu::new(), &candidates).unwrap();
         let lists = |threads: usize| {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
             pool.install(|| {

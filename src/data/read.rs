@@ -207,9 +207,9 @@ impl<'o> Reader<'o> {
         memory::ensure((SURELY * needed as f64) as u64, |room| {
             let there = room.whole().map_or(String::new(), memory::size);
             format!(
-                "{name}: about {:.1} million ratings need {} of memory to be read, and there are {there}; \
-                 split the file, or read it where there is more",
-                ratings / 1e6,
+                "{name}: about {} ratings need {} of memory to be read, and there are {there}; split the \
+                 file, or read it where there is more",
+                grouped(ratings as usize),
                 memory::size(needed)
             )
         })?;

@@ -16,6 +16,8 @@ pub struct Room {
     pub left: Option<u64>,
     /// What says so.
     pub bound: Bound,
+    /// [`Limit::Bytes`], which may be less than what it has.
+    asked: Option<u64>,
 }
 
 /// What bounds the memory of a process.
@@ -55,7 +57,7 @@ impl Room {
 
     /// All that this process could have: what it has, and what it may take.
     pub fn whole(&self) -> Option<u64> {
-        self.left.map(|left| left.saturating_add(self.used))
+        self.asked.or(self.left.map(|left| left.saturating_add(self.used)))
     }
 
     fn by(limit: Limit, root: &Path) -> Self {
@@ -69,6 +71,7 @@ impl Room {
                 return Room {
                     left: Some(bytes.saturating_sub(used)),
                     bound: Bound::Asked,
+                    asked: Some(bytes),
                     ..room
                 };
             }

@@ -107,7 +107,7 @@ impl Parts<'_> {
         let (held_out, ranking) = match judged {
             true => (
                 8 * (self.sizes.ratings as u64 + self.sizes.users as u64 + self.test),
-                Need::host(self.factors + PIECES + (64 << 20)) + self.ranker,
+                Need::host(self.factors + PIECES / 2) + self.ranker,
             ),
             false => (Ratings::BYTES * self.test, Need::default()),
         };

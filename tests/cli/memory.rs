@@ -25,12 +25,12 @@ fn furnished() -> Place {
 fn what_cannot_fit_is_refused_with_what_would() {
     let place = furnished();
     let before = place.tree();
-    let train = "train plays.csv --model m --threads 2";
+    let train = "train plays.csv --model m --threads 2 --backend cpu";
     for (line, says) in [
         // Whatever the file holds.
-        ("--solver bayes --keep 1000000000 --samples 1000000000", "--keep 1000000000 needs "),
-        ("--solver bayes --chains 400000000 --keep 400000000", "--keep 400000000 needs "),
-        ("--solver bayes --samples 9000000000000", "needs "),
+        ("--solver bayes --keep 1000000000 --samples 1000000000", "--samples 1000000000 needs "),
+        ("--solver bayes --chains 400000000 --keep 400000000", "--chains 400000000 needs "),
+        ("--solver bayes --samples 9000000000000", "--samples 9000000000000 needs "),
         ("--solver als --epochs 90000000000000", "--epochs 90000000000000 needs "),
         // By what it holds.
         ("--solver adam --factors 1024 --memory-limit 30MB", "--factors 1024 needs "),
@@ -47,7 +47,7 @@ fn what_cannot_fit_is_refused_with_what_would() {
         assert!(stdout(&output).is_empty());
     }
     for line in [
-        "recommend rows --all --memory-limit 1MB",
+        "recommend rows --all --backend cpu --memory-limit 1MB",
         "similar rows --all --memory-limit 1MB",
         "evaluate rows plays.csv --memory-limit 1MB",
         "evaluate rows plays.csv --ranking --memory-limit 1MB",
@@ -69,13 +69,14 @@ fn what_cannot_fit_is_refused_with_what_would() {
 #[test]
 fn what_is_proposed_fits() {
     let place = Place::with_sample();
-    let line = "train plays.csv --model m --solver adam --epochs 1 --memory-limit 40MB --threads 1";
+    let line = "train plays.csv --model m --solver adam --epochs 1 --memory-limit 40MB --threads 1 --backend cpu";
     let message = stderr(&place.run(&format!("{line} --factors 1024")));
     let proposed = message.split("; --factors ").nth(1).unwrap_or_else(|| panic!("{message}"));
     let factors = proposed.split(' ').next().unwrap();
     assert!(factors.parse::<usize>().unwrap() >= 32, "{message}");
     place.ok(&format!("{line} --factors {factors}"));
-    place.ok(&format!("{line} --factors 1024 --force --memory-limit none").replace("40MB", "50MB"));
+    let unbounded = line.replace("--memory-limit 40MB", "--memory-limit none");
+    place.ok(&format!("{unbounded} --factors 1024 --force"));
 }
 
 #[test]
@@ -99,7 +100,7 @@ fn what_is_needed_is_announced_unless_nobody_wants_to_hear() {
 fn limits_of_the_shell_count_and_nothing_aborts() {
     let place = furnished();
     let before = place.tree();
-    let big = "train plays.csv --solver adam --factors 1024 --model m --threads 2";
+    let big = "train plays.csv --solver adam --factors 1024 --epochs 1 --model m --threads 2 --backend cpu";
     let output = bounded(&place, 400_000, big);
     let message = stderr(&output);
     // Two threads have addresses of their own: what is left may do, or not.
@@ -107,9 +108,9 @@ fn limits_of_the_shell_count_and_nothing_aborts() {
     let mut refused = 0;
     for kib in [30_000, 60_000, 90_000, 120_000, 160_000, 200_000, 240_000] {
         for line in [
-            "train plays.csv --solver als --factors 900 --epochs 1 --model n --force --threads 1",
+            "train plays.csv --solver als --factors 900 --epochs 1 --model n --force --threads 1 --backend cpu",
             "train plays.csv --solver bayes --factors 64 --samples 60 --keep 60 --burn-in 1 --model n \
-             --force --threads 1 --memory-limit none",
+             --force --threads 1 --backend cpu --memory-limit none",
             "recommend drawn --all --threads 1 --output lists.csv --force",
             "evaluate drawn plays.csv --threads 1 --memory-limit none",
         ] {
