@@ -2,10 +2,10 @@
 
 use crate::backend::{
     Backend, Candidates, Counted, Device, DeviceTimes, GibbsPasses, GibbsProblem, GradientPasses,
-    GradientProblem, Interval, Ranked, Ranker, RowPasses, RowProblem, StrataPasses, StrataProblem,
-    or_fall_back,
+    GradientProblem, Interval, Need, Ranked, Ranker, RowPasses, RowProblem, StrataPasses,
+    StrataProblem, or_fall_back,
 };
-use crate::core::{Settings, Suits};
+use crate::core::{Settings, Sizes, Suits};
 use crate::cpu::Cpu;
 use crate::{Error, ErrorKind, Result};
 use std::fmt;
@@ -120,6 +120,17 @@ impl Backend for Fallback {
 
     fn failed(&self) -> Option<(Device, String)> {
         self.0.failed.get().map(|error| (self.0.first.device(), error.clone()))
+    }
+
+    fn need(&self, settings: &Settings, sizes: &Sizes) -> Need {
+        // The second may have to do it once the first has failed, and is gone.
+        self.0.now().need(settings, sizes).max(self.0.second.need(settings, sizes))
+    }
+
+    fn ranker_need(&self, candidates: usize, factors: usize) -> Need {
+        // The candidates are kept for the second.
+        let kept = Need::host(4 * candidates as u64 * (factors as u64 + 1));
+        kept + self.0.now().ranker_need(candidates, factors)
     }
 
     fn copy_bytes_per_second(&self) -> Result<f64> {
