@@ -189,7 +189,7 @@ fn a_damaged_checkpoint_is_refused() {
     let place = Place::new();
     place.write("stars.csv", STARS);
     // Killed within: the checkpoint stays.
-    let line = TRAIN.replace("--samples 8", "--samples 100000000");
+    let line = TRAIN.replace("--samples 8", "--samples 100000");
     let mut child =
         place.command(&format!("{line} --model m --checkpoint-every 2")).spawn().unwrap();
     let record = place.path("m.checkpoint/checkpoint.json");
