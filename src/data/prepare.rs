@@ -227,6 +227,16 @@ impl Table {
         self.put_in_order(policy, order, true)
     }
 
+    /// Leaves out ratings, but no ids; where the others came from stays known. Once duplicates are merged.
+    pub fn retain(&mut self, keep: impl Fn(usize) -> bool) {
+        if self.origins.is_empty() {
+            self.origins = (0..self.ratings.len() as u32).collect();
+        }
+        let mut kept = (0..self.origins.len()).map(&keep);
+        self.origins.retain(|_| kept.next().unwrap_or(true));
+        self.ratings.retain(keep);
+    }
+
     /// The same; where a rating came from is known afterwards if `keep_origins` says so.
     pub(super) fn put_in_order(
         &mut self,

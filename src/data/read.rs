@@ -67,16 +67,6 @@ impl Table {
     pub fn origin(&self, row: usize) -> (&str, u64) {
         self.lines.locate(self.origins.get(row).map_or(row, |&row| row as usize))
     }
-
-    /// Leaves out ratings, but no ids; where the others came from stays known. Once duplicates are merged.
-    pub fn retain(&mut self, keep: impl Fn(usize) -> bool) {
-        if self.origins.is_empty() {
-            self.origins = (0..self.ratings.len() as u32).collect();
-        }
-        let mut kept = (0..self.origins.len()).map(&keep);
-        self.origins.retain(|_| kept.next().unwrap_or(true));
-        self.ratings.retain(keep);
-    }
 }
 
 /// Reads files as one set of ratings; `-` is standard input. A directory, and a pattern as in

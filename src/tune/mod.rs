@@ -4,6 +4,7 @@
 mod folds;
 mod halving;
 mod metric;
+mod rungs;
 mod sequence;
 mod space;
 #[cfg(feature = "files")]
