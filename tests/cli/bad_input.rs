@@ -541,7 +541,7 @@ fn a_full_disk_loses_nothing() {
     ] {
         let output = place.run(command);
         // Foreseen, or met on the way.
-        let foreseen = stderr(&output).contains("; make room");
+        let foreseen = stderr(&output).contains("left; make room");
         let why = if foreseen { "left; make room" } else { "No space left" };
         let faults = check(&place, command, 1, &[says, why], &output);
         assert!(faults.is_empty(), "{}", faults.join("\n"));

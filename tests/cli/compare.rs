@@ -81,7 +81,7 @@ fn lists_are_of_what_both_models_know() {
     let own = |user: &str| test.lines().filter(|row| row.starts_with(user)).collect::<Vec<_>>();
     let user = test.lines().nth(1).unwrap().split_once(',').unwrap().0;
     place.write("one.csv", format!("{head}\n{}\n", own(&format!("{user},")).join("\n")));
-    let refused = place.run("compare whole few one.csv");
+    let refused = place.run("compare whole whole one.csv");
     assert_eq!(refused.status.code(), Some(1), "{}", stderr(&refused));
     assert!(stderr(&refused).contains("two at least"), "{}", stderr(&refused));
 }

@@ -298,9 +298,11 @@ fn cpu_and_gpu_agree_on_ml_100k() {
     let Some(data) = shared("data/ml-100k") else { return };
     let place = Place::new();
     for solver in SOLVERS {
+        // On the CPU it would go rating by rating.
+        let batches = if solver == "sgd" { "--batch-size 64" } else { "" };
         let run = format!(
-            "train {0}/u1.base --test {0}/u1.test --epochs 5 --solver {solver} --progress json \
-             --force --model m",
+            "train {0}/u1.base --test {0}/u1.test --epochs 5 --solver {solver} {batches} \
+             --progress json --force --model m",
             data.display()
         );
         let error = |backend: &str| {
@@ -353,7 +355,8 @@ fn patience_keeps_the_best_epoch() {
     let place = Place::with_sample();
     place.ok("split plays.csv --holdout 0.2 --output parts");
     // With next to no regularization the factors soon learn the noise.
-    let run = "train parts/train.csv --test parts/test.csv --reg 0.001 --learning-rate-decay 1";
+    let run = "train parts/train.csv --test parts/test.csv --reg 0.001 --learning-rate-decay 1 \
+               --batch-size 64";
     let printed = place.ok(&format!("{run} --epochs 200 --patience 3 --model best"));
     let record = place.record("best");
     let best = record["best_epoch"].as_u64().unwrap() as usize;

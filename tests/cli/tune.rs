@@ -19,13 +19,13 @@ fn a_search_ends_at_a_command_that_trains_what_it_found() {
     assert_eq!((trials.len(), &found["metric"]), (7, &"rmse".into()));
     assert_eq!(trials[0]["values"], serde_json::json!({}));
     assert_eq!(value(&trials[best]), found["value"]);
-    // Looked at after 3, 4 and 12 epochs: 7 trials, the best 3 and the first, the best 2 of those and the
-    // first.
+    // Looked at after 3, 4 and 12 epochs: 7 trials, the best 3 and the first, and the best third
+    // of those with the first.
     let rungs = |rungs: usize| {
         trials.iter().filter(|t| t["rungs"].as_array().unwrap().len() > rungs).count()
     };
     let counts = [rungs(0), rungs(1), rungs(2)];
-    assert!(counts[0] == 7 && (3..=4).contains(&counts[1]) && (2..=3).contains(&counts[2]));
+    assert!(counts[0] == 7 && (3..=4).contains(&counts[1]) && (1..=3).contains(&counts[2]));
     let trained = |t: &Value| t["rungs"].as_array().unwrap().last().unwrap()["epochs"].clone();
     assert!(trials.iter().all(|trial| [3, 4, 12].map(Value::from).contains(&trained(trial))));
     // What trials are judged by is what train itself measures on the part that is held out.
