@@ -103,7 +103,7 @@ def main():
     for package in contained(json.loads(run.stdout)):
         name = f"{package['name']} {package['version']}"
         licences = taken(package["license"])
-        source = package["repository"] or f"https://crates.io/crates/{package['name']}"
+        source = package["repository"] or package["name"]
         columns = [package["name"], package["version"], " and ".join(licences), package["license"], source]
         rows.append("| " + " | ".join(columns) + " |")
         for licence in licences:
