@@ -218,16 +218,21 @@ impl Trained {
     /// that are known.
     ///
     /// # Errors
-    /// Samples that are not the model's.
+    /// Samples that are not the model's; a prediction that overflows.
     pub fn predict(&self, user: impl Display, item: impl Display) -> Result<f64> {
         let row = |side: Side, id: &str| self.model.ids(side).get(id).unwrap_or(UNKNOWN);
         let (user, item) = (row(Side::User, &text(user)?), row(Side::Item, &text(item)?));
-        match self.predictive()? {
+        let prediction = match self.predictive()? {
             Some(predictive) => {
-                let summaries = predictive.summaries(&[user], &[item], &Default::default())?;
-                Ok(summaries[0].mean)
+                predictive.summaries(&[user], &[item], &Default::default())?[0].mean
             }
-            None => Ok(self.model.predict(user, item)),
+            None => self.model.predict(user, item),
+        };
+        match prediction.is_finite() {
+            true => Ok(prediction),
+            false => {
+                Err(Error::data("the prediction overflows: the model's factors are too large"))
+            }
         }
     }
 

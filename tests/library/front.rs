@@ -204,3 +204,18 @@ fn workers_of_a_pool_that_share_a_trained_model_do_not_wait_for_each_other() {
         }
     }
 }
+
+/// Undoing a logarithm makes a score that is merely large a number beyond any: an error, not infinity.
+#[test]
+fn a_prediction_that_overflows_is_an_error() {
+    let device = open_device("cpu").unwrap();
+    let plays = plays().transformed(&[TransformKind::Log1p]);
+    let trained = fit(&plays, &Options::als().factors(2).epochs(1), &device).unwrap();
+    assert!(trained.predict("1", "0").unwrap().is_finite());
+    let (mut model, samples, seen) = trained.into_parts();
+    model.factors.sides[0].bias[1] = 1e30;
+    let user = model.users.name(1).to_owned();
+    let huge = Trained::from_parts(model, samples, seen, &device).unwrap();
+    let error = huge.predict(&user, "0").unwrap_err().to_string();
+    assert!(error.contains("overflows"), "{error}");
+}
