@@ -90,7 +90,7 @@ pub(super) fn run(args: Args, given: &dyn Fn(&str) -> bool) -> Result<()> {
     if a.0.objective.transform != b.0.objective.transform {
         comparison.figures.retain(|figure| !figure.name.starts_with("model_"));
     }
-    let alone = of_a.users.len().max(of_b.users.len()) as u64 - comparison.users;
+    let alone = (of_a.users.len() + of_b.users.len()) as u64 - 2 * comparison.users;
     if alone > 0 {
         say!("{} have figures of one model only; left out", counted(alone as usize, "user"));
     }

@@ -126,12 +126,11 @@ pub(super) fn run(mut args: Args) -> Result<ExitCode> {
     train::say::data(&prepared, settings.solver);
     say!("device: {} ({why})", device.device().name);
     interrupt::ends_well();
-    let heard = |number: usize, trial: &Trial, rung: [usize; 2]| hear(number, trial, rung);
     let goes_on = || interrupt::pressed().is_none();
     let mut tune = Tune::new(&prepared, &args.options, &device)
         .search(args.search.clone())
         .trials(args.trials)
-        .listen(&heard)
+        .listen(&hear)
         .while_true(&goes_on);
     if let Some(metric) = &args.metric {
         tune = tune.metric(metric.clone());

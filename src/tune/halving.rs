@@ -164,17 +164,25 @@ impl<'a> Tune<'a> {
         let sequence = Sequence::new(space.dimensions.len(), self.options.seed);
         let mut trials: Vec<Trial> = Vec::with_capacity(self.trials);
         let mut settings: Vec<Settings> = Vec::with_capacity(self.trials);
+        let mut repeats = Vec::new();
         for point in 0..self.trials.saturating_mul(POINTS) {
             let values = match point.checked_sub(1) {
                 None => Default::default(),
                 Some(n) => space.at(&sequence.point(n))?,
             };
+            // Choosing what is not given takes a look at all ratings: once for the same values.
+            if trials.iter().any(|trial| trial.values == values) || repeats.contains(&values) {
+                continue;
+            }
             let options = set(self.options, &values)?;
             let resolved = options.resolve_for(suits, &prepared.train, users, items)?;
-            if !settings.contains(&resolved) {
-                settings.push(resolved);
-                trials.push(Trial { values, rungs: Vec::new() });
+            // Other values may be what no settings would take.
+            if settings.contains(&resolved) {
+                repeats.push(values);
+                continue;
             }
+            settings.push(resolved);
+            trials.push(Trial { values, rungs: Vec::new() });
             if trials.len() == self.trials {
                 break;
             }
