@@ -9,7 +9,7 @@ mod word2vec;
 use super::{Model, id_file};
 use crate::Result;
 use crate::core::{Ids, Side};
-use crate::files::{Kind, whole};
+use crate::files::{Kind, ensure_room, whole};
 use crate::progress::Progress;
 use std::path::Path;
 
@@ -60,6 +60,9 @@ impl Format {
         }
     }
 
+    /// The least that a number takes: four bytes, or `0.0` and what parts it from the next.
+    const NUMBER_BYTES: u64 = 4;
+
     fn owns(self, name: &str) -> bool {
         self.files().contains(&name)
     }
@@ -71,8 +74,8 @@ impl Format {
 /// that holds anything else, never.
 ///
 /// # Errors
-/// As [`Model::check`]; a place that holds something else or cannot be written; ids that the format cannot
-/// hold.
+/// As [`Model::check`]; a place that holds something else, cannot be written or has no room; ids that the
+/// format cannot hold.
 pub fn export(
     model: &Model,
     format: Format,
@@ -84,6 +87,8 @@ pub fn export(
     let what = format!("an export to {}", format.name());
     let kind = Kind { what: &what, owns: &|name| format.owns(name) };
     let rows = (model.users.len() + model.items.len()) as u64;
+    let numbers = rows * model.factors.factors as u64;
+    ensure_room(output.as_ref(), numbers * Format::NUMBER_BYTES, &what)?;
     let progress = Rows { progress };
     whole::write_directory(output.as_ref(), overwrite, &kind, |dir| {
         progress.progress.start("exporting", Some(rows), "rows");
