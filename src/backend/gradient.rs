@@ -35,6 +35,7 @@ impl GradientProblem {
         let (users, items) = (self.batches.users, self.batches.items);
         let State { factors, moments } = &self.start;
         check_factors(factors.factors)?;
+        check_rating_loss(self.terms.loss)?;
         if moments.len() != self.terms.moments() {
             let (have, needed) = (moments.len(), self.terms.moments());
             return Err(Error::data(format!(
@@ -45,6 +46,17 @@ impl GradientProblem {
             of.check(users, items, factors.factors)?;
         }
         self.test.check_rows(users, items, true)
+    }
+}
+
+/// Losses made for ranking have passes of their own.
+pub(super) fn check_rating_loss(loss: Loss) -> Result<()> {
+    match loss.is_ranking() {
+        true => Err(Error::settings(format!(
+            "`loss` {} is made for ranking; ratings are fitted by squared and logistic",
+            loss.name()
+        ))),
+        false => Ok(()),
     }
 }
 
@@ -125,7 +137,7 @@ impl Terms {
     pub fn loss_factor(&self) -> f32 {
         match self.loss {
             Loss::Squared => 2.0,
-            Loss::Logistic => 1.0,
+            _ => 1.0,
         }
     }
 }

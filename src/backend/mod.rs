@@ -19,6 +19,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 mod biases;
+mod choices;
 mod gibbs;
 mod gradient;
 mod need;
@@ -27,6 +28,9 @@ mod rows;
 mod strata;
 
 pub(crate) use biases::gibbs_passes;
+pub use choices::{
+    ChoiceBatches, ChoicePasses, ChoiceProbe, ChoiceProblem, ChoiceSizes, ChoiceTerms,
+};
 pub use gibbs::{Conditional, GibbsPasses, GibbsProblem, MomentBlocks, Moments};
 pub use gradient::{
     BETA1, BETA2, EPSILON, EpochSums, GradientPasses, GradientProblem, Probe, State, Terms, Visit,
@@ -150,6 +154,19 @@ pub trait Backend: Send + Sync {
         Err(Error::settings(format!(
             "`batch_size` 0: sgd goes rating by rating on the CPU alone; give {name} a `batch_size` above 0, \
              or take `backend` cpu"
+        )))
+    }
+
+    /// Uploads a problem of a loss made for ranking and readies its passes.
+    ///
+    /// # Errors
+    /// If start and moments do not fit the rows; if the problem does not fit the device, or the device is
+    /// lost; of a device that has no such passes.
+    fn choice_passes(&self, problem: ChoiceProblem) -> Result<Box<dyn ChoicePasses>> {
+        problem.check()?;
+        let (loss, name) = (problem.terms.loss.name(), self.device().name);
+        Err(Error::settings(format!(
+            "`loss` {loss}: {name} has no passes for it; take `backend` cpu"
         )))
     }
 

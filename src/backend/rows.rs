@@ -95,7 +95,7 @@ impl RowTerms {
     pub fn of(objective: &Objective, factors: usize) -> Self {
         let twice = match objective.loss {
             Loss::Squared => 1.0,
-            Loss::Logistic => 2.0,
+            _ => 2.0,
         };
         Self {
             bias: objective.bias,

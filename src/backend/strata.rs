@@ -4,6 +4,7 @@
 //! schedule ([`Strata`]). A visit predicts its rating and moves both rows and biases, each from what the
 //! other was before: the step of a batch of one rating. It asks for no memory of earlier steps.
 
+use super::gradient::check_rating_loss;
 use super::{EpochSums, Terms, Visit, check_factors};
 use crate::Result;
 use crate::core::{Factors, Ratings, Strata};
@@ -27,6 +28,7 @@ impl StrataProblem {
         let [users, items] = &self.strata.sides;
         let (users, items) = (users.places.len(), items.places.len());
         check_factors(self.start.factors)?;
+        check_rating_loss(self.terms.loss)?;
         self.start.check(users, items, self.start.factors)?;
         self.test.check_rows(users, items, true)
     }

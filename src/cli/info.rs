@@ -113,6 +113,7 @@ fn write_history(out: &mut impl Write, model: &Model) -> io::Result<()> {
     let name = match model.objective.loss {
         Loss::Squared => "RMSE",
         Loss::Logistic => "log loss",
+        _ => "loss",
     };
     let error = |error: Option<f64>| error.map(|error| figure(model, error));
     // Columns that some epoch has.
@@ -168,7 +169,7 @@ fn kept(model: &Model) -> Option<&EpochRecord> {
 fn figure(model: &Model, error: f64) -> f64 {
     match model.objective.loss {
         Loss::Squared => error.sqrt(),
-        Loss::Logistic => error,
+        _ => error,
     }
 }
 
@@ -176,6 +177,7 @@ fn figure_key(model: &Model) -> &'static str {
     match model.objective.loss {
         Loss::Squared => "rmse",
         Loss::Logistic => "log_loss",
+        _ => "loss",
     }
 }
 

@@ -249,7 +249,7 @@ impl Epochs {
     fn epoch(&mut self, record: &EpochRecord) -> Result<()> {
         let shown = |error: f64| match self.loss {
             Loss::Squared => error.sqrt(),
-            Loss::Logistic => error,
+            _ => error,
         };
         let train = record.train_error.map(shown);
         let test = record.test_error.map(shown);
@@ -258,6 +258,7 @@ impl Epochs {
         let (name, key) = match self.loss {
             Loss::Squared => ("RMSE", "rmse"),
             Loss::Logistic => ("log loss", "log_loss"),
+            _ => ("loss", "loss"),
         };
         match self.progress {
             Progress::None => {}

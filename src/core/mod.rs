@@ -2,6 +2,7 @@
 //! factors, and ratings laid out in batches and by row. No files, no devices, no threads of its own.
 
 mod batches;
+mod choices;
 mod factors;
 mod figure;
 mod held;
@@ -23,6 +24,7 @@ mod transform;
 
 pub use crate::error::escaped;
 pub use batches::{Batches, SideIndex};
+pub use choices::ChoiceBatch;
 pub use factors::{Factors, SideFactors};
 pub use figure::{figure, plural};
 pub use held::Held;
@@ -39,7 +41,7 @@ pub use prior::{Popularity, RowPrior};
 pub(crate) use ratings::check_count;
 pub use ratings::{NO_TIME, Ratings};
 pub use rows::{RowRatings, SideRatings, turns};
-pub use settings::{Options, Settings, Suits};
+pub use settings::{Contrast, ContrastOptions, Negatives, Options, Score, Settings, Suits};
 pub use side::Side;
 pub use sizes::Sizes;
 pub use solver::{Optimizer, SamplePrecision, Solver};

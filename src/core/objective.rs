@@ -201,7 +201,7 @@ impl Objective {
 
     /// Whether every listed pair counts as 1, and a score is a preference.
     pub fn is_implicit(&self) -> bool {
-        self.solver == Solver::Ials
+        self.solver == Solver::Ials || self.loss.is_ranking()
     }
 
     /// What is fitted for a rating.

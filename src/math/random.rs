@@ -62,6 +62,13 @@ pub enum Purpose {
     Noise = 8,
     /// Thresholds between levels.
     Thresholds = 9,
+    /// Negatives of losses made for ranking, by the number of the step: row 0 the draws of the pool, row 1
+    /// at which of them each pair begins.
+    Negatives = 10,
+    /// Factors of users that a batch leaves out, by the number of the step.
+    UserDropout = 11,
+    /// The same of items.
+    ItemDropout = 12,
 }
 
 /// The random numbers of one purpose in one sweep of one chain.

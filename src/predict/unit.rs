@@ -20,8 +20,8 @@ impl Model {
         match self.objective.loss {
             Loss::Logistic => Unit::Probability,
             // iALS fits 1 for every seen pair, whatever its rating.
-            Loss::Squared if self.objective.is_implicit() => Unit::Preference,
-            Loss::Squared => Unit::Rating,
+            _ if self.objective.is_implicit() => Unit::Preference,
+            _ => Unit::Rating,
         }
     }
 

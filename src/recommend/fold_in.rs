@@ -127,7 +127,7 @@ fn solved(
             Loss::Squared if objective.nonnegative => {
                 nonnegative(backend, objective, side, start, ratings)
             }
-            Loss::Squared => squared(backend, problem(objective, start, ratings)?, side),
+            _ => squared(backend, problem(objective, start, ratings)?, side),
         }
     })?;
     let mut rows = factors.chunks_exact(f.factors.max(1)).zip(&bias);

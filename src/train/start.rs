@@ -17,7 +17,7 @@ const ROWS_PER_STREAM: usize = 1024;
 pub fn global_mean(ratings: &Ratings, settings: &Settings) -> Result<f32> {
     Ok(match settings.loss {
         Loss::Squared if settings.mean => ratings.mean() as f32,
-        Loss::Squared => 0.0,
+        Loss::Squared | Loss::Softmax | Loss::Ccl | Loss::Bpr | Loss::Warp => 0.0,
         Loss::Logistic => {
             // Labels that cannot be learned from are refused without a mean too.
             let mean = log_odds(ratings)? as f32;
@@ -39,7 +39,7 @@ pub(super) fn check_squares(
     (users, items): (&Ids, &Ids),
 ) -> Result<()> {
     let levels = settings.solver == Solver::Bayes && settings.likelihood.has_levels();
-    if settings.solver == Solver::Ials || levels {
+    if settings.is_implicit() || levels {
         return Ok(());
     }
     match ratings.iter().find(|&(_, _, rating)| rating.abs() > SQUARES) {
@@ -88,7 +88,7 @@ pub(super) fn damped_biases(factors: &mut Factors, ratings: &Ratings, settings: 
     // What is fitted, and what the penalty weighs against one rating.
     let (slope, centre) = match settings.loss {
         Loss::Squared => (1.0, mean),
-        Loss::Logistic => {
+        _ => {
             let share = 1.0 / (1.0 + (-mean).exp());
             (0.5 * share * (1.0 - share), share)
         }

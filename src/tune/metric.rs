@@ -1,7 +1,7 @@
 //! What trials are judged by.
 
 use crate::backend::Backend;
-use crate::core::{Loss, Ratings, Settings, Solver};
+use crate::core::{Loss, Ratings, Settings};
 use crate::evaluate::{RankBy, RankingAt, RankingOptions, Relevance, ranking_metrics};
 use crate::model::EpochRecord;
 use crate::predict::Predictive;
@@ -77,10 +77,10 @@ impl fmt::Display for Metric {
 impl Metric {
     /// What training itself judges epochs by.
     pub fn usual(settings: &Settings) -> Self {
-        match (settings.solver, settings.loss) {
-            (Solver::Ials, _) => Self::Ranking { name: "ndcg", n: 20 },
-            (_, Loss::Logistic) => Self::LogLoss,
-            (_, Loss::Squared) => Self::Rmse,
+        match settings.loss {
+            _ if settings.is_implicit() => Self::Ranking { name: "ndcg", n: 20 },
+            Loss::Logistic => Self::LogLoss,
+            _ => Self::Rmse,
         }
     }
 
@@ -99,7 +99,7 @@ impl Metric {
     /// # Errors
     /// Errors of what predicts no ratings, labels where there are none.
     pub(super) fn check(&self, settings: &Settings) -> Result<()> {
-        let implicit = settings.solver == Solver::Ials;
+        let implicit = settings.is_implicit();
         let logistic = settings.loss == Loss::Logistic;
         let fits = match self {
             Self::Ranking { .. } => true,

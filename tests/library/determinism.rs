@@ -55,7 +55,7 @@ fn data(ratings: usize, loss: Loss) -> Data {
             let value = value + f64::from(draw.between(-1.0, 1.0));
             ratings.values.push(match loss {
                 Loss::Squared => value as f32,
-                Loss::Logistic => f32::from(u8::from(value > 3.0)),
+                _ => f32::from(u8::from(value > 3.0)),
             });
         }
         ratings

@@ -210,6 +210,7 @@ fn done(finished: &Finished, end: &End) -> serde_json::Map<String, serde_json::V
             }
         }
         Loss::Logistic => put("train_log_loss", serde_json::json!(train_error)),
+        _ => put("train_loss", serde_json::json!(train_error)),
     }
     if let Some(metrics) = metrics {
         put("test_rmse", finite(metrics.rmse));

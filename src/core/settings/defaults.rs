@@ -78,12 +78,15 @@ impl Options {
         ratings.check(users, items, false)?;
         let n = ratings.len();
         let loss = self.loss.unwrap_or_default();
+        if loss.is_ranking() {
+            return self.of_ranking(loss, n);
+        }
         let factors = self.factors.unwrap_or(32);
         // Factors scale with the root of the ratings' spread, the regularization with the spread.
         let spread = match loss {
             Loss::Squared => ratings.spread(),
             // Labels are 0 and 1: nothing to scale by.
-            Loss::Logistic => 1.0,
+            _ => 1.0,
         };
         // 1 without outliers; they upset a step that is proportional to the residual.
         let outlying = (farthest(ratings) / spread / OUTLIER).max(1.0);
@@ -196,7 +199,7 @@ impl Options {
         // times the labels' variance.
         let (unit, unit_bias) = match loss {
             Loss::Squared => (spread, 1.0),
-            Loss::Logistic => (0.5 * spread, 0.5 * spread * spread),
+            _ => (0.5 * spread, 0.5 * spread * spread),
         };
         Penalty {
             reg: (part * reg).max(least) * unit,
@@ -316,6 +319,7 @@ impl Options {
             patience: self.patience,
             seed: self.seed,
             shuffle: false,
+            contrast: None,
         }
     }
 }

@@ -6,8 +6,11 @@ use serde::{Deserialize, Serialize};
 mod bayes;
 mod builder;
 mod check;
+mod contrast;
 mod defaults;
 mod shrinkage;
+
+pub use contrast::{Contrast, ContrastOptions, Negatives, Score};
 
 /// Settings of a training run as a user gives them: what is `None` is chosen from the data.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -24,7 +27,8 @@ pub struct Options {
     /// Leave out the global mean
     #[cfg_attr(feature = "cli", arg(long))]
     pub no_mean: bool,
-    /// squared for ratings, plays, minutes; logistic for 0 and 1
+    /// squared for ratings, plays, minutes; logistic for 0 and 1; softmax, ccl, bpr and warp rank what
+    /// users chose above what they did not
     #[cfg_attr(feature = "cli", arg(long, value_enum))]
     pub loss: Option<Loss>,
     /// How factors are learned
@@ -116,6 +120,10 @@ pub struct Options {
     /// Batches in file order, the same every epoch; rating by rating, those of each block
     #[cfg_attr(feature = "cli", arg(long))]
     pub no_shuffle: bool,
+    /// Settings of the losses made for ranking.
+    #[cfg_attr(feature = "cli", command(flatten))]
+    #[serde(flatten)]
+    pub contrast: ContrastOptions,
 }
 
 /// What kinds of training suit a device, for settings that leave it open.
@@ -219,6 +227,9 @@ pub struct Settings {
     pub seed: u64,
     /// Whether batches are shuffled.
     pub shuffle: bool,
+    /// Settings of a loss made for ranking; nothing for the other losses.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub contrast: Option<Contrast>,
 }
 
 /// Blocks below this go round twice.
@@ -236,6 +247,11 @@ impl Settings {
     /// instead of in batches.
     pub fn rating_by_rating(&self) -> bool {
         self.solver == Solver::Sgd && self.batch_size == 0
+    }
+
+    /// Whether ratings are signs of what users chose, and a model is judged by its lists.
+    pub fn is_implicit(&self) -> bool {
+        self.solver == Solver::Ials || self.loss.is_ranking()
     }
 
     /// Arrays of moments a gradient solver keeps beside the parameters: 0, 1 or 2.

@@ -33,7 +33,7 @@ pub(crate) fn error(
                 + dot(users.row(user), items.row(item));
             sum += f64::from(match loss {
                 Loss::Squared => (ratings.values[j] - prediction).powi(2),
-                Loss::Logistic => cross_entropy(prediction, ratings.values[j]),
+                _ => cross_entropy(prediction, ratings.values[j]),
             });
         }
         sum

@@ -77,6 +77,6 @@ fn hold(loss: Loss, prediction: f32, value: f32) -> (f32, f32) {
             let e = value - prediction;
             (e, e * e)
         }
-        Loss::Logistic => (value - sigmoid(prediction), cross_entropy(prediction, value)),
+        _ => (value - sigmoid(prediction), cross_entropy(prediction, value)),
     }
 }

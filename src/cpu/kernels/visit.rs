@@ -106,7 +106,7 @@ fn visit<S: Simd, const V: usize>(simd: S, block: Block, strips: usize) -> f64 {
                 let residual = rating.value - prediction;
                 (residual, residual * residual)
             }
-            Loss::Logistic => {
+            _ => {
                 let residual = rating.value - sigmoid(prediction);
                 (residual, cross_entropy(prediction, rating.value))
             }

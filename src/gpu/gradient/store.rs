@@ -47,7 +47,7 @@ impl Kernels {
     ) -> Result<Self> {
         let logistic = match terms.loss {
             Loss::Squared => 0.0,
-            Loss::Logistic => 1.0,
+            _ => 1.0,
         };
         let width = ("WIDTH", team.width as f64);
         let lanes = ("LANES", team.lanes as f64);

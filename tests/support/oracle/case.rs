@@ -117,7 +117,7 @@ impl Case {
             self.test.items.push(if j % 7 == 6 { UNKNOWN } else { item });
             self.test.values.push(match self.terms.loss {
                 Loss::Squared => draw.between(1.0, 5.0),
-                Loss::Logistic => draw.below(2) as f32,
+                _ => draw.below(2) as f32,
             });
         }
         self
@@ -248,7 +248,7 @@ impl Case {
         let mut factors = self.draw_factors(&mut draw, bias, -scale, scale);
         factors.global_mean = match self.terms.loss {
             Loss::Squared => 2.75,
-            Loss::Logistic => 0.375,
+            _ => 0.375,
         };
         let g = self.largest_share();
         let moments = (0..self.terms.moments()).map(|j| match (self.terms.optimizer, j) {

@@ -92,7 +92,7 @@ pub fn sigmoid(x: f64) -> f64 {
 pub fn residual(loss: Loss, value: f64, prediction: f64) -> f64 {
     match loss {
         Loss::Squared => value - prediction,
-        Loss::Logistic => value - sigmoid(prediction),
+        _ => value - sigmoid(prediction),
     }
 }
 
@@ -100,9 +100,7 @@ pub fn residual(loss: Loss, value: f64, prediction: f64) -> f64 {
 pub fn loss(loss: Loss, value: f64, prediction: f64) -> f64 {
     match loss {
         Loss::Squared => (value - prediction) * (value - prediction),
-        Loss::Logistic => {
-            -value * sigmoid(prediction).ln() - (1.0 - value) * sigmoid(-prediction).ln()
-        }
+        _ => -value * sigmoid(prediction).ln() - (1.0 - value) * sigmoid(-prediction).ln(),
     }
 }
 
@@ -234,7 +232,7 @@ pub fn gradient(
         // d loss / d r̂
         let slope = match terms.loss {
             Loss::Squared => -2.0 * e,
-            Loss::Logistic => -e,
+            _ => -e,
         };
         let (u, i) = (user as usize, item as usize);
         let (p, q) = (&model.users.factors[u], &model.items.factors[i]);

@@ -1,0 +1,248 @@
+//! Settings of the losses that hold what a user chose against items that he did not: softmax, ccl, bpr, warp.
+
+use super::defaults::rounded;
+use super::{Options, Settings};
+use crate::core::{Loss, Solver};
+use crate::{Error, Result};
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::str::FromStr;
+
+/// How two rows make a score.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
+#[serde(rename_all = "snake_case")]
+pub enum Score {
+    /// The cosine of the angle between them, −1 to 1: popularity does not lengthen a row.
+    #[default]
+    Cosine,
+    /// Their inner product, and the item's bias where there are biases.
+    Inner,
+}
+
+impl Score {
+    /// As the command line and `run.json` have it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Score::Cosine => "cosine",
+            Score::Inner => "inner",
+        }
+    }
+}
+
+/// What the pairs of a batch are held against.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "NegativesAs", into = "NegativesAs")]
+pub enum Negatives {
+    /// So many items, drawn with replacement for each batch and shared by its pairs.
+    Pool(usize),
+    /// The items of the batch's own pairs.
+    Batch,
+    /// Every item.
+    All,
+}
+
+/// As it stands in JSON: a number, or a word.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(untagged)]
+enum NegativesAs {
+    Number(usize),
+    Word(String),
+}
+
+impl From<Negatives> for NegativesAs {
+    fn from(negatives: Negatives) -> Self {
+        match negatives {
+            Negatives::Pool(count) => NegativesAs::Number(count),
+            other => NegativesAs::Word(other.to_string()),
+        }
+    }
+}
+
+impl TryFrom<NegativesAs> for Negatives {
+    type Error = Error;
+
+    fn try_from(read: NegativesAs) -> Result<Self> {
+        match read {
+            NegativesAs::Number(count) => Ok(Negatives::Pool(count)),
+            NegativesAs::Word(word) => word.parse(),
+        }
+    }
+}
+
+impl FromStr for Negatives {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        match text {
+            "batch" => Ok(Negatives::Batch),
+            "all" => Ok(Negatives::All),
+            number => number.parse().map(Negatives::Pool).map_err(|_| {
+                Error::settings(format!("`negatives` {number}: must be a number, batch or all"))
+            }),
+        }
+    }
+}
+
+impl fmt::Display for Negatives {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Negatives::Pool(count) => write!(f, "{count}"),
+            Negatives::Batch => f.write_str("batch"),
+            Negatives::All => f.write_str("all"),
+        }
+    }
+}
+
+/// What a user may set of these losses: what is `None` is chosen.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "cli", derive(clap::Args))]
+#[cfg_attr(feature = "cli", command(next_help_heading = "Losses softmax, ccl, bpr and warp"))]
+#[serde(default)]
+pub struct ContrastOptions {
+    /// What ranks an item for a user: the cosine of their rows, or the inner product
+    #[cfg_attr(feature = "cli", arg(long, value_enum))]
+    pub score: Option<Score>,
+    /// What pairs are held against: N items drawn for each batch and shared by its pairs, the batch's own
+    /// items (batch), or every item (all)
+    #[cfg_attr(feature = "cli", arg(long, value_name = "N|batch|all"))]
+    pub negatives: Option<Negatives>,
+    /// Items are drawn as often as (their pairs)^X says; 0 draws all alike
+    #[cfg_attr(feature = "cli", arg(long, value_name = "X"))]
+    pub negative_exponent: Option<f64>,
+    /// softmax: what scores are divided by; the lower it is, the more the highest negatives count
+    #[cfg_attr(feature = "cli", arg(long, value_name = "X"))]
+    pub temperature: Option<f64>,
+    /// softmax: exponent of the negatives' part (BSL, Wu et al. 2023); above 1 for noisy negatives
+    #[cfg_attr(feature = "cli", arg(long, value_name = "X"))]
+    pub negative_power: Option<f64>,
+    /// softmax: pairs count by how near they are to the first K of their user's list (SL@K, Yang et al.
+    /// 2025)
+    #[cfg_attr(feature = "cli", arg(long, value_name = "K"))]
+    pub cut_off: Option<usize>,
+    /// ccl: the score up to which a negative costs nothing; warp: how far a pair has to lie above a negative
+    #[cfg_attr(feature = "cli", arg(long, value_name = "X"))]
+    pub margin: Option<f64>,
+    /// ccl: weight of the negatives' mean against the pair
+    #[cfg_attr(feature = "cli", arg(long, value_name = "X"))]
+    pub negative_weight: Option<f64>,
+    /// bpr: negatives drawn for each pair, of which the one of the highest score counts (1 draws one alike
+    /// of all); warp: negatives looked at for one that comes too near, at most
+    #[cfg_attr(feature = "cli", arg(long, value_name = "N"))]
+    pub tries: Option<usize>,
+    /// Part of the factors of each row that a batch leaves out, by chance
+    #[cfg_attr(feature = "cli", arg(long, value_name = "X"))]
+    pub dropout: Option<f64>,
+    /// Learn a bias of each item, for inner products
+    #[cfg_attr(feature = "cli", arg(long))]
+    pub bias: bool,
+}
+
+/// Settings of these losses, complete.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Contrast {
+    /// How two rows make a score.
+    pub score: Score,
+    /// What the pairs of a batch are held against.
+    pub negatives: Negatives,
+    /// `ξ`: items are drawn as often as (their pairs)^ξ says.
+    pub negative_exponent: f64,
+    /// `τ` of softmax; 1 for the others.
+    pub temperature: f64,
+    /// `η` of softmax: the exponent of the negatives' part; 1 for the others.
+    pub negative_power: f64,
+    /// `K` of softmax by SL@K.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cut_off: Option<usize>,
+    /// `θ` of ccl and warp; 0 for the others.
+    pub margin: f64,
+    /// `λ` of ccl; 1 for the others.
+    pub negative_weight: f64,
+    /// `T` of bpr and warp; 0 for the others.
+    pub tries: usize,
+    /// The part of the factors that is left out.
+    pub dropout: f64,
+}
+
+impl Contrast {
+    /// Whether a pair's own score stands in its softmax beside those of the pool. Where the pool is every
+    /// item, and none is left out of it, it does already.
+    pub fn own(&self) -> bool {
+        false
+    }
+
+    /// Whether items that a user chose in training are left out of his negatives.
+    pub fn masks(&self) -> bool {
+        true
+    }
+
+    /// `τ_K` of SL@K's weights.
+    pub fn cut_temperature(&self) -> f64 {
+        CUT_TEMPERATURE
+    }
+}
+
+/// `τ_K`: over how much of a score the weight of a pair falls below the cut-off.
+const CUT_TEMPERATURE: f64 = 1.0;
+
+/// Pairs of a batch where nothing is said.
+const BATCH: usize = 2048;
+
+/// Draws of a pool where nothing is said.
+const POOL: usize = 2048;
+
+impl Options {
+    /// Completes the settings of a loss made for ranking, for `n` pairs.
+    pub(super) fn of_ranking(&self, loss: Loss, n: usize) -> Result<Settings> {
+        let given = &self.contrast;
+        let solver = self.solver.unwrap_or(Solver::Adam);
+        let factors = self.factors.unwrap_or(64);
+        let dense = loss.is_dense();
+        let score = given.score.unwrap_or(if dense { Score::Cosine } else { Score::Inner });
+        let softmax = loss == Loss::Softmax;
+        let contrast = Contrast {
+            score,
+            negatives: given.negatives.unwrap_or(Negatives::Pool(POOL)),
+            negative_exponent: given.negative_exponent.unwrap_or(0.0),
+            temperature: if softmax { given.temperature.unwrap_or(0.12) } else { 1.0 },
+            negative_power: if softmax { given.negative_power.unwrap_or(1.0) } else { 1.0 },
+            cut_off: given.cut_off,
+            margin: given.margin.unwrap_or(match loss {
+                Loss::Ccl => 0.4,
+                Loss::Warp => 1.0,
+                _ => 0.0,
+            }),
+            negative_weight: given.negative_weight.unwrap_or(match loss {
+                Loss::Ccl => 150.0,
+                _ => 1.0,
+            }),
+            tries: match loss {
+                Loss::Bpr => given.tries.unwrap_or(8),
+                Loss::Warp => given.tries.unwrap_or(64),
+                _ => 0,
+            },
+            dropout: given.dropout.unwrap_or(0.0),
+        };
+        let batch_size = self.batch_size.unwrap_or(BATCH).min(n.max(1));
+        let learning_rate = self.learning_rate.unwrap_or(0.001);
+        let bias = given.bias;
+        Ok(Settings {
+            bias,
+            mean: false,
+            loss,
+            epochs: self.epochs.unwrap_or(30),
+            batch_size,
+            learning_rate,
+            learning_rate_bias: self.learning_rate_bias.unwrap_or(learning_rate),
+            learning_rate_decay: self.learning_rate_decay.unwrap_or(1.0),
+            momentum: self.momentum.unwrap_or(0.0),
+            reg: self.reg.unwrap_or(0.0),
+            reg_bias: if bias { self.reg_bias.unwrap_or(0.0) } else { 0.0 },
+            reg_exponent: 1.0,
+            init_scale: self.init_scale.unwrap_or(rounded(0.1)),
+            shuffle: !self.no_shuffle,
+            contrast: Some(contrast),
+            ..self.of_every_solver(solver, factors, 1.0)
+        })
+    }
+}
