@@ -22,6 +22,7 @@ override STAGED: u32 = 8u;           // ratings copied at a time: an even number
 override ALIGNED: bool = true;       // whether the first column is a multiple of 4
 override WEIGHTED: bool = false;     // whether ratings have weights
 override PARTNERS: bool = false;     // whether those are weights of the partners' ratings
+override SIGNED: bool = false;       // whether weights may lie below 0: roots of their amounts have their signs
 override REMAINDERS: bool = false;   // whether the target is what the model leaves of the rating
 
 const WORKGROUP: u32 = 64u;
@@ -65,6 +66,11 @@ var<workgroup> staged: array<vec4<f32>, STORE>;
 fn root_of(at: u32) -> f32 {
     if PARTNERS { return roots[params.partner_bias + entries[at].partner]; }
     return roots[at];
+}
+
+// Products of a rating whose weight lies below 0 are subtracted. (Its root's own sign is squared.)
+fn sign_of(at: u32) -> f32 {
+    return select(1.0, -1.0, roots[at] < 0.0);
 }
 
 fn factor(row: u32, column: u32) -> f32 {
@@ -183,7 +189,10 @@ fn gram(
             let at = done + rating;
             let t = target_of(segment.start + min(at, final_rating));
             let to = store + rating * columns;
-            staged[to + place(factors)] = vec4(select(0.0, t, at < length), 0.0, 0.0, 0.0);
+            // Nobody reads the sums of the target's second place.
+            var sign = 0.0;
+            if SIGNED { sign = sign_of(segment.start + min(at, final_rating)); }
+            staged[to + place(factors)] = vec4(select(0.0, t, at < length), sign, 0.0, 0.0);
             if factors + 1u < columns {
                 staged[to + place(factors + 1u)] = vec4<f32>();
             }
@@ -194,14 +203,21 @@ fn gram(
         var at_column = store + column;
         // Two ratings at a time; past the segment's end there are zeros.
         for (var rating = 0u; rating < many; rating += 2u) {
-            let x0 = staged[at_row];
-            let x1 = staged[at_row + ACROSS];
+            var x0 = staged[at_row];
+            var x1 = staged[at_row + ACROSS];
             let y0 = staged[at_column];
             let y1 = staged[at_column + ACROSS];
-            let u0 = staged[at_row + 2u * ACROSS];
-            let u1 = staged[at_row + 3u * ACROSS];
+            var u0 = staged[at_row + 2u * ACROSS];
+            var u1 = staged[at_row + 3u * ACROSS];
             let v0 = staged[at_column + 2u * ACROSS];
             let v1 = staged[at_column + 3u * ACROSS];
+            if SIGNED {
+                let at_target = store + rating * columns + place(factors);
+                let sign = staged[at_target].y;
+                let next = staged[at_target + columns].y;
+                x0 *= sign; x1 *= sign;
+                u0 *= next; u1 *= next;
+            }
             at_row += 4u * ACROSS;
             at_column += 4u * ACROSS;
             a0 += x0.x * y0; b0 += x0.x * y1;

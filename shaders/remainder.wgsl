@@ -10,6 +10,7 @@ override COLUMNS: u32 = 8u;      // vec4 columns of a row of `own`
 override LANES: u32 = 16u;       // lanes of a team: a power of two, at most 64
 override ALIGNED: bool = true;   // whether the first column is a multiple of 4
 override WEIGHTED: bool = false; // whether ratings have weights
+override SIGNED: bool = false;   // whether weights may lie below 0: the sum is of Hu's objective
 override KEEP: bool = false;     // whether the remainders are kept
 override UPDATE: bool = false;   // whether they are updated
 
@@ -92,8 +93,15 @@ fn remainder(
             e = entry.value - bias - inner;
         }
         if KEEP || UPDATE { remainders[here] = e; }
-        if WEIGHTED { e *= roots[here]; }
-        sum += e * e;
+        if SIGNED {
+            // The value may be as large as it likes: w x x + w v (1 - 2 x), and no biases.
+            let root = roots[here];
+            let weight = root * abs(root);
+            sum += weight * inner * inner + weight * entry.value * (1.0 - 2.0 * inner);
+        } else {
+            if WEIGHTED { e *= roots[here]; }
+            sum += e * e;
+        }
     }
     if !UPDATE {
         tree[invocation] = sum;

@@ -14,7 +14,9 @@
 //! of rows of equal cost, and only rows above 16,384 ratings are cut (where they are solved whole).
 
 use super::{check_block, check_factors};
-use crate::core::{Factors, Loss, Objective, Ratings, RowRatings, Settings, Side, SideFactors};
+use crate::core::{
+    Confidence, Factors, Loss, Objective, Ratings, RowRatings, Settings, Side, SideFactors,
+};
 use crate::{Error, Result};
 use std::ops::{ControlFlow, Range};
 
@@ -37,6 +39,13 @@ impl RowProblem {
         check_factors(self.start.factors)?;
         check_block(self.terms.block)?;
         self.ratings.check()?;
+        let signed = self.terms.confidence.is_signed();
+        if signed && self.ratings.users.weights.len() != self.ratings.users.values.len() {
+            return Err(Error::data("`confidence` hu needs a weight for each rating"));
+        }
+        if !signed && self.ratings.users.weights.iter().any(|&weight| weight < 0.0) {
+            return Err(Error::data("only with `confidence` hu do ratings weigh less than 0"));
+        }
         self.start.check(users, items, self.start.factors)?;
         self.test.check_rows(users, items, true)
     }
@@ -48,7 +57,9 @@ impl RowProblem {
 /// + Σ_u (reg π_u + damping) ‖p_u‖² + Σ_u (reg_bias π_u + damping_bias) b_u² + …`
 ///
 /// with values `v` and weights `w` of the ratings and `π = (n + α₀·N_partner)^ν`, see
-/// [`RowTerms::penalty`]. Explicit: `w = 1`, `α₀ = 0`. Implicit: `v = 1`, no mean, no biases.
+/// [`RowTerms::penalty`]. Explicit: `w = 1`, `α₀ = 0`. Implicit: `v = 1`, no mean, no biases. Of Hu's
+/// `Σ_listed c (t − p_u·q_i)² + Σ_unlisted (p_u·q_i)²` with `t` 1 or, of dislikes, 0: `α₀ = 1`, and `w = c − 1`,
+/// `v = t c/w`, see [`Target`](crate::core::Target); of the sum over ratings it lacks a constant.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct RowTerms {
     /// Whether biases are learned: a row's `[p, b]` are solved jointly.
@@ -71,6 +82,8 @@ pub struct RowTerms {
     pub block: usize,
     /// Whether factors stay at 0 or above; then without biases and mean.
     pub nonnegative: bool,
+    /// What pairs weigh: with [`Confidence::Hu`] weights of ratings may lie below 0.
+    pub confidence: Confidence,
 }
 
 impl RowTerms {
@@ -87,6 +100,7 @@ impl RowTerms {
             unobserved_weight: settings.unobserved_weight as f32,
             block: settings.block,
             nonnegative: settings.nonnegative,
+            confidence: settings.confidence,
         }
     }
 
@@ -107,6 +121,7 @@ impl RowTerms {
             unobserved_weight: objective.unobserved_weight as f32,
             block: factors.max(1),
             nonnegative: objective.nonnegative,
+            confidence: objective.confidence,
         }
     }
 
@@ -122,6 +137,7 @@ impl RowTerms {
             unobserved_weight: 0.0,
             block,
             nonnegative: false,
+            confidence: Confidence::Rendle,
         }
     }
 
@@ -176,7 +192,8 @@ const WEAK: f32 = 18.0;
 /// The objective in its parts, summed in f64.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct ObjectiveSums {
-    /// `Σ w (v − r̂)²` over the training ratings.
+    /// `Σ w (v − r̂)²` over the training ratings; with [`Confidence::Hu`] `Σ c (t − r̂)² − r̂²`, since
+    /// `unobserved` has the squares of all pairs.
     pub error: f64,
     /// `α₀ Σ_u Σ_i (p_u·q_i)²`, as the product of the two sides' Gram matrices; 0 for explicit ratings.
     pub unobserved: f64,

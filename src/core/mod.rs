@@ -3,6 +3,7 @@
 
 mod batches;
 mod choices;
+mod confidence;
 mod factors;
 mod figure;
 mod held;
@@ -25,6 +26,7 @@ mod transform;
 pub use crate::error::escaped;
 pub use batches::{Batches, SideIndex};
 pub use choices::ChoiceBatch;
+pub use confidence::Confidence;
 pub use factors::{Factors, SideFactors};
 pub use figure::{figure, plural};
 pub use held::Held;

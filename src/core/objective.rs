@@ -1,6 +1,6 @@
 //! What a model was trained to do: all that tells what its numbers mean, and what a new row minimizes.
 
-use crate::core::{Likelihood, Loss, Settings, Solver, Target, Transform};
+use crate::core::{Confidence, Likelihood, Loss, Settings, Solver, Target, Transform};
 #[cfg(feature = "files")]
 use serde::{Deserialize, Serialize};
 
@@ -34,6 +34,8 @@ pub struct Objective {
     pub unobserved_weight: f64,
     /// What a rating is multiplied by to weigh its pair in ials; `None` weighs 1.
     pub alpha: Option<f64>,
+    /// What pairs weigh in ials.
+    pub confidence: Confidence,
     /// Whether factors are 0 or above.
     pub nonnegative: bool,
     /// Whether predictions are bounded to the range of the training ratings.
@@ -56,6 +58,8 @@ pub(crate) struct ObjectiveSettings {
     unobserved_weight: f64,
     #[serde(default)]
     alpha: Option<f64>,
+    #[serde(default)]
+    confidence: Confidence,
     #[serde(default)]
     nonnegative: bool,
     #[serde(default)]
@@ -82,6 +86,7 @@ impl Objective {
             damping_bias: 0.0,
             unobserved_weight: if implicit { 0.01 } else { 0.0 },
             alpha: None,
+            confidence: Confidence::Rendle,
             nonnegative: false,
             clip: false,
         }
@@ -102,6 +107,7 @@ impl Objective {
             damping_bias: settings.damping_bias,
             unobserved_weight: settings.unobserved_weight,
             alpha: settings.alpha,
+            confidence: settings.confidence,
             nonnegative: settings.nonnegative,
             clip: settings.clip,
         }
@@ -129,6 +135,7 @@ impl Objective {
             damping_bias: s.damping_bias,
             unobserved_weight: s.unobserved_weight,
             alpha: s.alpha,
+            confidence: s.confidence,
             nonnegative: s.nonnegative,
             clip: s.clip,
         }
@@ -146,6 +153,7 @@ impl Objective {
             damping_bias: self.damping_bias,
             unobserved_weight: self.unobserved_weight,
             alpha: self.alpha,
+            confidence: self.confidence,
             nonnegative: self.nonnegative,
             likelihood: self.likelihood,
             clip: self.clip,
@@ -184,12 +192,18 @@ impl Objective {
             (self.bias && (implicit || self.nonnegative), "biases"),
             (!implicit && self.unobserved_weight > 0.0, "unobserved_weight"),
             (!implicit && self.alpha.is_some(), "alpha"),
+            (!implicit && self.confidence.is_signed(), "confidence hu"),
         ];
         if let Some((_, what)) = wrong.iter().find(|(wrong, _)| *wrong) {
             return Err(format!("{what} with solver {solver}, which has no such thing"));
         }
         if implicit && self.unobserved_weight == 0.0 {
             return Err("unobserved_weight is 0, which solver ials cannot be".to_owned());
+        }
+        if self.confidence.is_signed() && (self.alpha.is_none() || self.unobserved_weight != 1.0) {
+            return Err(
+                "confidence is hu, which needs an alpha and an unobserved_weight of 1".to_owned()
+            );
         }
         self.transform.check_steps()
     }
@@ -207,7 +221,7 @@ impl Objective {
     /// What is fitted for a rating.
     pub fn target(&self) -> Target {
         match self.is_implicit() {
-            true => Target::Listed { alpha: self.alpha },
+            true => Target::of_pairs(self.confidence, self.alpha),
             false => Target::Rating,
         }
     }
@@ -255,6 +269,12 @@ mod tests {
             (Solver::Adam, |o| o.nonnegative = true, "nonnegative with solver adam"),
             (Solver::Sgd, |o| o.likelihood = Likelihood::Probit, "a likelihood with solver sgd"),
             (Solver::Als, |o| o.alpha = Some(1.0), "alpha with solver als"),
+            (Solver::Als, |o| o.confidence = Confidence::Hu, "confidence hu with solver als"),
+            (
+                Solver::Ials,
+                |o| o.confidence = Confidence::Hu,
+                "confidence is hu, which needs an alpha",
+            ),
             (Solver::Ials, |o| o.bias = true, "biases with solver ials"),
             (Solver::Ials, |o| o.unobserved_weight = 0.0, "unobserved_weight is 0"),
             (

@@ -17,7 +17,8 @@ pub struct SideRatings {
     pub partners: Vec<u32>,
     /// (ratings): the value `v` that is fitted.
     pub values: Vec<f32>,
-    /// (ratings): the weight `w` of each rating, 0 or above; empty where all weigh 1.
+    /// (ratings): the weight `w` of each rating, 0 or above (of Hu's objective also below); empty where all
+    /// weigh 1.
     pub weights: Vec<f32>,
 }
 
@@ -65,6 +66,28 @@ impl SideRatings {
     /// (rows): each row's number of ratings.
     pub fn counts(&self) -> Vec<u32> {
         self.starts.windows(2).map(|row| (row[1] - row[0]) as u32).collect()
+    }
+
+    /// Puts those ratings of each row last that weigh less than 0, in order.
+    pub(crate) fn lighter_last(&mut self) {
+        let Self { starts, partners, values, weights } = self;
+        let mut lighter = Vec::new();
+        for row in starts.windows(2) {
+            let mut to = row[0];
+            lighter.clear();
+            for at in row[0]..row[1] {
+                let rating = (partners[at], values[at], weights[at]);
+                if rating.2 < 0.0 {
+                    lighter.push(rating);
+                } else {
+                    (partners[to], values[to], weights[to]) = rating;
+                    to += 1;
+                }
+            }
+            for (to, rating) in (to..row[1]).zip(&lighter) {
+                (partners[to], values[to], weights[to]) = *rating;
+            }
+        }
     }
 
     /// Of values `value` says what is fitted.
@@ -170,17 +193,8 @@ impl RowRatings {
         Self::of(ratings, |value| value, weights, users, items)
     }
 
-    /// The same where 1 is fitted for each.
-    pub(crate) fn of_listed(
-        ratings: &Ratings,
-        weights: &[f32],
-        users: usize,
-        items: usize,
-    ) -> Result<Self> {
-        Self::of(ratings, |_| 1.0, weights, users, items)
-    }
-
-    fn of(
+    /// The same where `value` says what is fitted for each.
+    pub(crate) fn of(
         ratings: &Ratings,
         value: impl Fn(f32) -> f32 + Copy + Sync,
         weights: &[f32],

@@ -3,7 +3,7 @@
 use super::ids::Ids;
 use super::ratings::Ratings;
 use super::rows::RowRatings;
-use crate::core::{Settings, Solver, escaped};
+use crate::core::{Confidence, Settings, Solver, escaped};
 use crate::memory;
 use crate::{Error, Result};
 
@@ -17,55 +17,83 @@ pub enum Target {
         /// What a rating is multiplied by.
         alpha: Option<f64>,
     },
+    /// 1 for every listed pair above 0, weighing `c = alpha · rating` where an unlisted one weighs 1; below 0
+    /// (dislikes) 0, weighing as much (Hu, Koren and Volinsky 2008, equation 3, as implicit has it). A pair of
+    /// exactly 0 weighs nothing at all.
+    ///
+    /// Rows are solved from the Gram matrix of all partners, where the pair weighs 1 already. So what is added
+    /// for it is `w = |c| − 1`, which may lie below 0, and on the right side `w v = c` (of dislikes 0).
+    Confident {
+        /// What a rating is multiplied by.
+        alpha: f64,
+    },
 }
 
 /// The most that a pair may weigh.
 const HEAVIEST: f32 = 1e12;
 
+/// The least amount of `|c| − 1`, so that a right side of `c` is the product of a weight and a value where
+/// `c` is 1, too. Beside the 1 that every pair weighs, 32 bits do not hold it.
+const LIGHTEST: f64 = 1.0 / (1_u64 << 40) as f64;
+
 impl Target {
     /// That of the solver of `settings`.
     pub fn new(settings: &Settings) -> Self {
         match settings.solver {
-            Solver::Ials => Target::Listed { alpha: settings.alpha },
+            Solver::Ials => Self::of_pairs(settings.confidence, settings.alpha),
             _ => Target::Rating,
         }
     }
 
-    /// The value for a rating.
-    pub fn value(self, rating: f32) -> f32 {
-        match self {
-            Target::Rating => rating,
-            Target::Listed { .. } => 1.0,
+    /// That of ials.
+    pub(crate) fn of_pairs(confidence: Confidence, alpha: Option<f64>) -> Self {
+        match (confidence, alpha) {
+            (Confidence::Hu, Some(alpha)) => Target::Confident { alpha },
+            (Confidence::Hu, None) => Target::Confident { alpha: 1.0 },
+            (Confidence::Rendle, alpha) => Target::Listed { alpha },
         }
     }
 
-    /// The weight of a rating.
-    pub fn weight(self, rating: f32) -> f32 {
+    /// The value that is fitted for a rating, and its weight.
+    pub fn fitted(self, rating: f32) -> (f32, f32) {
         match self {
-            Target::Listed { alpha: Some(alpha) } => (alpha * f64::from(rating)) as f32,
-            _ => 1.0,
+            Target::Rating => (rating, 1.0),
+            Target::Listed { alpha: None } => (1.0, 1.0),
+            Target::Listed { alpha: Some(alpha) } => (1.0, (alpha * f64::from(rating)) as f32),
+            Target::Confident { alpha } => {
+                let confidence = alpha * f64::from(rating);
+                let added = confidence.abs() - 1.0;
+                let added = added.abs().max(LIGHTEST).copysign(added) as f32;
+                (if rating > 0.0 { (confidence / f64::from(added)) as f32 } else { 0.0 }, added)
+            }
         }
+    }
+
+    /// Whether ratings have weights of their own.
+    pub(crate) fn weighs(self) -> bool {
+        !matches!(self, Target::Rating | Target::Listed { alpha: None })
     }
 
     /// What is wrong with a rating, and what to do, if anything is.
     pub fn objection(self, rating: f32) -> Option<&'static str> {
-        let Target::Listed { alpha } = self else {
+        if self == Target::Rating {
             return (!rating.is_finite()).then_some("it is not a finite number");
-        };
-        if rating < 0.0 {
+        }
+        let listed = matches!(self, Target::Listed { .. });
+        if listed && rating < 0.0 {
             return Some(
                 "it is below 0, and ials takes every listed pair for a sign of liking; leave such \
-                 lines out, or learn from dislikes too with `solver` als",
+                 lines out, or learn from dislikes too with `confidence` hu, or `solver` als",
             );
         }
-        if rating == 0.0 && alpha.is_none() {
+        if rating == 0.0 && self == (Target::Listed { alpha: None }) {
             return Some(
                 "it is 0, and ials takes every listed pair for a sign of liking; leave such lines \
                  out, or train with `alpha`, with which they weigh nothing",
             );
         }
         // NaN is too heavy.
-        let light = self.weight(rating) <= HEAVIEST;
+        let light = self.fitted(rating).1 <= HEAVIEST;
         (!light).then_some(
             "times `alpha` it weighs too much for sums of 32 bits; lower `alpha`, or add \
              `transform` log1p",
@@ -80,15 +108,12 @@ impl Target {
     /// # Panics
     /// If an index is out of range.
     pub fn lay_out(self, ratings: &Ratings, users: usize, items: usize) -> Result<RowRatings> {
-        let Target::Listed { alpha } = self else {
-            return RowRatings::try_new(ratings, &[], users, items);
-        };
         let mut weights = Vec::new();
-        if alpha.is_some() {
+        if self.weighs() {
             weights = memory::with_room(ratings.len(), "weights of ratings")?;
-            weights.extend(ratings.values.iter().map(|&rating| self.weight(rating)));
+            weights.extend(ratings.values.iter().map(|&rating| self.fitted(rating).1));
         }
-        RowRatings::of_listed(ratings, &weights, users, items)
+        RowRatings::of(ratings, |rating| self.fitted(rating).0, &weights, users, items)
     }
 }
 
@@ -96,7 +121,7 @@ impl Target {
 ///
 /// # Errors
 /// Ratings of other rows than there are names, or arrays of different lengths; a rating that the solver
-/// has no use for: for ials one below 0, and without `alpha` one of 0.
+/// has no use for: for ials one below 0 (but with `confidence` hu), and without `alpha` one of 0.
 pub fn row_ratings(
     ratings: &Ratings,
     settings: &Settings,

@@ -5,7 +5,7 @@ use crate::Result;
 use crate::backend::{
     Conditional, GibbsPasses, GibbsProblem, MomentBlocks, RowTerms, check_rows, within,
 };
-use crate::core::{Factors, Ratings, RowRatings, Side, SideFactors, UNKNOWN};
+use crate::core::{Confidence, Factors, Ratings, RowRatings, Side, SideFactors, UNKNOWN};
 use crate::cpu::kernels::draw::Draw;
 use crate::cpu::kernels::gram::dot;
 use crate::cpu::kernels::latent::Latents;
@@ -176,7 +176,8 @@ impl GibbsPasses for CpuGibbs {
     fn squared_errors(&mut self, chain: usize, rows: Range<usize>) -> Result<Vec<f64>> {
         let [users, items] = &self.chains[chain];
         let ratings = &self.ratings.users;
-        Ok(squared_errors(self.cpu.arch, ratings, users, items, self.mean, &rows))
+        let mean = (self.mean, Confidence::Rendle);
+        Ok(squared_errors(self.cpu.arch, ratings, users, items, mean, &rows))
     }
 
     fn training_predictions(&mut self, chain: usize) -> Result<Vec<f32>> {

@@ -127,8 +127,7 @@ impl<'a> Explainer<'a> {
         }
         let (mut right, mut pulls) = (vec![0.0; width], Vec::with_capacity(items.len()));
         for (&item, &rating) in items.iter().zip(values) {
-            let (value, weight) =
-                (objective.target().value(rating), objective.target().weight(rating));
+            let (value, weight) = objective.target().fitted(rating);
             let base = f64::from(f.global_mean) + f64::from(f[Side::Item].bias[item as usize]);
             let (weight, target) = (f64::from(weight), f64::from(value) - base);
             let side = |j: usize| self.coordinate(item, j);

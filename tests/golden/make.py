@@ -16,7 +16,9 @@ do not occur in a batch keep their place and their moments. Row solvers: users, 
 [x, b] from one set of equations; the sum over ratings of (r - p)^2, and n^nu times reg and reg_bias for
 a row of n ratings. ials: all ratings are 1, no mean, no biases, every pair counts unobserved_weight,
 also those that are listed, which count 1 more; n is then n + unobserved_weight * (rows of the other
-side).
+side). ials-hu: a rating less 2.5 is a value, c = alpha * |value|; listed pairs are to be 1, or 0 where the
+value is below 0, and weigh c; all others are to be 0 and weigh 1; reg times the squares of all rows. Each
+row's equations are summed over every pair, listed or not.
 """
 
 import argparse
@@ -214,6 +216,31 @@ def ials(problem, settings):
     return arrays, objectives
 
 
+def hu(problem, settings):
+    """The same by Hu, Koren and Volinsky's objective, pair by pair."""
+    k, reg = problem.args.factors, settings["reg"]
+    x, y = arrays = problem.fresh()[:2]
+    weights, wanted = np.ones((len(x), len(y))), np.zeros((len(x), len(y)))
+    for u, i, value in zip(problem.users, problem.items, problem.values - 2.5):
+        weights[u, i], wanted[u, i] = settings["alpha"] * abs(value), float(value > 0)
+
+    def solve(own, other, weights, wanted):
+        for row in range(len(own)):
+            matrix, right = reg * np.eye(k), np.zeros(k)
+            for z, c, want in zip(other, weights[row], wanted[row]):
+                matrix += c * np.outer(z, z)
+                right += c * want * z
+            own[row] = np.linalg.solve(matrix, right)
+
+    objectives = []
+    for _ in range(settings["epochs"]):
+        solve(x, y, weights, wanted)
+        solve(y, x, weights.T, wanted.T)
+        total = (weights * (wanted - x @ y.T) ** 2).sum()
+        objectives.append(float(total + reg * ((x**2).sum() + (y**2).sum())))
+    return arrays, objectives
+
+
 SMALL = {"epochs": 5, "reg": 0.03, "reg_bias": 0.015}
 ROWS = {"reg": 0.06, "reg_bias": 0.025}
 IMPLICIT = {"reg": 0.015, "unobserved_weight": 0.12, "reg_exponent": 1.0}
@@ -228,6 +255,8 @@ SOLVERS = {
     "als-flat": {**ROWS, "epochs": 1, "reg_exponent": 0.0},
     "ials": {**IMPLICIT, "epochs": 1},
     "ials-5": {**IMPLICIT, "epochs": 5},
+    "ials-hu-1": {"alpha": 1.0, "reg": 0.02, "confidence": "hu", "epochs": 5},
+    "ials-hu-40": {"alpha": 40.0, "reg": 0.02, "confidence": "hu", "epochs": 5},
 }
 
 
@@ -258,6 +287,9 @@ def main():
     for name, settings in SOLVERS.items():
         if name.startswith("als"):
             arrays, figures = als(problem, settings)
+            figures = {"objective_after_each_sweep": figures}
+        elif name.startswith("ials-hu"):
+            arrays, figures = hu(problem, settings)
             figures = {"objective_after_each_sweep": figures}
         elif name.startswith("ials"):
             arrays, figures = ials(problem, settings)

@@ -3,7 +3,7 @@
 
 use crate::{common, oracle};
 use wgmf::backend::{Backend, RowTerms};
-use wgmf::core::{Factors, Ids, Options, Ratings, Settings, Side, Solver};
+use wgmf::core::{Confidence, Factors, Ids, Options, Ratings, Settings, Side, Solver};
 use wgmf::cpu::Cpu;
 use wgmf::train::{Input, Outcome, train};
 
@@ -15,6 +15,7 @@ use std::path::{Path, PathBuf};
 const TOLERANCE: f64 = 1e-4;
 
 /// A folder of problems and what is expected of each solver.
+#[derive(Clone)]
 struct Golden {
     folder: PathBuf,
     users: Ids,
@@ -31,6 +32,15 @@ impl Golden {
         let info = serde_json::from_str(&text).unwrap();
         let init = read_factors(&folder.join("init"), users.len(), items.len());
         Self { folder, users, items, ratings, init, info }
+    }
+
+    /// With the values that the options' objective takes: of Hu's those below 2.5 are dislikes.
+    fn valued(&self, options: &Options) -> Self {
+        let mut valued = self.clone();
+        if options.confidence.is_some() {
+            valued.ratings.values.iter_mut().for_each(|value| *value -= 2.5);
+        }
+        valued
     }
 
     /// The start, without biases where the model is `plain`.
@@ -142,7 +152,13 @@ fn golden_on_the_gpu() {
     on_all(golden, &common::gpu());
 }
 
-const ROW_SOLVERS: [&str; 5] = ["als", "als-5", "als-flat", "ials", "ials-5"];
+const ROW_SOLVERS: [&str; 7] =
+    ["als", "als-5", "als-flat", "ials", "ials-5", "ials-hu-1", "ials-hu-40"];
+
+/// Those of them that a folder has.
+fn row_solvers(golden: &Golden) -> impl Iterator<Item = &'static str> {
+    ROW_SOLVERS.into_iter().filter(|name| golden.info["solvers"][name].is_object())
+}
 
 /// The options of a row solver's problem.
 fn row_options(golden: &Golden, name: &str) -> Options {
@@ -156,6 +172,8 @@ fn row_options(golden: &Golden, name: &str) -> Options {
         reg_bias: number("reg_bias"),
         reg_exponent: number("reg_exponent"),
         unobserved_weight: number("unobserved_weight"),
+        alpha: number("alpha"),
+        confidence: (expected["confidence"] == "hu").then_some(Confidence::Hu),
         ..Options::default()
     }
 }
@@ -166,8 +184,9 @@ fn objectives(outcome: &Outcome) -> Vec<f64> {
 }
 
 fn golden_rows(backend: &dyn Backend, golden: &Golden) {
-    for name in ROW_SOLVERS {
+    for name in row_solvers(golden) {
         let options = row_options(golden, name);
+        let golden = &golden.valued(&options);
         let plain = options.solver == Some(Solver::Ials);
         let settings = golden.settings(&options);
         let k = golden.init.factors;
@@ -211,19 +230,23 @@ fn the_oracle_is_golden() {
 }
 
 fn oracle_is(golden: &Golden) {
-    for name in ROW_SOLVERS {
+    for name in row_solvers(golden) {
         let options = row_options(golden, name);
+        let golden = &golden.valued(&options);
         let plain = options.solver == Some(Solver::Ials);
         let mut model = Model::from(&golden.start(plain));
         let mut ratings = golden.ratings.clone();
-        if plain {
+        if plain && options.confidence.is_none() {
             ratings.values.fill(1.0);
-        } else {
+        } else if !plain {
             model.mean = golden.ratings.mean();
         }
         // As f32 the regularization would be off by 1e-8.
         let terms = RowTerms::new(&golden.settings(&options));
-        let oracle = Rowwise::new(&ratings, &[], &terms);
+        let oracle = match options.alpha {
+            Some(alpha) => Rowwise::confident(&ratings, alpha, &terms),
+            None => Rowwise::new(&ratings, &[], &terms),
+        };
         let wants = golden.info["solvers"][name]["objective_after_each_sweep"].as_array().unwrap();
         for want in wants {
             oracle.solve(&mut model, Side::User);
@@ -315,5 +338,5 @@ fn the_script_makes_the_golden_problem() {
             arrays += 1;
         }
     }
-    assert_eq!(arrays, 4 * 7 + 2 * 3);
+    assert_eq!(arrays, 4 * 7 + 2 * 5);
 }

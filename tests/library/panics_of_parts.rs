@@ -319,6 +319,7 @@ fn rows() -> RowProblem {
             unobserved_weight: 0.0,
             block: 3,
             nonnegative: false,
+            confidence: Default::default(),
         },
     }
 }

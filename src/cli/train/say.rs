@@ -194,6 +194,9 @@ fn line(settings: &Settings) -> String {
     if settings.solver == Solver::Ials {
         line += &format!(", unobserved weight {}", settings.unobserved_weight);
     }
+    if settings.confidence.is_signed() {
+        line += &format!(", confidence {}", settings.confidence.name());
+    }
     if let Some(alpha) = settings.alpha {
         line += &format!(", alpha {alpha}");
     }

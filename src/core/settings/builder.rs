@@ -1,7 +1,7 @@
 //! Options one after the other, for programs.
 
 use super::Options;
-use crate::core::{Likelihood, Loss, SamplePrecision, Solver};
+use crate::core::{Confidence, Likelihood, Loss, SamplePrecision, Solver};
 
 macro_rules! setters {
     ($($(#[$doc:meta])* $name:ident: $type:ty,)*) => {
@@ -125,6 +125,8 @@ impl Options {
         unobserved_weight: f64,
         /// ials: a listed pair weighs this times its rating instead of 1.
         alpha: f64,
+        /// ials: what pairs weigh.
+        confidence: Confidence,
         /// als, ials, bayes: coordinates solved (drawn) together.
         block: usize,
         /// bayes: sweeps after burn-in.

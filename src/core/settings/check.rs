@@ -1,7 +1,7 @@
 //! Whether settings make sense, before any data are seen.
 
 use super::{Options, Settings};
-use crate::core::{Loss, Solver};
+use crate::core::{Confidence, Loss, Solver};
 use crate::{Error, Result};
 
 impl Options {
@@ -92,6 +92,7 @@ impl Options {
             let given = [
                 ("unobserved_weight", self.unobserved_weight.is_some(), "ials"),
                 ("alpha", self.alpha.is_some(), "ials"),
+                ("confidence", self.confidence.is_some(), "ials"),
                 ("block", self.block.is_some(), "als, ials or bayes"),
                 ("nonnegative", self.nonnegative, "als or ials"),
             ];
@@ -136,6 +137,14 @@ impl Options {
             if self.alpha.is_some() {
                 return wrong("alpha", "belongs to `solver` ials");
             }
+            if self.confidence.is_some() {
+                return wrong("confidence", "belongs to `solver` ials");
+            }
+        }
+        let signed = self.confidence.is_some_and(Confidence::is_signed);
+        if signed && self.unobserved_weight.is_some_and(|x| x != 1.0) {
+            let why = "is 1 with `confidence` hu; leave it out, and set what listed pairs weigh by `alpha`";
+            return wrong("unobserved_weight", why);
         }
         if let (Some(block), Some(factors)) = (self.block, self.factors) {
             check_block(block, factors)?;
@@ -188,9 +197,19 @@ impl Settings {
         numbers.check_ranges()?;
         check_biases_alone(solver, Some(self.factors), self.bias)?;
         if gradient {
-            return Ok(());
+            return match self.confidence.is_signed() {
+                true => Err(Error::settings("`confidence` belongs to `solver` ials")),
+                false => Ok(()),
+            };
         }
         check_block(self.block, self.factors)?;
+        if self.confidence.is_signed()
+            && (solver != Solver::Ials || self.alpha.is_none() || self.unobserved_weight != 1.0)
+        {
+            return Err(Error::settings(
+                "`confidence` hu: it belongs to `solver` ials, with an `alpha` and `unobserved_weight` 1",
+            ));
+        }
         check_row_solver(solver, Some(self.loss), Some(self.init_scale))
     }
 }

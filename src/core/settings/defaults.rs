@@ -48,7 +48,7 @@ use super::check::check_block;
 use super::shrinkage::{DAMPING, Shrinkage, shrinkage};
 use super::{Options, Settings, Suits};
 use crate::Result;
-use crate::core::{Likelihood, Loss, Optimizer, Ratings, Side, Solver};
+use crate::core::{Confidence, Likelihood, Loss, Optimizer, Ratings, Side, Solver};
 
 impl Options {
     /// Completes the settings for a training set of `ratings`.
@@ -235,6 +235,8 @@ impl Options {
     ) -> Result<Settings> {
         let (n, users, items) = (ratings.len() as f64, rows.0 as f64, rows.1 as f64);
         let implicit = solver == Solver::Ials;
+        let confidence = self.confidence.unwrap_or_default();
+        let signed = confidence.is_signed();
         // Whatever the ratings are, ials fits ones.
         let spread = if implicit { 1.0 } else { spread };
         let free = !implicit && !self.nonnegative;
@@ -244,7 +246,9 @@ impl Options {
         let more = (factors as f64 / 64.0).clamp(1.0, 4.0).sqrt();
         let a_row = n / (users + items).max(1.0);
         let unobserved_weight = (15.0 * more * n / (users * items).max(1.0)).clamp(1e-3, 1.0);
-        let penalty = if implicit {
+        let penalty = if signed {
+            Penalty { reg: HU_REG, reg_bias: 0.0, damping: 0.0, damping_bias: 0.0 }
+        } else if implicit {
             Penalty { reg: 0.005 / more, reg_bias: 0.0, damping: 0.0, damping_bias: 0.0 }
         } else if self.penalty_is_free() {
             self.shrunk(Loss::Squared, ratings, rows, (1.0, 1.0, 0.0))
@@ -267,12 +271,14 @@ impl Options {
                 true => 10,
                 false => 15,
             }),
-            reg_exponent: self.reg_exponent.unwrap_or(1.0),
+            reg_exponent: self.reg_exponent.unwrap_or(if signed { 0.0 } else { 1.0 }),
             unobserved_weight: match implicit {
+                true if signed => 1.0,
                 true => self.unobserved_weight.unwrap_or(rounded(unobserved_weight)),
                 false => 0.0,
             },
-            alpha: self.alpha,
+            alpha: self.alpha.or(signed.then_some(HU_ALPHA)),
+            confidence,
             block,
             nonnegative: self.nonnegative,
             ..self.penalized(
@@ -304,6 +310,7 @@ impl Options {
             damping_bias: 0.0,
             unobserved_weight: 0.0,
             alpha: None,
+            confidence: Confidence::Rendle,
             block: 0,
             nonnegative: false,
             samples: 0,
@@ -340,6 +347,10 @@ fn implicit_factors(pairs: f64) -> usize {
         _ => 256,
     }
 }
+
+/// What a value is multiplied by, and the regularization, of Hu's objective: those of implicit.
+const HU_ALPHA: f64 = 1.0;
+const HU_REG: f64 = 0.01;
 
 /// Coordinates that are solved together in long sweeps where nothing is said: with more, the same
 /// objective takes longer.

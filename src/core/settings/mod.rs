@@ -1,6 +1,6 @@
 //! What a user may set, and what training does with it.
 
-use crate::core::{Likelihood, Loss, SamplePrecision, Solver};
+use crate::core::{Confidence, Likelihood, Loss, SamplePrecision, Solver};
 use serde::{Deserialize, Serialize};
 
 mod bayes;
@@ -76,6 +76,10 @@ pub struct Options {
     /// ials: a listed pair weighs X times its rating (plays, minutes) instead of 1
     #[cfg_attr(feature = "cli", arg(long, value_name = "X"))]
     pub alpha: Option<f64>,
+    /// ials: what pairs weigh. hu: a listed one --alpha times its value, an unlisted one 1, as in implicit,
+    /// and values below 0 are dislikes
+    #[cfg_attr(feature = "cli", arg(long, value_enum))]
+    pub confidence: Option<Confidence>,
     /// als, ials, bayes: coordinates solved (bayes: drawn) together; the number of factors is exact, less
     /// is faster where factors are many (iALS++, Rendle et al. 2021). Default: exact, in long sweeps 64
     /// at most
@@ -192,6 +196,9 @@ pub struct Settings {
     /// What a rating is multiplied by to become the weight of its pair in ials; `None` weighs 1.
     #[serde(default, skip_serializing_if = "is_default")]
     pub alpha: Option<f64>,
+    /// What pairs weigh in ials.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub confidence: Confidence,
     /// Coordinates the row solvers solve together; 0 for the gradient solvers.
     #[serde(default, skip_serializing_if = "is_default")]
     pub block: usize,

@@ -185,6 +185,41 @@ impl Normal {
         }
     }
 
+    /// Turns every sign, between which ratings are added whose weights lie below 0.
+    #[inline(always)]
+    fn turn(&mut self) {
+        for line in self.sums.iter_mut().chain(&mut self.right).chain(&mut self.ones) {
+            for lane in 0..LANES {
+                line.0[lane] = -line.0[lane];
+            }
+        }
+        self.weight = -self.weight;
+        self.target = -self.target;
+    }
+
+    /// As [`add`](Self::add), where the rows from `heavier` on weigh less than 0 and come with the roots of
+    /// their amounts.
+    #[inline(always)]
+    pub(crate) fn add_signed<S: Simd, const V: usize>(
+        &mut self,
+        simd: S,
+        (panel, heavier): (Panel, usize),
+        targets: &[f32],
+        roots: &[f32],
+        biased: bool,
+        ahead: Ahead,
+    ) {
+        if heavier == panel.rows {
+            return self.add::<S, V>(simd, panel, targets, roots, biased, ahead);
+        }
+        let (first, rest) = (panel.part(0, 0..heavier), panel.part(0, heavier..panel.rows));
+        self.add::<S, V>(simd, first, &targets[..heavier], &roots[..heavier], biased, ahead);
+        self.turn();
+        let (targets, roots) = (&targets[heavier..], &roots[heavier..]);
+        self.add::<S, V>(simd, rest, targets, roots, biased, Ahead::none());
+        self.turn();
+    }
+
     /// Adds another part of the same row's ratings.
     #[inline(always)]
     pub(crate) fn join(&mut self, other: &Normal) {

@@ -2,7 +2,7 @@
 //! regularization, summed in fixed blocks.
 
 use crate::backend::{ALL, RowTerms, join_blocks};
-use crate::core::SideRatings;
+use crate::core::{Confidence, SideRatings};
 use crate::cpu::kernels::gram::{Ahead, Panel, dot, gram};
 use crate::cpu::kernels::lines::{LANES, Line, LineTask, Matrix, dispatch, numbers, strip};
 use pulp::{Arch, Simd};
@@ -93,19 +93,20 @@ impl LineTask for GramTask<'_> {
     }
 }
 
-/// (rows of `among`): `Σ w (v − r̂)²` over the ratings of each row of `own`.
+/// (rows of `among`): `Σ w (v − r̂)²` over the ratings of each row of `own`; of Hu's objective `Σ w r̂² + w v (1 − 2 r̂)`,
+/// as `v` may be as large as it likes.
 pub(crate) fn squared_errors(
     arch: Arch,
     ratings: &SideRatings,
     own: &Matrix,
     partner: &Matrix,
-    mean: f32,
+    (mean, confidence): (f32, Confidence),
     among: &Range<usize>,
 ) -> Vec<f64> {
     let sums: Vec<Vec<f64>> = ranges(ratings, BLOCK)
         .into_par_iter()
         .map(|rows| rows.start.max(among.start)..rows.end.min(among.end))
-        .map(|rows| dispatch(arch, ErrorTask { ratings, own, partner, mean, rows }))
+        .map(|rows| dispatch(arch, ErrorTask { ratings, own, partner, mean, confidence, rows }))
         .collect();
     sums.concat()
 }
@@ -129,6 +130,7 @@ struct ErrorTask<'a> {
     own: &'a Matrix,
     partner: &'a Matrix,
     mean: f32,
+    confidence: Confidence,
     rows: Range<usize>,
 }
 
@@ -147,8 +149,13 @@ impl LineTask for ErrorTask<'_> {
                 let prediction = base
                     + self.partner.bias[partner as usize]
                     + dot::<S, V>(simd, x, self.partner.row(partner));
-                let e = f64::from(self.ratings.values[at] - prediction);
                 let weight = self.ratings.weights.get(at).map_or(1.0, |&w| f64::from(w));
+                if self.confidence.is_signed() {
+                    let (value, x) = (f64::from(self.ratings.values[at]), f64::from(prediction));
+                    sum += weight * x * x + weight * value * (1.0 - 2.0 * x);
+                    continue;
+                }
+                let e = f64::from(self.ratings.values[at] - prediction);
                 sum += weight * e * e;
             }
             sums.push(sum);

@@ -42,6 +42,10 @@ impl CpuRows {
         // Only its shape is of use from here on.
         problem.start = problem.start.emptied();
         let terms = &problem.terms;
+        if terms.confidence.is_signed() {
+            problem.ratings.users.lighter_last();
+            problem.ratings.items.lighter_last();
+        }
         Ok(Self {
             cpu,
             users,
@@ -154,7 +158,7 @@ impl RowPasses for CpuRows {
         let RowProblem { ratings, start, terms, .. } = &self.problem;
         let (users, items) = (&self.users, &self.items);
         let [among, among_items] = &rows;
-        let mean = start.global_mean;
+        let mean = (start.global_mean, terms.confidence);
         let error = squared_errors(self.cpu.arch, &ratings.users, users, items, mean, among);
         let mut unobserved = 0.0;
         if terms.unobserved_weight != 0.0 {

@@ -42,7 +42,7 @@ pub(crate) struct Scratch {
     /// Latent values of the ratings from position `first` on.
     latents: Vec<f32>,
     first: usize,
-    /// (ratings): `√w`.
+    /// (ratings): `√|w|`.
     roots: Vec<f32>,
     /// (ratings): `√w t`, or `√w` times the residual.
     targets: Vec<f32>,
@@ -92,7 +92,7 @@ impl Inputs<'_> {
         }
     }
 
-    /// `√w` and `√w (v − μ − c)` of the ratings at `positions`.
+    /// `√|w|` and `√|w| (v − μ − c)` of the ratings at `positions`.
     #[inline(always)]
     fn targets(&self, positions: Range<usize>, scratch: &mut Scratch) {
         let Scratch { roots, targets, latents, first, .. } = scratch;
@@ -107,11 +107,20 @@ impl Inputs<'_> {
             let partner = self.ratings.partners[at] as usize;
             let root = match partner_roots.get(partner) {
                 Some(&root) => root,
-                None => self.ratings.weights.get(at).map_or(1.0, |w| w.sqrt()),
+                None => self.ratings.weights.get(at).map_or(1.0, |w| w.abs().sqrt()),
             };
             let bias = self.partner.bias[partner];
             roots.push(root);
             targets.push(root * (values[at - first] - self.mean - bias));
+        }
+    }
+
+    /// How many of the ratings at `positions` of one row come before those that weigh less than 0.
+    #[inline(always)]
+    fn heavier(&self, positions: Range<usize>) -> usize {
+        match self.terms.confidence.is_signed() {
+            true => self.ratings.weights[positions].partition_point(|&weight| weight >= 0.0),
+            false => positions.len(),
         }
     }
 
@@ -130,7 +139,7 @@ impl Inputs<'_> {
         latent::<S, V>(simd, self, latents, (row, positions), own, &mut scratch.latents);
     }
 
-    /// Gathers some coordinates of the partners at `positions`, each times its `√w`.
+    /// Gathers some coordinates of the partners at `positions`, each times its `√|w|`.
     #[inline(always)]
     fn gather<'a>(
         &self,
@@ -209,12 +218,14 @@ impl Inputs<'_> {
             let chunk = at..positions.end.min(at + step);
             at = chunk.end;
             self.targets(chunk.clone(), scratch);
+            let heavier = self.heavier(chunk.clone());
             let panel = self.gather(chunk, columns, &scratch.roots, &mut scratch.panel);
+            let panel = (panel, heavier);
             let next = &self.ratings.partners[at..];
             let ahead =
                 Ahead::new(self.partner, &next[..step.min(next.len())], self.partner.strips);
             let (targets, roots) = (&scratch.targets, &scratch.roots);
-            normal.add::<S, V>(simd, panel, targets, roots, self.terms.bias, ahead);
+            normal.add_signed::<S, V>(simd, panel, targets, roots, self.terms.bias, ahead);
         }
     }
 
@@ -339,11 +350,13 @@ impl Inputs<'_> {
             at = chunk.end;
             self.targets(chunk.clone(), scratch);
             let Scratch { panel, roots, targets, .. } = &mut *scratch;
+            let heavier = self.heavier(chunk.clone());
             let panel = self.gather(chunk, &(0..self.factors), roots, panel);
             for (t, target) in targets.iter_mut().enumerate() {
                 *target -= roots[t] * *bias + panel_dot::<S, V>(simd, panel, t, x);
                 rest.target += roots[t] * *target;
             }
+            targets[heavier..].iter_mut().for_each(|target| *target = -*target);
             for s in 0..rest.right.len() {
                 let sum = combine::<S, V>(simd, panel.strip(s), targets);
                 let to = &mut vectors_mut::<S, V>(&mut rest.right)[s];

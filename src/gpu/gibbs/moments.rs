@@ -28,7 +28,8 @@ impl MomentKernels {
     ) -> Result<Self> {
         let shape = Shape { coordinates: factors, bias: true };
         let size = [("SIZE", shape.matrix_columns() as f64)];
-        let gram = gram(device, sources, team, shape, Weights::Equal, (false, true)).await?;
+        let gram =
+            gram(device, sources, team, shape, (Weights::Equal, false), (false, true)).await?;
         let join = Kernel::new(device, "join", &sources.join, &size).await?;
         Ok(Self { shape, pair: (gram, join) })
     }

@@ -93,7 +93,8 @@ impl Kernels {
         let aligned = !several || step.is_multiple_of(4);
         let unobserved = ("UNOBSERVED", flag(terms.unobserved_weight > 0.0));
         let gram = async |shape: Shape, weights: Weights, remainders: bool, aligned: bool| {
-            gram(device, sources, team, shape, weights, (remainders, aligned)).await
+            let signed = weights == Weights::Own && terms.confidence.is_signed();
+            gram(device, sources, team, shape, (weights, signed), (remainders, aligned)).await
         };
         let join = async |shape: Shape| {
             make("join", &sources.join, &[("SIZE", shape.matrix_columns() as f64)]).await
@@ -157,6 +158,7 @@ impl Kernels {
                 ("LANES", REMAINDER_LANES as f64),
                 ("ALIGNED", flag(!update || aligned)),
                 ("WEIGHTED", flag(wanted.weights == Weights::Own)),
+                ("SIGNED", flag(terms.confidence.is_signed())),
                 ("KEEP", flag(keep)),
                 ("UPDATE", flag(update)),
             ];
@@ -207,14 +209,14 @@ impl Kernels {
     }
 }
 
-/// The pipeline that sums the normal equations of `shape`: `remainders` says whether from kept
+/// The pipeline that sums the normal equations of `shape`: `signed` says whether weights may lie below 0, `remainders` says whether from kept
 /// remainders, `aligned` whether blocks begin at whole vec4s.
 pub async fn gram(
     device: &Device,
     sources: &Sources,
     team: Team,
     shape: Shape,
-    weights: Weights,
+    (weights, signed): (Weights, bool),
     (remainders, aligned): (bool, bool),
 ) -> Result<Kernel> {
     let lanes = shape.gram();
@@ -231,6 +233,7 @@ pub async fn gram(
         ("ALIGNED", flag(aligned)),
         ("WEIGHTED", flag(weights != Weights::Equal)),
         ("PARTNERS", flag(weights == Weights::Partners)),
+        ("SIGNED", flag(signed)),
         ("REMAINDERS", flag(remainders)),
     ];
     Kernel::new(device, "gram", &sources.gram, &constants).await

@@ -393,7 +393,7 @@ impl<E: FnMut(Chunk) -> Result<()>> Cutter<'_, E> {
             let value = self.ratings.values[position] - self.cut.mean;
             self.chunk.entries.push(Entry { partner, second: value.to_bits() });
             if let Some(&weight) = self.ratings.weights.get(position) {
-                self.chunk.roots.push(weight.sqrt());
+                self.chunk.roots.push(weight.abs().sqrt().copysign(weight));
             }
         }
         self.chunk.segments.push(Segment {

@@ -103,6 +103,7 @@ macro_rules! conform {
                 gram_matches_the_oracle_at_hot_rows,
                 gram_matches_the_oracle_at_many_rows,
                 gram_matches_the_oracle_at_implicit_ratings,
+                gram_matches_the_oracle_at_confidences,
                 cholesky_matches_the_oracle_at_large_widths,
                 cholesky_matches_the_oracle_at_every_reg_exponent,
                 cholesky_matches_the_oracle_at_weak_rows,

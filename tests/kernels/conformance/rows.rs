@@ -31,6 +31,7 @@ held! {
     gram_matches_the_oracle_at_hot_rows: hot_rows();
     gram_matches_the_oracle_at_many_rows: many_rows();
     gram_matches_the_oracle_at_implicit_ratings: implicit();
+    gram_matches_the_oracle_at_confidences: confidences();
     cholesky_matches_the_oracle_at_large_widths: large_widths();
     cholesky_matches_the_oracle_at_every_reg_exponent: reg_exponents();
     cholesky_matches_the_oracle_at_weak_rows: weak_rows();
@@ -147,6 +148,28 @@ fn implicit() -> Vec<RowCase> {
     cases.push(RowCase::new(9, 5000, 20, 3000).implicit(0.05).sweeps(1));
     cases.push(RowCase::new(66, 10, 3001, 2000).implicit(0.05).weighted().sweeps(1));
     cases.push(RowCase::new(130, 7, 700, 300).implicit(0.1).sweeps(1).block(32));
+    cases
+}
+
+/// Hu's objective: whole rows, refined ones, blocks, hot rows, nonnegative ones.
+fn confidences() -> Vec<RowCase> {
+    let mut cases = Vec::new();
+    for (j, k) in [1, 3, 4, 7, 8, 13, 16, 29, 33, 64, 65].into_iter().enumerate() {
+        let case = RowCase::new(k, 43, 31, 500).confident([1.0, 40.0][j % 2]).sweeps(1);
+        cases.push(if j % 3 == 0 { case.clone().turned() } else { case.clone() });
+        cases.push(match j % 3 {
+            0 => case.reg_exponent(0.0),
+            1 => case.weak(),
+            _ => case.block(1 + k / 3),
+        });
+    }
+    for alpha in [1.0, 40.0] {
+        let hot = RowCase::hot(20, 9, 2600, 2500).confident(alpha).sweeps(1);
+        cases.extend([hot.clone(), hot.clone().turned().weak(), hot.block(8)]);
+        cases.push(RowCase::new(70, 19, 23, 300).confident(alpha).sweeps(1).block(64));
+        cases.push(RowCase::new(12, 40, 30, 500).confident(alpha).nonnegative().sweeps(1));
+        cases.push(RowCase::new(8, 300, 400, 53).named("rows without ratings").confident(alpha));
+    }
     cases
 }
 
@@ -317,6 +340,8 @@ fn kinds() -> Vec<RowCase> {
         case.clone().implicit(0.1),
         case.clone().implicit(0.01).weighted(),
         case.clone().implicit(0.3).block(4),
+        case.clone().confident(1.0),
+        case.clone().confident(40.0).block(3),
         case.implicit(0.2).nonnegative(),
         RowCase::hot(24, 30, 50, 1500),
         RowCase::hot(24, 30, 50, 1500).turned().implicit(0.05).weighted(),

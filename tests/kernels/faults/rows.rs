@@ -62,6 +62,11 @@ fn implicit() -> RowCase {
     plain().implicit(0.3).weighted()
 }
 
+/// Hu's objective, with dislikes and confidences below 1.
+fn confident() -> RowCase {
+    RowCase::new(9, 37, 23, 400).confident(1.0).sweeps(1)
+}
+
 /// Blocks that start at whole vec4s.
 fn blocks() -> RowCase {
     RowCase::new(20, 37, 23, 300).sweeps(1).block(8)
@@ -112,6 +117,10 @@ const FAULTS: &[Fault<RowCase>] = &[
         ("z *= root_of(at);", "z *= 1.0 + 0.0 * root_of(at);"), implicit),
     fault("gram", "weights count twice",
         ("z *= root_of(at);", "z *= root_of(at) * root_of(at);"), implicit),
+    fault("gram", "weights below 0 are added",
+        ("select(1.0, -1.0, roots[at] < 0.0)", "select(1.0, 1.0, roots[at] < 0.0)"), confident),
+    fault("gram", "a sign is the neighbour's",
+        ("let next = staged[at_target + columns].y;", "let next = sign;"), confident),
     fault("gram", "the next block's factors count",
         ("z = select(z, vec4<f32>(), index >= vec4(COORDINATES));", ""), odd_blocks),
     fault("gram", "a block's second column is its first shifted by one",
@@ -290,6 +299,10 @@ const FAULTS: &[Fault<RowCase>] = &[
         ("\n                + biases[params.partner_bias + entry.partner]", ""), plain),
     fault("remainder", "weights are ignored",
         ("if WEIGHTED { e *= roots[here]; }", "if WEIGHTED { e *= 1.0 + 0.0 * roots[here]; }"), implicit),
+    fault("remainder", "Hu's sum has half its product",
+        ("(1.0 - 2.0 * inner)", "(1.0 - inner)"), confident),
+    fault("remainder", "a weight below 0 counts as one above",
+        ("root * abs(root)", "root * root"), confident),
     fault("remainder", "the error is not squared",
         ("sum += e * e;", "sum += abs(e);"), plain),
     fault("remainder", "the tree loses its root's partner",

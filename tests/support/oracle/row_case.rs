@@ -6,7 +6,9 @@ use super::{Model, Rows, loss_sum, triples};
 use crate::common::{gap, largest_gap, largest_gap_over};
 use std::ops::ControlFlow;
 use wgmf::backend::{ALL, Backend, ObjectiveSums, RowProblem, RowTerms};
-use wgmf::core::{Factors, Loss, Ratings, RowRatings, Side, SideFactors, UNKNOWN};
+use wgmf::core::{
+    Confidence, Factors, Loss, Ratings, RowRatings, Side, SideFactors, Target, UNKNOWN,
+};
 
 /// How far a kernel's f32 may be from the oracle's f64, relative to the root mean square of its
 /// array. The cases' equations have condition numbers of a few hundred at most.
@@ -26,6 +28,8 @@ pub struct RowCase {
     pub ratings: Ratings,
     /// (ratings), or empty.
     pub weights: Vec<f32>,
+    /// What makes Hu's objective of the values.
+    pub alpha: Option<f64>,
     pub test: Ratings,
     pub terms: RowTerms,
     pub mean: f32,
@@ -55,6 +59,7 @@ impl RowCase {
             items,
             ratings: Ratings { users: user_ids, items: item_ids, values, timestamps: vec![] },
             weights: vec![],
+            alpha: None,
             test: Ratings::default(),
             terms: RowTerms {
                 bias: true,
@@ -67,6 +72,7 @@ impl RowCase {
                 unobserved_weight: 0.0,
                 block: factors,
                 nonnegative: false,
+                confidence: Confidence::Rendle,
             },
             mean: 2.75,
             sweeps: 2,
@@ -146,6 +152,27 @@ impl RowCase {
         self
     }
 
+    /// Hu's objective: pairs of many plays, of one, of less, dislikes, and some that weigh nothing; each comes
+    /// once.
+    pub fn confident(mut self, alpha: f64) -> Self {
+        self = self.implicit(1.0);
+        self.terms.confidence = Confidence::Hu;
+        self.alpha = Some(alpha);
+        let mut known = std::collections::BTreeSet::new();
+        let (users, items) = (self.ratings.users.clone(), self.ratings.items.clone());
+        self.ratings.retain(|at| known.insert((users[at], items[at])));
+        let mut draw = Draw::new(self.seed ^ 0xC0F1);
+        // As in what implicit counts, weights of one and of its parts are no rarity.
+        let one = (1.0 / alpha) as f32;
+        let values =
+            [5.0, 3.0, 1.0, 0.25, one, 0.75 * one, 1.01 * one, -1.0, -2.5, -0.5 * one, 0.0];
+        for value in &mut self.ratings.values {
+            *value = values[draw.below(values.len()) as usize];
+        }
+        self.name += &format!(", Hu's with alpha {alpha}");
+        self
+    }
+
     pub fn block(mut self, block: usize) -> Self {
         self.terms.block = block;
         self.name += &format!(", blocks of {block}");
@@ -211,7 +238,12 @@ impl RowCase {
     /// The problem as a backend takes it.
     pub fn problem(&self) -> RowProblem {
         RowProblem {
-            ratings: RowRatings::new(&self.ratings, &self.weights, self.users, self.items),
+            ratings: match self.alpha {
+                Some(alpha) => Target::Confident { alpha }
+                    .lay_out(&self.ratings, self.users, self.items)
+                    .unwrap(),
+                None => RowRatings::new(&self.ratings, &self.weights, self.users, self.items),
+            },
             test: self.test.clone(),
             start: self.start(),
             terms: self.terms,
@@ -228,7 +260,10 @@ impl RowCase {
 
     /// The problem as the oracle takes it.
     pub fn oracle(&self) -> Rowwise {
-        Rowwise::new(&self.ratings, &self.weights, &self.terms)
+        match self.alpha {
+            Some(alpha) => Rowwise::confident(&self.ratings, alpha, &self.terms),
+            None => Rowwise::new(&self.ratings, &self.weights, &self.terms),
+        }
     }
 }
 
@@ -326,7 +361,16 @@ impl Check {
         when: &str,
     ) -> Result<(), String> {
         let n = case.ratings.len();
-        self.errors(&format!("error {when}"), got.error, want.error, n)?;
+        match case.alpha {
+            // It may lie near 0, but is a difference of two sums, which are known as well as the larger.
+            Some(alpha) => {
+                let all: f64 =
+                    case.ratings.values.iter().map(|&v| alpha * f64::from(v).abs()).sum();
+                let gap = gap(got.error, want.error, 0.1 * all + want.unobserved);
+                self.within(&format!("error {when}"), gap)?;
+            }
+            None => self.errors(&format!("error {when}"), got.error, want.error, n)?,
+        }
         let what = format!("regularization {when}");
         self.squares(&what, got.regularization, want.regularization)?;
         if case.terms.unobserved_weight > 0.0 {

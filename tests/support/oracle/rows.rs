@@ -16,6 +16,8 @@ struct Seen {
     partner: usize,
     value: f64,
     weight: f64,
+    /// Whether there is a rating, or only a pair that counts all the same.
+    listed: bool,
 }
 
 /// The ratings, each with its weight, and the terms of the objective.
@@ -31,6 +33,8 @@ pub struct Rowwise {
     unobserved: f64,
     block: usize,
     nonnegative: bool,
+    /// Whether a pair without a rating counts for 0, by a weight of 1, and one with a rating by that alone.
+    confident: bool,
 }
 
 /// The objective in its parts.
@@ -54,6 +58,11 @@ pub struct Distance {
     pub excess: f64,
     /// The largest slope at a coordinate that could still go down, relative to the largest at zero.
     pub slope: f64,
+}
+
+/// How many of what a row sees are ratings.
+fn listed(seen: &[Seen]) -> usize {
+    seen.iter().filter(|seen| seen.listed).count()
 }
 
 fn sides(model: &Model, side: Side) -> (&Rows, &Rows) {
@@ -111,18 +120,43 @@ impl Rowwise {
             unobserved: f64::from(terms.unobserved_weight),
             block: terms.block,
             nonnegative: terms.nonnegative,
+            confident: false,
         }
     }
 
-    /// Every row's ratings.
-    fn seen(&self, side: Side, rows: usize) -> Vec<Vec<Seen>> {
+    /// Of Hu's objective: values above 0 are 1 with a weight of `alpha` times the value, those below are 0 with as
+    /// much; no pair may come twice.
+    pub fn confident(ratings: &Ratings, alpha: f64, terms: &RowTerms) -> Self {
+        assert_eq!(terms.unobserved_weight, 1.0);
+        let mut rowwise = Self { confident: true, ..Self::new(ratings, &[], terms) };
+        for (_, _, value, weight) in &mut rowwise.ratings {
+            (*value, *weight) = (f64::from(*value > 0.0), alpha * value.abs());
+        }
+        rowwise
+    }
+
+    /// Every row's ratings, and what counts like ratings.
+    fn seen(&self, side: Side, rows: usize, partners: usize) -> Vec<Vec<Seen>> {
         let mut seen = vec![Vec::new(); rows];
         for &(user, item, value, weight) in &self.ratings {
             let (own, partner) = match side {
                 Side::User => (user, item),
                 Side::Item => (item, user),
             };
-            seen[own].push(Seen { partner, value, weight });
+            seen[own].push(Seen { partner, value, weight, listed: true });
+        }
+        if self.confident {
+            for row in seen.iter_mut().filter(|row| !row.is_empty()) {
+                let mut listed = vec![false; partners];
+                row.iter().for_each(|seen| listed[seen.partner] = true);
+                let rest = (0..partners).filter(|&partner| !listed[partner]);
+                row.extend(rest.map(|partner| Seen {
+                    partner,
+                    value: 0.0,
+                    weight: 1.0,
+                    listed: false,
+                }));
+            }
         }
         seen
     }
@@ -137,7 +171,7 @@ impl Rowwise {
     fn gram(&self, partners: &Rows) -> Vec<Vec<f64>> {
         let k = partners.factors[0].len();
         let mut gram = vec![vec![0.0; k]; k];
-        if self.unobserved != 0.0 {
+        if self.unobserved != 0.0 && !self.confident {
             for y in &partners.factors {
                 for a in 0..k {
                     for b in 0..k {
@@ -155,6 +189,10 @@ impl Rowwise {
         for &(user, item, value, weight) in &self.ratings {
             let e = value - super::predict(model, user as u32, item as u32);
             parts.error += weight * e * e;
+            if self.confident {
+                // The unobserved part has it as if there were no rating.
+                parts.error -= super::predict(model, user as u32, item as u32).powi(2);
+            }
         }
         if self.unobserved != 0.0 {
             for p in &model.users.factors {
@@ -165,9 +203,9 @@ impl Rowwise {
         }
         for side in [Side::User, Side::Item] {
             let (own, partners) = sides(model, side);
-            let seen = self.seen(side, own.factors.len());
+            let seen = self.seen(side, own.factors.len(), partners.factors.len());
             for (row, x) in own.factors.iter().enumerate() {
-                let (reg, reg_bias) = self.penalties(seen[row].len(), partners.factors.len());
+                let (reg, reg_bias) = self.penalties(listed(&seen[row]), partners.factors.len());
                 parts.regularization += reg * inner(x, x);
                 if self.bias {
                     parts.regularization += reg_bias * own.bias[row] * own.bias[row];
@@ -180,7 +218,7 @@ impl Rowwise {
     /// Solves every row of a side given the other.
     pub fn solve(&self, model: &mut Model, side: Side) {
         let (own, partners) = sides(model, side);
-        let seen = self.seen(side, own.factors.len());
+        let seen = self.seen(side, own.factors.len(), partners.factors.len());
         let gram = self.gram(partners);
         let mut solved = own.clone();
         for (row, seen) in seen.iter().enumerate() {
@@ -213,7 +251,7 @@ impl Rowwise {
         gram: &[Vec<f64>],
     ) {
         let k = x.len();
-        let (reg, reg_bias) = self.penalties(seen.len(), partners.factors.len());
+        let (reg, reg_bias) = self.penalties(listed(seen), partners.factors.len());
         let mut first = 0;
         while first < k {
             let end = (first + self.block).min(k);
@@ -279,7 +317,7 @@ impl Rowwise {
                 }
             }
         }
-        let (reg, _) = self.penalties(seen.len(), partners.factors.len());
+        let (reg, _) = self.penalties(listed(seen), partners.factors.len());
         for (j, row) in a.iter_mut().enumerate() {
             row[j] += reg;
         }
@@ -292,7 +330,9 @@ impl Rowwise {
         let (own, partners) = sides(model, side);
         let gram = self.gram(partners);
         let mut worst = Distance::default();
-        for (x, seen) in own.factors.iter().zip(self.seen(side, own.factors.len())) {
+        for (x, seen) in
+            own.factors.iter().zip(self.seen(side, own.factors.len(), partners.factors.len()))
+        {
             if seen.is_empty() {
                 continue;
             }

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::backend::{ALL, Backend, ObjectiveSums, RowTerms};
-use crate::core::{Ratings, RowRatings, SideFactors, UNKNOWN};
+use crate::core::{Confidence, Ratings, RowRatings, SideFactors, UNKNOWN};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -16,6 +16,7 @@ const EXPLICIT: RowTerms = RowTerms {
     unobserved_weight: 0.0,
     block: usize::MAX,
     nonnegative: false,
+    confidence: Confidence::Rendle,
 };
 
 const IMPLICIT: RowTerms =

@@ -82,6 +82,7 @@ impl Inputs<'_> {
         let positions = self.ratings.positions(row);
         self.targets(positions.clone(), scratch);
         let n = positions.len();
+        let all_heavier = self.heavier(positions.clone());
         let Scratch { panel, roots, targets, normal, pivots, normals, .. } = scratch;
         let mut tools = (pivots, normals);
         let partners = &self.ratings.partners[positions.clone()];
@@ -112,7 +113,8 @@ impl Inputs<'_> {
                     _ => Ahead::none(),
                 };
                 normal.start(block, prior);
-                normal.add::<S, V>(simd, panel, targets, roots, biased, ahead);
+                let panel_in_parts = (panel, all_heavier);
+                normal.add_signed::<S, V>(simd, panel_in_parts, targets, roots, biased, ahead);
                 let shift =
                     self.step::<S, V>(simd, row, block, normal, &mut tools, x, biased, bias);
                 settle::<S, V>(simd, panel, &normal.right, shift, roots, targets);
@@ -130,7 +132,9 @@ impl Inputs<'_> {
                 let chunk = positions.start + from..positions.start + to;
                 held = self.gather(chunk, &block.columns, &roots[from..to], panel);
                 let (targets, roots) = (&targets[from..to], &roots[from..to]);
-                normal.add::<S, V>(simd, held, targets, roots, biased, Ahead::none());
+                let heavier = all_heavier.clamp(from, to) - from;
+                let panel = (held, heavier);
+                normal.add_signed::<S, V>(simd, panel, targets, roots, biased, Ahead::none());
                 from = to;
             }
             if n <= step {
