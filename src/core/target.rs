@@ -141,3 +141,29 @@ pub fn row_ratings(
     }
     target.lay_out(ratings, names.0.len(), names.1.len())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_fitted_adds_up_to_hu() {
+        for alpha in [0.2, 1.0, 40.0] {
+            let target = Target::Confident { alpha };
+            for rating in [1.0_f32, 5.0, 0.5, 0.025, 0.2, 1.0001, 0.0, -1.0, -5.0, -0.2, -0.025] {
+                let (value, weight) = target.fitted(rating);
+                let c = alpha * f64::from(rating.abs());
+                // Beside the 1 of every pair, as 32 bits see it.
+                let added = f64::from(weight);
+                assert!((1.0 + added - c).abs() <= 1e-7 * (1.0 + c), "{alpha}, {rating}: {weight}");
+                let right = added * f64::from(value);
+                let wanted = if rating > 0.0 { c } else { 0.0 };
+                assert!((right - wanted).abs() <= 2e-7 * wanted, "{alpha}, {rating}: {right}");
+                assert!(added != 0.0 && target.objection(rating).is_none());
+            }
+            assert!(target.objection(f32::NAN).is_some() && target.objection(-1e13).is_some());
+        }
+        let (value, weight) = Target::Confident { alpha: 1.0 }.fitted(1.0);
+        assert_eq!(value * weight, 1.0);
+    }
+}

@@ -131,6 +131,80 @@ fn alpha_weighs_by_the_rating() {
 }
 
 #[test]
+fn hu_takes_values_below_0_for_dislikes() {
+    let place = Place::new();
+    // Two tastes; everybody is said to dislike one item of his own.
+    let mut lines = String::from("user,item,value\n");
+    for user in 0..40 {
+        for item in (0..20).filter(|item| item % 2 == user % 2 && (user + 3 * item) % 5 > 0) {
+            let disliked = item / 2 == user / 2 % 10;
+            lines += &format!("u{user},i{item},{}\n", if disliked { -3.0 } else { 1.5 });
+        }
+    }
+    place.write("tastes.csv", &lines);
+    let line = "train tastes.csv --factors 4 --epochs 8 --backend cpu --seed 1";
+    let fails = |line: &str, code: i32, expected: &str| {
+        let output = place.run(line);
+        let talk = stderr(&output);
+        assert!(output.status.code() == Some(code) && talk.contains(expected), "{line}: {talk}");
+    };
+    fails(&format!("{line} --solver ials --alpha 1 --model m"), 1, "--confidence hu");
+    let hu = format!("{line} --solver ials --confidence hu");
+    let talk = stderr(&place.run(&format!("{hu} --alpha 10 --model m")));
+    assert!(talk.contains("alpha 10") && talk.contains("confidence hu"), "{talk}");
+    let record = place.record("m");
+    let settings = &record["settings"];
+    assert_eq!(settings["confidence"], "hu");
+    assert_eq!(
+        (&settings["unobserved_weight"], &settings["reg_exponent"]),
+        (&1.0.into(), &0.0.into())
+    );
+    let mut last = f64::INFINITY;
+    for epoch in record["history"].as_array().unwrap() {
+        let objective = number(epoch, "objective");
+        assert!(0.0 < objective && objective < last * (1.0 + 1e-7), "{epoch}");
+        last = objective;
+    }
+    // What is disliked scores below what is liked, and an unlisted item of the own taste above it too.
+    let model = wgmf::model::Model::open(place.path("m")).unwrap();
+    let score = |user: &str, item: &str| {
+        let (user, item) = (model.users.get(user).unwrap(), model.items.get(item).unwrap());
+        let pairs = model.factors.user(user).iter().zip(model.factors.item(item));
+        pairs.map(|(p, q)| p * q).sum::<f32>()
+    };
+    let (mut right, mut all) = (0, 0);
+    for line in lines.lines().skip(1).filter(|line| line.ends_with("-3")) {
+        let (user, rest) = line.split_once(',').unwrap();
+        let (disliked, _) = rest.split_once(',').unwrap();
+        let own = lines.lines().filter(|line| line.starts_with(&format!("{user},")));
+        for liked in own.filter(|line| !line.ends_with("-3")) {
+            let liked = liked.split(',').nth(1).unwrap();
+            right += usize::from(score(user, liked) > score(user, disliked));
+            all += 1;
+        }
+    }
+    assert!(all > 100 && right * 100 >= all * 97, "{right} of {all}");
+    // The same from a checkpoint, from the model, and for somebody new.
+    place.ok(&format!("{hu} --alpha 10 --checkpoint-every 3 --model stopped"));
+    assert!(place.tensors("m") == place.tensors("stopped"));
+    place
+        .ok(&format!("{hu} --alpha 10 --epochs 2 --from m --model today")
+            .replace(" --epochs 8", ""));
+    place.write("zoe.csv", "user,item,value\nzoe,i0,1.5\nzoe,i2,1.5\nzoe,i4,-3\n");
+    let lists = place.ok("recommend m --new-users zoe.csv -n 3");
+    assert!(lists.contains("zoe") && !lists.contains("i1,"), "{lists}");
+    let explained = place.ok("recommend m --users u0 -n 2 --explain");
+    assert!(explained.contains("u0"), "{explained}");
+    for (flags, expected) in [
+        ("--solver als --confidence hu", "belongs to --solver ials"),
+        ("--solver ials --confidence hu --unobserved-weight 0.1", "--unobserved-weight is 1 with"),
+        ("--confidence hu", "belongs to --solver ials"),
+    ] {
+        fails(&format!("{line} {flags} --model n"), 2, expected);
+    }
+}
+
+#[test]
 fn nonnegative_factors_are() {
     let place = Place::with_sample();
     for solver in ["als", "ials"] {

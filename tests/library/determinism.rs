@@ -2,7 +2,9 @@
 
 use crate::{common, oracle};
 use wgmf::backend::Backend;
-use wgmf::core::{Factors, Ids, Loss, Options, Ratings, Settings, Side, Solver, UNKNOWN};
+use wgmf::core::{
+    Confidence, Factors, Ids, Loss, Options, Ratings, Settings, Side, Solver, UNKNOWN,
+};
 use wgmf::cpu::Cpu;
 use wgmf::model::EpochRecord;
 use wgmf::train::{Checkpoint, Event, Input, Outcome, Stop, train};
@@ -369,6 +371,12 @@ fn row_settings(data: &Data, epochs: usize) -> Vec<Settings> {
         Options { nonnegative: true, ..als },
         ials.clone(),
         Options { alpha: Some(0.5), ..ials.clone() },
+        Options {
+            unobserved_weight: None,
+            alpha: Some(0.4),
+            confidence: Some(Confidence::Hu),
+            ..ials.clone()
+        },
         Options { block: Some(8), ..ials.clone() },
         Options { nonnegative: true, ..ials },
     ];

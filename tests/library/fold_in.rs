@@ -2,7 +2,9 @@
 
 use crate::{common, place};
 use wgmf::backend::Backend;
-use wgmf::core::{Factors, Ids, Loss, Objective, Options, Ratings, Side, SideFactors, Solver};
+use wgmf::core::{
+    Confidence, Factors, Ids, Loss, Objective, Options, Ratings, Side, SideFactors, Solver,
+};
 use wgmf::cpu::Cpu;
 use wgmf::model::{Model, Seen};
 use wgmf::recommend::fold_in;
@@ -167,6 +169,11 @@ impl<'a> Row<'a> {
             match (self.model.objective.loss, self.model.objective.is_implicit()) {
                 (Loss::Logistic, _) => add(&y, 0.5 * (1.0 / (1.0 + (-s).exp()) - rating)),
                 (_, false) => add(&y, s - rating),
+                (_, true) if self.model.objective.confidence == Confidence::Hu => {
+                    // What every pair has by the unobserved weight is not there for a listed one.
+                    let confidence = self.setting("alpha") * rating.abs();
+                    add(&y, (confidence - 1.0) * s - if rating > 0.0 { confidence } else { 0.0 });
+                }
                 (_, true) => {
                     let alpha = self.model.run.settings["alpha"].as_f64();
                     add(&y, alpha.map_or(1.0, |alpha| alpha * rating) * (s - 1.0));
@@ -231,6 +238,13 @@ fn settings(pairs: &[(&str, f64)], bias: bool) -> Value {
 fn every_squared_objective_is_at_its_minimum() {
     let stars = |x: f64| (3.0 + 2.0 * x) as f32;
     let plays = |x: f64| (20.0 * (x + 1.01)) as f32;
+    let dislikes = |x: f64| (4.0 * x + 1.0) as f32;
+    let hu = |alpha: f64| {
+        let mut settings =
+            settings(&[("unobserved_weight", 1.0), ("reg_exponent", 0.0), ("alpha", alpha)], false);
+        settings["confidence"] = json!("hu");
+        settings
+    };
     let backends = backends();
     for (solver, settings, value) in [
         ("als", settings(&[], true), &stars as &dyn Fn(f64) -> f32),
@@ -241,6 +255,8 @@ fn every_squared_objective_is_at_its_minimum() {
         ("ials", settings(&[("unobserved_weight", 0.2)], false), &plays),
         ("ials", settings(&[("unobserved_weight", 0.03), ("alpha", 0.4)], false), &plays),
         ("ials", settings(&[("unobserved_weight", 0.1), ("reg_exponent", 0.5)], false), &plays),
+        ("ials", hu(0.6), &dislikes),
+        ("ials", hu(40.0), &dislikes),
     ] {
         for side in [Side::User, Side::Item] {
             for k in [1, 6, 17] {

@@ -3,7 +3,7 @@
 
 use std::io::Write;
 use std::path::PathBuf;
-use wgmf::core::{Factors, Ids, Objective, Ratings, SideFactors};
+use wgmf::core::{Confidence, Factors, Ids, Objective, Ratings, SideFactors};
 use wgmf::gpu::{Choice, Gpu, Sources, TightLimits};
 
 /// The folder of data beside the repository, or `None`, which is said.
@@ -31,6 +31,10 @@ pub fn objective(solver: &str, settings: &serde_json::Value) -> Objective {
         damping_bias: number("damping_bias", 0.0),
         unobserved_weight: number("unobserved_weight", usual.unobserved_weight),
         alpha: settings["alpha"].as_f64(),
+        confidence: match settings["confidence"] == "hu" {
+            true => Confidence::Hu,
+            false => Confidence::Rendle,
+        },
         nonnegative,
         ..usual
     }
