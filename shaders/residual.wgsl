@@ -11,6 +11,7 @@ override LANES: u32 = 8u;        // lanes of a team: a power of two, at most 64
 override COLUMNS: u32 = 1u;      // vec4 columns a lane holds: 1 to 4
 override WIDTH: u32 = 8u;        // vec4 columns of a row: at most LANES * COLUMNS
 override LOGISTIC: bool = false; // the loss: cross-entropy instead of the squared error
+override WEIGHTED: bool = false; // whether ratings have weights
 
 const WORKGROUP: u32 = 64u;
 
@@ -21,6 +22,7 @@ struct Params {
     partner_bias: u32,  // where the partner tile's start
     batch_start: u32,   // where the batch starts in `entries`
     sums_start: u32,    // where the sums of the batch and tile start in `sums`
+    weights_start: u32, // where the weights start in `entries`, two in the place of one
     global_mean: f32,
 }
 
@@ -65,6 +67,11 @@ fn residual_of(prediction: vec4<f32>, value: vec4<f32>) -> vec4<f32> {
         return value - 1.0 / (1.0 + exp(-prediction));
     }
     return value - prediction;
+}
+
+fn weight_of(at: u32) -> f32 {
+    let pair = entries[params.weights_start + at / 2u];
+    return select(bitcast<f32>(pair.partner), pair.value, at % 2u == 1u);
 }
 
 fn loss_of(prediction: vec4<f32>, value: vec4<f32>, residual: vec4<f32>) -> vec4<f32> {
@@ -196,8 +203,19 @@ fn residual(
         let prediction = base + bias + inner;
         let value = vec4(a.value, b.value, c.value, d.value);
         let present = vec4(at < length, at + 1u < length, at + 2u < length, at + 3u < length);
-        let e = select(vec4<f32>(), residual_of(prediction, value), present);
-        let losses = select(vec4<f32>(), loss_of(prediction, value, e), present);
+        var e = select(vec4<f32>(), residual_of(prediction, value), present);
+        var losses = select(vec4<f32>(), loss_of(prediction, value, e), present);
+        if WEIGHTED {
+            let last_entry = max(segment.length, 1u) - 1u + segment.start;
+            let weight = vec4(
+                weight_of(min(here, last_entry)),
+                weight_of(min(here + 1u, last_entry)),
+                weight_of(min(here + 2u, last_entry)),
+                weight_of(min(here + 3u, last_entry)),
+            );
+            e *= weight;
+            losses *= weight;
+        }
         sum += ((e.x + e.y) + e.z) + e.w;
         loss += ((losses.x + losses.y) + losses.z) + losses.w;
         g0 += e.x * a0 + e.y * b0 + e.z * c0 + e.w * d0;

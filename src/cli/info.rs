@@ -237,10 +237,11 @@ fn data(model: &Model) -> Vec<String> {
         }
     }
     let mut count = |key: &str| rest.remove(key).and_then(|count| count.as_u64());
-    let counts: [(&str, &dyn Fn(u64) -> String); 7] = [
+    let counts: [(&str, &dyn Fn(u64) -> String); 8] = [
         ("ratings_read", &|n| format!("{} read", counted(n as usize, "rating"))),
         ("duplicates_merged", &|n| format!("{} merged", counted(n as usize, "duplicate"))),
         ("dropped_by_filters", &|n| format!("{} dropped by filters", thousands(n))),
+        ("dropped_by_weight", &|n| format!("{} of weight 0 left out", thousands(n))),
         ("ratings", &|n| format!("{} trained on", thousands(n))),
         ("test_ratings", &|n| format!("{} tested on", thousands(n))),
         ("users", &|n| counted(n as usize, "user")),

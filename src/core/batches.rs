@@ -64,6 +64,8 @@ pub struct Batches {
     pub lead: SideIndex,
     /// (ratings): the rating at each position of the leading side.
     pub values: Vec<f32>,
+    /// (ratings): what the rating at each of them counts; empty where all count alike.
+    pub weights: Vec<f32>,
     /// Index of the following side.
     pub follow: SideIndex,
     /// (ratings): for each position of the following side, the position in the leading side,
@@ -114,6 +116,28 @@ impl Batches {
         batch_size: usize,
         shuffle: Option<u64>,
     ) -> Result<Self> {
+        if ratings.weights.is_empty() {
+            return Self::cut(ratings, &ratings.values, (users, items), batch_size, shuffle);
+        }
+        // Each goes to its place with its number, by which its value and its weight are found there.
+        let mut numbers = memory::with_room(ratings.len(), WHAT)?;
+        numbers.extend((0..ratings.len() as u32).map(f32::from_bits));
+        let mut batches = Self::cut(ratings, &numbers, (users, items), batch_size, shuffle)?;
+        drop(numbers);
+        let number = |value: &f32| value.to_bits() as usize;
+        batches.weights = memory::with_room(ratings.len(), WHAT)?;
+        batches.weights.extend(batches.values.iter().map(|value| ratings.weights[number(value)]));
+        batches.values.iter_mut().for_each(|value| *value = ratings.values[number(value)]);
+        Ok(batches)
+    }
+
+    fn cut(
+        ratings: &Ratings,
+        of_ratings: &[f32],
+        (users, items): (usize, usize),
+        batch_size: usize,
+        shuffle: Option<u64>,
+    ) -> Result<Self> {
         assert!(batch_size > 0 && !ratings.is_empty(), "a batch needs ratings");
         let lead_side = if users < items { Side::User } else { Side::Item };
         let (lead_rows, follow_rows) = match lead_side {
@@ -141,6 +165,7 @@ impl Batches {
             lead_side,
             lead: SideIndex { batch_runs: vec![0], ..Default::default() },
             values: Vec::new(),
+            weights: Vec::new(),
             follow: SideIndex { batch_runs: vec![0], ..Default::default() },
             links: Vec::new(),
             starts: vec![0],
@@ -178,7 +203,7 @@ impl Batches {
             }
             let parts: Vec<[Runs; 2]> = members
                 .into_par_iter()
-                .map(|members| members.index(lead_rows, follow_rows, &ratings.values))
+                .map(|members| members.index(lead_rows, follow_rows, of_ratings))
                 .collect();
             for ([lead, follow], &end) in parts.iter().zip(group) {
                 batches.lead.append(lead, base as u32)?;
@@ -202,11 +227,13 @@ impl Batches {
         let runs: u64 =
             Side::BOTH.map(|side| n.min(count * batch.min(sizes.of(side)))).iter().sum();
         // Ratings on both sides; runs; where runs and batches begin; ratings of each row.
-        let kept = 16 * n + 8 * runs + 8 + 16 * (count + 1) + 4 * sizes.rows();
+        let weights = if sizes.weighted { 4 * n } else { 0 };
+        let kept = 16 * n + weights + 8 * runs + 8 + 16 * (count + 1) + 4 * sizes.rows();
         let group = (n / GROUPS as u64).max(GROUP_RATINGS as u64).max(batch).min(n);
         let threads = rayon::current_num_threads() as u64;
         // Runs that are not yet joined, and keys of both sides of the batches in work.
-        let beside = 8 * runs.min(2 * group) + 16 * (threads * batch).min(group) + 8 * count;
+        let beside =
+            weights + 8 * runs.min(2 * group) + 16 * (threads * batch).min(group) + 8 * count;
         [kept, beside]
     }
 
@@ -354,7 +381,7 @@ mod tests {
         let users: Vec<u32> = (0..200).map(|j| j * 7 % 31).collect();
         let items: Vec<u32> = (0..200).map(|j| (j * j + j / 3) % 17).collect();
         let values = (0..200).map(|j| j as f32).collect();
-        Ratings { users, items, values, timestamps: vec![] }
+        Ratings { users, items, values, timestamps: vec![], weights: vec![] }
     }
 
     #[test]
@@ -394,7 +421,7 @@ mod tests {
     #[test]
     fn bytes_are_those_that_are_laid_out_at_most() {
         for size in [1, 7, 64, 1000] {
-            let sizes = Sizes { users: 31, items: 17, ratings: 200, test: 0 };
+            let sizes = Sizes { users: 31, items: 17, ratings: 200, test: 0, weighted: false };
             let [bytes, _] = Batches::bytes(&sizes, size);
             let of = Batches::new(&ratings(), 31, 17, size, Some(2));
             let words = |index: &SideIndex| {

@@ -7,8 +7,8 @@ use crate::{Error, Result};
 /// The time of a rating without one.
 pub const NO_TIME: i64 = i64::MIN;
 
-/// Ratings as parallel arrays of one length, in the order of the file: 12 bytes a rating, and 8
-/// more where there are timestamps.
+/// Ratings as parallel arrays of one length, in the order of the file: 12 bytes a rating, 8 more where
+/// there are timestamps, 4 more where there are weights.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Ratings {
     /// Dense user index of each rating.
@@ -21,6 +21,9 @@ pub struct Ratings {
     /// have decimals: an order, since f64 would not hold nanoseconds since 1970. [`NO_TIME`] of a rating
     /// that has none; empty when none has one.
     pub timestamps: Vec<i64>,
+    /// What each counts in sums over ratings, against 1: finite and 0 or more; empty where all count alike, at
+    /// no cost.
+    pub weights: Vec<f32>,
 }
 
 impl Ratings {
@@ -44,6 +47,14 @@ impl Ratings {
     /// What is wrong, and where.
     pub fn check(&self, users: usize, items: usize, unknown: bool) -> Result<()> {
         self.check_rows(users, items, unknown)?;
+        if let Some(at) =
+            self.weights.iter().position(|weight| !(0.0..f32::INFINITY).contains(weight))
+        {
+            let weight = self.weights[at];
+            return Err(Error::data(format!(
+                "weight {at} is {weight}, which is not a finite number of 0 or more"
+            )));
+        }
         match self.values.iter().position(|value| !value.is_finite()) {
             Some(at) => {
                 let value = self.values[at];
@@ -72,11 +83,12 @@ impl Ratings {
     /// Makes sure that the arrays are of one length.
     pub(crate) fn check_lengths(&self) -> Result<()> {
         let (m, n, count) = (self.users.len(), self.items.len(), self.values.len());
-        let times = self.timestamps.len();
-        if m != count || n != count || (times != 0 && times != count) {
+        let (times, weights) = (self.timestamps.len(), self.weights.len());
+        let fits = |beside: usize| beside == 0 || beside == count;
+        if m != count || n != count || !fits(times) || !fits(weights) {
             return Err(Error::data(format!(
-                "{m} users, {n} items and {count} ratings ({times} times): arrays of one length are \
-                 needed"
+                "{m} users, {n} items and {count} ratings ({times} times, {weights} weights): arrays of \
+                 one length are needed"
             )));
         }
         Ok(())
@@ -129,6 +141,24 @@ impl Ratings {
         counts
     }
 
+    /// What the rating at `row` counts.
+    pub(crate) fn weight(&self, row: usize) -> f32 {
+        self.weights.get(row).copied().unwrap_or(1.0)
+    }
+
+    /// The mean of the ratings, each by its weight, summed in f64; 0 for no ratings.
+    pub(crate) fn weighted_mean(&self) -> f64 {
+        if self.weights.is_empty() {
+            return self.mean();
+        }
+        let weights = || self.weights.iter().map(|&weight| f64::from(weight));
+        let sum: f64 = self.values.iter().zip(weights()).map(|(&r, w)| f64::from(r) * w).sum();
+        match weights().sum::<f64>() {
+            all if all > 0.0 => sum / all,
+            _ => 0.0,
+        }
+    }
+
     /// The arithmetic mean of the ratings, summed in f64; 0 for no ratings.
     pub fn mean(&self) -> f64 {
         let sum: f64 = self.values.iter().map(|&r| f64::from(r)).sum();
@@ -152,6 +182,9 @@ impl Ratings {
                 if let Some(&time) = self.timestamps.get(row) {
                     self.timestamps[kept] = time;
                 }
+                if let Some(&weight) = self.weights.get(row) {
+                    self.weights[kept] = weight;
+                }
             }
             kept += 1;
         }
@@ -159,6 +192,7 @@ impl Ratings {
         self.items.truncate(kept);
         self.values.truncate(kept);
         self.timestamps.truncate(kept);
+        self.weights.truncate(kept);
     }
 
     /// Adds the rating at `row` of `other`.
@@ -167,6 +201,7 @@ impl Ratings {
         self.items.push(other.items[row]);
         self.values.push(other.values[row]);
         self.timestamps.extend(other.timestamps.get(row));
+        self.weights.extend(other.weights.get(row));
     }
 }
 

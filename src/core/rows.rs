@@ -90,10 +90,10 @@ impl SideRatings {
         }
     }
 
-    /// Of values `value` says what is fitted.
+    /// `value` says what is fitted for the rating of a number.
     fn new(
         ratings: &Ratings,
-        value: impl Fn(f32) -> f32 + Sync,
+        value: impl Fn(usize) -> f32 + Sync,
         weights: &[f32],
         side: Side,
         rows: usize,
@@ -140,7 +140,7 @@ impl SideRatings {
                 }
                 let next = &mut next[row as usize - range.start];
                 partners[*next] = partner[at];
-                values[*next] = value(ratings.values[at]);
+                values[*next] = value(at);
                 if let Some(&weight) = weights.get(at) {
                     own_weights[*next] = weight;
                 }
@@ -190,13 +190,13 @@ impl RowRatings {
     /// # Panics
     /// If an index is out of range.
     pub fn try_new(ratings: &Ratings, weights: &[f32], users: usize, items: usize) -> Result<Self> {
-        Self::of(ratings, |value| value, weights, users, items)
+        Self::of(ratings, |at| ratings.values[at], weights, users, items)
     }
 
-    /// The same where `value` says what is fitted for each.
+    /// The same where `value` says what is fitted for the rating of a number.
     pub(crate) fn of(
         ratings: &Ratings,
-        value: impl Fn(f32) -> f32 + Copy + Sync,
+        value: impl Fn(usize) -> f32 + Copy + Sync,
         weights: &[f32],
         users: usize,
         items: usize,
@@ -252,6 +252,7 @@ mod tests {
             items: (0..n).map(|j| j % 11).collect(),
             values: (0..n).map(|j| j as f32).collect(),
             timestamps: vec![],
+            weights: vec![],
         };
         let rows = RowRatings::new(&ratings, &ratings.values, 60, 11);
         for (side, own, partner) in [
@@ -276,6 +277,7 @@ mod tests {
             items: vec![1, 0, 0, 1, 1],
             values: vec![1.0, 2.0, 3.0, 4.0, 5.0],
             timestamps: vec![],
+            weights: vec![],
         };
         let rows = RowRatings::new(&ratings, &[0.1, 0.2, 0.3, 0.4, 0.5], 4, 2);
         assert_eq!(rows.users.starts, [0, 2, 3, 5, 5]);
@@ -288,7 +290,7 @@ mod tests {
         assert_eq!(rows.side(Side::User).rows(), 4);
         let plain = RowRatings::new(&ratings, &[], 4, 2);
         assert!(plain.items.weights.is_empty());
-        let sizes = Sizes { users: 4, items: 2, ratings: 5, test: 0 };
+        let sizes = Sizes { users: 4, items: 2, ratings: 5, test: 0, weighted: false };
         for (rows, weighted) in [(rows, true), (plain, false)] {
             let of = |side: &SideRatings| {
                 8 * side.starts.len()

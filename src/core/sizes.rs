@@ -11,6 +11,8 @@ pub struct Sizes {
     pub ratings: usize,
     /// Held-out ratings.
     pub test: usize,
+    /// Whether training ratings have weights.
+    pub weighted: bool,
 }
 
 impl Sizes {

@@ -97,6 +97,8 @@ pub struct Strata {
     pub sides: [SideStrata; 2],
     /// (ratings): block by block, each in the order of its visits.
     pub ratings: Vec<StratumRating>,
+    /// (ratings): what each counts, in their order; empty where all count alike.
+    pub weights: Vec<f32>,
     /// (strata² + 1): the block of user stratum `u` and item stratum `i` is number `u · strata + i`, and
     /// block `b` has the ratings `starts[b]..starts[b + 1]`.
     pub starts: Vec<usize>,
@@ -115,6 +117,25 @@ impl Strata {
         factors: usize,
         shuffle: Option<u64>,
     ) -> Self {
+        if ratings.weights.is_empty() {
+            return Self::cut(ratings, &ratings.values, (users, items), factors, shuffle);
+        }
+        // Each goes to its place with its number, by which its value and its weight are found there.
+        let numbers: Vec<f32> = (0..ratings.len() as u32).map(f32::from_bits).collect();
+        let mut strata = Self::cut(ratings, &numbers, (users, items), factors, shuffle);
+        let number = |rating: &StratumRating| rating.value.to_bits() as usize;
+        strata.weights = strata.ratings.iter().map(|r| ratings.weights[number(r)]).collect();
+        strata.ratings.iter_mut().for_each(|r| r.value = ratings.values[number(r)]);
+        strata
+    }
+
+    fn cut(
+        ratings: &Ratings,
+        values: &[f32],
+        (users, items): (usize, usize),
+        factors: usize,
+        shuffle: Option<u64>,
+    ) -> Self {
         assert!(!ratings.is_empty(), "strata need ratings");
         let counts = |side, rows| move || ratings.counts(side, rows);
         let (of_users, of_items) =
@@ -122,7 +143,7 @@ impl Strata {
         let strata = count(ratings.len(), users.min(items), factors);
         let side = |counts, side| SideStrata::new(counts, strata, shuffle.map(|seed| (seed, side)));
         let sides = [side(of_users, Side::User), side(of_items, Side::Item)];
-        let groups = Groups::of(ratings, &sides, strata);
+        let groups = Groups::of((ratings, values), &sides, strata);
         let mut starts = Vec::with_capacity(strata * strata + 1);
         starts.push(0);
         for block in 0..strata * strata {
@@ -149,7 +170,7 @@ impl Strata {
                 tiles.put_in_order(block, visits);
             }
         });
-        Self { sides, ratings: visits, starts }
+        Self { sides, ratings: visits, weights: Vec::new(), starts }
     }
 
     /// Bytes of the layout of ratings of these sizes, and those that making it takes beside them.
@@ -157,12 +178,14 @@ impl Strata {
         let n = sizes.ratings as u64;
         let strata = count(sizes.ratings, sizes.users.min(sizes.items), factors) as u64;
         let each = size_of::<StratumRating>() as u64;
-        let kept = each * n + 8 * (strata * strata + 1) + 8 * sizes.rows() + 16 * (strata + 1);
+        let weights = if sizes.weighted { 4 * n } else { 0 };
+        let kept =
+            each * n + weights + 8 * (strata * strata + 1) + 8 * sizes.rows() + 16 * (strata + 1);
         // Ratings by block, a group after the other; of the blocks in work their keys.
         let groups = n.div_ceil(TOGETHER as u64) * 8 * (strata * strata + 1);
         let threads = rayon::current_num_threads() as u64;
         let keys = (each + 12) * (threads * n / (strata * strata)).min(n);
-        [kept, each * n + groups + keys + 8 * sizes.rows()]
+        [kept, weights + each * n + groups + keys + 8 * sizes.rows()]
     }
 
     /// Number of strata of a side, and so of waves.
@@ -177,9 +200,18 @@ impl Strata {
     }
 
     /// The ratings of a block, in the order of their visits.
-    pub fn block(&self, (user, item): (usize, usize)) -> &[StratumRating] {
+    pub fn block(&self, block: (usize, usize)) -> &[StratumRating] {
+        &self.ratings[self.block_range(block)]
+    }
+
+    /// What they count; nothing where all count alike.
+    pub fn block_weights(&self, block: (usize, usize)) -> &[f32] {
+        self.weights.get(self.block_range(block)).unwrap_or_default()
+    }
+
+    fn block_range(&self, (user, item): (usize, usize)) -> Range<usize> {
         let block = user * self.strata() + item;
-        &self.ratings[self.starts[block]..self.starts[block + 1]]
+        self.starts[block]..self.starts[block + 1]
     }
 }
 
@@ -223,11 +255,15 @@ struct Groups {
 const TOGETHER: usize = 1 << 20;
 
 impl Groups {
-    fn of(ratings: &Ratings, sides: &[SideStrata; 2], strata: usize) -> Vec<Self> {
+    fn of(
+        (ratings, values): (&Ratings, &[f32]),
+        sides: &[SideStrata; 2],
+        strata: usize,
+    ) -> Vec<Self> {
         let [users, items] = sides;
         let [user_strata, item_strata] = [users.strata(), items.strata()];
         let rows = ratings.users.par_chunks(TOGETHER).zip(ratings.items.par_chunks(TOGETHER));
-        rows.zip(ratings.values.par_chunks(TOGETHER))
+        rows.zip(values.par_chunks(TOGETHER))
             .map(|((of_users, of_items), values)| {
                 let block = |user: u32, item: u32| {
                     let user = users.places[user as usize] as usize;
@@ -410,7 +446,7 @@ mod tests {
             let is = size_of_val(&of.ratings[..])
                 + 8 * of.starts.len()
                 + of.sides.iter().map(side).sum::<usize>();
-            let sizes = Sizes { users, items, ratings: n, test: 0 };
+            let sizes = Sizes { users, items, ratings: n, test: 0, weighted: false };
             assert_eq!(Strata::bytes(&sizes, factors)[0], is as u64);
         }
     }

@@ -54,14 +54,16 @@ impl Target {
         }
     }
 
-    /// The value that is fitted for a rating, and its weight.
-    pub fn fitted(self, rating: f32) -> (f32, f32) {
+    /// The value that is fitted for a rating which counts `pair` against 1, and its weight.
+    pub fn fitted(self, rating: f32, pair: f32) -> (f32, f32) {
         match self {
-            Target::Rating => (rating, 1.0),
-            Target::Listed { alpha: None } => (1.0, 1.0),
-            Target::Listed { alpha: Some(alpha) } => (1.0, (alpha * f64::from(rating)) as f32),
+            Target::Rating => (rating, pair),
+            Target::Listed { alpha: None } => (1.0, pair),
+            Target::Listed { alpha: Some(alpha) } => {
+                (1.0, (alpha * f64::from(rating) * f64::from(pair)) as f32)
+            }
             Target::Confident { alpha } => {
-                let confidence = alpha * f64::from(rating);
+                let confidence = alpha * f64::from(rating) * f64::from(pair);
                 let added = confidence.abs() - 1.0;
                 let added = added.abs().max(LIGHTEST).copysign(added) as f32;
                 (if rating > 0.0 { (confidence / f64::from(added)) as f32 } else { 0.0 }, added)
@@ -93,7 +95,7 @@ impl Target {
             );
         }
         // NaN is too heavy.
-        let light = self.fitted(rating).1 <= HEAVIEST;
+        let light = self.fitted(rating, 1.0).1 <= HEAVIEST;
         (!light).then_some(
             "times `alpha` it weighs too much for sums of 32 bits; lower `alpha`, or add \
              `transform` log1p",
@@ -109,11 +111,13 @@ impl Target {
     /// If an index is out of range.
     pub fn lay_out(self, ratings: &Ratings, users: usize, items: usize) -> Result<RowRatings> {
         let mut weights = Vec::new();
-        if self.weighs() {
+        if self.weighs() || !ratings.weights.is_empty() {
             weights = memory::with_room(ratings.len(), "weights of ratings")?;
-            weights.extend(ratings.values.iter().map(|&rating| self.fitted(rating).1));
+            let of = |(at, &rating)| self.fitted(rating, ratings.weight(at)).1;
+            weights.extend(ratings.values.iter().enumerate().map(of));
         }
-        RowRatings::of(ratings, |rating| self.fitted(rating).0, &weights, users, items)
+        let value = |at: usize| self.fitted(ratings.values[at], ratings.weight(at)).0;
+        RowRatings::of(ratings, value, &weights, users, items)
     }
 }
 
@@ -151,7 +155,7 @@ mod tests {
         for alpha in [0.2, 1.0, 40.0] {
             let target = Target::Confident { alpha };
             for rating in [1.0_f32, 5.0, 0.5, 0.025, 0.2, 1.0001, 0.0, -1.0, -5.0, -0.2, -0.025] {
-                let (value, weight) = target.fitted(rating);
+                let (value, weight) = target.fitted(rating, 1.0);
                 let c = alpha * f64::from(rating.abs());
                 // Beside the 1 of every pair, as 32 bits see it.
                 let added = f64::from(weight);
@@ -163,7 +167,7 @@ mod tests {
             }
             assert!(target.objection(f32::NAN).is_some() && target.objection(-1e13).is_some());
         }
-        let (value, weight) = Target::Confident { alpha: 1.0 }.fitted(1.0);
+        let (value, weight) = Target::Confident { alpha: 1.0 }.fitted(1.0, 1.0);
         assert_eq!(value * weight, 1.0);
     }
 }

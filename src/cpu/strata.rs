@@ -116,8 +116,8 @@ impl CpuStrata {
         let wave = visit.batch as usize;
         items.rotate_left(wave);
         let blocks = self.strata.wave(wave).zip(users).zip(items).map(|((at, users), items)| {
-            let ratings = self.strata.block(at);
-            Block { ratings, users, items, strips, terms: &terms }
+            let (ratings, weights) = (self.strata.block(at), self.strata.block_weights(at));
+            Block { ratings, weights, users, items, strips, terms: &terms }
         });
         let blocks: Vec<Block> = blocks.collect();
         let ratings: usize = blocks.iter().map(|block| block.ratings.len()).sum();
@@ -194,6 +194,7 @@ mod tests {
                 items: (0..n).map(|at| (at * 31 % items) as u32).collect(),
                 values: (0..n).map(|at| f32::from(u8::from(number(at) > 0.0))).collect(),
                 timestamps: vec![],
+                weights: vec![],
             };
             let side = |rows: usize| SideFactors {
                 factors: (0..rows * k).map(number).collect(),

@@ -116,6 +116,52 @@ impl Layout {
     }
 }
 
+impl Layout {
+    /// Finds the column that `weights` names, as `columns` are found.
+    pub(super) fn find_weights(&mut self, options: &ReadOptions) -> Result<(), String> {
+        let Some(name) = options.weights.as_deref().map(str::trim) else { return Ok(()) };
+        let shown = escaped(name);
+        if self.has_lists() || self.market.is_some() {
+            return Err(format!("`weights` \"{shown}\": files of this format have no such column"));
+        }
+        let header = self.header.as_deref().unwrap_or_default();
+        let column = match name.parse::<usize>() {
+            Ok(0) => return Err("`weights` 0: columns are counted from 1".to_owned()),
+            Ok(place) if place > self.fields.max(header.len()) => {
+                let fields = self.fields.max(header.len());
+                return Err(format!("has {fields} fields; `weights` asks for column {place}"));
+            }
+            Ok(place) => place - 1,
+            Err(_) => {
+                let exact = header.iter().position(|field| field == name);
+                let near = || header.iter().position(|field| normalised(field) == normalised(name));
+                exact.or_else(near).ok_or_else(|| match header.is_empty() {
+                    true => format!(
+                        "has no header, so `weights` \"{shown}\" names no column; give its number"
+                    ),
+                    false => format!(
+                        "no column is called \"{shown}\", as `weights` says (there are {})",
+                        shorten(header.join(", ").as_bytes())
+                    ),
+                })?
+            }
+        };
+        match self.columns.iter().position(|known| *known == Some(column)) {
+            // Columns that were taken in order, one of which is something else.
+            Some(3) if !self.needs_time => self.columns[3] = None,
+            Some(2) | None => {}
+            Some(_) => {
+                return Err(format!(
+                    "`weights` \"{shown}\" is the column of the user, item or timestamp; name another, or \
+                     say with `columns` which are those"
+                ));
+            }
+        }
+        self.weights = Some(column);
+        Ok(())
+    }
+}
+
 /// The columns by the names of the header; by position if it has none that is known.
 fn by_name(header: &[String], records: &[Vec<String>]) -> Outcome<[Option<usize>; 4]> {
     let mut columns = Role::ALL.map(|role| role.find(header));

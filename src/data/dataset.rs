@@ -1,15 +1,16 @@
 //! Ratings with their ids, from wherever: triples in memory, a table, files.
 
-use super::duplicates::{Duplicates, Places};
-use super::order::{self, Order};
+#[cfg(feature = "files")]
+use super::duplicates::Duplicates;
+#[cfg(feature = "files")]
+use super::order::Order;
 use super::prepared::{self, DataFacts, Prepared};
 #[cfg(feature = "files")]
 use super::{ReadOptions, Table, read};
-use crate::core::{Ids, Ratings, Side, TransformKind, escaped};
+use crate::core::{Ids, Ratings, Side, TransformKind};
 #[cfg(feature = "files")]
 use crate::progress::Progress;
 use crate::{Error, Result};
-use std::fmt::{Display, Write};
 #[cfg(feature = "files")]
 use std::path::Path;
 
@@ -32,11 +33,11 @@ use std::path::Path;
 /// ```
 #[derive(Clone, Debug)]
 pub struct Dataset {
-    users: Ids,
-    items: Ids,
-    ratings: Ratings,
-    transform: Vec<TransformKind>,
-    threshold: f32,
+    pub(super) users: Ids,
+    pub(super) items: Ids,
+    pub(super) ratings: Ratings,
+    pub(super) transform: Vec<TransformKind>,
+    pub(super) threshold: f32,
     pub(super) facts: DataFacts,
 }
 
@@ -49,75 +50,6 @@ impl Default for Dataset {
 }
 
 impl Dataset {
-    /// From three arrays of one length: the user, the item and the value of each rating. Ids are whatever
-    /// can be displayed. Of several values of one pair the last counts.
-    ///
-    /// # Errors
-    /// Arrays of different lengths, no rating, a value that is not finite: with its place.
-    pub fn from_triples<U: Display, I: Display>(
-        users: &[U],
-        items: &[I],
-        values: &[f32],
-    ) -> Result<Self> {
-        Self::from_triples_merged(users, items, values, Duplicates::Last)
-    }
-
-    /// From pairs of a user and an item, each of which counts as 1: what users chose.
-    ///
-    /// # Errors
-    /// As [`from_triples`](Self::from_triples).
-    pub fn from_pairs<U: Display, I: Display>(users: &[U], items: &[I]) -> Result<Self> {
-        Self::from_triples(users, items, &vec![1.0; users.len()])
-    }
-
-    /// As [`from_triples`](Self::from_triples), with another rule for several values of one pair.
-    ///
-    /// # Errors
-    /// As there; with [`Duplicates::Error`] the first pair that occurs twice; a sum beyond f32.
-    pub fn from_triples_merged<U: Display, I: Display>(
-        users: &[U],
-        items: &[I],
-        values: &[f32],
-        policy: Duplicates,
-    ) -> Result<Self> {
-        Self::from_triples_in(users, items, values, policy, Order::Canonical)
-    }
-
-    /// As [`from_triples_merged`](Self::from_triples_merged), in another order.
-    ///
-    /// # Errors
-    /// As there.
-    pub fn from_triples_in<U: Display, I: Display>(
-        users: &[U],
-        items: &[I],
-        values: &[f32],
-        policy: Duplicates,
-        order: Order,
-    ) -> Result<Self> {
-        if users.len() != values.len() || items.len() != values.len() {
-            return Err(Error::data(format!(
-                "{} users, {} items and {} values: each rating needs one of each",
-                users.len(),
-                items.len(),
-                values.len()
-            )));
-        }
-        if let Some(at) = values.iter().position(|value| !value.is_finite()) {
-            let value = values[at];
-            return Err(Error::data(format!("value {value} at {at} is not a finite number")));
-        }
-        let (mut users, user_rows) = intern(users)?;
-        let (mut items, item_rows) = intern(items)?;
-        let values = values.to_vec();
-        let mut ratings =
-            Ratings { users: user_rows, items: item_rows, values, timestamps: Vec::new() };
-        let read = ratings.len();
-        let ids = (&mut users, &mut items);
-        let merged = order::settle(ids, &mut ratings, (policy, order), &InMemory, false)?.merged;
-        let facts = DataFacts::of(read, merged, order);
-        Self { users, items, ratings, facts, ..Self::default() }.checked()
-    }
-
     /// From a table that was [read](super::read); of several ratings of one pair becomes what `policy`
     /// says.
     ///
@@ -175,7 +107,7 @@ impl Dataset {
         }
     }
 
-    fn checked(self) -> Result<Self> {
+    pub(super) fn checked(self) -> Result<Self> {
         self.check().map(|()| self)
     }
 
@@ -334,6 +266,7 @@ impl Dataset {
     /// Ready for training, with what is held out.
     pub(super) fn into_prepared(mut self, test: TestPart<'_>) -> Result<Prepared> {
         self.check()?;
+        prepared::weigh(&mut self.ratings, &mut self.facts)?;
         let (users, new_users) = prepared::compact(&self.users, &mut self.ratings.users);
         let (items, new_items) = prepared::compact(&self.items, &mut self.ratings.items);
         let test = match test {
@@ -357,29 +290,6 @@ impl Dataset {
     }
 }
 
-/// Ratings that are counted from the first.
-struct InMemory;
-
-impl Places for InMemory {
-    fn twice(
-        &self,
-        first: u32,
-        later: u32,
-        (users, items): (&Ids, &Ids),
-        ratings: &Ratings,
-    ) -> String {
-        format!(
-            "user \"{}\" rates item \"{}\" at {first} and again at {later}",
-            escaped(users.name(ratings.users[first as usize])),
-            escaped(items.name(ratings.items[first as usize]))
-        )
-    }
-
-    fn comparable(&self, _untimed: &mut dyn Iterator<Item = u32>) -> Result<()> {
-        Ok(())
-    }
-}
-
 /// What a model is tested on while it trains.
 pub(super) enum TestPart<'a> {
     /// Nothing.
@@ -389,18 +299,6 @@ pub(super) enum TestPart<'a> {
     HeldOut(Ratings),
     /// Another set, with a name for messages.
     Set(&'a str, &'a Dataset),
-}
-
-/// Texts and their indices, in order of first appearance.
-fn intern(names: &[impl Display]) -> Result<(Ids, Vec<u32>)> {
-    let (mut ids, mut text) = (Ids::new(), String::new());
-    let mut rows = Vec::with_capacity(names.len());
-    for name in names {
-        text.clear();
-        write!(text, "{name}").map_err(|_| Error::data("an id cannot be displayed"))?;
-        rows.push(ids.intern(&text));
-    }
-    Ok((ids, rows))
 }
 
 #[cfg(test)]

@@ -32,7 +32,7 @@ pub(super) trait Places {
 /// first, and leaves the later ones where they are.
 ///
 /// Sums are made in f64 in order of the values, whatever the order of the file. The timestamp is that of
-/// the last.
+/// the last; the weight is that of the last, or of means and sums the mean of them.
 ///
 /// # Errors
 /// With [`Duplicates::Error`] the first duplicate, as `places` calls its two rows; a sum beyond f32; with
@@ -61,8 +61,8 @@ pub(super) fn merge(
         }
         let value = match policy {
             Duplicates::Last | Duplicates::Error => ratings.values[last],
-            Duplicates::Mean => (sum(ratings, group) / (group.len() + 1) as f64) as f32,
-            Duplicates::Sum => sum(ratings, group) as f32,
+            Duplicates::Mean => (sum(&ratings.values, group) / (group.len() + 1) as f64) as f32,
+            Duplicates::Sum => sum(&ratings.values, group) as f32,
         };
         if !value.is_finite() {
             let message = format!(
@@ -75,6 +75,14 @@ pub(super) fn merge(
         if let Some(&time) = ratings.timestamps.get(last) {
             ratings.timestamps[first] = time;
         }
+        if !ratings.weights.is_empty() {
+            ratings.weights[first] = match policy {
+                Duplicates::Last | Duplicates::Error => ratings.weights[last],
+                Duplicates::Mean | Duplicates::Sum => {
+                    (sum(&ratings.weights, group) / (group.len() + 1) as f64) as f32
+                }
+            };
+        }
     }
     Ok(())
 }
@@ -86,10 +94,10 @@ fn last(ratings: &Ratings, group: &[(u32, u32)]) -> u32 {
     rows.fold(group[0].0, |last, row| if time(row) >= time(last) { row } else { last })
 }
 
-/// The sum of the ratings of one pair, the least first.
-fn sum(ratings: &Ratings, group: &[(u32, u32)]) -> f64 {
+/// The sum of what the ratings of one pair have, the least first.
+fn sum(of: &[f32], group: &[(u32, u32)]) -> f64 {
     let rows = [group[0].0].into_iter().chain(group.iter().map(|pair| pair.1));
-    let mut values: Vec<f32> = rows.map(|row| ratings.values[row as usize]).collect();
+    let mut values: Vec<f32> = rows.map(|row| of[row as usize]).collect();
     values.sort_unstable_by(f32::total_cmp);
     values.into_iter().map(f64::from).sum()
 }
@@ -141,11 +149,18 @@ mod tests {
                 items: vec![0; 4],
                 values: order.map(|at| values[at]).to_vec(),
                 timestamps: if times { order.map(|at| at as i64).to_vec() } else { vec![] },
+                weights: order.map(|at| at as f32).to_vec(),
             };
             let found = [(0, 1), (0, 2), (0, 3)];
             merge(&mut ratings, &found, policy, (&ids, &ids), &Nowhere).unwrap();
             assert_eq!(remove(&mut ratings, &found), [0]);
             assert_eq!(ratings.len(), 1);
+            let weight = match policy {
+                Duplicates::Last if times => 3.0,
+                Duplicates::Last => order[3] as f32,
+                _ => 1.5,
+            };
+            assert_eq!(ratings.weights, [weight]);
             (ratings.values[0], ratings.timestamps.first().copied())
         };
         for order in orders {

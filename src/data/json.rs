@@ -1,8 +1,7 @@
 //! JSON lines: an object a line, whose keys name the columns, or an array a line.
 
-use super::fields::Field;
 use super::lane::Lane;
-use super::layout::{Layout, shorten};
+use super::layout::{Layout, WEIGHT, shorten};
 use super::parse;
 use serde::Deserialize;
 use serde::de::{DeserializeSeed, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
@@ -143,15 +142,16 @@ fn plain(value: &RawValue) -> Result<Cow<'_, str>, &'static str> {
 
 /// The values of a line, by role.
 #[derive(Default)]
-pub(super) struct Values<'a>([Cow<'a, str>; 4]);
+pub(super) struct Values<'a>([Cow<'a, str>; 4], Cow<'a, str>);
 
 impl Values<'_> {
-    /// Those of user, item, rating and timestamp, and one without meaning.
-    pub(super) fn fields(&self) -> [Field<'_>; 5] {
-        let mut fields = [Field::default(); 5];
+    /// Those of user, item, rating and timestamp, one without meaning, and the weight.
+    pub(super) fn fields(&self) -> parse::Found<'_> {
+        let mut fields = parse::Found::default();
         for (field, value) in fields.iter_mut().zip(&self.0) {
             *field = value.as_bytes().into();
         }
+        fields[usize::from(WEIGHT)] = self.1.as_bytes().into();
         fields
     }
 }
@@ -160,7 +160,7 @@ impl Values<'_> {
 struct Wanted<'l>(&'l Layout);
 
 impl<'de> DeserializeSeed<'de> for Wanted<'_> {
-    type Value = [Option<&'de RawValue>; 4];
+    type Value = [Option<&'de RawValue>; 5];
 
     fn deserialize<D: serde::Deserializer<'de>>(self, from: D) -> Result<Self::Value, D::Error> {
         match self.0.header {
@@ -171,7 +171,7 @@ impl<'de> DeserializeSeed<'de> for Wanted<'_> {
 }
 
 impl<'de> Visitor<'de> for Wanted<'_> {
-    type Value = [Option<&'de RawValue>; 4];
+    type Value = [Option<&'de RawValue>; 5];
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(if self.0.header.is_some() { "an object" } else { "an array" })
@@ -179,12 +179,12 @@ impl<'de> Visitor<'de> for Wanted<'_> {
 
     fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Self::Value, M::Error> {
         let names = self.0.header.as_deref().unwrap_or_default();
-        let mut found = [None; 4];
+        let mut found = [None; 5];
         while let Some(Key(key)) = map.next_key()? {
             let named = |column: &Option<usize>| {
                 column.is_some_and(|at| names.get(at).is_some_and(|name| *name == key))
             };
-            match self.0.columns.iter().position(named) {
+            match self.0.columns.iter().chain([&self.0.weights]).position(named) {
                 Some(role) if found[role].is_some() => {
                     return Err(M::Error::custom(format!("{TWICE}{key}")));
                 }
@@ -198,10 +198,11 @@ impl<'de> Visitor<'de> for Wanted<'_> {
     }
 
     fn visit_seq<S: SeqAccess<'de>>(self, mut seq: S) -> Result<Self::Value, S::Error> {
-        let mut found = [None; 4];
+        let mut found = [None; 5];
         let mut at = 0;
         while let Some(value) = seq.next_element::<&'de RawValue>()? {
-            if let Some(role) = self.0.columns.iter().position(|column| *column == Some(at)) {
+            let mut columns = self.0.columns.iter().chain([&self.0.weights]);
+            if let Some(role) = columns.position(|column| *column == Some(at)) {
                 found[role] = Some(value);
             }
             at += 1;
@@ -216,6 +217,14 @@ pub(super) fn values<'a>(line: &'a [u8], layout: &Layout) -> Result<Values<'a>, 
     let found = Wanted(layout).deserialize(&mut from).and_then(|found| from.end().map(|()| found));
     let found = found.map_err(|error| complaint(line, &error))?;
     let mut values = Values::default();
+    // Ratings that are weights are found as ratings.
+    let weight = match layout.weights == layout.columns[2] {
+        true => found[2],
+        false => found[4],
+    };
+    if let Some(weight) = weight.filter(|_| layout.weights.is_some()) {
+        values.1 = plain(weight).map_err(|what| format!("the weight is {what}, not a value"))?;
+    }
     for (role, value) in super::names::Role::ALL.into_iter().zip(found) {
         let Some(value) = value else { continue };
         values.0[role as usize] = plain(value).map_err(|what| {

@@ -207,6 +207,8 @@ pub(super) struct Rows {
     pub items: Vec<u32>,
     /// The ratings.
     pub values: Vec<f32>,
+    /// What they count, where the file says.
+    pub weights: Vec<f32>,
     /// Their timestamps, where the file has them.
     pub times: Times,
     /// `(row, line)` wherever a row does not lie one line below the row before.
@@ -234,6 +236,7 @@ impl Rows {
         self.users.clear();
         self.items.clear();
         self.values.clear();
+        self.weights.clear();
         self.times.clear();
         self.runs.clear();
         (self.lines, self.failure) = (0, None);

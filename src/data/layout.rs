@@ -23,7 +23,9 @@ pub(crate) struct Layout {
     pub format: Format,
     /// The column of each role, in the order of [`Role::ALL`].
     pub columns: [Option<usize>; 4],
-    /// The role of each column up to the last that is needed; 4 is none.
+    /// The column of what each rating counts, where `weights` names one.
+    pub weights: Option<usize>,
+    /// The role of each column up to the last that is needed; 4 is none, [`WEIGHT`] that of weights.
     pub slots: Vec<u8>,
     /// How many fields the first line has.
     pub fields: usize,
@@ -44,6 +46,9 @@ pub(crate) struct Layout {
     /// What the head of a Matrix Market file says.
     pub market: Option<Market>,
 }
+
+/// The slot of weights: behind the one that nobody reads.
+pub(super) const WEIGHT: u8 = 5;
 
 /// Ratings that are left out by their value.
 #[derive(Clone, Debug)]
@@ -78,12 +83,18 @@ impl Layout {
             Problem::At(line, message) => Error::line(name, line, message),
             Problem::Settings(message) => Error::settings(message),
         })?;
+        layout.find_weights(options).map_err(|message| Error::line(name, first_line, message))?;
         layout.doubts.extend(form::doubts(&layout, options));
         if options.columns.is_none() && !layout.has_lists() {
             layout.doubt_names();
         }
-        let last = layout.columns.iter().flatten().max().map_or(0, |&last| last + 1);
+        let needed = layout.columns.iter().chain([&layout.weights]).flatten();
+        let last = needed.max().map_or(0, |&last| last + 1);
         layout.slots = vec![4; last];
+        // Where ratings are the weights, their column is that of ratings.
+        if let Some(column) = layout.weights {
+            layout.slots[column] = WEIGHT;
+        }
         for (slot, column) in layout.columns.iter().enumerate() {
             if let Some(column) = *column {
                 layout.slots[column] = slot as u8;
@@ -100,6 +111,7 @@ impl Layout {
             header: None,
             format,
             columns: [Some(0), Some(1), None, None],
+            weights: None,
             slots: Vec::new(),
             fields: 0,
             needs_time: false,

@@ -71,6 +71,7 @@ mod text_table;
 mod times;
 #[cfg(feature = "files")]
 mod titles;
+mod triples;
 
 pub use dataset::Dataset;
 pub use duplicates::Duplicates;

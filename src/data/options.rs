@@ -16,6 +16,11 @@ pub struct ReadOptions {
     /// `-` leaves one out. Default: by the header's names, else 1,2,3,4
     #[cfg_attr(feature = "cli", arg(long, value_name = "USER,ITEM[,RATING[,TIME]]"))]
     pub columns: Option<String>,
+    /// Column of what each rating counts, a name of the header or a 1-based position; it may be that of the
+    /// ratings.
+    #[cfg_attr(feature = "cli", arg(skip))]
+    #[serde(skip)]
+    pub weights: Option<String>,
     /// What separates the fields: `,` `;` `|` `::` `tab` `space` (any run of blanks) or another
     /// single character. Default: recognised
     #[cfg_attr(feature = "cli", arg(long, value_name = "TEXT"))]

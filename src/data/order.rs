@@ -206,7 +206,7 @@ impl Grouped {
             placed.for_each(|placed| placed.value = ratings.values[placed.row as usize]);
         }
         let placed = &self.placed;
-        let Ratings { users, items, values, timestamps } = ratings;
+        let Ratings { users, items, values, timestamps, weights } = ratings;
         for part in [&mut *users, items] {
             part.truncate(placed.len());
         }
@@ -223,6 +223,10 @@ impl Grouped {
         if !timestamps.is_empty() {
             let placed = placed.par_iter().with_min_len(BLOCK);
             *timestamps = placed.map(|placed| timestamps[placed.row as usize]).collect();
+        }
+        if !weights.is_empty() {
+            let rows = self.placed.par_iter().with_min_len(BLOCK);
+            *weights = rows.map(|placed| weights[placed.row as usize]).collect();
         }
     }
 

@@ -40,6 +40,7 @@ mod tests {
             items: pairs.iter().map(|pair| pair.1).collect(),
             values: vec![1.0; pairs.len()],
             timestamps: vec![],
+            weights: vec![],
         };
         let train = ratings(&[(0, 1), (2, 3), (2, 0), (0, 1)]);
         let test = ratings(&[(2, 0), (0, 1), (1, 1), (0, 1), (2, 2), (UNKNOWN, 1), (0, UNKNOWN)]);

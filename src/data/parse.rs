@@ -3,7 +3,7 @@
 use super::fields::{self, Blanks, Byte, ByteAndBlanks, Cut, DoubleColon, Field};
 use super::json;
 use super::lane::{BadId, Lane, checked};
-use super::layout::{Layout, shorten};
+use super::layout::{Layout, WEIGHT, shorten};
 use super::names::Role;
 use super::options::{Delimiter, Format, Quotes};
 use super::quoted::{self, Record, Shape};
@@ -88,9 +88,12 @@ fn one_record(lane: &mut Lane, record: &Record<'_>, layout: &Layout, line: u64) 
     if (layout.fields..record.len()).any(|column| !record.field(column).bytes().is_empty()) {
         return Err(too_many(layout, record.raw()));
     }
-    let mut found = [Field::default(); 5];
+    let mut found = Found::default();
     for (field, column) in found.iter_mut().zip(layout.columns) {
         *field = column.map_or(Field::default(), |column| record.field(column));
+    }
+    if let Some(column) = layout.weights {
+        found[usize::from(WEIGHT)] = record.field(column);
     }
     row(lane, &found, layout, line, record.raw())
 }
@@ -129,7 +132,7 @@ fn one<C: Cut>(
     number: u64,
     cut: C,
 ) -> Parsed {
-    let mut found = [Field::default(); 5];
+    let mut found = Found::default();
     let mut next = Some(cut.begin(chunk, start, end));
     for (column, &slot) in layout.slots.iter().enumerate() {
         let Some(from) = next else { return Err(too_few(layout, column, &chunk[start..end])) };
@@ -152,11 +155,14 @@ fn one<C: Cut>(
 
 type Parsed = Result<(), String>;
 
-/// Adds the rating whose fields are given in the order of [`Role::ALL`]; the last has no meaning.
+/// Fields in the order of [`Role::ALL`], then one without meaning, then the weight.
+pub(super) type Found<'a> = [Field<'a>; 6];
+
+/// Adds the rating whose fields are found.
 #[inline(always)]
 pub(super) fn row(
     lane: &mut Lane,
-    found: &[Field<'_>; 5],
+    found: &Found<'_>,
     layout: &Layout,
     number: u64,
     line: &[u8],
@@ -164,9 +170,10 @@ pub(super) fn row(
     let Lane { users, items, rows } = lane;
     let value = match layout.columns[2] {
         None => 1.0,
-        Some(_) => match fields::decimal(found[2].bytes(), layout.decimal_comma) {
+        Some(_) => match fields::decimal(rating_field(found, layout).bytes(), layout.decimal_comma)
+        {
             Some(value) if value.is_finite() => value,
-            _ => return Err(bad_rating(layout, found[2].bytes(), line)),
+            _ => return Err(bad_rating(layout, rating_field(found, layout).bytes(), line)),
         },
     };
     if layout.skips_bad {
@@ -179,6 +186,10 @@ pub(super) fn row(
             return Err(bad_time(layout, found[3].bytes()));
         }
     }
+    let weight = match layout.weights {
+        None => 1.0,
+        Some(_) => weight_of(found[usize::from(WEIGHT)].bytes(), layout)?,
+    };
     if layout.filter.as_ref().is_some_and(|filter| filter.drops(value)) {
         rows.dropped += 1;
         return Ok(());
@@ -191,12 +202,35 @@ pub(super) fn row(
             return Err(bad_time(layout, text));
         }
     }
-    if value.abs() >= EXACT && is_rounded(value, found[2].bytes()) {
+    if value.abs() >= EXACT && is_rounded(value, rating_field(found, layout).bytes()) {
         rows.rounded += 1;
         rows.rounded_first.get_or_insert(number);
     }
     rows.push(user, item, value, number);
+    if layout.weights.is_some() {
+        rows.weights.push(weight);
+    }
     Ok(())
+}
+
+/// The field of the rating, which may be that of the weight.
+#[inline(always)]
+fn rating_field<'a>(found: &Found<'a>, layout: &Layout) -> Field<'a> {
+    match layout.weights.is_some() && layout.weights == layout.columns[2] {
+        true => found[usize::from(WEIGHT)],
+        false => found[2],
+    }
+}
+
+/// What a rating counts.
+fn weight_of(text: &[u8], layout: &Layout) -> Result<f32, String> {
+    match fields::decimal(text, layout.decimal_comma) {
+        Some(weight) if (0.0..f32::INFINITY).contains(&weight) => Ok(weight),
+        _ => Err(format!(
+            "\"{}\" is no weight (a finite number of 0 or more), as the column that `weights` names must have",
+            shorten(text)
+        )),
+    }
 }
 
 /// Whole numbers up to this are what they are in single precision.

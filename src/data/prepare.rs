@@ -41,6 +41,23 @@ pub struct DataOptions {
         )
     )]
     pub order: Option<Order>,
+    /// Column of what each rating counts in training, a name of the header or a 1-based position: numbers of 0 or
+    /// more, which are divided by their mean. It may be the column of the ratings. Those of 0 are left out;
+    /// held-out figures count all alike
+    #[cfg_attr(feature = "cli", arg(long, value_name = "COLUMN"))]
+    pub weights: Option<String>,
+    /// Let a rating count half as much for each DAYS that it is older than the newest (needs timestamps); times
+    /// what `weights` says
+    #[cfg_attr(
+        feature = "cli",
+        arg(
+            long,
+            value_name = "DAYS",
+            help = "Let a rating count half as much for each DAYS that it is older than the newest (needs \
+                    timestamps); times what --weights says"
+        )
+    )]
+    pub half_life: Option<f64>,
     /// Leave out users with fewer ratings (applied with the next until both hold)
     #[cfg_attr(feature = "cli", arg(long, value_name = "N", default_value_t = 1))]
     pub min_user_ratings: u32,
@@ -87,6 +104,8 @@ impl Default for DataOptions {
             read: ReadOptions::default(),
             duplicates: Duplicates::Last,
             order: None,
+            weights: None,
+            half_life: None,
             min_user_ratings: 1,
             min_item_ratings: 1,
             transform: vec![TransformKind::None],
@@ -108,6 +127,11 @@ impl DataOptions {
         check_fraction("`holdout`", self.holdout)?;
         if self.holdout.is_some() && self.test.is_some() {
             return Err(Error::settings("`test` and `holdout` exclude each other; use one"));
+        }
+        if let Some(days) = self.half_life.filter(|days| !(days.is_finite() && *days > 0.0)) {
+            return Err(Error::settings(format!(
+                "`half_life` {days}: must be a finite number of days above 0"
+            )));
         }
         if !self.threshold.is_finite() {
             let message = format!("`threshold` {}: must be a finite number", self.threshold);
@@ -144,7 +168,9 @@ pub fn prepare(
         }
         (None, Some(path)) => {
             let file = std::slice::from_ref(path);
-            let (test, _) = open(file, options, progress, &mut recognised)?;
+            // What is held out counts as it is.
+            let alike = DataOptions { weights: None, half_life: None, ..options.clone() };
+            let (test, _) = open(file, &alike, progress, &mut recognised)?;
             set.facts.test_seen_left_out = options.leave_out_seen;
             set.into_prepared(TestPart::Set(&path.display().to_string(), &test))?
         }
@@ -162,7 +188,11 @@ fn open(
     progress: &dyn Progress,
     recognised: &mut Vec<String>,
 ) -> Result<(Dataset, Option<Reading>)> {
-    let mut table = read(paths, &options.read, progress)?;
+    let read_as = ReadOptions { weights: options.weights.clone(), ..options.read.clone() };
+    let mut table = read(paths, &read_as, progress)?;
+    if let Some(days) = options.half_life {
+        table.decay(days)?;
+    }
     recognised.append(&mut table.recognised);
     let reading = Reading::new(&table.forms, options);
     let order = options.order.unwrap_or_default();
@@ -207,6 +237,42 @@ pub fn align(table: &Table, users: &Ids, items: &Ids) -> Ratings {
 }
 
 impl Table {
+    /// Lets each rating count half as much for each `days` that it is older than the newest. For a table as it
+    /// was read.
+    ///
+    /// # Errors
+    /// No times, or such as cannot be compared or are of no unit that is known.
+    fn decay(&mut self, days: f64) -> Result<()> {
+        self.check_times()?;
+        let times = &self.ratings.timestamps;
+        let (Some(&first), Some(&last)) = (times.iter().min(), times.iter().max()) else {
+            return Err(Error::data(format!(
+                "`half_life` needs timestamps, and there are none ({}); name their column with `columns` \
+                 user,item,rating,timestamp",
+                self.recognised.join("; ")
+            )));
+        };
+        let Some(day) = self.scale.day(first, last) else {
+            return Err(Error::data(format!(
+                "`half_life` needs to know what a day is, and timestamps from {} to {} are neither dates nor \
+                 seconds, milliseconds or the like since 1970",
+                self.scale.show(first),
+                self.scale.show(last)
+            )));
+        };
+        let of_time = |&time: &i64| (-(last as f64 - time as f64) / (day * days)).exp2();
+        let of_times = times.iter().map(of_time);
+        let weights = match self.ratings.weights.is_empty() {
+            true => of_times.map(|weight| weight as f32).collect(),
+            false => {
+                let given = self.ratings.weights.iter().map(|&weight| f64::from(weight));
+                of_times.zip(given).map(|(weight, given)| (weight * given) as f32).collect()
+            }
+        };
+        self.ratings.weights = weights;
+        Ok(())
+    }
+
     /// Merges several ratings of one pair, and leaves all else in order of the files; how many were merged
     /// away.
     ///

@@ -43,6 +43,7 @@ impl Prepared {
             items: self.items.len(),
             ratings: self.train.len(),
             test: self.test.as_ref().map_or(0, Ratings::len),
+            weighted: !self.train.weights.is_empty(),
         }
     }
 
@@ -83,6 +84,12 @@ pub struct DataFacts {
     pub duplicates_merged: usize,
     /// Ratings that the filters left out.
     pub dropped_by_filters: usize,
+    /// Ratings that weigh 0, and so were left out.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub dropped_by_weight: usize,
+    /// The least and the largest weight of a training rating, over their mean; none where all count alike.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub weights: Option<[f64; 2]>,
     /// What ids and ratings were ordered by.
     #[serde(default = "Order::before")]
     pub order: Order,
@@ -109,6 +116,42 @@ pub struct DataFacts {
     pub mean: f64,
     /// Fraction of all pairs of a user and an item that have no training rating.
     pub sparsity: f64,
+}
+
+fn is_zero(count: &usize) -> bool {
+    *count == 0
+}
+
+/// Leaves out ratings that weigh 0, and divides weights by their mean, so that penalties, rates and what pairs
+/// weigh in ials keep their meaning; where all weigh alike, they are none.
+///
+/// # Errors
+/// Nothing left.
+pub(super) fn weigh(train: &mut Ratings, facts: &mut DataFacts) -> Result<()> {
+    if train.weights.is_empty() {
+        return Ok(());
+    }
+    let before = train.len();
+    let weighs: Vec<bool> = train.weights.iter().map(|&weight| weight > 0.0).collect();
+    train.retain(|row| weighs[row]);
+    facts.dropped_by_weight = before - train.len();
+    if train.is_empty() {
+        return Err(Error::data("every rating weighs 0, so none is left to train on"));
+    }
+    let sum: f64 = train.weights.iter().map(|&weight| f64::from(weight)).sum();
+    let mean = sum / train.len() as f64;
+    if train.weights.iter().all(|weight| *weight == train.weights[0]) {
+        train.weights = Vec::new();
+        return Ok(());
+    }
+    let (mut least, mut most) = (f64::INFINITY, 0.0_f64);
+    for weight in &mut train.weights {
+        let share = f64::from(*weight) / mean;
+        (least, most) = (least.min(share), most.max(share));
+        *weight = share as f32;
+    }
+    facts.weights = Some([least, most]);
+    Ok(())
 }
 
 /// Puts together what is ready: `train` and `test` count `users` and `items`, values are not yet
@@ -167,6 +210,8 @@ pub(super) fn aligned(from: (&Ids, &Ids), ratings: &Ratings, to: (&Ids, &Ids)) -
         items: map(from.1, to.1, &ratings.items),
         values: ratings.values.clone(),
         timestamps: ratings.timestamps.clone(),
+        // What is held out is measured as it is.
+        weights: Vec::new(),
     }
 }
 

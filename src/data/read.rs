@@ -22,7 +22,7 @@ use crate::{Error, Result};
 use rayon::prelude::*;
 use std::path::PathBuf;
 
-/// More lanes than this repeat ids without being faster than the memory.
+/// More lanes repeat ids without being faster than the memory.
 const MOST_LANES: usize = 16;
 
 /// Bytes of a rating while it is read and put into order, and with a timestamp.
@@ -31,7 +31,6 @@ const BYTES_WITH_TIME: u64 = 40;
 
 /// The part of an estimate that is certain.
 const SURELY: f64 = 0.6;
-
 /// Bytes of a file for whose ratings room is made before they are read.
 const LARGE: u64 = 64 << 20;
 
@@ -290,6 +289,8 @@ impl<'o> Reader<'o> {
         if !(fits && item_fits) {
             return Err(Error::data(format!("there are more than {UNKNOWN} distinct ids")));
         }
+        memory::reserve(&mut ratings.weights, rows.weights.len(), name)?;
+        ratings.weights.extend_from_slice(&rows.weights);
         ratings.values.extend_from_slice(&rows.values);
         if let (0, Some((row, text))) = (tally.unread, rows.times.unread.take()) {
             self.table.unread.push((before as usize + row, text));

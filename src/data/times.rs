@@ -270,6 +270,18 @@ impl TimeScale {
         units.into_iter().find(|unit| unit.1 <= first && last < unit.2).map(|unit| unit.0)
     }
 
+    /// How many of the integers between `first` and `last` a day has, where their unit is known.
+    pub(super) fn day(self, first: i64, last: i64) -> Option<f64> {
+        let seconds = match self.unit(first, last)? {
+            "days" => 1.0 / 86_400.0,
+            "milliseconds" => 1e3,
+            "microseconds" => 1e6,
+            "nanoseconds" => 1e9,
+            _ => 1.0,
+        };
+        Some(86_400.0 * seconds * 10_f64.powi(self.decimals as i32))
+    }
+
     /// A time as people write it.
     pub(super) fn show(self, time: i64) -> String {
         let factor = 10_i64.pow(self.decimals);

@@ -162,6 +162,7 @@ mod tests {
             items: triples.iter().map(|triple| triple.1).collect(),
             values: triples.iter().map(|triple| triple.2).collect(),
             timestamps: vec![],
+            weights: vec![],
         }
     }
 

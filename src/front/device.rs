@@ -251,7 +251,8 @@ mod tests {
         let settings = |options: Options| {
             let (rows, values) = (vec![0; 4000], vec![1.0; 4000]);
             let users = rows.clone();
-            let ratings = Ratings { users, items: rows, values, timestamps: vec![] };
+            let ratings =
+                Ratings { users, items: rows, values, timestamps: vec![], weights: vec![] };
             options.factors(2).resolve(&ratings, 1, 1).unwrap()
         };
         let auto = Auto(Arc::new(Cpu::new()));

@@ -66,6 +66,7 @@ fn gradient(limits: Limits, settings: &Settings, sizes: &Sizes) -> Need {
         let runs = n.min(batches * rows);
         let segments = (runs + n / SEGMENT as u64).min(n);
         device += bytes::<Entry>(n) + bytes::<Segment>(segments) + bytes::<Touched>(runs);
+        device += if sizes.weighted { 2 * n } else { 0 };
         // Sums of segments, and the gradients of a batch.
         device += 8 * segments + row * (rows + batch / SEGMENT as u64).min(batch);
         let (own, partner) = (tiles(limits, team, sizes.of(side)), sizes.of(side.partner()));
@@ -100,7 +101,8 @@ fn rows(limits: Limits, settings: &Settings, sizes: &Sizes) -> Need {
         device += bytes::<Entry>(n) + bytes::<Segment>(segments);
         device += bytes::<Solve>(rows) + bytes::<Join>(rows) + 8 * segments;
         // Weights, and what blocks leave of each rating.
-        device += 4 * n * (u64::from(settings.alpha.is_some()) + u64::from(in_blocks));
+        let weighted = settings.alpha.is_some() || sizes.weighted;
+        device += 4 * n * (u64::from(weighted) + u64::from(in_blocks));
     }
     device += most.min((sizes.rows() + n / LONG_SEGMENT as u64).saturating_mul(matrix));
     // Both sides are cut at once, each into arrays that a binding holds.

@@ -190,6 +190,7 @@ impl Seen {
             items: self.indices.clone(),
             values: self.values.clone().unwrap_or_else(|| vec![1.0; self.pairs()]),
             timestamps: Vec::new(),
+            weights: Vec::new(),
         }
     }
 

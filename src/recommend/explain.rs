@@ -60,6 +60,12 @@ impl<'a> Explainer<'a> {
                 objective.solver.name()
             )));
         }
+        if model.run.data.get("weights").is_some_and(|weights| !weights.is_null()) {
+            return Err(Error::data(
+                "the model was trained with `weights` or `half_life`, which it does not keep, so nothing can be \
+                 explained; train without",
+            ));
+        }
         if model.factors.factors == 0 {
             return Err(Error::data(
                 "`explain` needs factors, and the model has biases alone (`factors` 0); train with \
@@ -127,7 +133,7 @@ impl<'a> Explainer<'a> {
         }
         let (mut right, mut pulls) = (vec![0.0; width], Vec::with_capacity(items.len()));
         for (&item, &rating) in items.iter().zip(values) {
-            let (value, weight) = objective.target().fitted(rating);
+            let (value, weight) = objective.target().fitted(rating, 1.0);
             let base = f64::from(f.global_mean) + f64::from(f[Side::Item].bias[item as usize]);
             let (weight, target) = (f64::from(weight), f64::from(value) - base);
             let side = |j: usize| self.coordinate(item, j);

@@ -80,6 +80,7 @@ const STILL: f32 = 1e-5;
 ///     items: vec![0, 1], // x and y in the model
 ///     values: vec![5.0, 1.0],
 ///     timestamps: vec![],
+///     weights: vec![],
 /// };
 /// let folded = fold_in(&Cpu::new(), &model, Side::User, &bob, &ratings)?;
 /// assert!(folded.factors[0] > 1.5 && folded.factors[1] < -1.5);
@@ -187,7 +188,7 @@ fn need(model: &Model, samples: Option<&Samples>, side: Side, ids: &Ids, ratings
     let f = &model.factors;
     let (mut users, mut items) = (f.users(), f.items());
     *(if side == Side::User { &mut users } else { &mut items }) = ids.len();
-    let sizes = Sizes { users, items, ratings: ratings.len(), test: 0 };
+    let sizes = Sizes { users, items, ratings: ratings.len(), test: 0, weighted: false };
     let rows = Factors::bytes(&sizes, f.factors);
     let own = ids.len() as u64 * 4 * (f.factors as u64 + 2);
     let samples = samples.map_or(0, |samples| samples.samples.len()) as u64;

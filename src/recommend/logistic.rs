@@ -154,7 +154,7 @@ fn problem(
     let mut start = start.clone();
     start[side] = SideFactors::try_zeros(moving.len(), k)?;
     let (users, items) = side.users_first(own, partners);
-    let targets = Ratings { users, items, values, timestamps: Vec::new() };
+    let targets = Ratings { users, items, values, timestamps: Vec::new(), weights: Vec::new() };
     Ok(RowProblem {
         ratings: RowRatings::try_new(&targets, &weights, start.users(), start.items())?,
         test: Ratings::default(),

@@ -95,7 +95,7 @@ pub fn checkpoint_path(model: &Path) -> PathBuf {
 }
 
 /// What tells one set of ratings from another: sizes, and checksums of the training and of the
-/// held-out triples.
+/// held-out triples and of what they count.
 pub fn fingerprint(
     users: usize,
     items: usize,
@@ -107,6 +107,7 @@ pub fn fingerprint(
         sum.update(bytemuck::cast_slice(&ratings.users));
         sum.update(bytemuck::cast_slice(&ratings.items));
         sum.update(bytemuck::cast_slice(&ratings.values));
+        sum.update(bytemuck::cast_slice(&ratings.weights));
         format!("{} ratings, crc {:08x}", ratings.len(), sum.sum())
     };
     let held_out = test.map_or("none".to_owned(), checksum);

@@ -37,7 +37,12 @@ pub(super) fn ready<'a>(
     }
     let (users, items) = (input.users.len(), input.items.len());
     let began = (input.clock)();
-    let ratings = RowRatings::try_new(train, &[], users, items)?;
+    if levels.is_some() && !input.ratings.weights.is_empty() {
+        return Err(Error::settings(
+            "levels have no weights: `weights` and `half_life` need `likelihood` gaussian",
+        ));
+    }
+    let ratings = RowRatings::try_new(train, &train.weights, users, items)?;
     // Of levels that of the latent values' noise.
     let spread = if levels.is_some() { 1.0 } else { input.ratings.spread() };
     let shape = (settings.factors, settings.bias);

@@ -99,7 +99,7 @@ impl Parts<'_> {
     }
 
     fn rows(&self) -> Need {
-        let weighted = self.settings.alpha.is_some();
+        let weighted = self.settings.alpha.is_some() || self.sizes.weighted;
         let ratings = RowRatings::bytes(self.sizes, weighted);
         let weights = if weighted { 4 * self.sizes.ratings as u64 } else { 0 };
         // Lists are judged by what was seen; ratings by a copy of those held out.
@@ -271,7 +271,7 @@ pub fn check_memory_of_any(backend: &dyn Backend, settings: &Settings) -> Result
     if memory::limit() == memory::Limit::Nothing {
         return Ok(());
     }
-    let sizes = Sizes { users: 1, items: 1, ratings: 1, test: 0 };
+    let sizes = Sizes { users: 1, items: 1, ratings: 1, test: 0, weighted: false };
     check_memory(backend, settings, &sizes, false).map(drop)
 }
 

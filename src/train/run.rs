@@ -255,6 +255,7 @@ pub fn train_with<'a>(
         items: sizes.1,
         ratings: input.ratings.len(),
         test: input.test.map_or(0, Ratings::len),
+        weighted: !input.ratings.weights.is_empty(),
     };
     // What another device could go on from is a checkpoint that stays in memory.
     let copies = input.checkpoint_every.is_some() || backend.has_fallback();

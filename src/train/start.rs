@@ -16,7 +16,7 @@ const ROWS_PER_STREAM: usize = 1024;
 /// For logistic loss, ratings other than 0 and 1, or all of one kind.
 pub fn global_mean(ratings: &Ratings, settings: &Settings) -> Result<f32> {
     Ok(match settings.loss {
-        Loss::Squared if settings.mean => ratings.mean() as f32,
+        Loss::Squared if settings.mean => ratings.weighted_mean() as f32,
         Loss::Squared | Loss::Softmax | Loss::Ccl | Loss::Bpr | Loss::Warp => 0.0,
         Loss::Logistic => {
             // Labels that cannot be learned from are refused without a mean too.
@@ -98,20 +98,28 @@ pub(super) fn damped_biases(factors: &mut Factors, ratings: &Ratings, settings: 
         (settings.reg_bias * n.powf(settings.reg_exponent) + settings.damping_bias) / slope
     };
     let rows = [factors.users(), factors.items()];
-    let counts = [ratings.counts(Side::User, rows[0]), ratings.counts(Side::Item, rows[1])];
+    let mut counts = rows.map(|rows| vec![0.0_f64; rows]);
+    for (at, (user, item, _)) in ratings.iter().enumerate() {
+        let weight = f64::from(ratings.weight(at));
+        counts[0][user as usize] += weight;
+        counts[1][item as usize] += weight;
+    }
     let mut biases = rows.map(|rows| vec![0.0_f64; rows]);
     for _ in 0..(VISITS / ratings.len().max(1)).clamp(2, ROUNDS) {
         let mut moved = 0.0_f64;
         for side in [Side::Item, Side::User] {
             let (own, partner) = (side.index(), side.partner().index());
             let mut sums = vec![0.0; rows[own]];
-            for (user, item, value) in ratings.iter() {
+            for (at, (user, item, value)) in ratings.iter().enumerate() {
                 let (row, other) = side.users_first(user, item);
                 let left = (f64::from(value) - centre) / unit - biases[partner][other as usize];
-                sums[row as usize] += left;
+                sums[row as usize] += match ratings.weights.get(at) {
+                    Some(&weight) => f64::from(weight) * left,
+                    None => left,
+                };
             }
             for (row, sum) in sums.into_iter().enumerate() {
-                let n = f64::from(counts[own][row]);
+                let n = counts[own][row];
                 let bias = if n > 0.0 { sum / (n + damping(n)) } else { 0.0 };
                 moved = moved.max((bias - biases[own][row]).abs());
                 biases[own][row] = bias;

@@ -105,12 +105,13 @@ pub fn warm_start(
                 partner_new: Option<&[bool]>|
      -> Result<()> {
         let mut part = Ratings::default();
-        for (user, item, value) in ratings.iter() {
+        for (at, (user, item, value)) in ratings.iter().enumerate() {
             let (own, partner) = side.users_first(user, item);
             if new[own as usize] && partner_new.is_none_or(|new| !new[partner as usize]) {
                 part.users.push(user);
                 part.items.push(item);
                 part.values.push(value);
+                part.weights.extend(ratings.weights.get(at));
             }
         }
         if part.is_empty() {

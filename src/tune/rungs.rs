@@ -94,6 +94,7 @@ mod tests {
                 items: vec![0, 1],
                 values: vec![1.0, 2.0],
                 timestamps: vec![],
+                weights: vec![],
             };
             let settings = epochs
                 .iter()

@@ -37,3 +37,4 @@ mod times;
 mod train;
 mod train_rows;
 mod tune;
+mod weights;

@@ -27,6 +27,9 @@ fn cases() -> Vec<(Case, Option<u64>)> {
     cases.push((several().damped(1.5, 4.0), Some(3)));
     cases.push((several().reg_exponent(0.5).bias_rate(0.25), Some(4)));
     cases.push((several().reg_exponent(0.0).damped(0.5, 0.2).logistic(), Some(5)));
+    cases.push((several().weighted().epochs(2), Some(11)));
+    cases.push((several().weighted().logistic().damped(0.5, 0.2), None));
+    cases.push((Case::new(33, 41, 43, 400).weighted(), Some(12)));
     cases.push((Case::new(5, 150, 130, 28_000), Some(10)));
     // Rows so large that the cache alone asks for strata, more items than users and the other way round.
     cases.push((Case::new(700, 260, 300, 5000), Some(6)));

@@ -467,6 +467,7 @@ fn rows_that_cannot_be_solved_are_refused() {
         items: vec![3],
         values: vec![value],
         timestamps: vec![],
+        weights: vec![],
     };
     let ids = new_ids(1);
     let refused = |model: &Model, ratings: &Ratings| {
@@ -498,6 +499,7 @@ fn joining_grows_the_model_and_its_record() {
         items: vec![2, 0, 5],
         values: vec![4.0, 2.0, 1.0],
         timestamps: vec![],
+        weights: vec![],
     };
     let mut grown = model.clone();
     for (user, item, _) in pairs.iter() {
@@ -513,6 +515,7 @@ fn joining_grows_the_model_and_its_record() {
         items: vec![7, 2, 5, 9],
         values: vec![5.0, 3.0, 2.5, 4.5],
         timestamps: vec![],
+        weights: vec![],
     };
     let folded = fold_in(&Cpu::new(), &grown, Side::User, &ids, &ratings).unwrap();
     let joined = folded.join(&mut grown, None, &seen).unwrap();
@@ -538,6 +541,7 @@ fn joining_grows_the_model_and_its_record() {
         items: vec![0, 0],
         values: vec![5.0, 1.0],
         timestamps: vec![],
+        weights: vec![],
     };
     let folded = fold_in(&Cpu::new(), &grown, Side::Item, &ids, &ratings).unwrap();
     let joined = folded.join(&mut grown, None, &joined).unwrap();

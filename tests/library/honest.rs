@@ -21,6 +21,7 @@ fn ratings(triples: &[(u32, u32, f32)]) -> Ratings {
         items: triples.iter().map(|triple| triple.1).collect(),
         values: triples.iter().map(|triple| triple.2).collect(),
         timestamps: vec![],
+        weights: vec![],
     }
 }
 

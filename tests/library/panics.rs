@@ -177,7 +177,13 @@ fn fits_refuse_options_and_ratings_that_do_not_suit() {
 
 /// Triples that fit no 7 × 9 rows, and what must be said of each.
 pub fn odd_ratings() -> Vec<(&'static str, Ratings, &'static str)> {
-    let one = || Ratings { users: vec![0], items: vec![0], values: vec![3.0], timestamps: vec![] };
+    let one = || Ratings {
+        users: vec![0],
+        items: vec![0],
+        values: vec![3.0],
+        timestamps: vec![],
+        weights: vec![],
+    };
     vec![
         ("user out of range", Ratings { users: vec![7], ..one() }, "user 7"),
         ("item out of range", Ratings { items: vec![u32::MAX - 1], ..one() }, "item 4294967294"),
@@ -215,6 +221,7 @@ fn training_refuses_ratings_that_fit_no_row() {
                 items: vec![0],
                 values: vec![1.0],
                 timestamps: vec![],
+                weights: vec![],
             };
             run(solver, &unknown, None, None)
         });

@@ -41,7 +41,13 @@ fn record(users: usize) -> Seen {
 }
 
 fn one() -> Ratings {
-    Ratings { users: vec![0], items: vec![0], values: vec![3.0], timestamps: vec![] }
+    Ratings {
+        users: vec![0],
+        items: vec![0],
+        values: vec![3.0],
+        timestamps: vec![],
+        weights: vec![],
+    }
 }
 
 fn zoe() -> Ids {

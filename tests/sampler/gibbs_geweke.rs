@@ -61,6 +61,7 @@ fn ratings_of(values: Vec<f32>) -> RowRatings {
         items: PAIRS.iter().map(|pair| pair.1 as u32).collect(),
         values,
         timestamps: Vec::new(),
+        weights: Vec::new(),
     };
     RowRatings::new(&ratings, &[], USERS, ITEMS)
 }

@@ -37,6 +37,7 @@ fn ratings() -> Ratings {
         items: PAIRS.iter().map(|pair| pair.1 as u32).collect(),
         values: VALUES.to_vec(),
         timestamps: Vec::new(),
+        weights: Vec::new(),
     }
 }
 

@@ -215,7 +215,13 @@ impl Args {
 
     /// Whether the settings could be had of any ratings at all.
     fn check_any(&self, backend: &dyn Backend) -> Result<()> {
-        let one = Ratings { users: vec![0], items: vec![0], values: vec![1.0], timestamps: vec![] };
+        let one = Ratings {
+            users: vec![0],
+            items: vec![0],
+            values: vec![1.0],
+            timestamps: vec![],
+            weights: vec![],
+        };
         match self.options.resolve(&one, 1, 1) {
             Ok(settings) => check_memory_of_any(backend, &settings),
             // Of a single rating there may be no such settings.

@@ -3,7 +3,7 @@
 use crate::cli::with_flags;
 use wgmf::DeviceChoice;
 use wgmf::backend::Device;
-use wgmf::core::{Options, SamplePrecision, Settings, Solver, plural};
+use wgmf::core::{Options, SamplePrecision, Settings, Solver, figure, plural};
 use wgmf::data::{DataFacts, Prepared};
 use wgmf::memory::size;
 use wgmf::train::MemoryPlan;
@@ -78,7 +78,17 @@ pub(in crate::cli) fn data(prepared: &Prepared, solver: Solver) {
             };
         }
     }
+    if facts.dropped_by_weight > 0 {
+        line += &format!(", {} of weight 0 left out", facts.dropped_by_weight);
+    }
     say!("{line}");
+    if let Some([least, most]) = facts.weights {
+        say!(
+            "weights from {} to {} times their mean; held-out figures count all alike",
+            figure(least, 3),
+            figure(most, 3)
+        );
+    }
     if facts.test_seen > 0 {
         say!("{}", seen_line(facts));
     }

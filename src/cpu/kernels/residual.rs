@@ -20,20 +20,20 @@ pub(crate) struct Inputs<'a> {
     pub loss: Loss,
 }
 
-/// Residuals `e` of the ratings `values` of `row` with `partners`; `gradient = Σ e·y`.
-/// Returns the summed loss and `Σ e`.
+/// Residuals `e` of the ratings `values` of `row` with `partners`, times what they count where there are
+/// `weights`; `gradient = Σ e·y`. Returns the summed loss and `Σ e`.
 #[inline(always)]
-pub(crate) fn residual(
+pub(crate) fn residual<const WEIGHTED: bool>(
     inputs: &Inputs,
     row: u32,
     partners: &[u32],
-    values: &[f32],
+    (values, weights): (&[f32], &[f32]),
     residuals: &mut [f32],
     gradient: &mut [f32],
 ) -> (f64, f32) {
     let x = inputs.own.row(row);
     let base = inputs.global_mean + inputs.own.bias[row as usize];
-    let (mut loss, mut sum) = (0.0_f64, 0.0_f32);
+    let (mut loss, mut sum, mut at) = (0.0_f64, 0.0_f32, 0);
     gradient.fill(0.0);
     let (partners_4, partners_rest) = partners.as_chunks::<4>();
     let (values_4, values_rest) = values.as_chunks::<4>();
@@ -49,18 +49,27 @@ pub(crate) fn residual(
             base + inputs.partner.bias[d as usize] + dot(x, y[3]),
         ];
         for j in 0..4 {
-            let (e, l) = hold(inputs.loss, predictions[j], values[j]);
+            let (mut e, mut l) = hold(inputs.loss, predictions[j], values[j]);
+            if WEIGHTED {
+                let weight = weights[at + j];
+                (e, l) = (weight * e, weight * l);
+            }
             residuals[j] = e;
             loss += f64::from(l);
             sum += e;
         }
         add_scaled_4(gradient, *residuals, y);
+        at += 4;
     }
     for ((&partner, &value), residual) in partners_rest.iter().zip(values_rest).zip(residuals_rest)
     {
         let y = inputs.partner.row(partner);
         let prediction = base + inputs.partner.bias[partner as usize] + dot(x, y);
-        let (e, l) = hold(inputs.loss, prediction, value);
+        let (mut e, mut l) = hold(inputs.loss, prediction, value);
+        if WEIGHTED {
+            (e, l) = (weights[at] * e, weights[at] * l);
+            at += 1;
+        }
         *residual = e;
         loss += f64::from(l);
         sum += e;

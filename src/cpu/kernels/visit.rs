@@ -46,6 +46,8 @@ pub(crate) struct Stratum<'a> {
 pub(crate) struct Block<'a> {
     /// In the order of their visits.
     pub ratings: &'a [StratumRating],
+    /// What they count; empty where all count alike.
+    pub weights: &'a [f32],
     /// The rows that they are of.
     pub users: Stratum<'a>,
     /// The rows that they are of.
@@ -62,15 +64,19 @@ impl LineTask for Block<'_> {
 
     #[inline(always)]
     fn run<S: Simd, const V: usize>(self, simd: S) -> f64 {
+        if !self.weights.is_empty() {
+            let strips = self.strips;
+            return visit::<S, V, true>(simd, self, strips);
+        }
         // Rows of the usual lengths are walked without a loop: their length is known when compiling.
         match self.strips {
-            1 => visit::<S, V>(simd, self, 1),
-            2 => visit::<S, V>(simd, self, 2),
-            3 => visit::<S, V>(simd, self, 3),
-            4 => visit::<S, V>(simd, self, 4),
-            6 => visit::<S, V>(simd, self, 6),
-            8 => visit::<S, V>(simd, self, 8),
-            strips => visit::<S, V>(simd, self, strips),
+            1 => visit::<S, V, false>(simd, self, 1),
+            2 => visit::<S, V, false>(simd, self, 2),
+            3 => visit::<S, V, false>(simd, self, 3),
+            4 => visit::<S, V, false>(simd, self, 4),
+            6 => visit::<S, V, false>(simd, self, 6),
+            8 => visit::<S, V, false>(simd, self, 8),
+            strips => visit::<S, V, false>(simd, self, strips),
         }
     }
 }
@@ -78,12 +84,16 @@ impl LineTask for Block<'_> {
 /// Visits a block. Inner products run in two times 16 lanes that are folded in halves, and products are
 /// fused into sums, so that the width of a vector changes no bit.
 #[inline(always)]
-fn visit<S: Simd, const V: usize>(simd: S, block: Block, strips: usize) -> f64 {
-    let Block { ratings, users, items, terms, .. } = block;
+fn visit<S: Simd, const V: usize, const WEIGHTED: bool>(
+    simd: S,
+    block: Block,
+    strips: usize,
+) -> f64 {
+    let Block { ratings, weights, users, items, terms, .. } = block;
     let (user_rows, item_rows) =
         (vectors_mut::<S, V>(users.lines), vectors_mut::<S, V>(items.lines));
     let mut loss = 0.0_f64;
-    for rating in ratings {
+    for (at, rating) in ratings.iter().enumerate() {
         let (user, item) = (rating.user as usize, rating.item as usize);
         let p = &mut user_rows[user * strips..][..strips];
         let q = &mut item_rows[item * strips..][..strips];
@@ -110,6 +120,10 @@ fn visit<S: Simd, const V: usize>(simd: S, block: Block, strips: usize) -> f64 {
                 let residual = rating.value - sigmoid(prediction);
                 (residual, cross_entropy(prediction, rating.value))
             }
+        };
+        let (residual, of_rating) = match WEIGHTED {
+            true => (weights[at] * residual, weights[at] * of_rating),
+            false => (residual, of_rating),
         };
         loss += f64::from(of_rating);
         let (user_decay, item_decay) = (users.decay[user], items.decay[item]);

@@ -33,6 +33,7 @@ impl GpuGradient {
                     partner_bias,
                     batch_start: plan.lead.batch_start as u32,
                     sums_start: walk.sums_start as u32,
+                    weights_start: self.chunks[plan.chunk].lead.entries_len as u32,
                     global_mean: self.like.global_mean,
                 }));
             }

@@ -70,7 +70,8 @@ impl GpuGradient {
                 batches.ratings().div_ceil(MOST_BATCHES)
             )));
         }
-        let kernels = Kernels::new(device, sources, team, &terms).await?;
+        let kernels =
+            Kernels::new(device, sources, team, &terms, !batches.weights.is_empty()).await?;
         let limits = limits(device);
         let weight = |side: Side, row: u32| {
             let ratings = batches.row_ratings(side)[row as usize];
@@ -93,6 +94,7 @@ impl GpuGradient {
         fits(device, &batches, like.factors)?;
         // It lies on the device now; what is asked for later counts the leading side's positions.
         (batches.values, batches.links, batches.follow) = Default::default();
+        batches.weights = Vec::new();
 
         let train_loss = {
             let sums = chunks.iter().map(|c| (&c.lead.sums, c.lead.sums_len)).collect::<Vec<_>>();

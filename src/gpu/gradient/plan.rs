@@ -61,6 +61,8 @@ pub struct BatchPlan {
 pub struct SideArrays {
     pub segments: Vec<Segment>,
     pub entries: Vec<Entry>,
+    /// What they count; empty where all count alike, and for the side that follows.
+    pub weights: Vec<f32>,
     pub touched: Vec<Touched>,
     /// How many sums it needs.
     pub sums: usize,
@@ -293,6 +295,7 @@ impl Cutter<'_> {
                     if its_tile == partner_tile {
                         if let Some(places) = places.as_deref_mut() {
                             places[position - first] = arrays.entries.len() as u32;
+                            arrays.weights.extend(self.batches.weights.get(position));
                         }
                         arrays.entries.push(Entry { partner: its_row, second: second(position) });
                     }
@@ -370,7 +373,8 @@ impl SideArrays {
     /// Bytes of the largest array that both would make together.
     fn bytes(&self, more: &SideArrays) -> usize {
         let segments = size_of::<Segment>() * (self.segments.len() + more.segments.len());
-        let entries = size_of::<Entry>() * (self.entries.len() + more.entries.len());
+        let weights = (self.weights.len() + more.weights.len()).div_ceil(2);
+        let entries = size_of::<Entry>() * (self.entries.len() + more.entries.len() + weights);
         let touched = size_of::<Touched>() * (self.touched.len() + more.touched.len());
         let sums = 8 * (self.sums + more.sums);
         segments.max(entries).max(touched).max(sums)
@@ -391,6 +395,7 @@ impl SideArrays {
         let moved = |s: Segment| Segment { start: s.start + entries as u32, ..s };
         self.segments.extend(batch.segments.into_iter().map(moved));
         self.entries.extend_from_slice(&batch.entries);
+        self.weights.extend_from_slice(&batch.weights);
         self.touched.extend_from_slice(&batch.touched);
         self.sums += batch.sums;
     }

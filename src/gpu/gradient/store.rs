@@ -6,7 +6,7 @@ use crate::core::{Batches, Loss, Optimizer};
 use crate::gpu::shared::buffers::{Slot, Uniforms};
 use crate::gpu::shared::device::Device;
 use crate::gpu::shared::kernels::{Kernel, Sources};
-use crate::gpu::shared::params::VisitParams;
+use crate::gpu::shared::params::{Entry, VisitParams};
 use crate::gpu::shared::tiles::Team;
 use crate::{Error, Result};
 
@@ -26,6 +26,8 @@ pub(in crate::gpu) struct ChunkBuffers {
 pub(in crate::gpu) struct ArrayBuffers {
     pub segments: wgpu::Buffer,
     pub entries: wgpu::Buffer,
+    /// Entries, behind which their weights lie, two in the place of one.
+    pub entries_len: usize,
     pub touched: wgpu::Buffer,
     pub sums: wgpu::Buffer,
     pub sums_len: usize,
@@ -44,6 +46,7 @@ impl Kernels {
         sources: &Sources,
         team: Team,
         terms: &Terms,
+        weighted: bool,
     ) -> Result<Self> {
         let logistic = match terms.loss {
             Loss::Squared => 0.0,
@@ -66,7 +69,13 @@ impl Kernels {
             residual: make(
                 "residual",
                 &sources.residual,
-                &[width, lanes, columns, ("LOGISTIC", logistic)],
+                &[
+                    width,
+                    lanes,
+                    columns,
+                    ("LOGISTIC", logistic),
+                    ("WEIGHTED", f64::from(u8::from(weighted))),
+                ],
             )
             .await?,
             gradient: make("gradient", &sources.gradient, &[width, lanes, columns]).await?,
@@ -78,11 +87,23 @@ impl Kernels {
     }
 }
 
+/// The entries, and behind them what they count.
+fn with_weights(arrays: &SideArrays) -> Vec<Entry> {
+    let bits = |weight: &[f32], at: usize| weight.get(at).map_or(0, |weight| weight.to_bits());
+    let pairs = arrays.weights.chunks(2);
+    let pairs = pairs.map(|pair| Entry { partner: bits(pair, 0), second: bits(pair, 1) });
+    arrays.entries.iter().copied().chain(pairs).collect()
+}
+
 impl ArrayBuffers {
     pub fn new(device: &Device, arrays: &SideArrays) -> Self {
         Self {
             segments: device.upload("segments", &arrays.segments),
-            entries: device.upload("entries", &arrays.entries),
+            entries: match arrays.weights.is_empty() {
+                true => device.upload("entries", &arrays.entries),
+                false => device.upload("entries", &with_weights(arrays)),
+            },
+            entries_len: arrays.entries.len(),
             touched: device.upload("touched rows", &arrays.touched),
             sums: device.storage("sums", arrays.sums as u64 * 8),
             sums_len: arrays.sums,

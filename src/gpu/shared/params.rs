@@ -13,6 +13,7 @@ pub struct ResidualParams {
     pub partner_bias: u32,
     pub batch_start: u32,
     pub sums_start: u32,
+    pub weights_start: u32,
     pub global_mean: f32,
 }
 

@@ -29,6 +29,7 @@ impl Compare for Case {
 held! {
     residual_matches_the_oracle_at_ragged_widths: widths();
     residual_matches_the_oracle_at_odd_batches: batch_sizes();
+    residual_matches_the_oracle_at_weights: weights();
     gradient_matches_the_oracle_at_hot_rows: hot_rows();
     gradient_matches_the_oracle_at_many_rows: many_rows();
     step_matches_the_oracle_at_every_solver: solvers();
@@ -51,6 +52,19 @@ fn widths() -> Vec<Case> {
         [plain.clone(), turned.no_bias(), plain.clone().logistic().no_bias(), plain.logistic()]
     };
     widths.into_iter().enumerate().flat_map(case).collect()
+}
+
+/// Ratings with weights: odd and even numbers of them, in one batch and several, rows of several segments.
+fn weights() -> Vec<Case> {
+    let mut cases = Vec::new();
+    for (j, k) in [1, 5, 32, 65, 200].into_iter().enumerate() {
+        let case = Case::new(k, 41, 23, 330 + j).weighted();
+        cases.push(if j % 2 == 0 { case.clone() } else { case.clone().logistic() });
+        cases.push(case.batches_of(67).epochs(2));
+    }
+    let hot = (0..3000).map(|n| (n % 3 * (n % 2), n * n % 70)).collect();
+    cases.push(Case::of_pairs(20, 60, 70, hot).named("hot users").weighted());
+    cases
 }
 
 /// One rating; batches around a workgroup; a last batch that is smaller; equal sides; rows that

@@ -86,6 +86,7 @@ macro_rules! conform {
             conform! { @part gradient, $open,
                 residual_matches_the_oracle_at_ragged_widths,
                 residual_matches_the_oracle_at_odd_batches,
+                residual_matches_the_oracle_at_weights,
                 gradient_matches_the_oracle_at_hot_rows,
                 gradient_matches_the_oracle_at_many_rows,
                 step_matches_the_oracle_at_every_solver,

@@ -13,6 +13,10 @@ use wgmf::cpu::Cpu;
 use oracle::case::{Case, Draw, compare};
 use std::ops::ControlFlow;
 
+fn weighted() -> Case {
+    plain().weighted()
+}
+
 fn plain() -> Case {
     Case::new(6, 37, 23, 211)
 }
@@ -101,6 +105,12 @@ const FAULTS: &[Fault<Case>] = &[
         ("((losses.x + losses.y) + losses.z) + losses.w", "(losses.x + losses.y) + losses.z"), plain),
     fault("residual", "partners swapped in the gradient",
         ("g0 += e.x * a0 + e.y * b0", "g0 += e.x * b0 + e.y * a0"), plain),
+    fault("residual", "weights of a pair change places",
+        ("at % 2u == 1u", "at % 2u == 0u"), weighted),
+    fault("residual", "the loss has no weight",
+        ("losses *= weight;", ""), weighted),
+    fault("residual", "a residual has its neighbour's weight",
+        ("weight_of(min(here + 2u, last_entry))", "weight_of(min(here + 1u, last_entry))"), weighted),
     fault("residual", "the row's own bias is dropped",
         ("params.global_mean + biases[params.own_bias + segment.row]", "params.global_mean"), plain),
     fault("residual", "the mean is dropped",

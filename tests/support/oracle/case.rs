@@ -80,7 +80,13 @@ impl Case {
             factors,
             users,
             items,
-            ratings: Ratings { users: user_ids, items: item_ids, values, timestamps: vec![] },
+            ratings: Ratings {
+                users: user_ids,
+                items: item_ids,
+                values,
+                timestamps: vec![],
+                weights: vec![],
+            },
             test: Ratings::default(),
             batch_size,
             terms: Terms {
@@ -120,6 +126,15 @@ impl Case {
                 _ => draw.below(2) as f32,
             });
         }
+        self
+    }
+
+    /// Ratings that count from a quarter to four.
+    pub fn weighted(mut self) -> Self {
+        let mut draw = Draw::new(self.seed ^ 0x3E16);
+        let weights = self.ratings.values.iter().map(|_| draw.between(0.25, 4.0));
+        self.ratings.weights = weights.collect();
+        self.name += ", weighted";
         self
     }
 
@@ -400,18 +415,18 @@ impl Check {
         &mut self,
         case: &Case,
         model: &Model,
-        batch: &[(u32, u32, f64)],
+        batch: &[(u32, u32, f64, f64)],
         probe: &Probe,
     ) -> Result<(), String> {
         let kind = case.terms.loss;
         // The leading side's order: by row, and within a row in file order.
         let mut order = batch.to_vec();
-        order.sort_by_key(|&(user, item, _)| match case.lead_side() {
+        order.sort_by_key(|&(user, item, ..)| match case.lead_side() {
             Side::User => user,
             Side::Item => item,
         });
-        let residual = |&(user, item, value): &(u32, u32, f64)| {
-            super::residual(kind, value, super::predict(model, user, item))
+        let residual = |&(user, item, value, weight): &(u32, u32, f64, f64)| {
+            weight * super::residual(kind, value, super::predict(model, user, item))
         };
         let residuals: Vec<f64> = order.iter().map(residual).collect();
         self.array("residuals", &probe.residuals, &residuals)?;

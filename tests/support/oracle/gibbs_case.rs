@@ -44,6 +44,7 @@ impl GibbsCase {
             items: pairs.iter().map(|pair| pair.1).collect(),
             values: pairs.iter().map(|_| 3.5 + 2.0 * (random.random::<f32>() - 0.5)).collect(),
             timestamps: Vec::new(),
+            weights: Vec::new(),
         };
         Self {
             factors,
@@ -129,6 +130,7 @@ impl GibbsCase {
             items: vec![1, 0, 0, UNKNOWN, UNKNOWN, self.items as u32 - 1],
             values: vec![3.0; 6],
             timestamps: Vec::new(),
+            weights: Vec::new(),
         };
         GibbsProblem {
             ratings: RowRatings::new(&self.ratings, &[], self.users, self.items),

@@ -105,21 +105,23 @@ pub fn loss(loss: Loss, value: f64, prediction: f64) -> f64 {
 }
 
 /// The sum of the loss over a set of ratings.
-pub fn loss_sum(model: &Model, kind: Loss, ratings: &[(u32, u32, f64)]) -> f64 {
+pub fn loss_sum(model: &Model, kind: Loss, ratings: &[(u32, u32, f64, f64)]) -> f64 {
     let mut sum = 0.0;
-    for &(user, item, value) in ratings {
-        sum += loss(kind, value, predict(model, user, item));
+    for &(user, item, value, weight) in ratings {
+        sum += weight * loss(kind, value, predict(model, user, item));
     }
     sum
 }
 
-/// The triples of `ratings`.
-pub fn triples(ratings: &Ratings) -> Vec<(u32, u32, f64)> {
-    ratings.iter().map(|(user, item, value)| (user, item, f64::from(value))).collect()
+/// The user, the item, the value and the weight of each of `ratings`.
+pub fn triples(ratings: &Ratings) -> Vec<(u32, u32, f64, f64)> {
+    let weight = |at: usize| ratings.weights.get(at).map_or(1.0, |&weight| f64::from(weight));
+    let all = ratings.iter().enumerate();
+    all.map(|(at, (user, item, value))| (user, item, f64::from(value), weight(at))).collect()
 }
 
 /// The batches of `ratings` in file order.
-pub fn batches(ratings: &Ratings, batch_size: usize) -> Vec<Vec<(u32, u32, f64)>> {
+pub fn batches(ratings: &Ratings, batch_size: usize) -> Vec<Vec<(u32, u32, f64, f64)>> {
     triples(ratings).chunks(batch_size).map(<[_]>::to_vec).collect()
 }
 
@@ -152,12 +154,12 @@ pub fn batch_objective(
     model: &Model,
     terms: &Terms,
     weights: &Weights,
-    batch: &[(u32, u32, f64)],
+    batch: &[(u32, u32, f64, f64)],
 ) -> f64 {
     let (reg, reg_bias) = regularization(terms);
     let mut sum = 0.0;
-    for &(user, item, value) in batch {
-        sum += loss(terms.loss, value, predict(model, user, item));
+    for &(user, item, value, weight) in batch {
+        sum += weight * loss(terms.loss, value, predict(model, user, item));
         let (u, i) = (user as usize, item as usize);
         let (p, q) = (&model.users.factors[u], &model.items.factors[i]);
         sum += reg(weights.users[u]) * inner(p, p) + reg(weights.items[i]) * inner(q, q);
@@ -206,10 +208,10 @@ impl Gradient {
 }
 
 /// `Σ e·q` and `Σ e` of each user, `Σ e·p` and `Σ e` of each item.
-pub fn residual_sums(model: &Model, kind: Loss, batch: &[(u32, u32, f64)]) -> Gradient {
+pub fn residual_sums(model: &Model, kind: Loss, batch: &[(u32, u32, f64, f64)]) -> Gradient {
     let mut sums = Gradient::default();
-    for &(user, item, value) in batch {
-        let e = residual(kind, value, predict(model, user, item));
+    for &(user, item, value, weight) in batch {
+        let e = weight * residual(kind, value, predict(model, user, item));
         let (p, q) = (&model.users.factors[user as usize], &model.items.factors[item as usize]);
         Gradient::add(&mut sums.users, user, e, q, e);
         Gradient::add(&mut sums.items, item, e, p, e);
@@ -222,13 +224,13 @@ pub fn gradient(
     model: &Model,
     terms: &Terms,
     weights: &Weights,
-    batch: &[(u32, u32, f64)],
+    batch: &[(u32, u32, f64, f64)],
 ) -> Gradient {
     let mut gradient = Gradient::default();
     let n = batch.len() as f64;
     let (reg, reg_bias) = regularization(terms);
-    for &(user, item, value) in batch {
-        let e = residual(terms.loss, value, predict(model, user, item));
+    for &(user, item, value, weight) in batch {
+        let e = weight * residual(terms.loss, value, predict(model, user, item));
         // d loss / d r̂
         let slope = match terms.loss {
             Loss::Squared => -2.0 * e,
@@ -264,7 +266,7 @@ impl Training {
         terms: &Terms,
         weights: &Weights,
         rate: f64,
-        batch: &[(u32, u32, f64)],
+        batch: &[(u32, u32, f64, f64)],
     ) -> f64 {
         let before = loss_sum(&self.model, terms.loss, batch);
         let gradient = gradient(&self.model, terms, weights, batch);

@@ -19,16 +19,18 @@ pub fn problem(case: &Case, shuffle: Option<u64>) -> StrataProblem {
 }
 
 /// The ratings of a wave in an order that its visits may have: those of each block in theirs.
-pub fn order(strata: &Strata, wave: usize) -> Vec<(u32, u32, f64)> {
+pub fn order(strata: &Strata, wave: usize) -> Vec<(u32, u32, f64, f64)> {
     let [users, items] = &strata.sides;
     let (user_rows, item_rows) = (users.rows(), items.rows());
     let mut order = Vec::new();
     for block in strata.wave(wave) {
         let (first_user, first_item) = (users.cuts[block.0], items.cuts[block.1]);
-        for visit in strata.block(block) {
+        let weights = strata.block_weights(block);
+        for (at, visit) in strata.block(block).iter().enumerate() {
             let user = user_rows[first_user + visit.user as usize];
             let item = item_rows[first_item + visit.item as usize];
-            order.push((user, item, f64::from(visit.value)));
+            let weight = weights.get(at).map_or(1.0, |&weight| f64::from(weight));
+            order.push((user, item, f64::from(visit.value), weight));
         }
     }
     order

@@ -401,6 +401,7 @@ fn a_watcher_stops_a_sweep_and_held_out_errors_are_summed() {
         items: vec![3, 4, UNKNOWN, UNKNOWN],
         values: vec![1.0, 2.0, 3.0, 4.0],
         timestamps: vec![],
+        weights: vec![],
     };
     let cpu = Cpu::new();
     let mut passes = cpu.row_passes(copy(&problem)).unwrap();

@@ -10,6 +10,7 @@ fn batches(users: u32, items: u32, ratings: u32, batch_size: usize) -> Batches {
         items: (0..ratings).map(|n| hot(n.wrapping_mul(40_503) >> 4, items)).collect(),
         values: (0..ratings).map(|n| n as f32).collect(),
         timestamps: vec![],
+        weights: vec![],
     };
     Batches::new(&ratings, users as usize, items as usize, batch_size, Some(1))
 }

@@ -52,6 +52,7 @@ fn layouts() -> Vec<(&'static str, &'static str, Layout)> {
                 partner_bias,
                 batch_start,
                 sums_start,
+                weights_start,
                 global_mean
             }),
         ),
