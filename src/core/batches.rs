@@ -257,6 +257,11 @@ impl Batches {
         self.starts[batch]..self.starts[batch + 1]
     }
 
+    /// The values at positions of the leading side, and what they count; nothing where all count alike.
+    pub fn values_at(&self, at: Range<usize>) -> (&[f32], &[f32]) {
+        (&self.values[at.clone()], self.weights.get(at).unwrap_or_default())
+    }
+
     /// Number of rows of a side.
     pub fn rows(&self, side: Side) -> usize {
         match side {

@@ -332,24 +332,14 @@ impl pulp::NullaryFnOnce for ResidualTask<'_> {
         for run in self.runs {
             let at = lead.positions(run);
             let local = run - first;
-            let (row, partners) = (lead.rows[run], &lead.partners[at.clone()]);
-            let values = &self.batches.values[at.clone()];
-            let residuals = &mut self.residuals[at.start - base..at.end - base];
-            let gradient = &mut self.gradients[local * stride..][..stride];
-            let (loss, sum) = match self.batches.weights.get(at) {
-                Some(weights) if !weights.is_empty() => {
-                    let values = (values, weights);
-                    residual::<true>(self.inputs, row, partners, values, residuals, gradient)
-                }
-                _ => residual::<false>(
-                    self.inputs,
-                    row,
-                    partners,
-                    (values, &[]),
-                    residuals,
-                    gradient,
-                ),
-            };
+            let (loss, sum) = residual(
+                self.inputs,
+                lead.rows[run],
+                &lead.partners[at.clone()],
+                self.batches.values_at(at.clone()),
+                &mut self.residuals[at.start - base..at.end - base],
+                &mut self.gradients[local * stride..][..stride],
+            );
             self.losses[local] = loss;
             self.bias_gradients[local] = sum;
         }

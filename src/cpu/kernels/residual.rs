@@ -23,7 +23,23 @@ pub(crate) struct Inputs<'a> {
 /// Residuals `e` of the ratings `values` of `row` with `partners`, times what they count where there are
 /// `weights`; `gradient = Σ e·y`. Returns the summed loss and `Σ e`.
 #[inline(always)]
-pub(crate) fn residual<const WEIGHTED: bool>(
+pub(crate) fn residual(
+    inputs: &Inputs,
+    row: u32,
+    partners: &[u32],
+    (values, weights): (&[f32], &[f32]),
+    residuals: &mut [f32],
+    gradient: &mut [f32],
+) -> (f64, f32) {
+    let values = (values, weights);
+    match weights.is_empty() {
+        true => residual_of::<false>(inputs, row, partners, values, residuals, gradient),
+        false => residual_of::<true>(inputs, row, partners, values, residuals, gradient),
+    }
+}
+
+#[inline(always)]
+fn residual_of<const WEIGHTED: bool>(
     inputs: &Inputs,
     row: u32,
     partners: &[u32],
