@@ -9,6 +9,7 @@ use std::fmt::Write as _;
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::{Duration, Instant};
 use wgmf::core::{Options, Solver, figure};
 use wgmf::data::{DataOptions, prepare};
 use wgmf::evaluate::Relevance;
@@ -49,8 +50,11 @@ pub(super) struct Args {
     /// How many settings are tried, at most: fewer where there are fewer to choose from
     #[arg(long, value_name = "N", default_value_t = 40, help_heading = "Search")]
     trials: usize,
+    /// End after this many minutes, with the best so far; with --storage the same command goes on from there
+    #[arg(long, value_name = "MINUTES", help_heading = "Search")]
+    time_limit: Option<f64>,
     /// Directory to keep the search in: the same command goes on where it was stopped or killed, to the
-    /// same end. At the end it has trials.csv
+    /// same end, and with more --trials where it had ended. At the end it has trials.csv
     #[arg(long, value_name = "DIR", help_heading = "Search")]
     storage: Option<PathBuf>,
     /// Forget what is in the storage
@@ -79,10 +83,11 @@ Without --holdout or --test a tenth is held out. Who searches reg, reg-bias or r
 damping gets no damping, as with train.";
 
 /// What of the command line is no business of `train`, beside what was searched.
-const OWN: [&str; 12] = [
+const OWN: [&str; 13] = [
     "search",
     "metric",
     "trials",
+    "time-limit",
     "storage",
     "force",
     "json",
@@ -117,6 +122,9 @@ pub(super) fn run(mut args: Args) -> Result<ExitCode> {
     if args.relevant_from.is_some_and(|least| !least.is_finite()) {
         return Err(Error::settings("--relevant-from has to be a finite number"));
     }
+    if args.time_limit.is_some_and(|minutes| !(minutes > 0.0 && minutes < 1e6)) {
+        return Err(Error::settings("--time-limit has to be a number of minutes above 0"));
+    }
     let said: Vec<String> =
         std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned()).collect();
     let (device, why) = args.backend.open()?;
@@ -126,7 +134,10 @@ pub(super) fn run(mut args: Args) -> Result<ExitCode> {
     train::say::data(&prepared, settings.solver);
     say!("device: {} ({why})", device.device().name);
     interrupt::ends_well();
-    let goes_on = || interrupt::pressed().is_none();
+    let began = Instant::now();
+    let limit = args.time_limit.map(|minutes| Duration::from_secs_f64(60.0 * minutes));
+    let in_time = || limit.is_none_or(|limit| began.elapsed() < limit);
+    let goes_on = || interrupt::pressed().is_none() && in_time();
     let mut tune = Tune::new(&prepared, &args.options, &device)
         .search(args.search.clone())
         .trials(args.trials)

@@ -115,8 +115,8 @@ impl<'a> Tune<'a> {
         self
     }
 
-    /// A directory in which the search is kept, so that a run that was killed goes on to the same end;
-    /// `anew` forgets what is there.
+    /// A directory in which the search is kept, so that a run that was killed goes on to the same end, and one
+    /// of more trials takes over what these have reached; `anew` forgets what is there.
     #[cfg(feature = "files")]
     #[must_use]
     pub fn storage(mut self, dir: impl AsRef<Path>, anew: bool) -> Self {
@@ -268,13 +268,24 @@ impl<'a> Tune<'a> {
             "options": super::space::map_of(self.options)?,
             "space": space,
             "metric": metric.to_string(),
-            "trials": self.trials,
             "relevance": self.relevance.map(|relevance| format!("{relevance:?}")),
         });
         let (storage, known) = Storage::open(dir, search, ratings, *anew)?;
-        if known.len() == trials.len() {
-            *trials = known;
+        if known.len() > trials.len() {
+            return Err(Error::settings(format!(
+                "`trials` {}: the search in {} has {}; ask for as many or more, or begin anew with `force`",
+                trials.len(),
+                dir.display(),
+                known.len()
+            )));
         }
+        // Those that are new come behind them: the sequence is the same.
+        for (trial, known) in trials.iter_mut().zip(known) {
+            if trial.values == known.values {
+                *trial = known;
+            }
+        }
+        storage.record(trials)?;
         Ok(Some(storage))
     }
 }

@@ -62,11 +62,16 @@ impl Storage {
                 let state: State = serde_json::from_slice(&text).map_err(|e| {
                     Error::file(&path, format!("{e}; begin anew with `force`, or elsewhere"))
                 })?;
-                if state.search != search {
+                let mut then = state.search;
+                // Earlier versions compared how many there are to be, too.
+                if let Value::Object(then) = &mut then {
+                    then.remove("trials");
+                }
+                if then != search {
                     let message = format!(
                         "is of another search: {}; ask for the same, name another directory, or begin \
                          anew with `force`",
-                        difference(&state.search, &search)
+                        difference(&then, &search)
                     );
                     return Err(Error::file(&path, message));
                 }

@@ -97,12 +97,26 @@ fn a_search_that_was_killed_goes_on_to_the_same_end() {
     assert_eq!(String::from_utf8(place.read("killed/trials.csv")).unwrap(), table);
     assert_eq!(place.names("killed"), ["search.json", "trials.csv"]);
 
-    // Another search does not go on there, and begins anew only where that is said.
+    // More trials take over what is there.
+    let more = line.replace("--trials 7", "--trials 9");
+    let output = place.run(&more);
+    assert!(output.status.success(), "{}", stderr(&output));
+    let talk = stderr(&output);
+    assert_eq!(talk.matches(", 1 of 3:").count(), 2, "{talk}");
+    let grown = String::from_utf8(place.read("killed/trials.csv")).unwrap();
+    assert_eq!(grown.lines().count(), 10);
+    let first = |line: &&str| line.starts_with("0,");
+    assert_eq!(grown.lines().find(first), table.lines().find(first));
+
+    // Fewer are another search, which begins anew only where that is said.
     let other = line.replace("--trials 7", "--trials 5");
     let refused = place.run(&other);
-    assert_eq!(refused.status.code(), Some(1));
+    assert_eq!(refused.status.code(), Some(2));
     let talk = stderr(&refused);
-    assert!(talk.contains("trials was 7 then and is 5 now") && talk.contains("--force"), "{talk}");
+    assert!(talk.contains("--trials 5") && talk.contains("--force"), "{talk}");
+    let another = place.run(&line.replace("--epochs 12", "--epochs 8"));
+    assert_eq!(another.status.code(), Some(1));
+    assert!(stderr(&another).contains("epochs was 12 then and is 8 now"), "{}", stderr(&another));
     place.ok(&format!("{other} --force"));
     let anew = String::from_utf8(place.read("killed/trials.csv")).unwrap();
     assert_eq!(anew.lines().count(), 6);
@@ -144,6 +158,7 @@ fn searches_that_make_no_sense_are_refused() {
         ("--solver ials --metric rmse", 2, "ndcg@20 does"),
         ("--solver als --metric auc", 2, "does not suit"),
         ("--trials 0", 2, "at least 1"),
+        ("--time-limit 0", 2, "--time-limit"),
         ("--solver als --search momentum=0.5,0.9", 2, "--momentum"),
         ("--solver als --storage taken", 1, "holds other files"),
         ("--force", 2, "--storage"),

@@ -15,7 +15,7 @@ fn spoilt(place: &Place) {
     for line in lines {
         random = random.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
         let draw = (random >> 33) as usize;
-        if draw % 10 == 0 {
+        if draw.is_multiple_of(10) {
             test += &format!("{line}\n");
         } else if draw / 10 % 5 < 2 {
             let (pair, _) = line.rsplit_once(',').unwrap();
