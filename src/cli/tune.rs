@@ -20,8 +20,8 @@ use wgmf::{Error, Result};
 ///
 /// The first trial is what train would take by itself; the others start from a quasi-random sequence over
 /// what is searched. All train for a ninth of their epochs, the best third goes on to a third of them, and
-/// the best third of those to the end (successive halving, Li et al. 2018). Prints the best trials, and the
-/// train command of the best one.
+/// the best third of those to the end (successive halving, Li et al. 2018), where they are trained on other
+/// parts of the ratings too (--folds). Prints the best trials, and the train command of the best one.
 ///
 /// Trials are judged on a tenth of RATINGS that is held out, or by --holdout or --test. The best of many
 /// figures on the same ratings is better than what the settings are worth: a file that no trial has seen says
@@ -50,6 +50,11 @@ pub(super) struct Args {
     /// How many settings are tried, at most: fewer where there are fewer to choose from
     #[arg(long, value_name = "N", default_value_t = 40, help_heading = "Search")]
     trials: usize,
+    /// On how many parts of the ratings those settings are judged that were trained to the end; who wins is
+    /// better than no settings by more than chance. Default: 4 where a part is held out by chance and has
+    /// fewer than a million ratings, else 1. Of rmse, log_loss, and lists of ials
+    #[arg(long, value_name = "N", help_heading = "Search")]
+    folds: Option<u32>,
     /// End after this many minutes, with the best so far; with --storage the same command goes on from there
     #[arg(long, value_name = "MINUTES", help_heading = "Search")]
     time_limit: Option<f64>,
@@ -83,11 +88,12 @@ Without --holdout or --test a tenth is held out. Who searches reg, reg-bias or r
 damping gets no damping, as with train.";
 
 /// What of the command line is no business of `train`, beside what was searched.
-const OWN: [&str; 13] = [
+const OWN: [&str; 14] = [
     "search",
     "metric",
     "trials",
     "time-limit",
+    "folds",
     "storage",
     "force",
     "json",
@@ -101,6 +107,10 @@ const OWN: [&str; 13] = [
 
 /// Part of the ratings that is held out where nothing else is said.
 const HOLDOUT: f64 = 0.1;
+
+/// Parts on which finalists are judged where nothing else is said, and ratings up to which that is so.
+const FOLDS: u32 = 4;
+const FEW: usize = 1_000_000;
 
 /// How many of the best trials are shown.
 const SHOWN: usize = 10;
@@ -138,9 +148,12 @@ pub(super) fn run(mut args: Args) -> Result<ExitCode> {
     let limit = args.time_limit.map(|minutes| Duration::from_secs_f64(60.0 * minutes));
     let in_time = || limit.is_none_or(|limit| began.elapsed() < limit);
     let goes_on = || interrupt::pressed().is_none() && in_time();
+    let few = args.data.test.is_none() && prepared.train.len() < FEW;
+    let folds = args.folds.unwrap_or(if few { FOLDS } else { 1 });
     let mut tune = Tune::new(&prepared, &args.options, &device)
         .search(args.search.clone())
         .trials(args.trials)
+        .folds(folds)
         .listen(&hear)
         .while_true(&goes_on);
     if let Some(metric) = &args.metric {
@@ -243,6 +256,9 @@ fn show(tuned: &Tuned, command: &str) -> io::Result<()> {
             }
         }
         writeln!(out)?;
+    }
+    if tuned.best == 0 && !tuned.trials[0].folds.is_empty() {
+        say!("none is better than no settings by more than chance, over all held-out parts");
     }
     writeln!(out, "\n{command}")?;
     out.flush()?;

@@ -47,6 +47,44 @@ impl Prepared {
         }
     }
 
+    /// The same ratings with another test part of the same size, drawn by `seed`, of each user's ratings where that
+    /// is said. Users and items stay, also those whose ratings are all held out; test ratings of unknown ones
+    /// are left out.
+    ///
+    /// # Errors
+    /// No test part.
+    pub(crate) fn redrawn(&self, per_user: bool, seed: u64) -> Result<Self> {
+        let Some(test) = &self.test else {
+            return Err(Error::data("there is no test part to draw anew"));
+        };
+        let mut drawn = self.clone();
+        for row in 0..test.len() {
+            if test.users[row] != UNKNOWN && test.items[row] != UNKNOWN {
+                let all = &mut drawn.train;
+                all.push_from(test, row);
+                if !all.weights.is_empty() && test.weights.is_empty() {
+                    all.weights.push(1.0);
+                }
+            }
+        }
+        let all = drawn.train.len();
+        let fraction = (all - self.train.len()) as f64 / all as f64;
+        // In the order of users and items, as training takes them.
+        let mut order: Vec<usize> = (0..all).collect();
+        order.sort_by_key(|&row| (drawn.train.users[row], drawn.train.items[row]));
+        let mut sorted = Ratings::default();
+        order.iter().for_each(|&row| sorted.push_from(&drawn.train, row));
+        let test = match per_user {
+            true => hold_out_per_user(&mut sorted, self.users.len(), fraction, seed)?,
+            false => hold_out(&mut sorted, fraction, seed)?,
+        };
+        drawn.train = sorted;
+        drawn.test_raw = Some(test.values.clone());
+        drawn.test = Some(Ratings { weights: Vec::new(), ..test });
+        (drawn.test_unknown_users, drawn.test_unknown_items) = (0, 0);
+        Ok(drawn)
+    }
+
     /// Makes sure that a model whose ratings went through `theirs` is one to start from: the steps are the
     /// same here, whatever was learned for them.
     ///

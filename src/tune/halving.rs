@@ -3,6 +3,7 @@
 //! many, and so on to the end. Where they start is a quasi-random sequence.
 
 use super::Metric;
+use super::finalists::steadiest;
 use super::rungs::{promoted, rungs};
 use super::sequence::Sequence;
 use super::space::{Space, set};
@@ -55,12 +56,13 @@ const POINTS: usize = 16;
 /// ```
 pub struct Tune<'a> {
     prepared: &'a Prepared,
-    options: &'a Options,
+    pub(super) options: &'a Options,
     device: &'a Arc<dyn Backend>,
     dimensions: Vec<super::Dimension>,
     metric: Option<Metric>,
     relevance: Option<Relevance>,
     trials: usize,
+    folds: u32,
     #[cfg(feature = "files")]
     storage: Option<(PathBuf, bool)>,
     listen: &'a (dyn Fn(usize, &Trial, [usize; 2]) + Sync),
@@ -79,6 +81,7 @@ impl<'a> Tune<'a> {
             metric: None,
             relevance: None,
             trials: 40,
+            folds: 1,
             #[cfg(feature = "files")]
             storage: None,
             listen: &|_, _, _| {},
@@ -112,6 +115,15 @@ impl<'a> Tune<'a> {
     #[must_use]
     pub fn trials(mut self, trials: usize) -> Self {
         self.trials = trials;
+        self
+    }
+
+    /// On how many parts of all ratings, each as large as the test part, those are judged that were trained to
+    /// the end: 1 is the test part alone, which is what is done where nothing is said, more are drawn anew. Of
+    /// metrics that training itself measures, and lists of ials.
+    #[must_use]
+    pub fn folds(mut self, folds: u32) -> Self {
+        self.folds = folds;
         self
     }
 
@@ -152,6 +164,9 @@ impl<'a> Tune<'a> {
                 "a search needs held-out ratings; give `holdout` or `test`",
             ));
         };
+        if self.folds == 0 || self.folds > 100 {
+            return Err(Error::settings("`folds`: give 1 to 100"));
+        }
         if self.trials == 0 {
             return Err(Error::settings("`trials` 0: at least 1 has to be tried"));
         }
@@ -182,7 +197,7 @@ impl<'a> Tune<'a> {
                 continue;
             }
             settings.push(resolved);
-            trials.push(Trial { values, rungs: Vec::new() });
+            trials.push(Trial { values, rungs: Vec::new(), folds: Vec::new() });
             if trials.len() == self.trials {
                 break;
             }
@@ -218,13 +233,17 @@ impl<'a> Tune<'a> {
             #[cfg(feature = "files")]
             storage,
         };
-        let complete = search.climb_all(&rungs)?;
+        let mut complete = search.climb_all(&rungs)?;
+        if complete && search.redraws() {
+            complete = search.redraw(0..self.folds - 1)?;
+        }
         #[cfg(feature = "files")]
         let Search { trials, storage, .. } = search;
         #[cfg(not(feature = "files"))]
         let Search { trials, .. } = search;
         let trials = trials.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner());
-        let Some(best) = best_of(&trials, &metric, complete) else {
+        let steady = steadiest(&trials, &metric).filter(|_| complete);
+        let Some(best) = steady.or_else(|| best_of(&trials, &metric, complete)) else {
             let why = trials.iter().find_map(|trial| trial.last()?.failed.clone());
             return Err(match why {
                 Some(why) => {
@@ -268,6 +287,7 @@ impl<'a> Tune<'a> {
             "options": super::space::map_of(self.options)?,
             "space": space,
             "metric": metric.to_string(),
+            "folds": self.folds,
             "relevance": self.relevance.map(|relevance| format!("{relevance:?}")),
         });
         let (storage, known) = Storage::open(dir, search, ratings, *anew)?;
@@ -305,21 +325,21 @@ fn checkpoint_bytes(settings: &Settings, rows: usize) -> usize {
 }
 
 /// A search at work.
-struct Search<'a, 'b> {
-    tune: &'b Tune<'a>,
-    ground: Ground<'b>,
-    settings: Vec<Settings>,
-    trials: Mutex<Vec<Trial>>,
+pub(super) struct Search<'a, 'b> {
+    pub(super) tune: &'b Tune<'a>,
+    pub(super) ground: Ground<'b>,
+    pub(super) settings: Vec<Settings>,
+    pub(super) trials: Mutex<Vec<Trial>>,
     kept: Mutex<Vec<Option<Checkpoint>>>,
     /// Whether checkpoints are kept in memory.
     keeps: bool,
     /// Trials side by side, at most.
     lanes: usize,
     #[cfg(feature = "files")]
-    storage: Option<Storage>,
+    pub(super) storage: Option<Storage>,
 }
 
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(super) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
 }
 
@@ -349,7 +369,7 @@ impl Search<'_, '_> {
     }
 
     /// Works through the trials, on a processor several at a time; whether nobody said to stop.
-    fn side_by_side(
+    pub(super) fn side_by_side(
         &self,
         trials: &[usize],
         work: &(dyn Fn(usize) -> Result<bool> + Sync),
@@ -395,11 +415,16 @@ impl Search<'_, '_> {
         })
     }
 
+    /// Where settings are trained.
+    pub(super) fn device_for(&self, settings: &Settings) -> Arc<dyn Backend> {
+        let better = self.tune.device.better_for(settings).map(|(device, _)| device);
+        better.unwrap_or_else(|| self.tune.device.clone())
+    }
+
     /// Takes a trial to a rung; whether nobody said to stop.
     fn climb(&self, trial: usize, [rung, of]: [usize; 2], epochs: usize) -> Result<bool> {
         let settings = &self.settings[trial];
-        let better = self.tune.device.better_for(settings).map(|(device, _)| device);
-        let device = &**better.as_ref().unwrap_or(self.tune.device);
+        let device = &*self.device_for(settings);
         let mut from = locked(&self.kept)[trial].take();
         #[cfg(feature = "files")]
         if let Some(storage) = &self.storage {

@@ -1,6 +1,7 @@
 //! Settings found by trying: a space of them, trials that are cut short where others do better, and what
 //! became of each; cross-validation of one.
 
+mod finalists;
 mod folds;
 mod halving;
 mod metric;

@@ -66,6 +66,7 @@ impl Storage {
                 // Earlier versions compared how many there are to be, too.
                 if let Value::Object(then) = &mut then {
                     then.remove("trials");
+                    then.entry("folds").or_insert(1.into());
                 }
                 if then != search {
                     let message = format!(

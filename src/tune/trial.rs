@@ -20,6 +20,10 @@ pub struct Trial {
     pub values: Map<String, Value>,
     /// What it had reached each time it was looked at, in order.
     pub rungs: Vec<Rung>,
+    /// The figure on each of the parts that were held out for those alone that were trained to the end; nothing
+    /// of one where training failed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub folds: Vec<Option<f64>>,
 }
 
 /// What a trial had reached when it was looked at.

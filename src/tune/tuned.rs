@@ -16,7 +16,9 @@ pub struct Tuned {
     pub space: Space,
     /// All trials, in the order in which they were made up.
     pub trials: Vec<Trial>,
-    /// The best of those that were trained to the end (of all, where the search was stopped before).
+    /// The best of those that were trained to the end (of all, where the search was stopped before); where they
+    /// were held against each other on more parts, the best over all of them, or what no settings would take
+    /// where that is no better by more than chance.
     pub best: usize,
     /// The options of the best, with the epochs that were best.
     pub options: Options,
@@ -111,7 +113,11 @@ pub(super) mod tests {
             value: Some(value).filter(|value| !value.is_nan()),
             failed: None,
         };
-        Trial { values: Default::default(), rungs: values.iter().map(rung).collect() }
+        Trial {
+            values: Default::default(),
+            rungs: values.iter().map(rung).collect(),
+            folds: Vec::new(),
+        }
     }
 
     #[test]

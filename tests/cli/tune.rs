@@ -7,7 +7,7 @@ use std::process::Stdio;
 
 /// A search that takes a second or so.
 const SEARCH: &str = "tune plays.csv --solver als --epochs 12 --trials 7 --search factors=2,4,8 \
-                      --search reg=0.02..0.5:log --search damping=0.5..8:log --backend cpu";
+                      --search reg=0.02..0.5:log --search damping=0.5..8:log --backend cpu --folds 1";
 
 #[test]
 fn a_search_ends_at_a_command_that_trains_what_it_found() {
@@ -42,6 +42,37 @@ fn a_search_ends_at_a_command_that_trains_what_it_found() {
     assert!(text.contains("(no settings)") && text.trim_end().ends_with(command), "{text}");
 }
 
+/// Those that were trained to the end are judged on as many parts, and what no settings would take wins where
+/// nothing is better by more than chance.
+#[test]
+fn finalists_are_judged_on_several_parts() {
+    let place = Place::with_sample();
+    let found = place.json(&format!("{} --json", SEARCH.replace("--folds 1", "--folds 4")));
+    let trials = found["trials"].as_array().unwrap();
+    let folds = |trial: &Value| trial["folds"].as_array().map_or(0, Vec::len);
+    let (mut finalists, mut others) = (0, 0);
+    for trial in trials {
+        match trial["rungs"].as_array().unwrap().len() {
+            3 => finalists += usize::from(folds(trial) == 3),
+            _ => others += folds(trial),
+        }
+    }
+    assert!((2..=3).contains(&finalists) && others == 0, "{finalists} of {trials:?}");
+    // Parts of one set: alike, and not the same.
+    let best = &trials[found["best"].as_u64().unwrap() as usize];
+    let value = found["value"].as_f64().unwrap();
+    for fold in best["folds"].as_array().unwrap() {
+        let far = fold.as_f64().unwrap() / value - 1.0;
+        assert!(far != 0.0 && far.abs() < 0.05, "{best}");
+    }
+    // What helps nobody is not taken: reg of a hundred times.
+    let worse = place.json(
+        "tune plays.csv --solver als --epochs 3 --factors 4 --trials 3 \
+                            --search reg=50,60 --backend cpu --json",
+    );
+    assert_eq!(worse["best"], 0);
+}
+
 /// Choices that come again are not tried again, a search among solvers says what is relevant, and nothing that
 /// stands behind `--` is taken for an option.
 #[test]
@@ -72,14 +103,15 @@ fn no_setting_is_tried_twice_and_commands_come_out_as_they_went_in() {
 #[test]
 fn a_search_that_was_killed_goes_on_to_the_same_end() {
     let place = Place::with_sample();
-    place.ok(&format!("{SEARCH} --storage whole"));
+    let search = SEARCH.replace("--folds 1", "--folds 3");
+    place.ok(&format!("{search} --storage whole"));
     let table = String::from_utf8(place.read("whole/trials.csv")).unwrap();
     let mut lines = table.lines();
     assert_eq!(lines.next(), Some("trial,rungs,epochs,best_epoch,rmse,factors,reg,damping"));
     assert_eq!(lines.count(), 7);
     assert_eq!(place.names("whole"), ["search.json", "trials.csv"]);
 
-    let line = format!("{SEARCH} --storage killed --threads 1");
+    let line = format!("{search} --storage killed --threads 1");
     for stop in ["device", "trial 2, 1 of 3", "2 of 3"] {
         let mut child = place.command(&line).stderr(Stdio::piped()).spawn().unwrap();
         let mut talk = BufReader::new(child.stderr.take().unwrap());
@@ -159,6 +191,7 @@ fn searches_that_make_no_sense_are_refused() {
         ("--solver als --metric auc", 2, "does not suit"),
         ("--trials 0", 2, "at least 1"),
         ("--time-limit 0", 2, "--time-limit"),
+        ("--folds 0", 2, "--folds"),
         ("--solver als --search momentum=0.5,0.9", 2, "--momentum"),
         ("--solver als --storage taken", 1, "holds other files"),
         ("--force", 2, "--storage"),
