@@ -91,14 +91,14 @@ impl Layout {
         let needed = layout.columns.iter().chain([&layout.weights]).flatten();
         let last = needed.max().map_or(0, |&last| last + 1);
         layout.slots = vec![4; last];
-        // Where ratings are the weights, their column is that of ratings.
-        if let Some(column) = layout.weights {
-            layout.slots[column] = WEIGHT;
-        }
         for (slot, column) in layout.columns.iter().enumerate() {
             if let Some(column) = *column {
                 layout.slots[column] = slot as u8;
             }
+        }
+        // Ratings that are the weights are read as those.
+        if let Some(column) = layout.weights {
+            layout.slots[column] = WEIGHT;
         }
         Ok(layout)
     }

@@ -33,8 +33,7 @@ const BYTES_WITH_TIME: u64 = 40;
 const SURELY: f64 = 0.6;
 /// Bytes of a file for whose ratings room is made before they are read.
 const LARGE: u64 = 64 << 20;
-
-/// So many rows show whether a guess is right.
+/// Rows that show whether a guess is right.
 const DOUBTFUL_ROWS: usize = 3;
 
 /// What rating files hold, as they have it until it is [put into order](Table::settle).
@@ -200,7 +199,8 @@ impl<'o> Reader<'o> {
     fn foresee(&mut self, name: &str, size: u64, chunk: &[u8], layout: &Layout) -> Result<()> {
         let lines = memchr::memchr_iter(b'\n', chunk).count() as f64;
         let ratings = lines * (size as f64 / chunk.len().max(1) as f64).max(1.0);
-        let each = if layout.has(Role::Time) { BYTES_WITH_TIME } else { BYTES };
+        let weights = if layout.weights.is_some() { 8 } else { 0 };
+        let each = weights + if layout.has(Role::Time) { BYTES_WITH_TIME } else { BYTES };
         let needed = (ratings * each as f64) as u64;
         // Later lines may be longer, if not by much.
         memory::ensure((SURELY * needed as f64) as u64, |room| {
