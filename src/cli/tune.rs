@@ -118,7 +118,7 @@ pub(super) fn run(mut args: Args) -> Result<ExitCode> {
         return Err(Error::settings("--relevant-from has to be a finite number"));
     }
     let said: Vec<String> =
-        std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned()).collect();
+        super::words().iter().skip(1).map(|word| word.to_string_lossy().into_owned()).collect();
     let (device, why) = args.backend.open()?;
     let prepared = prepare(&args.ratings, &args.data, args.options.seed, &Steps::new(false))?;
     let (users, items) = (prepared.users.len(), prepared.items.len());
