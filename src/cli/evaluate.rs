@@ -276,6 +276,9 @@ pub(super) fn scored_how(model: &Model) -> &'static str {
     match model.objective.solver {
         Solver::Bayes => "scored as those without ratings",
         Solver::Ials => "scored 0, since ials has no mean and no biases",
+        _ if model.objective.loss.is_ranking() => {
+            "scored 0, and by the bias of the item if it has one"
+        }
         _ => "scored by the mean of those that are known",
     }
 }

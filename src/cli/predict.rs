@@ -216,7 +216,7 @@ impl Unknown {
                 let names: Vec<String> = first.iter().map(|id| format!("\"{id}\"")).collect();
                 let how = match model.objective.solver {
                     Solver::Bayes => "scored as of one without ratings".to_owned(),
-                    Solver::Ials => scored_how(model).to_owned(),
+                    _ if model.objective.is_implicit() => scored_how(model).to_owned(),
                     _ => format!("scored by the mean and the {partner}'s bias"),
                 };
                 say!(

@@ -112,8 +112,7 @@ pub(super) fn run(mut args: Args) -> Result<ExitCode> {
         Range::Between { .. } => false,
     };
     // What is ranked for every user is held out of every user's ratings.
-    args.data.holdout_per_user =
-        args.options.solver == Some(Solver::Ials) || args.search.iter().any(ials);
+    args.data.holdout_per_user = args.options.is_implicit() || args.search.iter().any(ials);
     if args.relevant_from.is_some_and(|least| !least.is_finite()) {
         return Err(Error::settings("--relevant-from has to be a finite number"));
     }

@@ -11,6 +11,7 @@
 //! new statement is a function of `&dyn Backend` in the file of its part, and its name in that list.
 //! That the comparisons notice what they should is shown in `tests/kernels/faults`.
 
+pub mod choices;
 pub mod gibbs;
 pub mod gradient;
 pub mod latent;
@@ -96,6 +97,15 @@ macro_rules! conform {
                 epochs_match_the_oracle,
                 a_broken_epoch_matches_the_oracle,
                 reduce_reports_a_single_overflow,
+            }
+            conform! { @part choices, $open,
+                losses_match_the_oracle_at_ragged_widths,
+                losses_match_the_oracle_at_odd_pools,
+                losses_match_the_oracle_at_odd_batches,
+                losses_match_the_oracle_at_every_setting,
+                losses_match_the_oracle_at_every_solver,
+                a_broken_epoch_of_choices_says_how_far_it_came,
+                choices_repeat_and_are_kept,
             }
             conform! { @part rows, $open,
                 gram_matches_the_oracle_at_ragged_widths,
