@@ -7,6 +7,7 @@
 
 mod batch;
 mod step;
+mod users;
 
 use super::Cpu;
 use super::kernels::lines::{LANES, LineTask, dispatch};
