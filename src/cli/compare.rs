@@ -69,7 +69,7 @@ pub(super) fn run(args: Args, given: &dyn Fn(&str) -> bool) -> Result<()> {
     let options = alike::options(&a.0, &args.read, given);
     let mut table = read(&args.ratings, &options, &Steps::new(false))?;
     table.settle(alike::duplicates(&a.0, args.duplicates), Order::Canonical)?;
-    if !table.has_ratings && !lists && a.0.unit() != Unit::Preference {
+    if !table.has_ratings && !lists && !a.0.objective.is_implicit() {
         say!("no rating column: every rating counts as 1");
     }
     if !lists && a.0.objective.transform != b.0.objective.transform {

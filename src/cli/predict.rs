@@ -108,6 +108,7 @@ pub(super) fn run(mut args: Args, given: &dyn Fn(&str) -> bool) -> Result<()> {
         Unit::Rating => ["rating", "ratings"],
         Unit::Probability => ["probability", "probabilities"],
         Unit::Preference => ["preference", "preferences"],
+        Unit::Score => ["score", "scores"],
     };
     let unit = unit[usize::from(count != 1)];
     if let Some(output) = &args.output {
