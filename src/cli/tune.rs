@@ -122,7 +122,7 @@ pub(super) fn run(mut args: Args) -> Result<ExitCode> {
     let prepared = prepare(&args.ratings, &args.data, args.options.seed, &Steps::new(false))?;
     let (users, items) = (prepared.users.len(), prepared.items.len());
     let settings = args.options.resolve_for(device.suits(), &prepared.train, users, items)?;
-    train::say::data(&prepared, settings.solver);
+    train::say::data(&prepared, &settings);
     say!("device: {} ({why})", device.device().name);
     interrupt::ends_well();
     let goes_on = || interrupt::pressed().is_none();

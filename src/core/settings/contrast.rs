@@ -268,6 +268,36 @@ impl Contrast {
         given.check_ranges()
     }
 
+    /// In words.
+    pub fn describe(&self, loss: Loss) -> String {
+        let mut line = format!("{} of {} scores against ", loss.name(), self.score.name());
+        line += &match self.negatives {
+            Negatives::Pool(count) => crate::core::plural(count, "item"),
+            Negatives::Batch => "the batch's own items".to_owned(),
+            Negatives::All => "all items".to_owned(),
+        };
+        let numbers = [
+            ("negative-exponent", self.negative_exponent, 0.0),
+            ("temperature", self.temperature, 1.0),
+            ("negative-power", self.negative_power, 1.0),
+            ("margin", self.margin, 0.0),
+            ("negative-weight", self.negative_weight, 1.0),
+            ("dropout", self.dropout, 0.0),
+        ];
+        for (name, value, usual) in numbers {
+            if value != usual {
+                line += &format!(", {name} {value}");
+            }
+        }
+        if let Some(cut_off) = self.cut_off {
+            line += &format!(", cut-off {cut_off}");
+        }
+        if self.tries > 0 {
+            line += &format!(", tries {}", self.tries);
+        }
+        line
+    }
+
     /// Whether a pair's own score stands in its softmax beside those of the pool. Where the pool is every
     /// item, and none is left out of it, it does already.
     pub fn own(&self) -> bool {
