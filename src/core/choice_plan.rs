@@ -370,3 +370,6 @@ impl<'a> Maker<'a> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
