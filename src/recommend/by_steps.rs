@@ -40,7 +40,7 @@ pub(super) fn by_steps(
     if side == Side::Item {
         return Err(Error::data(format!(
             "items are not folded into a model of `loss` {}, whose items learn from all users at once; \
-             train anew with them, or go on from this model (`from`)",
+             train anew with them",
             loss.name()
         )));
     }

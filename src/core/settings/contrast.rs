@@ -144,29 +144,23 @@ const MOST: usize = 1 << 20;
 impl ContrastOptions {
     /// Whether every number that is given lies in its range.
     fn check_ranges(&self) -> Result<()> {
-        let numbers: [(&str, Option<f64>, fn(f64) -> bool, &str); 6] = [
-            ("negative_exponent", self.negative_exponent, |x| (0.0..=4.0).contains(&x), "0 to 4"),
-            ("temperature", self.temperature, |x| (1e-3..=1e3).contains(&x), "0.001 to 1000"),
-            (
-                "negative_power",
-                self.negative_power,
-                |x| x > 0.0 && x <= 100.0,
-                "above 0, at most 100",
-            ),
-            ("margin", self.margin, |x| x.abs() <= 1e6, "a finite number"),
-            (
-                "negative_weight",
-                self.negative_weight,
-                |x| (0.0..=1e6).contains(&x),
-                "0 to a million",
-            ),
-            ("dropout", self.dropout, |x| (0.0..1.0).contains(&x), "at least 0 and below 1"),
-        ];
-        for (name, value, ok, what) in numbers {
-            if let Some(x) = value.filter(|&x| !ok(x)) {
-                return Err(Error::settings(format!("`{name}` {x}: must be {what}")));
-            }
-        }
+        let within = |name: &str, value: Option<f64>, ok: fn(f64) -> bool, what: &str| match value {
+            Some(x) if !ok(x) => Err(Error::settings(format!("`{name}` {x}: must be {what}"))),
+            _ => Ok(()),
+        };
+        within(
+            "negative_exponent",
+            self.negative_exponent,
+            |x| (0.0..=4.0).contains(&x),
+            "0 to 4",
+        )?;
+        within("temperature", self.temperature, |x| (1e-3..=1e3).contains(&x), "0.001 to 1000")?;
+        let few = "above 0, at most 100";
+        within("negative_power", self.negative_power, |x| x > 0.0 && x <= 100.0, few)?;
+        within("margin", self.margin, |x| x.abs() <= 1e6, "a finite number")?;
+        let many = "0 to a million";
+        within("negative_weight", self.negative_weight, |x| (0.0..=1e6).contains(&x), many)?;
+        within("dropout", self.dropout, |x| (0.0..1.0).contains(&x), "at least 0 and below 1")?;
         let pool = match self.negatives {
             Some(Negatives::Pool(count)) => Some(count),
             _ => None,

@@ -112,8 +112,8 @@ impl Scores<'_> {
     ) {
         let (k, panels) = (self.factors, self.add.len());
         let mut right: [&[Line]; N] = [&[]; N];
-        for n in 0..N {
-            right[n] = &self.panels[(panel + n) * k..][..k];
+        for (n, right) in right.iter_mut().enumerate() {
+            *right = &self.panels[(panel + n) * k..][..k];
         }
         let scale = simd.splat_f32s(self.scale);
         let groups = self.rows.chunks_exact(R * self.strips);
@@ -188,8 +188,8 @@ impl Weighted<'_> {
     ) {
         let candidates = self.panels * LANES;
         let mut right: [&[Line]; N] = [&[]; N];
-        for n in 0..N {
-            right[n] = &self.strips[(strip + n) * candidates + from..][..terms];
+        for (n, right) in right.iter_mut().enumerate() {
+            *right = &self.strips[(strip + n) * candidates + from..][..terms];
         }
         let groups = self.weights.chunks_exact(R * self.panels);
         for (weights, to) in groups.zip(to.chunks_exact_mut(R * strips)) {
@@ -259,8 +259,8 @@ impl Transposed<'_> {
         to: &mut [Line],
     ) {
         let mut right: [&[Line]; N] = [&[]; N];
-        for n in 0..N {
-            right[n] = &self.strips[(strip + n) * self.rows..][..self.rows];
+        for (n, right) in right.iter_mut().enumerate() {
+            *right = &self.strips[(strip + n) * self.rows..][..self.rows];
         }
         let weights = &self.weights[panel..];
         for part in 0..LANES / R {
