@@ -123,7 +123,7 @@ impl Model {
         let trained = &self.trained;
         let model = trained.model();
         let value = |what: &dyn erased::Serialized| what.value();
-        if ask.at.is_empty() && model.unit() != Unit::Preference {
+        if ask.at.is_empty() && !matches!(model.unit(), Unit::Preference | Unit::Score) {
             let metrics = value(&trained.evaluate(test)?)?;
             if !ask.baselines {
                 return Ok(metrics);
@@ -272,15 +272,15 @@ impl Model {
     }
 
     /// Writes a directory.
-    fn save(&self, py: Python<'_>, path: PathBuf, overwrite: bool) -> PyResult<()> {
-        work::work(py, None, None, |_| self.trained.save(&path, overwrite))
+    fn save(&self, py: Python<'_>, path: PathBuf, force: bool) -> PyResult<()> {
+        work::work(py, None, None, |_| self.trained.save(&path, force))
     }
 
     /// Writes embeddings for other programs.
-    fn export(&self, py: Python<'_>, path: PathBuf, format: &str, overwrite: bool) -> PyResult<()> {
+    fn export(&self, py: Python<'_>, path: PathBuf, format: &str, force: bool) -> PyResult<()> {
         let format = serde_format(format)?;
         let model = self.trained.model();
-        work::work(py, None, None, |_| wgmf::model::export(model, format, &path, overwrite, &()))
+        work::work(py, None, None, |_| wgmf::model::export(model, format, &path, force, &()))
     }
 
     /// The ids of a side in order of their rows.
@@ -336,13 +336,14 @@ impl Model {
         self.trained.model().factors.global_mean
     }
 
-    /// What a prediction is: `rating`, `probability` or `preference`.
+    /// What a prediction is: `rating`, `probability`, `preference` or `score`.
     #[getter]
     fn unit(&self) -> &'static str {
         match self.trained.model().unit() {
             Unit::Rating => "rating",
             Unit::Probability => "probability",
             Unit::Preference => "preference",
+            Unit::Score => "score",
         }
     }
 

@@ -83,7 +83,7 @@ fn dimension(name: &str, range: &Bound<'_, PyAny>) -> PyResult<Dimension> {
 
 /// Searches settings.
 #[pyfunction]
-#[pyo3(signature = (ratings, options, space, metric, trials, relevant_from, test, holdout, storage, overwrite, device, threads, hear))]
+#[pyo3(signature = (ratings, options, space, metric, trials, relevant_from, test, holdout, storage, force, device, threads, hear))]
 #[expect(clippy::too_many_arguments, reason = "they have names in Python")]
 pub(crate) fn tune<'py>(
     py: Python<'py>,
@@ -96,7 +96,7 @@ pub(crate) fn tune<'py>(
     test: Option<&Dataset>,
     holdout: f64,
     storage: Option<std::path::PathBuf>,
-    overwrite: bool,
+    force: bool,
     device: &str,
     threads: Option<usize>,
     hear: Option<&Bound<'py, PyAny>>,
@@ -112,7 +112,7 @@ pub(crate) fn tune<'py>(
         Range::Between { .. } => false,
     };
     // What is ranked for every user is held out of every user's ratings.
-    let per_user = options.solver == Some(Solver::Ials) || dimensions.iter().any(ials);
+    let per_user = options.is_implicit() || dimensions.iter().any(ials);
     let tuned = work::work(py, threads, hear, |watch| {
         let device = work::device(device)?;
         let set = ratings.set.clone();
@@ -146,7 +146,7 @@ pub(crate) fn tune<'py>(
             tune = tune.relevance(Relevance::From(least));
         }
         if let Some(dir) = &storage {
-            tune = tune.storage(dir, overwrite);
+            tune = tune.storage(dir, force);
         }
         tune.run()
     })?;
@@ -188,7 +188,7 @@ pub(crate) fn compare<'py>(
 ) -> PyResult<Bound<'py, PyAny>> {
     let comparison = work::work(py, None, None, |_| {
         let model = a.trained.model();
-        if at.is_empty() && model.unit() != Unit::Preference {
+        if at.is_empty() && !matches!(model.unit(), Unit::Preference | Unit::Score) {
             return a.trained.compare(&b.trained, &test.set);
         }
         let at = if at.is_empty() { vec![10, 20] } else { at };

@@ -78,9 +78,9 @@ def test_models_go_between_python_and_the_command(tmp_path, plays):
     again = wgmf.load(tmp_path / "m")
     assert again.users.tolist() == model.users.tolist() == [300, 40, 5]
     assert again.items.tolist() == ["x", "y", "z"]
-    with pytest.raises(wgmf.Error, match="exists"):
+    with pytest.raises(wgmf.Error, match="already holds a wgmf model"):
         model.save(tmp_path / "m")
-    model.save(tmp_path / "m", overwrite=True)
+    model.save(tmp_path / "m", force=True)
 
 
 @pytest.mark.skipif(shutil.which("kill") is None, reason="no signals here")

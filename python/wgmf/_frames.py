@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import pyarrow
 
 
-class Frame(pandas.DataFrame):
+class Frame(pandas.DataFrame):  # type: ignore[misc, unused-ignore]
     """A DataFrame of pandas that knows two other forms of itself."""
 
     @property
@@ -40,4 +40,4 @@ class Frame(pandas.DataFrame):
 def frame(columns: dict[str, Any], index: str | None = None) -> Frame:
     """A frame of these columns, one of which may be the index."""
     made = Frame(columns)
-    return made if index is None else made.set_index(index)
+    return made if index is None else Frame(made.set_index(index))

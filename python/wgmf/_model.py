@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
+    from ._core import Model as CoreModel
     from ._frames import Frame
 
     Floats = npt.NDArray[np.float32]
@@ -30,8 +31,8 @@ def settings() -> dict[str, Any]:
     """The settings of training by name, as the command line has them (`factors` is `--factors`), with what they are
     where nobody says: mostly None, for what is chosen from the data.
 
-    >>> sorted(settings())[:3]
-    ['alpha', 'batch_size', 'block']
+    >>> settings()["factors"], settings()["seed"]
+    (None, 0)
     """
     return dict(_core.settings())
 
@@ -59,7 +60,8 @@ def fit(
     """Trains a model.
 
     `data` is whatever `Dataset` takes; `columns` to `min_item_ratings` are its settings. `solver` is "sgd", "adam",
-    "adagrad", "als" or "bayes" for ratings, "ials" for what users chose; `options` are the other settings of training
+    "adagrad", "als" or "bayes" for ratings, "ials" for what users chose (as are the losses "softmax", "ccl", "bpr" and
+    "warp"); `options` are the other settings of training
     (see `settings()`): `factors`, `epochs`, `reg`, `patience`, `seed`, ... What is not given is chosen from the data.
 
     `test` are ratings that are measured after each epoch; `holdout` is a fraction of `data` to take for that instead,
@@ -77,7 +79,7 @@ def fit(
     Traceback (most recent call last):
     wgmf.Error: `factors` does not take -1: invalid value: integer `-1`, expected usize
     """
-    how = {
+    how: dict[str, Any] = {
         "columns": columns,
         "duplicates": duplicates,
         "order": order,
@@ -179,10 +181,10 @@ def _figure(value: Any) -> str:
 class Model:
     """A trained model. Made by `fit` and `load`; it never changes, and threads may share it."""
 
-    _core: _core.Model
+    _core: CoreModel
 
     @classmethod
-    def _of(cls, made: _core.Model) -> Model:
+    def _of(cls, made: CoreModel) -> Model:
         model = cls.__new__(cls)
         model._core = made
         return model
@@ -243,7 +245,7 @@ class Model:
 
     @property
     def unit(self) -> str:
-        """What a prediction is: "rating", "probability" or "preference"."""
+        """What a prediction is: "rating", "probability", "preference" (of "ials"), or "score" (of losses made for ranking)."""
         return self._core.unit
 
     @property
@@ -265,7 +267,7 @@ class Model:
         """
         from ._frames import Frame
 
-        return Frame(self.info["history"]).set_index("epoch")
+        return Frame(Frame(self.info["history"]).set_index("epoch"))
 
     @property
     def stop(self) -> str | None:
@@ -379,7 +381,7 @@ class Model:
         (['mae', 'r2', 'ratings'], True)
         """
         lengths = [] if at is None else [_length(n) for n in ([at] if isinstance(at, int) else at)]
-        lists = lengths or self.unit == "preference"
+        lists = lengths or self.unit in ("preference", "score")
         if not lists and any((relevant_from is not None, include_seen, candidates is not None, by is not None)):
             raise failed("settings", "`relevant_from`, `include_seen`, `candidates` and `by` are for lists; give `at`")
         figures = self._core.evaluate(
@@ -410,14 +412,14 @@ class Model:
         made, _ = self._core.fold_in(dataset(data, **how)._core, "item")
         return Model._of(made)
 
-    def save(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> None:
+    def save(self, path: str | os.PathLike[str], *, force: bool = False) -> None:
         """Writes a model directory, whole or not at all; every command of the command line opens it. A model that is
-        there is replaced only with `overwrite`, anything else never. Ids come back as ints or strings."""
-        self._core.save(os.fspath(path), bool(overwrite))
+        there is replaced only with `force`, anything else never. Ids come back as ints or strings."""
+        self._core.save(os.fspath(path), bool(force))
 
-    def export(self, path: str | os.PathLike[str], format: str = "npy", *, overwrite: bool = False) -> None:
+    def export(self, path: str | os.PathLike[str], format: str = "npy", *, force: bool = False) -> None:
         """Writes embeddings for other programs: "npy", "csv", "tsv", "safetensors", "word2vec" or "projector"."""
-        self._core.export(os.fspath(path), format, bool(overwrite))
+        self._core.export(os.fspath(path), format, bool(force))
 
 
 def _length(n: Any) -> int:

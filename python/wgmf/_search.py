@@ -101,12 +101,12 @@ class Tuned:
     @property
     def metric(self) -> str:
         """What trials were judged by."""
-        return self._found["metric"]
+        return str(self._found["metric"])
 
     @property
     def value(self) -> float:
         """The figure of the best trial."""
-        return self._found["value"]
+        return float(self._found["value"])
 
     @property
     def trials(self) -> Frame:
@@ -114,7 +114,7 @@ class Tuned:
         from ._frames import Frame
 
         rows = [{**{k: v for k, v in t.items() if k != "settings"}, **t["settings"]} for t in self._found["trials"]]
-        return Frame(rows).set_index("trial")
+        return Frame(Frame(rows).set_index("trial"))
 
     @cached_property
     def model(self) -> Model:
@@ -132,7 +132,7 @@ def tune(
     test: Any = None,
     holdout: float = 0.1,
     storage: str | os.PathLike[str] | None = None,
-    overwrite: bool = False,
+    force: bool = False,
     device: str = "auto",
     threads: int | None = None,
     callback: Callback | None = None,
@@ -169,7 +169,7 @@ def tune(
             None if test is None else dataset(test)._core,
             float(holdout),
             None if storage is None else os.fspath(storage),
-            bool(overwrite),
+            bool(force),
             _device(device),
             threads,
             hear,

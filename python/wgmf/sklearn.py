@@ -119,7 +119,7 @@ class Recommender(RegressorMixin, BaseEstimator):  # type: ignore[misc]
     def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
         """R², or NDCG where what is predicted are no ratings."""
         check_is_fitted(self)
-        if self.model_.unit != "preference":
+        if self.model_.unit not in ("preference", "score"):
             return float(super().score(X, y, sample_weight))
         users, items, y = self._pairs(X, y, reset=False)
         values = np.ones(len(users), dtype=np.float32) if y is None else np.asarray(y, dtype=np.float64)

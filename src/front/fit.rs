@@ -2,7 +2,7 @@
 
 use super::Trained;
 use crate::backend::Backend;
-use crate::core::{Factors, Options, Settings, Solver};
+use crate::core::{Factors, Options, Settings};
 use crate::data::{Dataset, Prepared};
 use crate::model::Model;
 use crate::train::{Event, Input, train, warm_start};
@@ -102,7 +102,7 @@ impl<'a> Fit<'a> {
         self
     }
 
-    /// Keeps a `fraction` of the ratings for that, drawn by the seed, of `ials` one of each user's: to the
+    /// Keeps a `fraction` of the ratings for that, drawn by the seed, of what users chose one of each user's: to the
     /// same model as `wgmf train --holdout` leads. In the place of [`test`](Self::test).
     #[must_use]
     pub fn holdout(mut self, fraction: f64) -> Self {
@@ -175,7 +175,7 @@ impl<'a> Fit<'a> {
             )),
             (Some(fraction), None) => {
                 // What is ranked for every user is held out of every user's ratings.
-                let per_user = self.options.solver == Some(Solver::Ials);
+                let per_user = self.options.is_implicit();
                 let set = ratings.into_owned();
                 set.into_prepared_holding_out(fraction, per_user, self.options.seed)
             }
