@@ -1,6 +1,8 @@
 //! What a model was trained to do: all that tells what its numbers mean, and what a new row minimizes.
 
-use crate::core::{Confidence, Likelihood, Loss, Settings, Solver, Target, Transform};
+use crate::core::{
+    Confidence, Contrast, Likelihood, Loss, Score, Settings, Solver, Target, Transform,
+};
 #[cfg(feature = "files")]
 use serde::{Deserialize, Serialize};
 
@@ -40,6 +42,8 @@ pub struct Objective {
     pub nonnegative: bool,
     /// Whether predictions are bounded to the range of the training ratings.
     pub clip: bool,
+    /// Settings of a loss made for ranking; nothing for the other losses.
+    pub contrast: Option<Contrast>,
 }
 
 #[cfg(feature = "files")]
@@ -66,6 +70,8 @@ pub(crate) struct ObjectiveSettings {
     likelihood: Likelihood,
     #[serde(default)]
     clip: bool,
+    #[serde(default)]
+    contrast: Option<Contrast>,
 }
 
 impl Objective {
@@ -89,6 +95,7 @@ impl Objective {
             confidence: Confidence::Rendle,
             nonnegative: false,
             clip: false,
+            contrast: None,
         }
     }
 
@@ -110,6 +117,7 @@ impl Objective {
             confidence: settings.confidence,
             nonnegative: settings.nonnegative,
             clip: settings.clip,
+            contrast: settings.contrast,
         }
     }
 
@@ -138,6 +146,7 @@ impl Objective {
             confidence: s.confidence,
             nonnegative: s.nonnegative,
             clip: s.clip,
+            contrast: s.contrast,
         }
     }
 
@@ -157,6 +166,7 @@ impl Objective {
             nonnegative: self.nonnegative,
             likelihood: self.likelihood,
             clip: self.clip,
+            contrast: self.contrast,
         }
     }
 
@@ -181,12 +191,12 @@ impl Objective {
         if self.reg_exponent > 4.0 {
             return Err(format!("reg_exponent is {}, which is above 4", self.reg_exponent));
         }
-        let implicit = self.is_implicit();
+        let (implicit, ranking) = (self.solver == Solver::Ials, self.loss.is_ranking());
         let loss = format!("loss {}", self.loss.name());
         let wrong = [
             (!self.loss.is_least_squares() && self.solver.optimizer().is_none(), loss.as_str()),
             (self.likelihood != Likelihood::Gaussian && !self.is_bayesian(), "a likelihood"),
-            (self.clip && implicit, "clip"),
+            (self.clip && (implicit || ranking), "clip"),
             (self.clip && !self.loss.is_least_squares(), "clip and loss logistic"),
             (self.nonnegative && !matches!(self.solver, Solver::Als | Solver::Ials), "nonnegative"),
             (self.bias && (implicit || self.nonnegative), "biases"),
@@ -205,6 +215,15 @@ impl Objective {
                 "confidence is hu, which needs an alpha and an unobserved_weight of 1".to_owned()
             );
         }
+        if ranking != self.contrast.is_some() {
+            return Err(format!("{loss} and settings of a loss made for ranking go together"));
+        }
+        if let Some(contrast) = &self.contrast {
+            contrast.check().map_err(|wrong| wrong.to_string())?;
+            if self.bias && contrast.score == Score::Cosine {
+                return Err("biases with score cosine, which has no such thing".to_owned());
+            }
+        }
         self.transform.check_steps()
     }
 
@@ -220,7 +239,7 @@ impl Objective {
 
     /// What is fitted for a rating.
     pub fn target(&self) -> Target {
-        match self.is_implicit() {
+        match self.solver == Solver::Ials {
             true => Target::of_pairs(self.confidence, self.alpha),
             false => Target::Rating,
         }

@@ -73,6 +73,8 @@ mod times;
 mod titles;
 mod triples;
 
+#[cfg(feature = "files")]
+pub use columns::columns_of;
 pub use dataset::Dataset;
 pub use duplicates::Duplicates;
 #[cfg(feature = "files")]

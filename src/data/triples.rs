@@ -121,7 +121,7 @@ impl Dataset {
 }
 
 /// Ratings that are counted from the first.
-struct InMemory;
+pub(super) struct InMemory;
 
 impl Places for InMemory {
     fn twice(

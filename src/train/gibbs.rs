@@ -37,12 +37,14 @@ pub(super) fn ready<'a>(
     }
     let (users, items) = (input.users.len(), input.items.len());
     let began = (input.clock)();
-    if levels.is_some() && !input.ratings.weights.is_empty() {
+    // The noise is drawn from how far ratings lie from what is predicted: those of little weight, which lie
+    // nearer than that weight says, would make all others seem surer than they are.
+    if !input.ratings.weights.is_empty() {
         return Err(Error::settings(
-            "levels have no weights: `weights` and `half_life` need `likelihood` gaussian",
+            "`solver` bayes takes no weights (`weights`, `half_life`); leave them out, or use als or sgd",
         ));
     }
-    let ratings = RowRatings::try_new(train, &train.weights, users, items)?;
+    let ratings = RowRatings::try_new(train, &[], users, items)?;
     // Of levels that of the latent values' noise.
     let spread = if levels.is_some() { 1.0 } else { input.ratings.spread() };
     let shape = (settings.factors, settings.bias);

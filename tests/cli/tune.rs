@@ -47,7 +47,10 @@ fn a_search_ends_at_a_command_that_trains_what_it_found() {
 #[test]
 fn finalists_are_judged_on_several_parts() {
     let place = Place::with_sample();
-    let found = place.json(&format!("{} --json", SEARCH.replace("--folds 1", "--folds 4")));
+    let found = place.json(&format!(
+        "{} --json",
+        SEARCH.replace("--folds 1", "--folds 4").replace("--trials 7", "--trials 12")
+    ));
     let trials = found["trials"].as_array().unwrap();
     let folds = |trial: &Value| trial["folds"].as_array().map_or(0, Vec::len);
     let (mut finalists, mut others) = (0, 0);

@@ -48,7 +48,6 @@ fn ratings_that_count_little_spoil_little() {
         "--solver adam --epochs 12",
         "--solver als --epochs 8",
         "--solver als --epochs 8 --block 3",
-        "--solver bayes --samples 20 --burn-in 10",
     ] {
         let all = rmse(&place, solver);
         for weights in ["--weights trust", "--weights 1", "--half-life 365"] {
@@ -87,7 +86,7 @@ fn equal_weights_are_none_and_those_of_0_are_left_out() {
     place.write("plain.csv", format!("user,item,rating\n{plain}"));
     place.write("twos.csv", format!("user,item,rating,trust\n{twos}"));
     place.write("zeros.csv", format!("user,item,rating,trust\n{zeros}"));
-    for solver in ["sgd", "adam", "als", "ials", "bayes --samples 5 --burn-in 2"] {
+    for solver in ["sgd", "adam", "als", "ials", "adam --loss softmax --epochs 2"] {
         let line =
             format!("--solver {solver} --factors 4 --backend cpu --seed 2 --duplicates mean");
         place.ok(&format!("train plain.csv {line} --model plain --force"));
@@ -118,6 +117,10 @@ fn ratings_may_be_the_weights() {
         };
         lines.lines().skip(1).map(object).collect::<String>()
     });
+    let softmax = "--loss softmax --factors 4 --epochs 2 --backend cpu --columns user,item,plays";
+    place.ok(&format!("train plays.csv {softmax} --model alike"));
+    place.ok(&format!("train plays.csv {softmax} --weights plays --model weighted"));
+    assert!(place.tensors("alike") != place.tensors("weighted"));
     let line = "--solver ials --factors 4 --backend cpu --seed 2 --columns user,item,plays";
     place.ok(&format!("train plays.csv {line} --model ones"));
     place.ok(&format!("train plays.csv {line} --weights plays --model named"));
@@ -136,6 +139,7 @@ fn what_is_no_weight_is_refused() {
     place.write("none.csv", "user,item,rating,w\na,x,1,0\na,y,2,0\n");
     place.write("times.csv", "user,item,rating,timestamp\na,x,1,5\na,y,2,7\nb,x,3,9\n");
     for (flags, code, expected) in [
+        ("ok.csv --weights w --solver bayes", 2, "--solver bayes takes no weights"),
         ("ok.csv --weights trust", 1, "no column is called \"trust\", as --weights says"),
         ("ok.csv --weights 9", 1, "4 fields; --weights asks for column 9"),
         ("ok.csv --weights item", 1, "is the column of the user, item or timestamp"),
@@ -145,7 +149,8 @@ fn what_is_no_weight_is_refused() {
         ("times.csv --half-life 30", 1, "--half-life needs to know what a day is"),
         ("times.csv --half-life 0", 2, "--half-life 0: must be a finite number of days above 0"),
     ] {
-        let output = place.run(&format!("train {flags} --solver als --backend cpu --model m"));
+        let solver = if flags.contains("--solver") { "" } else { "--solver als" };
+        let output = place.run(&format!("train {flags} {solver} --backend cpu --model m"));
         let talk = stderr(&output);
         assert!(output.status.code() == Some(code) && talk.contains(expected), "{flags}: {talk}");
         assert!(!place.path("m").exists());

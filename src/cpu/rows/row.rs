@@ -106,10 +106,7 @@ impl Inputs<'_> {
         for at in positions {
             let partner = self.ratings.partners[at] as usize;
             let root = match partner_roots.get(partner) {
-                Some(&root) => match self.ratings.weights.get(at) {
-                    Some(weight) => root * weight.sqrt(),
-                    None => root,
-                },
+                Some(&root) => root,
                 None => self.ratings.weights.get(at).map_or(1.0, |w| w.abs().sqrt()),
             };
             let bias = self.partner.bias[partner];

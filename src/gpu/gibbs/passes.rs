@@ -77,11 +77,6 @@ impl GpuGibbs {
         problem: GibbsProblem,
     ) -> Result<Self> {
         let GibbsProblem { ratings, test, starts, popularity, bias, block, latent } = problem;
-        if !ratings.users.weights.is_empty() {
-            return Err(Error::device(
-                "ratings with weights are drawn by `backend` cpu alone; `solver` als takes them on a GPU",
-            ));
-        }
         philox(device, sources).await?;
         let limits = limits(device);
         let Some(start) = starts.first().cloned() else {
