@@ -69,7 +69,8 @@ impl Dataset {
                 values[at]
             )));
         }
-        let ratings = Ratings { users: users.1, items: items.1, values, timestamps };
+        let ratings =
+            Ratings { users: users.1, items: items.1, values, timestamps, weights: Vec::new() };
         let set = work::quietly(py, || {
             wgmf::Dataset::from_indices(users.0, items.0, ratings, duplicates, order)
         })?;

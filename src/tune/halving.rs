@@ -273,7 +273,7 @@ impl<'a> Tune<'a> {
         &self,
         space: &Space,
         metric: &Metric,
-        trials: &mut Vec<Trial>,
+        trials: &mut [Trial],
     ) -> Result<Option<Storage>> {
         let Some((dir, anew)) = &self.storage else { return Ok(None) };
         let Prepared { users, items, train, test, .. } = self.prepared;
