@@ -61,5 +61,12 @@ else
     echo "no python3: the tests that read exports with Python will be skipped"
 fi
 
+# A browser looks at the report.
+if ! command -v chromium >/dev/null && command -v apt-get >/dev/null; then
+    as_root apt-get update -qq || true
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium ||
+        echo "no Chromium could be installed: the test that opens the report will be skipped"
+fi
+
 # Every shader and every use of it, on two cores in a few minutes.
 cargo test "${built[@]}" "$@"
