@@ -1,7 +1,7 @@
 //! What made the model: settings, data, device, digests.
 
 use super::Section;
-use super::figure::table;
+use super::figure::text_table;
 use super::html::{Text, push};
 use crate::model::Model;
 use serde_json::Value;
@@ -27,7 +27,7 @@ pub(super) fn section(model: &Model) -> Section {
     rows.push(pair("seconds", format!("{:.3}", run.seconds)));
     rows.push(pair("version", run.version.clone()));
     rows.push(pair("seed", run.seed.to_string()));
-    table(&mut body, &rows);
+    text_table(&mut body, &rows);
     let digests: serde_json::Map<String, Value> =
         run.parts.iter().map(|(name, part)| (name.clone(), part.xxh128.clone().into())).collect();
     for (title, value) in [
@@ -46,7 +46,7 @@ pub(super) fn section(model: &Model) -> Section {
             push!(body, "<details><summary>{}</summary>", Text(title));
             let rows: Vec<Vec<String>> =
                 std::iter::once(pair("", String::new())).chain(told).collect();
-            table(&mut body, &rows);
+            text_table(&mut body, &rows);
             body.push_str("</details>");
         }
     }

@@ -9,6 +9,9 @@ const SIZE: [f64; 2] = [440.0, 260.0];
 /// What the axes leave free: left, right, top, bottom.
 const MARGIN: [f64; 4] = [52.0, 10.0, 10.0, 40.0];
 
+/// How wide a letter of a group's name is, about.
+const LETTER: f64 = 6.3;
+
 /// A line, or the bars of one colour.
 pub(super) struct Series {
     pub name: String,
@@ -184,8 +187,8 @@ pub(super) fn bars(frame: &Frame, groups: &[String], series: &[Series]) -> Strin
     let mut body = String::new();
     grid(&mut body, frame, &x, &y, false);
     // Names that would touch are left out; the table has them.
-    let every =
-        (groups.len() * groups.iter().map(String::len).max().unwrap_or(1)).div_ceil(56).max(1);
+    let wide = groups.iter().map(|group| group.chars().count() as f64 + 1.0).sum::<f64>() * LETTER;
+    let every = ((wide / (x.to - x.from)).ceil() as usize).max(1);
     for (at, group) in groups.iter().enumerate().step_by(every) {
         push!(
             body,
@@ -322,10 +325,19 @@ fn whole(frame: &Frame, series: &[Series], body: &str, rows: &[Vec<String>]) -> 
     out
 }
 
-/// A table whose first row has the heads, and whose first column names the rows.
+/// A table of numbers whose first row has the heads, and whose first column names the rows.
 pub(super) fn table(out: &mut String, rows: &[Vec<String>]) {
+    any_table(out, "numbers", rows);
+}
+
+/// The same of text, whose lines may be broken.
+pub(super) fn text_table(out: &mut String, rows: &[Vec<String>]) {
+    any_table(out, "text", rows);
+}
+
+fn any_table(out: &mut String, kind: &str, rows: &[Vec<String>]) {
     let Some((heads, rows)) = rows.split_first() else { return };
-    out.push_str("<div class=scroll><table><thead><tr>");
+    push!(out, "<div class=scroll><table class={kind}><thead><tr>");
     heads.iter().for_each(|head| push!(out, "<th scope=col>{}</th>", Text(head)));
     out.push_str("</tr></thead><tbody>");
     for row in rows {

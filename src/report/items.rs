@@ -1,11 +1,12 @@
 //! The items as the model has them: a map, which are most alike, and lists of some users.
 
-use super::figure::table;
+use super::figure::text_table;
 use super::html::{Text, push, script_json};
 use super::map::{MOST, Map, map};
+use super::page::thousands;
 use super::{Section, Subject};
 use crate::backend::Backend;
-use crate::core::{Side, figure};
+use crate::core::{Side, figure, plural};
 use crate::predict::Predictive;
 use crate::recommend::{Metric, Neighbours, Recommender};
 use crate::{Error, Result};
@@ -38,8 +39,8 @@ pub(super) fn section(
     let Some(map) = map(model) else { return Ok((Vec::new(), None)) };
     let mut body = String::new();
     let of = match model.factors.items() > map.items.len() {
-        true => format!("the {} items with the most ratings", map.items.len()),
-        false => format!("all {} items", map.items.len()),
+        true => format!("The {} items with the most ratings", thousands(map.items.len())),
+        false => format!("All {} items", thousands(map.items.len())),
     };
     push!(
         body,
@@ -69,13 +70,13 @@ pub(super) fn section(
     neighbours.each(first, LENGTH, |item, list| {
         let alike: Vec<String> = list
             .iter()
-            .map(|like| format!("{} ({})", subject.called(like.row), figure(like.score, 2)))
+            .map(|like| format!("{}, {}", subject.called(like.row), figure(like.score, 2)))
             .collect();
         rows.push(vec![subject.called(item), alike.join(" · ")]);
         Ok(())
     })?;
     let mut body = String::new();
-    table(&mut body, &rows);
+    text_table(&mut body, &rows);
     sections.push(Section { id: "alike", title: "Most alike", body });
     Ok((sections, Some(embedded)))
 }
@@ -118,9 +119,9 @@ pub(super) fn lists(subject: &Subject, recommender: &Recommender) -> Result<Sect
         let had = had.iter().take(LENGTH).map(|&at| subject.called(items[at]));
         let best = list
             .iter()
-            .map(|best| format!("{} ({})", subject.called(best.item), figure(best.score, 3)));
+            .map(|best| format!("{}, {}", subject.called(best.item), figure(best.score, 3)));
         rows.push(vec![
-            format!("{} ({} ratings)", model.users.name(user), items.len()),
+            format!("{} ({})", model.users.name(user), plural(items.len(), "rating")),
             had.collect::<Vec<_>>().join(" · "),
             best.collect::<Vec<_>>().join(" · "),
         ]);
@@ -128,7 +129,7 @@ pub(super) fn lists(subject: &Subject, recommender: &Recommender) -> Result<Sect
     })?;
     let mut body = String::new();
     if rows.len() > 1 {
-        table(&mut body, &rows);
+        text_table(&mut body, &rows);
     }
     Ok(Section { id: "lists", title: "Sample lists", body })
 }

@@ -12,7 +12,7 @@ pub(super) fn group(ratings: u32) -> usize {
 }
 
 /// What a group is called: `0`, `1–2`, … `> 2000`.
-pub(super) fn name(group: usize) -> String {
+fn name(group: usize) -> String {
     match group {
         0 => "0".to_owned(),
         _ if group == BOUNDS.len() => format!("> {}", BOUNDS[group - 1]),

@@ -1,6 +1,7 @@
 //! How good lists are, beside lists that know no tastes.
 
 use super::figure::{Frame, Series, bars, table};
+use super::page::thousands;
 use super::parts::{GROUPS, Kept, group};
 use super::{Section, Subject, ratings_of};
 use crate::Result;
@@ -14,6 +15,10 @@ use crate::recommend::Criterion;
 
 /// The lengths of the lists.
 const AT: [usize; 3] = [5, 10, 20];
+
+/// The metrics that everybody asks for; the others are folded away.
+const FIRST: [&str; 7] =
+    ["recall@10", "ndcg@10", "hit_rate@10", "recall@20", "ndcg@20", "coverage@20", "popularity@20"];
 
 /// The metric that is shown by activity.
 const SHOWN: &str = "recall@20";
@@ -46,9 +51,18 @@ pub(super) fn section(
     body += &format!(
         "<p>{} users with {} relevant test pairs; {} items ranked, those of a user's training pairs left \
          out. In brackets 95 % intervals by the bootstrap over users.</p>",
-        own.users, own.relevant, own.candidates
+        thousands(own.users as usize),
+        thousands(own.relevant as usize),
+        thousands(own.candidates as usize)
     );
-    table(&mut body, &cells(&measured));
+    let mut all = cells(&measured);
+    let first: Vec<Vec<String>> =
+        all.extract_if(.., |row| row[0].is_empty() || FIRST.contains(&row[0].as_str())).collect();
+    all.insert(0, first[0].clone());
+    table(&mut body, &first);
+    body.push_str("<details><summary>All metrics</summary>");
+    table(&mut body, &all);
+    body.push_str("</details>");
     body += &by_activity(subject, &measured);
     Ok(Section { id: "ranking", title: "Lists", body })
 }

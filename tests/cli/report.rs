@@ -22,13 +22,19 @@ fn check(page: &str, figures: &[&str]) {
     assert_eq!(page.matches("<summary>Numbers</summary>").count(), figures.len());
     for part in page.split("<figure").skip(1) {
         let part = part.split("</figure>").next().unwrap();
-        assert!(part.contains("<td>") && (part.contains("<circle") || part.contains("<rect")), "{part}");
+        assert!(
+            part.contains("<td>") && (part.contains("<circle") || part.contains("<rect")),
+            "{part}"
+        );
         assert!(part.contains("aria-labelledby") && !part.contains("NaN"), "{part}");
     }
     let ids = quoted(page, " id=\"");
     assert_eq!(ids.iter().collect::<BTreeSet<_>>().len(), ids.len(), "{ids:?}");
     for link in quoted(page, "href=\"#") {
-        assert!(page.contains(&format!("id=\"{link}\"")) || page.contains(&format!("id={link}")), "{link}");
+        assert!(
+            page.contains(&format!("id=\"{link}\"")) || page.contains(&format!("id={link}")),
+            "{link}"
+        );
     }
     for elsewhere in ["http:", "https:", "src=", "@import", "url("] {
         assert!(!page.contains(elsewhere), "{elsewhere}");
@@ -69,8 +75,8 @@ fn a_page_shows_what_the_other_commands_print() {
     let own = place.json("evaluate a parts/test.csv --json");
     let rmse = wgmf::core::figure(own["rmse"].as_f64().unwrap(), 4);
     assert!(first.contains(&format!("<th scope=row>this model</th><td>{rmse}</td>")), "{rmse}");
-    let lists =
-        place.json("evaluate a parts/test.csv --ranking --relevant-from 4 --at 20 --backend cpu --json");
+    let lists = place
+        .json("evaluate a parts/test.csv --ranking --relevant-from 4 --at 20 --backend cpu --json");
     let recall = wgmf::core::figure(lists["recall@20"].as_f64().unwrap(), 3);
     assert!(first.contains(&format!("<th scope=row>recall@20</th><td>{recall} [")), "{recall}");
 
