@@ -5,6 +5,7 @@ use super::words::{counted, some_of};
 use super::{alike, backend, by};
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use wgmf::backend::Backend;
 use wgmf::core::{Ratings, Side};
 use wgmf::data::{Order, ReadOptions, Titles, TitlesOptions, align, read};
 use wgmf::evaluate::{Relevance, leave_out_seen, unknown_ids};
@@ -13,6 +14,7 @@ use wgmf::model::Model;
 use wgmf::predict::Unit;
 use wgmf::recommend::Criterion;
 use wgmf::report::{Subject, report};
+use wgmf::train::Finished;
 use wgmf::{Error, Result};
 
 /// Show a model on one page: its data, training, errors, lists, a map of its items
@@ -62,7 +64,7 @@ pub(super) fn run(args: Args, given: &dyn Fn(&str) -> bool) -> Result<()> {
             return Err(Error::settings(message));
         }
     };
-    let mut out = Output::create(&path, args.force)?;
+    let out = Output::create(&path, args.force)?;
     let (model, seen, samples) = by::opened(&args.model, Criterion::Mean)?;
     let titles = match &args.titles {
         Some(file) => {
@@ -90,24 +92,47 @@ pub(super) fn run(args: Args, given: &dyn Fn(&str) -> bool) -> Result<()> {
     }
     let (backend, why) = args.backend.open()?;
     say!("device: {} ({why})", backend.device().name);
-    let page = report(
-        &Subject {
-            name: name.as_deref().unwrap_or("model"),
-            model: &model,
-            samples: samples.as_ref(),
-            seen: &seen,
-            test: test.as_ref().map(|(test, _)| test),
-            relevance,
-            titles: &|item| {
-                titles.as_ref().map_or(String::new(), |titles| titles.title(item).to_owned())
-            },
+    let subject = Subject {
+        name: name.as_deref().unwrap_or("model"),
+        model: &model,
+        samples: samples.as_ref(),
+        seen: &seen,
+        test: test.as_ref().map(|(test, _)| test),
+        relevance,
+        titles: &|item| {
+            titles.as_ref().map_or(String::new(), |titles| titles.title(item).to_owned())
         },
-        &*backend,
-    )?;
-    let shown = if Output::is_standard(&path) { Path::new("standard output") } else { &path };
+    };
+    write(out, &path, &report(&subject, &*backend)?)
+}
+
+/// The page of a model that was trained just now; `test`: the held-out ratings, in the user's unit.
+pub(super) fn of_trained(
+    out: Output,
+    path: &Path,
+    (dir, finished): (&Path, &Finished),
+    test: Option<&Ratings>,
+    backend: &dyn Backend,
+) -> Result<()> {
+    let name = dir.file_name().map(|name| name.to_string_lossy().into_owned());
+    let subject = Subject {
+        name: name.as_deref().unwrap_or("model"),
+        model: &finished.model,
+        samples: finished.samples.as_ref(),
+        seen: &finished.seen,
+        test,
+        relevance: test.and_then(|test| usual(&finished.model, test)),
+        titles: &|_| String::new(),
+    };
+    write(out, path, &report(&subject, backend)?)
+}
+
+fn write(mut out: Output, path: &Path, page: &str) -> Result<()> {
+    let piped = Output::is_standard(path);
+    let shown = if piped { Path::new("standard output") } else { path };
     out.write_all(page.as_bytes()).map_err(|e| Error::io(shown, e))?;
     out.commit()?;
-    if !Output::is_standard(&path) {
+    if !piped {
         say!("wrote {} ({} KB); open it in a browser", path.display(), page.len().div_ceil(1000));
     }
     Ok(())
@@ -140,16 +165,18 @@ fn ratings(args: &Args, model: &Model, given: &dyn Fn(&str) -> bool) -> Result<(
 
 /// What counts as relevant; nothing where nobody knows, which is said.
 fn relevant(args: &Args, model: &Model, test: &Ratings, has_ratings: bool) -> Option<Relevance> {
-    if let Some(least) = args.relevant_from {
-        return Some(Relevance::From(least));
+    match args.relevant_from {
+        Some(least) => Some(Relevance::From(least)),
+        None if has_ratings => usual(model, test),
+        None => Some(Relevance::All),
     }
-    if !has_ratings {
-        return Some(Relevance::All);
-    }
+}
+
+fn usual(model: &Model, test: &Ratings) -> Option<Relevance> {
     match Relevance::usual(model, test) {
         Ok(relevance) => Some(relevance),
         Err(why) => {
-            say!("lists are not measured: {}", super::with_flags(&why.to_string()));
+            say!("the report measures no lists: {}", super::with_flags(&why.to_string()));
             None
         }
     }

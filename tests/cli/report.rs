@@ -96,6 +96,13 @@ fn a_page_has_what_there_is_to_show() {
     let made = page(&place, "lists-report.html");
     check(&made, &["rows", "tail", "objective"]);
     assert!(made.contains("Sample lists") && made.contains("Map of the items"));
+    // The same beside training, with the ratings that were held out.
+    place.ok(&format!("{fit} --solver als --holdout 0.1 --model m --report m.html"));
+    let beside = page(&place, "m.html");
+    assert!(beside.contains("Error by popularity") && beside.contains("Error while training"));
+    let there = place.run(&format!("{fit} --solver als --model other --report m.html"));
+    assert_eq!(there.status.code(), Some(1), "{}", stderr(&there));
+    assert!(!place.path("other").exists());
     // One factor has one axis, none has no map, and a page all the same.
     place.ok(&format!("{fit} --solver als --factors 0 --model flat").replace("--factors 2 ", ""));
     place.ok("report flat --backend cpu --output flat.html");
