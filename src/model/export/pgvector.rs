@@ -112,17 +112,19 @@ fn write_row(
 
 fn index(out: &mut impl Write, width: usize) -> io::Result<()> {
     let name = "CREATE INDEX wgmf_items_embedding ON wgmf_items USING hnsw";
-    match width {
-        ..=INDEXED => writeln!(out, "{name} (embedding vector_ip_ops);"),
-        ..=INDEXED_HALVES => writeln!(
+    if width <= INDEXED {
+        writeln!(out, "{name} (embedding vector_ip_ops);")
+    } else if width <= INDEXED_HALVES {
+        writeln!(
             out,
             "-- Searches take the index where they order by embedding::halfvec({width}) <#> …\n\
              {name} ((embedding::halfvec({width})) halfvec_ip_ops);"
-        ),
-        _ => writeln!(
+        )
+    } else {
+        writeln!(
             out,
             "-- No index of pgvector takes so many dimensions: searches look at every row."
-        ),
+        )
     }
 }
 
