@@ -127,7 +127,8 @@ pub(super) fn of_trained(
     write(out, path, &report(&subject, backend)?)
 }
 
-fn write(mut out: Output, path: &Path, page: &str) -> Result<()> {
+/// Writes a page to where it goes, and says so.
+pub(super) fn write(mut out: Output, path: &Path, page: &str) -> Result<()> {
     let piped = Output::is_standard(path);
     let shown = if piped { Path::new("standard output") } else { path };
     out.write_all(page.as_bytes()).map_err(|e| Error::io(shown, e))?;

@@ -226,6 +226,77 @@ pub(super) fn bars(frame: &Frame, groups: &[String], series: &[Series]) -> Strin
     whole(frame, series, &body, &rows)
 }
 
+/// Rows of low, middle and high around a line at 0.
+pub(super) fn differences(frame: &Frame, rows: &[(String, [f64; 3])]) -> String {
+    let values = || rows.iter().flat_map(|(_, of)| *of).chain([0.0]);
+    let Some([low, high]) = range(values()).filter(|_| !rows.is_empty()) else {
+        return String::new();
+    };
+    let room = 0.05 * (high - low).max(1e-9);
+    let left =
+        MARGIN[0] + LETTER * rows.iter().map(|row| row.0.len()).max().unwrap_or(0) as f64 - 20.0;
+    let x = Axis {
+        low: low - room,
+        high: high + room,
+        log: false,
+        from: left.max(MARGIN[0]),
+        to: SIZE[0] - MARGIN[1],
+    };
+    let bottom = SIZE[1] - MARGIN[3];
+    let step = (bottom - MARGIN[2]) / rows.len() as f64;
+    let mut body = String::new();
+    for tick in x.ticks() {
+        let at = x.at(tick);
+        let class = if tick == 0.0 { "axis" } else { "grid" };
+        push!(
+            body,
+            "<line class={class} x1={at:.1} y1={:.1} x2={at:.1} y2={bottom:.1} />",
+            MARGIN[2]
+        );
+        push!(
+            body,
+            "<text class=\"tick mid\" x={at:.1} y={:.1}>{}</text>",
+            bottom + 14.0,
+            short(tick)
+        );
+    }
+    let every = (13.0 / step).ceil().max(1.0) as usize;
+    for (at, (name, of)) in rows.iter().enumerate() {
+        let y = MARGIN[2] + (at as f64 + 0.5) * step;
+        if at.is_multiple_of(every) {
+            push!(
+                body,
+                "<text class=\"tick end\" x={:.1} y={:.1}>{}</text>",
+                x.from - 5.0,
+                y + 4.0,
+                Text(name)
+            );
+        }
+        let [low, middle, high] = of.map(|value| x.at(value));
+        push!(body, "<line class=\"line s0\" x1={low:.1} y1={y:.1} x2={high:.1} y2={y:.1} />");
+        push!(
+            body,
+            "<circle class=\"dot s0\" cx={middle:.1} cy={y:.1} r=3.5><title>{}: {} [{}, {}]</title></circle>",
+            Text(name),
+            digits(of[1], 3),
+            digits(of[0], 3),
+            digits(of[2], 3)
+        );
+    }
+    let middle = (x.from + x.to) / 2.0;
+    push!(
+        body,
+        "<text class=\"label mid\" x={middle:.1} y={:.1}>{}</text>",
+        SIZE[1] - 6.0,
+        Text(frame.x)
+    );
+    let mut told = vec![["", "low", "difference", "high"].map(str::to_owned).to_vec()];
+    for (name, of) in rows {
+        told.push(std::iter::once(name.clone()).chain(of.map(|x| digits(x, 3))).collect());
+    }
+    whole(frame, &[], &body, &told)
+}
+
 fn axes(xs: [f64; 2], ys: [f64; 2], log: bool) -> (Axis, Axis) {
     let [left, right, top, bottom] = MARGIN;
     let x = Axis { low: xs[0], high: xs[1], log, from: left, to: SIZE[0] - right };

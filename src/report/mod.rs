@@ -2,6 +2,7 @@
 //! far it errs and for whom, how it ranks beside what knows no tastes, a map of its items, sample lists, and what
 //! made it. Figures are drawn here; a script of the page's own serves the map alone.
 
+mod comparison;
 mod data;
 mod errors;
 mod facts;
@@ -22,6 +23,7 @@ use crate::predict::{Predictive, Unit};
 use crate::recommend::{Catalogue, Criterion, Recommender};
 use crate::{Error, Result};
 
+pub use comparison::{Compared, compare_page};
 pub use map::{Map, map};
 
 /// What a report is of.

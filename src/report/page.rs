@@ -7,46 +7,64 @@ use crate::core::Side;
 const STYLE: &str = include_str!("page.css");
 const SCRIPT: &str = include_str!("page.js");
 
-/// The whole page. `map`: JSON for the script.
-pub(super) fn page(subject: &Subject, sections: &[Section], map: Option<&str>) -> String {
-    let model = subject.model;
-    let mut out = String::with_capacity(1 << 20);
-    push!(
-        out,
-        "<!doctype html><html lang=en><head><meta charset=utf-8>\
-         <meta name=viewport content=\"width=device-width, initial-scale=1\">\
-         <meta name=color-scheme content=\"light dark\"><link rel=icon href=\"data:,\">\
-         <title>{} – wgmf</title><style>{STYLE}</style></head><body><a class=skip href=\"#main\">to the report</a>\
-         <header><h1>{}</h1><p>{}</p></header>",
-        Text(subject.name),
-        Text(subject.name),
-        Text(&headline(subject))
-    );
-    out.push_str("<dl class=cards>");
-    for (name, value) in cards(subject) {
-        push!(out, "<div><dt>{}</dt><dd>{}</dd></div>", Text(name), Text(&value));
-    }
-    out.push_str("</dl><nav aria-label=sections><ul>");
-    for Section { id, title, .. } in sections {
-        push!(out, "<li><a href=\"#{id}\">{}</a></li>", Text(title));
-    }
-    out.push_str("</ul></nav><main id=main>");
-    for Section { id, title, body } in sections {
+/// What a page is made of.
+pub(super) struct Page<'a> {
+    pub title: &'a str,
+    pub headline: &'a str,
+    pub cards: &'a [(&'a str, String)],
+    pub sections: &'a [Section],
+    /// JSON for the script.
+    pub map: Option<&'a str>,
+}
+
+impl Page<'_> {
+    /// The whole page.
+    pub(super) fn html(&self) -> String {
+        let Page { title, headline, cards, sections, map } = self;
+        let mut out = String::with_capacity(1 << 20);
         push!(
             out,
-            "<section id=\"{id}\" aria-labelledby=\"{id}-h\"><h2 id=\"{id}-h\">{}</h2>",
-            Text(title)
+            "<!doctype html><html lang=en><head><meta charset=utf-8>\
+             <meta name=viewport content=\"width=device-width, initial-scale=1\">\
+             <meta name=color-scheme content=\"light dark\"><link rel=icon href=\"data:,\">\
+             <title>{} – wgmf</title><style>{STYLE}</style></head><body>\
+             <a class=skip href=\"#main\">to the report</a><header><h1>{}</h1><p>{}</p></header>",
+            Text(title),
+            Text(title),
+            Text(headline)
         );
-        // Figures stand side by side where there is room.
-        push!(out, "<div class=body>{body}</div></section>");
+        out.push_str("<dl class=cards>");
+        for (name, value) in *cards {
+            push!(out, "<div><dt>{}</dt><dd>{}</dd></div>", Text(name), Text(value));
+        }
+        out.push_str("</dl><nav aria-label=sections><ul>");
+        for Section { id, title, .. } in *sections {
+            push!(out, "<li><a href=\"#{id}\">{}</a></li>", Text(title));
+        }
+        out.push_str("</ul></nav><main id=main>");
+        for Section { id, title, body } in *sections {
+            let title = Text(title);
+            push!(
+                out,
+                "<section id=\"{id}\" aria-labelledby=\"{id}-h\"><h2 id=\"{id}-h\">{title}</h2>"
+            );
+            // Figures stand side by side where there is room.
+            push!(out, "<div class=body>{body}</div></section>");
+        }
+        push!(out, "</main><footer>wgmf {}</footer>", env!("CARGO_PKG_VERSION"));
+        if let Some(map) = map {
+            push!(out, "<script type=\"application/json\" id=items-data>{map}</script>");
+            push!(out, "<script>{SCRIPT}</script>");
+        }
+        out.push_str("</body></html>\n");
+        out
     }
-    push!(out, "</main><footer>wgmf {}</footer>", Text(&model.run.version));
-    if let Some(map) = map {
-        push!(out, "<script type=\"application/json\" id=items-data>{map}</script>");
-        push!(out, "<script>{SCRIPT}</script>");
-    }
-    out.push_str("</body></html>\n");
-    out
+}
+
+/// The page of a model.
+pub(super) fn page(subject: &Subject, sections: &[Section], map: Option<&str>) -> String {
+    let (headline, cards) = (headline(subject), cards(subject));
+    Page { title: subject.name, headline: &headline, cards: &cards, sections, map }.html()
 }
 
 fn headline(subject: &Subject) -> String {

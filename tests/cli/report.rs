@@ -121,6 +121,24 @@ fn a_page_has_what_there_is_to_show() {
     }
 }
 
+#[test]
+fn two_models_share_a_page() {
+    let place = Place::with_sample();
+    place.ok("split plays.csv --holdout 0.2 --output parts");
+    let fit = "train parts/train.csv --backend cpu --progress none --epochs 3";
+    place.ok(&format!("{fit} --solver als --factors 3 --model a"));
+    place.ok(&format!("{fit} --solver als --factors 0 --model b"));
+    place.ok("compare a b parts/test.csv --output errors.html");
+    let errors = page(&place, "errors.html");
+    check(&errors, &["differences", "by-activity"]);
+    let own = place.json("compare a b parts/test.csv --json");
+    let difference = own["figures"][1]["difference"].as_f64().unwrap();
+    assert!(errors.contains(&format!("<td>{}</td>", wgmf::core::figure(difference, 3))), "{own}");
+    place.ok("compare a b parts/test.csv --ranking --at 5 --relevant-from 4 --backend cpu --output lists.html");
+    check(&page(&place, "lists.html"), &["differences", "by-activity"]);
+    assert_eq!(place.run("compare a b parts/test.csv --output lists.html").status.code(), Some(1));
+}
+
 /// What a browser makes of the page: no word on its console, and the map drawn.
 #[test]
 fn a_browser_shows_the_page() {
