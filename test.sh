@@ -11,8 +11,12 @@ as_root() { if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi; }
 # Without it Mesa complains on standard error at every device.
 export XDG_RUNTIME_DIR="${XDG_RUNTIME_DIR:-/tmp}"
 
-# How tests are built: see there.
+# How tests are built: see there. Where Python is present with its extension, so that both share what they are
+# made of.
 built=(--release --config tests/checked.toml)
+if command -v python3 >/dev/null; then
+    built+=(-p wgmf -p wgmf-python)
+fi
 cargo build "${built[@]}"
 
 # GPU tests run on whatever adapter there is, and fail without one.
@@ -77,3 +81,12 @@ fi
 
 # Every shader and every use of it, on two cores in a few minutes.
 cargo test "${built[@]}" "$@"
+
+# The package for Python, made as all this was, in an environment of its own.
+if [ "$#" != 0 ]; then
+    exit
+elif command -v python3 >/dev/null; then
+    python/build.sh --checked
+else
+    echo "no python3: the package for Python is not tested" | tee -a "$WGMF_SKIPPED"
+fi

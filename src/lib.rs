@@ -43,8 +43,15 @@
 #![deny(unsafe_code)]
 #![warn(unreachable_pub, unused_qualifications)]
 
+// The command line takes the library by its name, as any other program does.
+#[cfg(feature = "cli")]
+extern crate self as wgmf;
+
 pub mod backend;
 pub mod bench;
+#[cfg(feature = "cli")]
+#[doc(hidden)]
+pub mod cli;
 pub mod core;
 pub mod cpu;
 pub mod data;

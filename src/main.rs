@@ -3,10 +3,9 @@
 #![deny(unsafe_code)]
 #![warn(unreachable_pub, unused_qualifications)]
 
-mod cli;
-
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::process::ExitCode;
+use wgmf::cli;
 
 /// The system's, but where it has no memory left the program ends with an error, as for any other reason.
 struct Allocator;
@@ -44,7 +43,7 @@ unsafe impl GlobalAlloc for Allocator {
 
 fn main() -> ExitCode {
     quiet_loader();
-    cli::main()
+    cli::main(std::env::args_os().collect())
 }
 
 /// Mesa complains on standard error where XDG_RUNTIME_DIR is not set, which tells a user nothing.

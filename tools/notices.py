@@ -43,8 +43,8 @@ KNOWN = {
 
 HEAD = """# What a build of wgmf contains
 
-Written by `tools/notices.py` from `cargo metadata`; CI checks that it is up to date. A build contains those
-of these crates that its platform and features ask for. Where a crate offers several licences, the one that
+Written by `tools/notices.py` from `cargo metadata`; CI checks that it is up to date. A build, of the command, the
+library or the extension for Python, contains those of these crates that its platform and features ask for. Where a crate offers several licences, the one that
 is named here is taken.
 
 | crate | version | licence taken | offered | source |
@@ -79,20 +79,30 @@ def texts(package, licence):
 
 
 def contained(metadata):
-    """The crates that are compiled into wgmf, of any platform, without build scripts and tests."""
+    """The crates that are compiled into wgmf and its extension for Python, of any platform, without build scripts
+    and tests."""
     packages = {package["id"]: package for package in metadata["packages"]}
     nodes = {node["id"]: node for node in metadata["resolve"]["nodes"]}
-    root = metadata["resolve"]["root"]
-    seen, ahead = set(), [root]
-    while ahead:
-        at = ahead.pop()
-        if at in seen:
-            continue
-        seen.add(at)
-        for dependency in nodes[at]["deps"]:
-            if any(kind["kind"] is None for kind in dependency["dep_kinds"]):
-                ahead.append(dependency["pkg"])
-    inside = [packages[at] for at in seen if at != root]
+    roots = set(metadata["workspace_members"])
+    main, seen = metadata["resolve"]["root"], set()
+
+    def walk(root, counts):
+        ahead, visited = [root], set()
+        while ahead:
+            at = ahead.pop()
+            if at in visited:
+                continue
+            visited.add(at)
+            for dependency in nodes[at]["deps"]:
+                if any(kind["kind"] is None and counts(kind["target"]) for kind in dependency["dep_kinds"]):
+                    ahead.append(dependency["pkg"])
+        seen.update(visited)
+
+    walk(main, lambda target: True)
+    # No browser has the Python that the extension is for.
+    for root in roots - {main}:
+        walk(root, lambda target: "wasm32" not in (target or ""))
+    inside = [packages[at] for at in seen - roots]
     return sorted(inside, key=lambda package: (package["name"], package["version"]))
 
 

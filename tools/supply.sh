@@ -14,9 +14,9 @@ if ! command -v cargo-deny >/dev/null && [ ! -x "$tools/bin/cargo-deny" ]; then
 fi
 PATH="$PATH:$PWD/$tools/bin"
 if command -v cargo-deny >/dev/null; then
-    cargo deny --locked check licenses bans sources
+    cargo deny --locked --workspace check licenses bans sources
     if cargo deny fetch db >/dev/null 2>&1; then
-        cargo deny --locked check advisories
+        cargo deny --locked --workspace check advisories
     else
         skipped "the database of advisories cannot be had"
     fi

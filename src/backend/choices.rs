@@ -50,7 +50,7 @@
 //!
 //! Both sides use the parameters from before the batch.
 
-use super::{EpochSums, State, Terms, check_factors};
+use super::{BETA1, BETA2, EpochSums, State, Terms, check_factors};
 use crate::core::{ChoiceBatch, Contrast, Factors, Loss, Score, Settings};
 use crate::{Error, Result};
 use std::ops::ControlFlow;
@@ -69,6 +69,10 @@ pub struct ChoiceProblem {
     pub choice: ChoiceTerms,
     /// The most that any batch has.
     pub most: ChoiceSizes,
+    /// Whether items stand still: of a user who is folded in only his row moves, and by the gradient of the
+    /// *sum* over his pairs, so that it does not matter who else is in the batch. Devices may leave that to the
+    /// processor.
+    pub still_items: bool,
 }
 
 /// Sizes of batches, at the most.
@@ -168,6 +172,12 @@ impl ChoiceProblem {
         }
         Ok(())
     }
+}
+
+/// Adam's step size of a step, from 0, with its corrections for moments that began at zero.
+pub fn adam_rate(rate: f64, step: usize) -> f64 {
+    let t = (step + 1) as f64;
+    rate * (1.0 - BETA2.powf(t)).sqrt() / (1.0 - BETA1.powf(t))
 }
 
 /// What makes an epoch's batches, one after another.

@@ -29,7 +29,7 @@ mod strata;
 
 pub(crate) use biases::gibbs_passes;
 pub use choices::{
-    ChoiceBatches, ChoicePasses, ChoiceProbe, ChoiceProblem, ChoiceSizes, ChoiceTerms,
+    ChoiceBatches, ChoicePasses, ChoiceProbe, ChoiceProblem, ChoiceSizes, ChoiceTerms, adam_rate,
 };
 pub use gibbs::{Conditional, GibbsPasses, GibbsProblem, MomentBlocks, Moments};
 pub use gradient::{

@@ -7,9 +7,9 @@ use super::{alike, by, ranking, report};
 use serde::Serialize;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use wgmf::core::{Ids, Ratings, UNKNOWN, figure};
+use wgmf::core::{Ratings, UNKNOWN, figure};
 use wgmf::data::{Duplicates, Order, ReadOptions, Table, align, read};
-use wgmf::evaluate::{ByUser, Comparison, compare, ratings_by_user};
+use wgmf::evaluate::{ByUser, Comparison, compare, ratings_by_user, seen_by_both};
 use wgmf::files::Output;
 use wgmf::model::{Model, Samples, Seen};
 use wgmf::predict::{Predictive, Unit};
@@ -78,7 +78,7 @@ pub(super) fn run(args: Args, given: &dyn Fn(&str) -> bool) -> Result<()> {
     let options = alike::options(&a.0, &args.read, given);
     let mut table = read(&args.ratings, &options, &Steps::new(false))?;
     table.settle(alike::duplicates(&a.0, args.duplicates), Order::Canonical)?;
-    if !table.has_ratings && !lists && a.0.unit() != Unit::Preference {
+    if !table.has_ratings && !lists && !a.0.objective.is_implicit() {
         say!("no rating column: every rating counts as 1");
     }
     if !lists && a.0.objective.transform != b.0.objective.transform {
@@ -193,7 +193,7 @@ impl Args {
             );
         }
         let (seen_a, seen_b) =
-            (joined((a, seen_a), (b, seen_b))?, joined((b, seen_b), (a, seen_a))?);
+            (seen_by_both((a, seen_a), (b, seen_b))?, seen_by_both((b, seen_b), (a, seen_a))?);
         let device = self.ranking.open_device()?;
         let mut relevance = None;
         let mut of = |model: &Model, samples: &Option<Samples>, seen: &Seen, rows: Vec<u32>| {
@@ -217,7 +217,7 @@ impl Args {
                 &test,
                 (relevance, rows),
             )?;
-            Ok::<_, Error>(numbered(&by_user, &model.users, &table.users))
+            Ok::<_, Error>(by_user.numbered(&model.users, &table.users))
         };
         let rows = |of: fn(&(u32, u32)) -> u32| {
             let mut rows: Vec<u32> = common.iter().map(of).collect();
@@ -228,35 +228,6 @@ impl Args {
             of(a, samples_a, &seen_a, rows(|row| row.0))?,
             of(b, samples_b, &seen_b, rows(|row| row.1))?,
         ])
-    }
-}
-
-/// What a model has seen in training, and what another has of the users and items that it knows.
-fn joined((model, seen): (&Model, &Seen), (other, theirs): (&Model, &Seen)) -> Result<Seen> {
-    let mut more = Ratings::default();
-    for user in 0..other.users.len() as u32 {
-        let Some(own) = model.users.get(other.users.name(user)) else { continue };
-        for &item in theirs.items_of(user) {
-            let item = model.items.get(other.items.name(item));
-            if let Some(item) = item.filter(|&item| !seen.contains(own, item)) {
-                more.users.push(own);
-                more.items.push(item);
-                more.values.push(1.0);
-            }
-        }
-    }
-    seen.extended(&more, model.users.len(), model.items.len())
-}
-
-/// Figures of the users of a model, numbered as others have them.
-fn numbered(table: &ByUser, own: &Ids, others: &Ids) -> ByUser {
-    let row = |(user, row)| Some((others.get(own.name(user))?, row));
-    let mut rows: Vec<(u32, &[f64])> = table.rows().filter_map(row).collect();
-    rows.sort_unstable_by_key(|&(user, _)| user);
-    ByUser {
-        names: table.names.clone(),
-        users: rows.iter().map(|&(user, _)| user).collect(),
-        values: rows.iter().flat_map(|(_, row)| row.iter().copied()).collect(),
     }
 }
 

@@ -7,7 +7,7 @@ use std::cell::Cell;
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
-use wgmf::core::{Options, Side, Solver, figure};
+use wgmf::core::{Options, Side, figure};
 use wgmf::data::{DataOptions, Dataset};
 use wgmf::evaluate::Relevance;
 use wgmf::tune::{CrossValidation, cross_validate};
@@ -87,7 +87,7 @@ pub(super) fn run(args: Args) -> Result<ExitCode> {
         };
         model.evaluate_ranking(test, &at, relevant).map(Evaluation::Ranking)
     };
-    if settings.solver == Solver::Ials && at.is_empty() {
+    if settings.is_implicit() && at.is_empty() {
         say!("relevant: test pairs with a value above 0");
     }
     let hear = |fold: u32, evaluation: &Evaluation| {

@@ -15,7 +15,7 @@ use wgmf::evaluate::{
 };
 use wgmf::files::Output;
 use wgmf::model::{Model, Seen};
-use wgmf::predict::{Predictive, Unit};
+use wgmf::predict::Predictive;
 use wgmf::{Error, Result};
 
 /// Measure how far predictions lie from ratings the model has not seen, or how well it ranks
@@ -114,7 +114,7 @@ pub(super) fn run(args: Args, given: &dyn Fn(&str) -> bool) -> Result<()> {
     if merged > 0 {
         say!("{} merged", counted(merged, "duplicate"));
     }
-    let needs_ratings = model.unit() != Unit::Preference && !args.ranking.ranking;
+    let needs_ratings = !model.objective.is_implicit() && !args.ranking.ranking;
     if !table.has_ratings && needs_ratings {
         say!("no rating column: every rating counts as 1");
     }
@@ -194,7 +194,7 @@ pub(super) fn run(args: Args, given: &dyn Fn(&str) -> bool) -> Result<()> {
 impl Args {
     /// Whether the flags go together, and suit the model.
     fn check(&self, model: &Model) -> Result<()> {
-        if self.baselines && !self.ranking.ranking && model.unit() == Unit::Preference {
+        if self.baselines && !self.ranking.ranking && model.objective.is_implicit() {
             return Err(Error::settings(
                 "--baselines: preferences have no mean and no biases beside them; add --ranking, which \
                  has popularity",
@@ -276,6 +276,9 @@ pub(super) fn scored_how(model: &Model) -> &'static str {
     match model.objective.solver {
         Solver::Bayes => "scored as those without ratings",
         Solver::Ials => "scored 0, since ials has no mean and no biases",
+        _ if model.objective.loss.is_ranking() => {
+            "scored 0, and by the bias of the item if it has one"
+        }
         _ => "scored by the mean of those that are known",
     }
 }

@@ -13,7 +13,7 @@ use wgmf::data::{Duplicates, Order, ReadOptions, Table, align, read};
 use wgmf::evaluate::{first_without_level, no_level};
 use wgmf::files::ensure_room;
 use wgmf::model::{Model, Samples, Seen, reserve};
-use wgmf::predict::{Predictive, Unit};
+use wgmf::predict::Predictive;
 use wgmf::recommend::{Criterion, NewRows};
 use wgmf::{Error, Result};
 
@@ -170,7 +170,7 @@ impl NewRatings<'_> {
             say!("{} merged", counted(merged, "duplicate"));
         }
         alike::outside(model, &table);
-        if !table.has_ratings && model.unit() != Unit::Preference {
+        if !table.has_ratings && !model.objective.is_implicit() {
             say!("no rating column: every rating counts as 1");
         }
         Ok(table)

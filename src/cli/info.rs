@@ -10,7 +10,6 @@ use std::path::PathBuf;
 use wgmf::Result;
 use wgmf::core::{self, Loss, Side};
 use wgmf::model::{EpochRecord, Model};
-use wgmf::predict::Unit;
 
 /// Show what a model is and how it came to be
 #[derive(clap::Args)]
@@ -132,7 +131,7 @@ fn write_history(out: &mut impl Write, model: &Model) -> io::Result<()> {
     for (name, _) in &columns {
         write!(out, "  {name:>14}")?;
     }
-    let unit = match model.objective.transform.is_identity() || model.unit() == Unit::Preference {
+    let unit = match model.objective.transform.is_identity() || model.objective.is_implicit() {
         true => "",
         false => " (in the transformed unit)",
     };

@@ -49,8 +49,10 @@ use clap::parser::ValueSource;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use output::is_closed_pipe;
 use std::collections::HashSet;
+use std::ffi::OsString;
 use std::io::Write;
 use std::process::ExitCode;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 use wgmf::memory::{self, Limit};
 use wgmf::{Error, ErrorKind, Result};
@@ -75,6 +77,13 @@ struct Cli {
 
 /// Whether nobody wants to hear how it goes.
 static QUIET: AtomicBool = AtomicBool::new(false);
+
+/// What the command was called with, its own name first.
+static WORDS: OnceLock<Vec<OsString>> = OnceLock::new();
+
+fn words() -> &'static [OsString] {
+    WORDS.get().map_or(&[], Vec::as_slice)
+}
 
 fn is_quiet() -> bool {
     QUIET.load(Ordering::Relaxed)
@@ -104,8 +113,9 @@ enum Command {
 }
 
 /// Parses the command line, runs it, and says how it ended: 0 done, 1 failed, 2 usage, 128 and more the
-/// signal that ended it.
-pub(crate) fn main() -> ExitCode {
+/// signal that ended it. `words` are the name of the command and what it was given.
+pub fn main(words: Vec<OsString>) -> ExitCode {
+    let _ = WORDS.set(words);
     // wgpu panics where a wait finds the device lost. The library takes that for the answer, and what comes of
     // it is told.
     let usual = std::panic::take_hook();
@@ -134,7 +144,7 @@ pub(crate) fn main() -> ExitCode {
 
 /// Ends the program where there is no memory for so many bytes more: the allocator's last word, which
 /// takes no memory itself.
-pub(crate) fn out_of_memory(bytes: usize) -> ! {
+pub fn out_of_memory(bytes: usize) -> ! {
     static SAID: AtomicBool = AtomicBool::new(false);
     if !SAID.swap(true, Ordering::SeqCst) {
         let mut text = [0_u8; 160];
@@ -169,7 +179,7 @@ fn parse() -> (Cli, HashSet<String>) {
         false => arg,
     };
     let command = Cli::command().mut_args(negative).mut_subcommands(|sub| sub.mut_args(negative));
-    let matches = command.get_matches();
+    let matches = command.get_matches_from(words());
     let given = matches.subcommand().map(|(_, own)| {
         let given =
             |id: &&clap::Id| own.value_source(id.as_str()) == Some(ValueSource::CommandLine);

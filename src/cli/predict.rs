@@ -108,6 +108,7 @@ pub(super) fn run(mut args: Args, given: &dyn Fn(&str) -> bool) -> Result<()> {
         Unit::Rating => ["rating", "ratings"],
         Unit::Probability => ["probability", "probabilities"],
         Unit::Preference => ["preference", "preferences"],
+        Unit::Score => ["score", "scores"],
     };
     let unit = unit[usize::from(count != 1)];
     if let Some(output) = &args.output {
@@ -216,7 +217,7 @@ impl Unknown {
                 let names: Vec<String> = first.iter().map(|id| format!("\"{id}\"")).collect();
                 let how = match model.objective.solver {
                     Solver::Bayes => "scored as of one without ratings".to_owned(),
-                    Solver::Ials => scored_how(model).to_owned(),
+                    _ if model.objective.is_implicit() => scored_how(model).to_owned(),
                     _ => format!("scored by the mean and the {partner}'s bias"),
                 };
                 say!(

@@ -83,6 +83,7 @@ fn errors(model: &Model, metrics: &RatingMetrics) -> [Figures; 6] {
         Unit::Rating => "RMSE",
         Unit::Probability => "RMSE of probability",
         Unit::Preference => "RMSE of preference to 1",
+        Unit::Score => "RMSE of score to 1",
     };
     [
         (rmse, Some(metrics.rmse), metrics.model_rmse),

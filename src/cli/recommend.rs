@@ -226,6 +226,7 @@ pub(super) fn run(args: Args) -> Result<()> {
             Unit::Rating => "rating",
             Unit::Probability => "probability",
             Unit::Preference => "preference",
+            Unit::Score => "score",
         },
         // A user has no title.
         titles: titles.is_some() && !exchanged,
@@ -291,7 +292,7 @@ fn scale(model: &Model) -> Option<f64> {
     match model.unit() {
         Unit::Rating => model.objective.transform.scale(),
         Unit::Probability => None,
-        Unit::Preference => Some(1.0),
+        Unit::Preference | Unit::Score => Some(1.0),
     }
 }
 

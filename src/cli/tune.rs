@@ -112,18 +112,17 @@ pub(super) fn run(mut args: Args) -> Result<ExitCode> {
         Range::Between { .. } => false,
     };
     // What is ranked for every user is held out of every user's ratings.
-    args.data.holdout_per_user =
-        args.options.solver == Some(Solver::Ials) || args.search.iter().any(ials);
+    args.data.holdout_per_user = args.options.is_implicit() || args.search.iter().any(ials);
     if args.relevant_from.is_some_and(|least| !least.is_finite()) {
         return Err(Error::settings("--relevant-from has to be a finite number"));
     }
     let said: Vec<String> =
-        std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned()).collect();
+        super::words().iter().skip(1).map(|word| word.to_string_lossy().into_owned()).collect();
     let (device, why) = args.backend.open()?;
     let prepared = prepare(&args.ratings, &args.data, args.options.seed, &Steps::new(false))?;
     let (users, items) = (prepared.users.len(), prepared.items.len());
     let settings = args.options.resolve_for(device.suits(), &prepared.train, users, items)?;
-    train::say::data(&prepared, settings.solver);
+    train::say::data(&prepared, &settings);
     say!("device: {} ({why})", device.device().name);
     interrupt::ends_well();
     let goes_on = || interrupt::pressed().is_none();

@@ -163,6 +163,22 @@ impl Factors {
         Self { factors: self.factors, global_mean: self.global_mean, ..Self::default() }
     }
 
+    /// Factors whose rows have length 1, where that is `asked`, so that their inner products are cosines; rows
+    /// of zeros stay.
+    #[must_use]
+    pub fn normalized(mut self, asked: bool) -> Self {
+        for row in
+            self.sides.iter_mut().flat_map(|side| side.factors.chunks_mut(self.factors.max(1)))
+        {
+            let square: f64 = row.iter().map(|&x| f64::from(x) * f64::from(x)).sum();
+            if asked && square > 0.0 {
+                let scale = 1.0 / square.sqrt();
+                row.iter_mut().for_each(|x| *x = (f64::from(*x) * scale) as f32);
+            }
+        }
+        self
+    }
+
     /// Without what [`widened`](Self::widened) added to rows of so many `factors`.
     pub(crate) fn narrowed(mut self, factors: usize) -> Self {
         if factors == 0 {

@@ -2,6 +2,7 @@
 //! factors, and ratings laid out in batches and by row. No files, no devices, no threads of its own.
 
 mod batches;
+mod choice_plan;
 mod choices;
 mod factors;
 mod figure;
@@ -24,6 +25,7 @@ mod transform;
 
 pub use crate::error::escaped;
 pub use batches::{Batches, SideIndex};
+pub use choice_plan::ChoicePlan;
 pub use choices::ChoiceBatch;
 pub use factors::{Factors, SideFactors};
 pub use figure::{figure, plural};

@@ -1,6 +1,6 @@
 //! What a model was trained to do: all that tells what its numbers mean, and what a new row minimizes.
 
-use crate::core::{Likelihood, Loss, Settings, Solver, Target, Transform};
+use crate::core::{Contrast, Likelihood, Loss, Score, Settings, Solver, Target, Transform};
 #[cfg(feature = "files")]
 use serde::{Deserialize, Serialize};
 
@@ -38,6 +38,8 @@ pub struct Objective {
     pub nonnegative: bool,
     /// Whether predictions are bounded to the range of the training ratings.
     pub clip: bool,
+    /// Settings of a loss made for ranking; nothing for the other losses.
+    pub contrast: Option<Contrast>,
 }
 
 #[cfg(feature = "files")]
@@ -62,6 +64,8 @@ pub(crate) struct ObjectiveSettings {
     likelihood: Likelihood,
     #[serde(default)]
     clip: bool,
+    #[serde(default)]
+    contrast: Option<Contrast>,
 }
 
 impl Objective {
@@ -84,6 +88,7 @@ impl Objective {
             alpha: None,
             nonnegative: false,
             clip: false,
+            contrast: None,
         }
     }
 
@@ -104,6 +109,7 @@ impl Objective {
             alpha: settings.alpha,
             nonnegative: settings.nonnegative,
             clip: settings.clip,
+            contrast: settings.contrast,
         }
     }
 
@@ -131,6 +137,7 @@ impl Objective {
             alpha: s.alpha,
             nonnegative: s.nonnegative,
             clip: s.clip,
+            contrast: s.contrast,
         }
     }
 
@@ -149,6 +156,7 @@ impl Objective {
             nonnegative: self.nonnegative,
             likelihood: self.likelihood,
             clip: self.clip,
+            contrast: self.contrast,
         }
     }
 
@@ -173,12 +181,12 @@ impl Objective {
         if self.reg_exponent > 4.0 {
             return Err(format!("reg_exponent is {}, which is above 4", self.reg_exponent));
         }
-        let implicit = self.is_implicit();
+        let (implicit, ranking) = (self.solver == Solver::Ials, self.loss.is_ranking());
         let loss = format!("loss {}", self.loss.name());
         let wrong = [
             (!self.loss.is_least_squares() && self.solver.optimizer().is_none(), loss.as_str()),
             (self.likelihood != Likelihood::Gaussian && !self.is_bayesian(), "a likelihood"),
-            (self.clip && implicit, "clip"),
+            (self.clip && (implicit || ranking), "clip"),
             (self.clip && !self.loss.is_least_squares(), "clip and loss logistic"),
             (self.nonnegative && !matches!(self.solver, Solver::Als | Solver::Ials), "nonnegative"),
             (self.bias && (implicit || self.nonnegative), "biases"),
@@ -190,6 +198,15 @@ impl Objective {
         }
         if implicit && self.unobserved_weight == 0.0 {
             return Err("unobserved_weight is 0, which solver ials cannot be".to_owned());
+        }
+        if ranking != self.contrast.is_some() {
+            return Err(format!("{loss} and settings of a loss made for ranking go together"));
+        }
+        if let Some(contrast) = &self.contrast {
+            contrast.check().map_err(|wrong| wrong.to_string())?;
+            if self.bias && contrast.score == Score::Cosine {
+                return Err("biases with score cosine, which has no such thing".to_owned());
+            }
         }
         self.transform.check_steps()
     }
@@ -206,7 +223,7 @@ impl Objective {
 
     /// What is fitted for a rating.
     pub fn target(&self) -> Target {
-        match self.is_implicit() {
+        match self.solver == Solver::Ials {
             true => Target::Listed { alpha: self.alpha },
             false => Target::Rating,
         }

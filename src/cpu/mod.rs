@@ -2,6 +2,7 @@
 //! which thread does what, by the kind of passes. Its results depend
 //! neither on the number of threads nor on the processor's vector width.
 
+mod choices;
 mod gibbs;
 mod gradient;
 mod kernels;
@@ -12,8 +13,9 @@ mod strata;
 
 use crate::Result;
 use crate::backend::{
-    Backend, Candidates, Device, GibbsPasses, GibbsProblem, GradientPasses, GradientProblem, Need,
-    Ranker, RowPasses, RowProblem, StrataPasses, StrataProblem,
+    Backend, Candidates, ChoicePasses, ChoiceProblem, Device, GibbsPasses, GibbsProblem,
+    GradientPasses, GradientProblem, Need, Ranker, RowPasses, RowProblem, StrataPasses,
+    StrataProblem,
 };
 use crate::core::{Settings, Sizes, Suits};
 use kernels::sample_scores::sample_scores;
@@ -90,6 +92,11 @@ impl Backend for Cpu {
     fn strata_passes(&self, problem: StrataProblem) -> Result<Box<dyn StrataPasses>> {
         problem.check()?;
         Ok(Box::new(strata::CpuStrata::new(*self, problem)?))
+    }
+
+    fn choice_passes(&self, problem: ChoiceProblem) -> Result<Box<dyn ChoicePasses>> {
+        problem.check()?;
+        Ok(Box::new(choices::CpuChoices::new(*self, problem)?))
     }
 
     fn row_passes(&self, problem: RowProblem) -> Result<Box<dyn RowPasses>> {

@@ -1,15 +1,17 @@
 //! What the passes of the CPU need of memory, from what lays it out.
 
+use super::choices::scratch_bytes;
 use super::kernels::lines::Matrix;
 use super::kernels::table::Rows;
 use super::rows::order::RowOrder;
 use crate::backend::Need;
-use crate::core::{Settings, Side, Sizes};
+use crate::core::{Negatives, Settings, Side, Sizes};
 
 /// Beside the problem.
 pub(super) fn passes(settings: &Settings, sizes: &Sizes) -> Need {
     let k = settings.factors.max(1);
     Need::host(match settings.solver.optimizer() {
+        _ if settings.loss.is_ranking() => choices(settings, sizes, k),
         _ if settings.rating_by_rating() => strata(sizes, k),
         Some(_) => gradient(settings, sizes, k),
         None => rows(settings, sizes, k),
@@ -23,6 +25,21 @@ fn gradient(settings: &Settings, sizes: &Sizes, k: usize) -> u64 {
     let batch = settings.batch_size.min(sizes.ratings) as u64;
     let runs = batch.min(sizes.users.min(sizes.items) as u64);
     let scratch = 4 * batch + runs * (Rows::bytes(0, k) + 8);
+    Side::BOTH.map(of_side).iter().sum::<u64>() + scratch
+}
+
+/// Parameters and moments, and what a batch's kernels leave to one another.
+fn choices(settings: &Settings, sizes: &Sizes, k: usize) -> u64 {
+    let matrices = 1 + settings.moments() as u64;
+    let of_side = |side| matrices * Rows::bytes(sizes.of(side), k);
+    let items = sizes.items as u64;
+    let pairs = settings.batch_size.min(sizes.ratings.max(1)) as u64;
+    let draws = match settings.contrast.map(|contrast| contrast.negatives) {
+        Some(Negatives::Pool(count)) => count as u64,
+        Some(Negatives::All) => items,
+        Some(Negatives::Batch) | None => pairs,
+    };
+    let scratch = scratch_bytes(pairs, draws.min(items), items, k, settings.loss.is_dense());
     Side::BOTH.map(of_side).iter().sum::<u64>() + scratch
 }
 

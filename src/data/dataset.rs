@@ -13,6 +13,8 @@ use std::fmt::{Display, Write};
 #[cfg(feature = "files")]
 use std::path::Path;
 
+mod arrays;
+
 /// Ratings of items by users, with the ids of both, as the user has them: no pair twice, values not
 /// transformed. What is cut off or left out of one is another dataset.
 ///
@@ -385,7 +387,6 @@ pub(super) enum TestPart<'a> {
     /// Nothing.
     None,
     /// What was cut off, by the ids of the whole.
-    #[cfg_attr(not(feature = "files"), expect(dead_code, reason = "files are prepared so"))]
     HeldOut(Ratings),
     /// Another set, with a name for messages.
     Set(&'a str, &'a Dataset),

@@ -72,6 +72,8 @@ mod times;
 #[cfg(feature = "files")]
 mod titles;
 
+#[cfg(feature = "files")]
+pub use columns::columns_of;
 pub use dataset::Dataset;
 pub use duplicates::Duplicates;
 #[cfg(feature = "files")]

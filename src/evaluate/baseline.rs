@@ -174,7 +174,7 @@ pub fn rating_baselines(model: &Model, seen: &Seen, ratings: &Ratings) -> Result
         return Err(Error::data("the training pairs are not those of the model"));
     }
     ratings.check(users, items, true)?;
-    if model.unit() == Unit::Preference {
+    if model.objective.is_implicit() {
         return Err(Error::data(
             "preferences have no mean and no biases to be held against; rankings have popularity",
         ));

@@ -1,7 +1,7 @@
 //! The figures of each user, which their means hide.
 
 use super::rating::{Truth, softplus};
-use crate::core::Ratings;
+use crate::core::{Ids, Ratings};
 use crate::model::Model;
 use crate::predict::{Predictive, Unit};
 use crate::{Error, Result};
@@ -21,6 +21,20 @@ impl ByUser {
     /// The rows in order.
     pub fn rows(&self) -> impl Iterator<Item = (u32, &[f64])> {
         self.users.iter().copied().zip(self.values.chunks_exact(self.names.len().max(1)))
+    }
+
+    /// The same with users numbered as `others` have them instead of as their `own` ids do; whom the others
+    /// lack is left out.
+    #[must_use]
+    pub fn numbered(&self, own: &Ids, others: &Ids) -> Self {
+        let row = |(user, row)| Some((others.get(own.name(user))?, row));
+        let mut rows: Vec<(u32, &[f64])> = self.rows().filter_map(row).collect();
+        rows.sort_unstable_by_key(|&(user, _)| user);
+        Self {
+            names: self.names.clone(),
+            users: rows.iter().map(|&(user, _)| user).collect(),
+            values: rows.iter().flat_map(|(_, row)| row.iter().copied()).collect(),
+        }
     }
 }
 

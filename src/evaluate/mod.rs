@@ -33,4 +33,4 @@ pub use ranking::{
 pub(crate) use rating::score_metrics;
 pub use rating::{RatingMetrics, rating_metrics, unknown_ids};
 pub use relevance::Relevance;
-pub use seen_pairs::{leave_out_seen, seen_pairs};
+pub use seen_pairs::{leave_out_seen, seen_by_both, seen_pairs};

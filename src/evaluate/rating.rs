@@ -187,7 +187,7 @@ impl<'a> Truth<'a> {
             Unit::Rating if self.loses => self.model.objective.transform.invert(self.in_model(i)),
             Unit::Rating => f64::from(self.values[i]),
             Unit::Probability => self.in_model(i),
-            Unit::Preference => f64::from(u8::from(self.in_model(i) > 0.0)),
+            Unit::Preference | Unit::Score => f64::from(u8::from(self.in_model(i) > 0.0)),
         }
     }
 }
@@ -199,6 +199,13 @@ pub fn unknown_ids(ids: &Ids, known: &Ids) -> Vec<u32> {
 }
 
 fn check_values(model: &Model, ratings: &Ratings) -> Result<()> {
+    if model.unit() == Unit::Score {
+        return Err(Error::data(format!(
+            "a model of `loss` {} ranks items, and its scores are no ratings that could be off; measure its \
+             lists (`ranking`)",
+            model.objective.loss.name()
+        )));
+    }
     if model.unit() == Unit::Preference {
         return Ok(());
     }

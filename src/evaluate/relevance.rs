@@ -35,7 +35,7 @@ impl Relevance {
     /// Ratings that are no stars: nobody knows from which one on somebody likes an item.
     pub fn usual(model: &Model, test: &Ratings) -> Result<Self> {
         match model.unit() {
-            Unit::Preference => return Ok(Self::Chosen),
+            Unit::Preference | Unit::Score => return Ok(Self::Chosen),
             Unit::Probability => return Ok(Self::Positive),
             Unit::Rating => {}
         }

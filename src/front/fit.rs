@@ -7,6 +7,7 @@ use crate::data::{Dataset, Prepared};
 use crate::model::Model;
 use crate::train::{Event, Input, train, warm_start};
 use crate::{Error, Result};
+use std::borrow::Cow;
 use std::fmt;
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -57,8 +58,9 @@ pub fn fit(ratings: &Dataset, options: &Options, device: &Arc<dyn Backend>) -> R
 /// # }
 /// ```
 pub struct Fit<'a> {
-    ratings: &'a Dataset,
+    ratings: Cow<'a, Dataset>,
     test: Option<&'a Dataset>,
+    holdout: Option<f64>,
     from: Option<&'a Trained>,
     options: &'a Options,
     device: &'a Arc<dyn Backend>,
@@ -79,8 +81,17 @@ impl fmt::Debug for Fit<'_> {
 impl<'a> Fit<'a> {
     /// As [`fit`] does it.
     pub fn new(ratings: &'a Dataset, options: &'a Options, device: &'a Arc<dyn Backend>) -> Self {
+        Self::of(Cow::Borrowed(ratings), options, device)
+    }
+
+    /// The same of ratings that nobody needs any more, which are not copied.
+    pub fn owning(ratings: Dataset, options: &'a Options, device: &'a Arc<dyn Backend>) -> Self {
+        Self::of(Cow::Owned(ratings), options, device)
+    }
+
+    fn of(ratings: Cow<'a, Dataset>, options: &'a Options, device: &'a Arc<dyn Backend>) -> Self {
         let listen = Box::new(|_: &Event| ControlFlow::Continue(()));
-        Self { ratings, test: None, from: None, options, device, listen }
+        Self { ratings, test: None, holdout: None, from: None, options, device, listen }
     }
 
     /// Ratings that are held against the model after each epoch: its error, or for implicit data
@@ -88,6 +99,14 @@ impl<'a> Fit<'a> {
     #[must_use]
     pub fn test(mut self, ratings: &'a Dataset) -> Self {
         self.test = Some(ratings);
+        self
+    }
+
+    /// Keeps a `fraction` of the ratings for that, drawn by the seed, of what users chose one of each user's: to the
+    /// same model as `wgmf train --holdout` leads. In the place of [`test`](Self::test).
+    #[must_use]
+    pub fn holdout(mut self, fraction: f64) -> Self {
+        self.holdout = Some(fraction);
         self
     }
 
@@ -116,12 +135,7 @@ impl<'a> Fit<'a> {
     /// [`warm_start`], of ratings that were transformed otherwise, or with logistic loss.
     pub fn run(mut self) -> Result<Trained> {
         self.options.check()?;
-        if self.options.patience.is_some() && self.test.is_none() {
-            return Err(Error::settings(
-                "`patience` needs held-out ratings to look at; give some with Fit::test",
-            ));
-        }
-        let prepared = self.ratings.prepare(self.test)?;
+        let prepared = self.prepared()?;
         let sizes = (prepared.users.len(), prepared.items.len());
         let mut options = self.options.clone();
         if let Some(from) = self.from {
@@ -147,6 +161,26 @@ impl<'a> Fit<'a> {
         let seconds = clock() - start;
         let finished = outcome.finish(prepared, &settings, device.device(), seconds)?;
         Ok(Trained::new(finished, self.device.clone()))
+    }
+
+    /// The ratings, with what is held out of them or beside them; they are not needed after that.
+    fn prepared(&mut self) -> Result<Prepared> {
+        let ratings = std::mem::take(&mut self.ratings);
+        match (self.holdout, self.test) {
+            (Some(_), Some(_)) => {
+                Err(Error::settings("`test` and `holdout` exclude each other; use one"))
+            }
+            (None, None) if self.options.patience.is_some() => Err(Error::settings(
+                "`patience` needs held-out ratings to look at; give `holdout` or `test`",
+            )),
+            (Some(fraction), None) => {
+                // What is ranked for every user is held out of every user's ratings.
+                let per_user = self.options.is_implicit();
+                let set = ratings.into_owned();
+                set.into_prepared_holding_out(fraction, per_user, self.options.seed)
+            }
+            (None, test) => ratings.into_owned().into_prepared_with(test),
+        }
     }
 }
 

@@ -8,7 +8,6 @@ use crate::evaluate::{
     RankBy, RankingMetrics, RankingOptions, RatingBaselines, Relevance, predictive_metrics,
     ranking_metrics, rating_baselines, rating_metrics, seen_pairs, unknown_ids,
 };
-use crate::predict::Unit;
 use crate::recommend::Criterion;
 
 impl Trained {
@@ -20,7 +19,7 @@ impl Trained {
     /// Ratings that the model's transform cannot take, or labels other than 0 and 1 for logistic loss;
     /// of an implicit model no pair that could be in a list.
     pub fn evaluate(&self, test: &Dataset) -> Result<Evaluation> {
-        if self.model().unit() == Unit::Preference {
+        if self.model().objective.is_implicit() {
             return self
                 .evaluate_ranking(test, &[10, 20], Relevance::Chosen)
                 .map(Evaluation::Ranking);

@@ -1,6 +1,7 @@
 //! The front door: a device, a fit, and what can be done with what it leaves. All of it is made of the
 //! rooms behind, which stay open for whoever wants more.
 
+mod compare;
 mod device;
 mod evaluation;
 mod fallback;

@@ -259,7 +259,12 @@ impl Trained {
         Ok(lists)
     }
 
-    fn recommender(&self) -> Result<Arc<Recommender<'static>>> {
+    /// What makes [`recommend`](Self::recommend)'s lists, by rows of the model; its items lie on the device once
+    /// for all who ask.
+    ///
+    /// # Errors
+    /// Items that do not fit the device; a lost device.
+    pub fn recommender(&self) -> Result<Arc<Recommender<'static>>> {
         self.ready.recommender.get(|| {
             let catalogue = match self.predictive()? {
                 Some(predictive) => Catalogue::by_samples(predictive, Criterion::Mean, |_| true)?,
@@ -293,15 +298,22 @@ impl Trained {
         self.similar(Side::User, &text(user)?, n)
     }
 
+    /// What makes the lists of who or what is like whom, by rows of the model, likewise.
+    ///
+    /// # Errors
+    /// As [`recommender`](Self::recommender); a model without factors.
+    pub fn neighbours(&self, side: Side) -> Result<Arc<Neighbours<'static>>> {
+        self.ready.neighbours[side.index()].get(|| match self.predictive()? {
+            Some(predictive) => {
+                Neighbours::by_samples(&*self.device, predictive, side, Metric::Cosine)
+            }
+            None => Neighbours::new(&*self.device, self.model.clone(), side, Metric::Cosine),
+        })
+    }
+
     fn similar(&self, side: Side, id: &str, n: usize) -> Result<Vec<Listed>> {
         let row = self.row(side, id)?;
-        let neighbours =
-            self.ready.neighbours[side.index()].get(|| match self.predictive()? {
-                Some(predictive) => {
-                    Neighbours::by_samples(&*self.device, predictive, side, Metric::Cosine)
-                }
-                None => Neighbours::new(&*self.device, self.model.clone(), side, Metric::Cosine),
-            })?;
+        let neighbours = self.neighbours(side)?;
         let mut listed = Vec::new();
         neighbours.each([row], n, |_, list| {
             let ids = self.model.ids(side);
@@ -412,7 +424,11 @@ impl Trained {
         Ok(Self::of(model, samples, seen, self.device.clone(), self.stop))
     }
 
-    pub(super) fn predictive(&self) -> Result<Option<Arc<Predictive<'static>>>> {
+    /// What its samples say of pairs, of a Bayesian model.
+    ///
+    /// # Errors
+    /// Samples that are not the model's.
+    pub fn predictive(&self) -> Result<Option<Arc<Predictive<'static>>>> {
         let make = |samples: &Arc<Samples>| {
             let (model, samples) = (self.model.clone(), samples.clone());
             self.ready.predictive.get(|| Predictive::new(model, samples))

@@ -12,6 +12,9 @@ pub enum Unit {
     Probability,
     /// How much an implicit model prefers an item: about 1 for what was seen, 0 for what was not.
     Preference,
+    /// What ranks items for a user, of a loss made for ranking: a cosine of −1 to 1, or an inner product with
+    /// the item's bias. It says nothing beside the order, and nothing of other users.
+    Score,
 }
 
 impl Model {
@@ -20,6 +23,7 @@ impl Model {
         match self.objective.loss {
             Loss::Logistic => Unit::Probability,
             // iALS fits 1 for every seen pair, whatever its rating.
+            loss if loss.is_ranking() => Unit::Score,
             _ if self.objective.is_implicit() => Unit::Preference,
             _ => Unit::Rating,
         }
@@ -63,7 +67,7 @@ impl Model {
         match self.unit() {
             Unit::Rating => self.objective.transform.invert(self.clipped(score)),
             Unit::Probability => 1.0 / (1.0 + (-score).exp()),
-            Unit::Preference => score,
+            Unit::Preference | Unit::Score => score,
         }
     }
 }

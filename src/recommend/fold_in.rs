@@ -1,5 +1,6 @@
 //! New users (or items) get their rows from their ratings, the other side as it is.
 
+use super::by_steps::by_steps;
 use super::draw_in::drawn;
 use super::{NewRows, logistic};
 use crate::backend::{ALL, Backend, RowProblem, RowTerms, or_fall_back};
@@ -37,7 +38,8 @@ const STILL: f32 = 1e-5;
 /// them (for logistic loss by Newton's method to convergence, for nonnegative factors by coordinate
 /// descent until no number moves by more than 1e-5 of the row's largest, or 200 calls of it). The gradient solvers'
 /// objective is the same sum, so their models take part; for a model of the sampler there is
-/// [`draw_in`](super::draw_in).
+/// [`draw_in`](super::draw_in). Of a loss made for ranking users alone are folded in, by some steps of
+/// the same loss on their rows, on the processor.
 ///
 /// `ratings` are transformed as in training; on the folded side indices count `ids`, on the other
 /// the model's rows. A row without ratings becomes zero. The model stays as it is;
@@ -124,6 +126,7 @@ fn solved(
         let start = start(f, side, ids.len())?;
         match objective.loss {
             Loss::Logistic => logistic::solve(backend, objective, side, start, ratings, ids),
+            loss if loss.is_ranking() => by_steps(model, side, ids, ratings),
             Loss::Squared if objective.nonnegative => {
                 nonnegative(backend, objective, side, start, ratings)
             }

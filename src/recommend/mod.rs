@@ -17,6 +17,7 @@
 //! processor. Likeness is the cosine of stacked rows: inner products within a sample know nothing of how
 //! samples are turned against each other.
 
+mod by_steps;
 mod catalogue;
 mod draw_in;
 mod exact;

@@ -100,7 +100,7 @@ fn predictions(
 fn biases_in_unit(subject: &Subject, score: f64) -> f64 {
     match subject.model.unit() {
         Unit::Rating => subject.model.in_unit(score),
-        Unit::Probability | Unit::Preference => score.clamp(0.0, 1.0),
+        _ => score.clamp(0.0, 1.0),
     }
 }
 

@@ -87,7 +87,7 @@ pub fn report(subject: &Subject, backend: &dyn Backend) -> Result<String> {
     let predictive = subject.samples.map(|samples| Predictive::new(model, samples)).transpose()?;
     let mut sections = vec![data::section(subject), training::section(model)];
     if let Some(test) = subject.test {
-        if model.unit() != Unit::Preference {
+        if matches!(model.unit(), Unit::Rating | Unit::Probability) {
             sections.push(errors::section(subject, predictive.as_ref(), test)?);
         }
         if let Some(relevance) = subject.relevance {

@@ -1,6 +1,6 @@
 //! From what a run leaves to a model that can be saved, with what belongs beside it.
 
-use super::rows::JudgedLists;
+use super::lists::JudgedLists;
 use super::run::{Outcome, Stop, best_epoch};
 use crate::backend::Device;
 use crate::core::{Objective, Ratings, Settings, Side, Solver};
@@ -97,7 +97,7 @@ impl Outcome {
         let seen = Seen::of(prepared.train, users, items)?;
         let (metrics, baselines) = match (prepared.test, prepared.test_raw) {
             // What ials predicts is no rating.
-            _ if settings.solver == Solver::Ials => (None, None),
+            _ if settings.is_implicit() => (None, None),
             (Some(test), Some(values)) => {
                 let test = Ratings { values, ..test };
                 let metrics = match &self.samples {

@@ -4,9 +4,11 @@
 mod checkpoint;
 #[cfg(feature = "files")]
 mod checkpoint_file;
+mod choices;
 mod finish;
 mod gibbs;
 mod gradient;
+mod lists;
 mod need;
 mod rows;
 mod run;
@@ -18,8 +20,8 @@ pub use checkpoint::Checkpoint;
 #[cfg(feature = "files")]
 pub use checkpoint_file::{Origin, checkpoint_path, fingerprint};
 pub use finish::Finished;
+pub use lists::{HELD_OUT_AT, JudgedLists};
 pub use need::{MemoryPlan, check_memory, check_memory_of_any, disk_need, memory_need};
-pub use rows::{HELD_OUT_AT, JudgedLists};
 pub use run::{Clock, Event, Input, Outcome, Stop, best_epoch, seconds, train, train_with};
 pub use start::{global_mean, random};
 pub use warm::{Known, warm_start};

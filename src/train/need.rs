@@ -4,7 +4,9 @@
 //! each layout says of itself, at the step at which most lies there at once.
 
 use crate::backend::{Backend, Need};
-use crate::core::{Batches, Factors, Ratings, RowRatings, Settings, Sizes, Solver, Strata};
+use crate::core::{
+    Batches, ChoicePlan, Factors, Ratings, RowRatings, Settings, Sizes, Solver, Strata,
+};
 use crate::data::Prepared;
 use crate::memory::{self, Room, refused, size};
 use crate::model::EpochRecord;
@@ -40,6 +42,7 @@ pub fn memory_need(
         sizes,
     };
     let solver = match (settings.solver, settings.solver.optimizer()) {
+        (_, Some(_)) if settings.loss.is_ranking() => parts.choices(),
         (_, Some(_)) => parts.gradient(),
         (Solver::Bayes, None) => parts.gibbs(),
         (_, None) => parts.rows(),
@@ -98,6 +101,35 @@ impl Parts<'_> {
         laid_out.max(uploaded).max(self.run(state, batches + test))
     }
 
+    fn choices(&self) -> Need {
+        let state = self.factors * (1 + self.settings.moments() as u64);
+        let sizes = self.sizes;
+        let plan = ChoicePlan::bytes(sizes.ratings as u64, sizes.users as u64, sizes.items as u64);
+        let (held_out, ranking) = self.lists();
+        let laid_out = Need::host(state + plan + held_out);
+        let uploaded = Need::host(state + plan + held_out) + self.passes;
+        // Scores at the cut-off, and lists of held-out users, are looked for beside the passes.
+        let cut = self.settings.contrast.is_some_and(|contrast| contrast.cut_off.is_some());
+        let beside = match cut {
+            true => ranking
+                .max(Need::host(self.factors + PIECES + 4 * sizes.users as u64) + self.ranker),
+            false => ranking,
+        };
+        let run = self.run(state, plan + held_out) + beside;
+        laid_out.max(uploaded).max(run)
+    }
+
+    /// What judging the lists of implicit data takes: held-out pairs, and ranking them.
+    fn lists(&self) -> (u64, Need) {
+        match self.test {
+            0 => (0, Need::default()),
+            test => (
+                8 * (self.sizes.ratings as u64 + self.sizes.users as u64 + test),
+                Need::host(self.factors + PIECES / 2) + self.ranker,
+            ),
+        }
+    }
+
     fn rows(&self) -> Need {
         let weighted = self.settings.alpha.is_some();
         let ratings = RowRatings::bytes(self.sizes, weighted);
@@ -105,10 +137,7 @@ impl Parts<'_> {
         // Lists are judged by what was seen; ratings by a copy of those held out.
         let judged = self.settings.solver == Solver::Ials && self.test > 0;
         let (held_out, ranking) = match judged {
-            true => (
-                8 * (self.sizes.ratings as u64 + self.sizes.users as u64 + self.test),
-                Need::host(self.factors + PIECES / 2) + self.ranker,
-            ),
+            true => self.lists(),
             false => (Ratings::BYTES * self.test, Need::default()),
         };
         let ratings = ratings + held_out;

@@ -1,13 +1,13 @@
 //! The row solvers at work: a sweep solves all users given the items, then all items given the
 //! users.
 
+use super::lists::{JudgedLists, Lists};
 use super::run::{Input, Ready, Start, Watch, Work};
 use super::start;
+use crate::Result;
 use crate::backend::{ALL, Backend, RowPasses, RowProblem, RowTerms, State};
-use crate::core::{Factors, Ratings, Settings, Solver, row_ratings, turns};
-use crate::evaluate::{HeldOut, HeldOutPairs};
+use crate::core::{Factors, Settings, Solver, row_ratings, turns};
 use crate::model::{EpochRecord, Seen};
-use crate::{Error, Result};
 
 /// What helps where a row's equations have no solution.
 pub(super) const REMEDY: &str =
@@ -16,22 +16,6 @@ pub(super) const REMEDY: &str =
 /// The same where ratings are weights.
 pub(super) const REMEDY_OF_WEIGHTS: &str = "weights of `alpha` times its ratings leave its equations no digits in 32 bits: take `transform` log1p, \
      or a lower `alpha`";
-
-/// How many items of a list count in the held-out figures of each epoch.
-pub const HELD_OUT_AT: usize = 20;
-
-/// What ranking held-out pairs may cost after each sweep, of the sweep's own multiply-adds; where that is not
-/// enough for all users, some are ranked.
-const SHARE: f64 = 0.2;
-
-/// The same at the end of a run, of all sweeps'.
-const SHARE_AT_END: f64 = 0.1;
-
-/// Users that are ranked whatever it costs: the error of a mean over fewer would hide what a sweep changes.
-const LEAST_USERS: f64 = 500.0;
-
-/// Multiply-adds that take no time to speak of: some hundredths of a second.
-const NO_TIME: f64 = 1e9;
 
 /// Lays the ratings out by row and uploads them, to begin at `start`.
 pub(super) fn ready<'a>(
@@ -54,7 +38,11 @@ pub(super) fn ready<'a>(
     let held_out = match test {
         Some(test) if implicit => {
             let seen = Seen::new(input.ratings, users, items)?;
-            Some(Lists::new(seen, test, settings)?)
+            let rows = (users + items) as f64;
+            let (k, block) = (settings.factors as f64, settings.block.max(1) as f64);
+            // Sums over the ratings, and solutions of rows; blocks make both of less.
+            let sweep = seen.pairs() as f64 * k * block + rows * k * block * block / 6.0;
+            Some(Lists::new(seen, test, settings.factors, sweep)?)
         }
         _ => None,
     };
@@ -77,55 +65,6 @@ pub(super) fn ready<'a>(
         held_out,
     };
     Ok(Ready { work: Box::new(work), layout_seconds, upload_seconds })
-}
-
-/// How well held-out pairs are ranked at the end of a run.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-#[non_exhaustive]
-pub struct JudgedLists {
-    /// By the model.
-    pub model: HeldOut,
-    /// By popularity alone, for the same users.
-    pub popularity: HeldOut,
-    /// Users with held-out pairs that can be ranked; where that takes too long, some of them are.
-    pub users: usize,
-}
-
-/// Held-out pairs of implicit data, and what was seen in training.
-struct Lists {
-    seen: Seen,
-    all: HeldOutPairs,
-    /// Those that are ranked after each sweep.
-    each: HeldOutPairs,
-    /// Users whose ranking takes as long as a sweep, about.
-    a_sweep: f64,
-}
-
-impl Lists {
-    fn new(seen: Seen, test: &Ratings, settings: &Settings) -> Result<Self> {
-        let all = HeldOutPairs::new(&seen, test);
-        if all.users() == 0 {
-            return Err(Error::data(
-                "no held-out pair can be ranked: each is a training pair, or its value is not above 0, \
-                 or its user or item has no training pair; hold out other pairs",
-            ));
-        }
-        let rows = (seen.users() + seen.items()) as f64;
-        let (k, block) = (settings.factors as f64, settings.block.max(1) as f64);
-        // Sums over the ratings, and solutions of rows; blocks make both of less.
-        let sweep = seen.pairs() as f64 * k * block + rows * k * block * block / 6.0;
-        let a_user = seen.items() as f64 * k;
-        let a_sweep = sweep / a_user;
-        let most = (SHARE * a_sweep).max(NO_TIME / a_user).max(LEAST_USERS);
-        let each = all.some(most as usize);
-        Ok(Self { seen, all, each, a_sweep })
-    }
-
-    /// Those that are ranked at the end.
-    fn at_end(&self, sweeps: usize) -> HeldOutPairs {
-        let users = SHARE_AT_END * self.a_sweep * sweeps as f64;
-        self.all.some((users as usize).max(self.each.users()))
-    }
 }
 
 struct RowWork<'a> {
@@ -177,20 +116,14 @@ impl Work for RowWork<'_> {
         }
         if let Some(lists) = &self.held_out {
             let factors = self.passes.factors()?;
-            let ranked = lists.each.rank(self.backend, &factors, &lists.seen, HELD_OUT_AT)?;
-            record.recall = Some(ranked.recall);
-            record.ndcg = Some(ranked.ndcg);
-            record.ranked_users = Some(ranked.users);
+            lists.judge_epoch(self.backend, &factors, record)?;
         }
         Ok(())
     }
 
     fn judge(&mut self, factors: &Factors, sweeps: usize) -> Result<Option<JudgedLists>> {
         let Some(lists) = &self.held_out else { return Ok(None) };
-        let more = lists.at_end(sweeps);
-        let model = more.rank(self.backend, factors, &lists.seen, HELD_OUT_AT)?;
-        let popularity = more.rank_by_popularity(&lists.seen, HELD_OUT_AT);
-        Ok(Some(JudgedLists { model, popularity, users: lists.all.users() }))
+        lists.judge(self.backend, factors, sweeps).map(Some)
     }
 
     fn keep(&mut self) -> Result<()> {

@@ -1,9 +1,9 @@
 //! The epoch loop of every solver: errors, stopping, events.
 
 use super::checkpoint::{Checkpoint, Keeper};
+use super::lists::JudgedLists;
 use super::need::check_memory;
-use super::rows::{self, JudgedLists};
-use super::{gibbs, gradient, start, strata};
+use super::{choices, gibbs, gradient, rows, start, strata};
 use crate::backend::{Backend, Device, State};
 use crate::core::{Factors, Ids, Ratings, Settings, Side, Sizes, Solver};
 use crate::model::{EpochRecord, FallbackRecord, PosteriorRecord, Samples};
@@ -326,6 +326,9 @@ impl Run<'_, '_> {
             (None, None) => Start::Random,
         };
         let ready = match (settings.solver, settings.solver.optimizer()) {
+            (_, Some(optimizer)) if settings.loss.is_ranking() => {
+                choices::ready(backend, input, settings, optimizer, start)?
+            }
             (_, Some(_)) if settings.rating_by_rating() => {
                 strata::ready(backend, input, settings, start)?
             }
@@ -346,6 +349,7 @@ impl Run<'_, '_> {
         let mut moved = self.fallback.clone();
         let names = (input.users, input.items);
         let remedy = match (settings.solver, settings.solver.optimizer()) {
+            (_, Some(_)) if settings.loss.is_ranking() => choices::REMEDY,
             (_, Some(_)) => gradient::REMEDY,
             (Solver::Bayes, None) => gibbs::REMEDY,
             (_, None) if settings.alpha.is_some() => rows::REMEDY_OF_WEIGHTS,

@@ -52,7 +52,7 @@ pub fn warm_start(
         )));
     }
     if model.objective.loss != settings.loss
-        || model.objective.is_implicit() != (settings.solver == Solver::Ials)
+        || model.objective.is_implicit() != settings.is_implicit()
     {
         return Err(Error::settings(format!(
             "`from`: that model was trained by {} and another objective than {} has; start from one \

@@ -192,8 +192,8 @@ impl<'a> Tune<'a> {
         let kinds = |of: fn(&Settings) -> bool| settings.iter().any(of);
         if matches!(metric, Metric::Ranking { .. })
             && self.relevance.is_none()
-            && kinds(|s| s.solver == Solver::Ials)
-            && kinds(|s| s.solver != Solver::Ials)
+            && kinds(Settings::is_implicit)
+            && kinds(|s| !s.is_implicit())
         {
             return Err(Error::settings(
                 "what is relevant differs between ials and the others; say with `relevant_from` from which \

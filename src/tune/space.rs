@@ -1,6 +1,6 @@
 //! What is tried: settings by name, each among choices or within a range.
 
-use crate::core::{Options, Ratings, Solver, Suits};
+use crate::core::{Contrast, Loss, Options, Ratings, Solver, Suits};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -234,7 +234,17 @@ impl Space {
         };
         let of_factors = |list: &[u64]| Some(Dimension::choices("factors", list.iter().copied()));
         let (reg, damping) = (settings.reg, settings.damping);
+        let of_loss = |contrast: &Contrast| match settings.loss {
+            Loss::Softmax => around("temperature", contrast.temperature, 2.0),
+            Loss::Ccl => around("negative_weight", contrast.negative_weight, 4.0),
+            _ => around("reg", 1e-3, 30.0),
+        };
         let dimensions = match settings.solver {
+            _ if settings.contrast.is_some() => vec![
+                of_factors(&[32, 64, 128]),
+                settings.contrast.as_ref().and_then(of_loss),
+                around("learning_rate", settings.learning_rate, 3.0),
+            ],
             Solver::Ials => vec![
                 of_factors(&[32, 64, 128, 256]),
                 around("reg", reg, 8.0),

@@ -21,6 +21,7 @@ mod evaluate;
 mod export;
 mod fold_in_bayes_cli;
 mod inspect;
+mod losses;
 mod lost_device;
 
 mod memory;

@@ -2,11 +2,13 @@
 
 use crate::{common, oracle};
 use wgmf::backend::{Backend, Visit};
-use wgmf::core::Side;
+use wgmf::core::{Loss, Side};
 use wgmf::cpu::Cpu;
 
 use common::gap;
 use oracle::case::Case;
+use oracle::choice_case::ChoiceCase;
+use oracle::choices;
 use oracle::{Model, Weights, batch_objective, batches, gradient};
 use std::ops::ControlFlow;
 
@@ -174,4 +176,60 @@ fn gradient_matches_finite_differences_on_the_cpu() {
 #[test]
 fn gradient_matches_finite_differences_on_the_gpu() {
     hold(&common::gpu());
+}
+
+/// The gradients of losses made for ranking, of the oracle and of the CPU, against differences of the oracle's
+/// loss: by every parameter of the rows in a batch.
+#[test]
+fn losses_made_for_ranking_match_finite_differences() {
+    for loss in Loss::ALL.into_iter().filter(|loss| loss.is_ranking()) {
+        let case = ChoiceCase::new(loss, 5, (9, 14), 30);
+        let own =
+            if loss == Loss::Softmax { case.clone().own().inner() } else { case.clone().inner() };
+        let power = case.clone().contrast("η", |c| c.negative_power = 1.4).weighted();
+        for case in [case.clone(), own, power, case.contrast("dropout", |c| c.dropout = 0.4)] {
+            let (terms, choice) = (case.terms(), case.choice());
+            let batch = &case.batches(1)[0];
+            let start = case.start();
+            let mut model = Model::from(&start.factors);
+            let of = |model: &Model| choices::gradient(model, (loss, terms.bias), &choice, batch);
+            let want = of(&model);
+            assert!(want.doubt > 10.0 * STEP, "{}: {}", case.name, want.doubt);
+            let mut slopes = Vec::new();
+            let parts = [(Side::User, &batch.users), (Side::Item, &batch.items)];
+            for (side, rows) in parts {
+                for &row in rows {
+                    for f in 0..case.settings.factors {
+                        let mut at = |shift: f64| {
+                            let rows = match side {
+                                Side::User => &mut model.users,
+                                Side::Item => &mut model.items,
+                            };
+                            let before = rows.factors[row as usize][f];
+                            rows.factors[row as usize][f] = before + shift;
+                            let loss = of(&model).loss;
+                            let rows = match side {
+                                Side::User => &mut model.users,
+                                Side::Item => &mut model.items,
+                            };
+                            rows.factors[row as usize][f] = before;
+                            loss
+                        };
+                        slopes.push((at(STEP) - at(-STEP)) / (2.0 * STEP));
+                    }
+                }
+            }
+            let floor = rms(&slopes);
+            assert!(floor > 1e-3, "{}: the expected gradient is all but zero", case.name);
+            let probe = Cpu::new().choice_passes(case.problem()).unwrap().probe(batch).unwrap();
+            let oracle = [want.users.concat(), want.items.concat()].concat();
+            let cpu: Vec<f64> =
+                [probe.users, probe.items].concat().into_iter().map(f64::from).collect();
+            for (of, got, tolerance) in [("oracle", oracle, 1e-7), ("cpu", cpu, 1e-4)] {
+                let far = got.iter().zip(&slopes).map(|(&got, &want)| gap(got, want, floor));
+                let far = far.fold(0.0, f64::max);
+                assert!(far < tolerance, "{}: the {of} is off by {far:.1e}", case.name);
+            }
+        }
+    }
 }

@@ -22,6 +22,7 @@ mod examples;
 mod fold_in;
 mod front;
 mod golden;
+mod golden_losses;
 mod honest;
 mod hostile;
 mod lost_device;

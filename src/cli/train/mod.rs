@@ -16,7 +16,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;
 use wgmf::backend::Backend;
-use wgmf::core::{Factors, Options, Ratings, Settings, Side, Solver};
+use wgmf::core::{Factors, Options, Ratings, Settings, Side};
 use wgmf::data::{DataOptions, Order, Prepared, Reading, prepare};
 use wgmf::files::{Output, Reserved, ensure_room, stop};
 use wgmf::model::{Model, check_output, reserve, stopped_by};
@@ -83,7 +83,7 @@ pub(super) struct Args {
 pub(super) fn run(mut args: Args, given: &dyn Fn(&str) -> bool) -> Result<ExitCode> {
     args.check()?;
     // What is ranked for every user is held out of every user's ratings.
-    args.data.holdout_per_user = args.options.solver == Some(Solver::Ials);
+    args.data.holdout_per_user = args.options.is_implicit();
     // Rows of --init count ids, and batches that are not shuffled ratings, as the file has them.
     if args.init.is_some() || args.options.no_shuffle {
         args.data.order.get_or_insert(Order::Appearance);

@@ -10,7 +10,7 @@ use wgmf::train::MemoryPlan;
 
 /// The data, the settings as they were resolved, and the device with why it was taken.
 pub(super) fn plan(prepared: &Prepared, settings: &Settings, device: &Device, why: &str) {
-    data(prepared, settings.solver);
+    data(prepared, settings);
     self::settings(settings);
     if settings.solver == Solver::Bayes {
         samples(settings, prepared.users.len(), prepared.items.len());
@@ -56,7 +56,8 @@ pub(super) fn solver(options: &Options, settings: &Settings, ratings: usize) {
 const HEAVY: f64 = 50.0;
 
 /// What there is to train on.
-pub(in crate::cli) fn data(prepared: &Prepared, solver: Solver) {
+pub(in crate::cli) fn data(prepared: &Prepared, settings: &Settings) {
+    let (solver, implicit) = (settings.solver, settings.is_implicit());
     for line in &prepared.recognised {
         say!("{}", with_flags(line));
     }
@@ -85,7 +86,7 @@ pub(in crate::cli) fn data(prepared: &Prepared, solver: Solver) {
     let (users, items) = (prepared.test_unknown_users, prepared.test_unknown_items);
     if users + items > 0 {
         let then = match solver {
-            Solver::Ials => "left out",
+            _ if implicit => "left out",
             Solver::Bayes => "scored as those without ratings",
             _ => "scored by the mean of those that are known",
         };
@@ -95,12 +96,12 @@ pub(in crate::cli) fn data(prepared: &Prepared, solver: Solver) {
     }
     if !prepared.transform.is_identity() {
         say!("transform: {}", prepared.transform.describe());
-    } else if solver == Solver::Ials {
+    } else if implicit {
         // Ratings are not what is predicted.
     } else if facts.min == facts.max {
         say!(
             "note: all ratings are {}, so that is all there is to predict; data that hold only what \
-             users chose need --solver ials",
+             users chose need --loss softmax or --solver ials",
             facts.min
         );
     } else if facts.min >= 0.0 && facts.max > HEAVY * facts.mean {
@@ -172,6 +173,9 @@ fn line(settings: &Settings) -> String {
     }
     if gradient && settings.learning_rate_decay < 1.0 {
         line += &format!(" × {} an epoch", settings.learning_rate_decay);
+    }
+    if let Some(contrast) = &settings.contrast {
+        line += &format!(", {}", contrast.describe(settings.loss));
     }
     if settings.momentum > 0.0 {
         line += &format!(", momentum {}", settings.momentum);

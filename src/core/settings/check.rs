@@ -11,6 +11,7 @@ impl Options {
     /// A setting out of its range, or one that the solver does not have; which one, and what to give.
     pub fn check(&self) -> Result<()> {
         self.check_ranges()?;
+        self.check_ranking()?;
         if self.momentum.is_some_and(|m| m > 0.0) && self.solver != Some(Solver::Sgd) {
             return Err(Error::settings(
                 "`momentum` belongs to `solver` sgd; the others have no such setting",
@@ -187,6 +188,7 @@ impl Settings {
         };
         numbers.check_ranges()?;
         check_biases_alone(solver, Some(self.factors), self.bias)?;
+        self.check_contrast()?;
         if gradient {
             return Ok(());
         }

@@ -138,6 +138,83 @@ pub struct ContrastOptions {
     pub bias: bool,
 }
 
+/// The most draws of a pool.
+const MOST: usize = 1 << 20;
+
+impl ContrastOptions {
+    /// Whether every number that is given lies in its range.
+    fn check_ranges(&self) -> Result<()> {
+        let within = |name: &str, value: Option<f64>, ok: fn(f64) -> bool, what: &str| match value {
+            Some(x) if !ok(x) => Err(Error::settings(format!("`{name}` {x}: must be {what}"))),
+            _ => Ok(()),
+        };
+        within(
+            "negative_exponent",
+            self.negative_exponent,
+            |x| (0.0..=4.0).contains(&x),
+            "0 to 4",
+        )?;
+        within("temperature", self.temperature, |x| (1e-3..=1e3).contains(&x), "0.001 to 1000")?;
+        let few = "above 0, at most 100";
+        within("negative_power", self.negative_power, |x| x > 0.0 && x <= 100.0, few)?;
+        within("margin", self.margin, |x| x.abs() <= 1e6, "a finite number")?;
+        let many = "0 to a million";
+        within("negative_weight", self.negative_weight, |x| (0.0..=1e6).contains(&x), many)?;
+        within("dropout", self.dropout, |x| (0.0..1.0).contains(&x), "at least 0 and below 1")?;
+        let pool = match self.negatives {
+            Some(Negatives::Pool(count)) => Some(count),
+            _ => None,
+        };
+        for (name, value) in [("negatives", pool), ("cut_off", self.cut_off), ("tries", self.tries)]
+        {
+            if let Some(x) = value.filter(|x| !(1..=MOST).contains(x)) {
+                return Err(Error::settings(format!("`{name}` {x}: must be 1 to {MOST}")));
+            }
+        }
+        Ok(())
+    }
+
+    /// What is given that only some of these losses have, by whether `loss` does: its name, and of which
+    /// it is.
+    fn of_others(&self, loss: Loss) -> Option<(&'static str, &'static str)> {
+        use Loss::{Bpr, Ccl, Softmax, Warp};
+        let given: [(&str, bool, &[Loss], &str); 10] = [
+            (
+                "score",
+                self.score.is_some(),
+                &[Softmax, Ccl, Bpr, Warp],
+                "softmax, ccl, bpr or warp",
+            ),
+            (
+                "negatives",
+                self.negatives.is_some(),
+                &[Softmax, Ccl, Bpr, Warp],
+                "softmax, ccl, bpr or warp",
+            ),
+            (
+                "negative_exponent",
+                self.negative_exponent.is_some(),
+                &[Softmax, Ccl, Bpr, Warp],
+                "softmax, ccl, bpr or warp",
+            ),
+            (
+                "dropout",
+                self.dropout.is_some(),
+                &[Softmax, Ccl, Bpr, Warp],
+                "softmax, ccl, bpr or warp",
+            ),
+            ("temperature", self.temperature.is_some(), &[Softmax], "softmax"),
+            ("negative_power", self.negative_power.is_some(), &[Softmax], "softmax"),
+            ("cut_off", self.cut_off.is_some(), &[Softmax], "softmax"),
+            ("margin", self.margin.is_some(), &[Ccl, Warp], "ccl or warp"),
+            ("negative_weight", self.negative_weight.is_some(), &[Ccl], "ccl"),
+            ("tries", self.tries.is_some(), &[Bpr, Warp], "bpr or warp"),
+        ];
+        let other = given.into_iter().find(|(_, given, of, _)| *given && !of.contains(&loss));
+        other.map(|(name, _, _, of)| (name, of))
+    }
+}
+
 /// Settings of these losses, complete.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Contrast {
@@ -165,6 +242,56 @@ pub struct Contrast {
 }
 
 impl Contrast {
+    /// Makes sure that every number lies in its range.
+    ///
+    /// # Errors
+    /// One that does not: which, and what to give.
+    pub fn check(&self) -> Result<()> {
+        let given = ContrastOptions {
+            negatives: Some(self.negatives),
+            negative_exponent: Some(self.negative_exponent),
+            temperature: Some(self.temperature),
+            negative_power: Some(self.negative_power),
+            cut_off: self.cut_off,
+            margin: Some(self.margin),
+            negative_weight: Some(self.negative_weight),
+            tries: (self.tries > 0).then_some(self.tries),
+            dropout: Some(self.dropout),
+            ..ContrastOptions::default()
+        };
+        given.check_ranges()
+    }
+
+    /// In words.
+    pub fn describe(&self, loss: Loss) -> String {
+        let mut line = format!("{} of {} scores against ", loss.name(), self.score.name());
+        line += &match self.negatives {
+            Negatives::Pool(count) => crate::core::plural(count, "item"),
+            Negatives::Batch => "the batch's own items".to_owned(),
+            Negatives::All => "all items".to_owned(),
+        };
+        let numbers = [
+            ("negative-exponent", self.negative_exponent, 0.0),
+            ("temperature", self.temperature, 1.0),
+            ("negative-power", self.negative_power, 1.0),
+            ("margin", self.margin, 0.0),
+            ("negative-weight", self.negative_weight, 1.0),
+            ("dropout", self.dropout, 0.0),
+        ];
+        for (name, value, usual) in numbers {
+            if value != usual {
+                line += &format!(", {name} {value}");
+            }
+        }
+        if let Some(cut_off) = self.cut_off {
+            line += &format!(", cut-off {cut_off}");
+        }
+        if self.tries > 0 {
+            line += &format!(", tries {}", self.tries);
+        }
+        line
+    }
+
     /// Whether a pair's own score stands in its softmax beside those of the pool. Where the pool is every
     /// item, and none is left out of it, it does already.
     pub fn own(&self) -> bool {
@@ -185,20 +312,117 @@ impl Contrast {
 /// `τ_K`: over how much of a score the weight of a pair falls below the cut-off.
 const CUT_TEMPERATURE: f64 = 1.0;
 
+/// The score of a loss where nothing is said.
+fn usual_score(loss: Loss) -> Score {
+    if loss.is_dense() { Score::Cosine } else { Score::Inner }
+}
+
 /// Pairs of a batch where nothing is said.
 const BATCH: usize = 2048;
 
 /// Draws of a pool where nothing is said.
 const POOL: usize = 2048;
 
+impl Settings {
+    /// Whether settings of a loss made for ranking are those of the loss.
+    pub(super) fn check_contrast(&self) -> Result<()> {
+        let (ranking, name) = (self.loss.is_ranking(), self.loss.name());
+        let Some(contrast) = self.contrast.filter(|_| ranking) else {
+            return match ranking || self.contrast.is_some() {
+                true => Err(Error::settings(format!(
+                    "`loss` {name}: `contrast` is for losses made for ranking, which need it"
+                ))),
+                false => Ok(()),
+            };
+        };
+        contrast.check()?;
+        let wrong = [
+            ("factors", self.factors == 0),
+            ("batch_size", self.batch_size == 0),
+            ("init_scale", self.init_scale == 0.0),
+            ("tries", contrast.tries == 0 && !self.loss.is_dense()),
+        ];
+        if let Some((setting, _)) = wrong.into_iter().find(|(_, wrong)| *wrong) {
+            return Err(Error::settings(format!("`{setting}` 0: must be more for `loss` {name}")));
+        }
+        match self.bias && contrast.score == Score::Cosine {
+            true => Err(Error::settings("`bias` needs `score` inner: a cosine has no bias")),
+            false => Ok(()),
+        }
+    }
+}
+
 impl Options {
+    /// Whether they ask for a model of what users chose, which is judged by its lists.
+    pub fn is_implicit(&self) -> bool {
+        self.solver == Some(Solver::Ials) || self.loss.is_some_and(Loss::is_ranking)
+    }
+
+    /// Whether what is given of these losses belongs to the loss, and what else is given to these losses.
+    pub(super) fn check_ranking(&self) -> Result<()> {
+        let (given, loss) = (&self.contrast, self.loss.unwrap_or_default());
+        given.check_ranges()?;
+        if let Some((name, of)) = given.of_others(loss) {
+            return Err(Error::settings(format!("`{name}` belongs to `loss` {of}")));
+        }
+        let name = loss.name();
+        if !loss.is_ranking() {
+            return match given.bias {
+                true => Err(Error::settings(
+                    "`bias` is for losses made for ranking; squared and logistic have biases unless \
+                     `no_bias` says otherwise",
+                )),
+                false => Ok(()),
+            };
+        }
+        let refused = [
+            ("no_bias", self.no_bias, "there are none unless `bias` asks for them"),
+            ("no_mean", self.no_mean, "there is none"),
+            ("clip", self.clip, "scores are no ratings"),
+            ("damping", self.damping.is_some(), "`reg` is its penalty"),
+            ("damping_bias", self.damping_bias.is_some(), "`reg_bias` is its penalty"),
+            ("reg_exponent", self.reg_exponent.is_some(), "`reg` counts at every pair"),
+        ];
+        if let Some((setting, _, why)) = refused.into_iter().find(|(_, given, _)| *given) {
+            return Err(Error::settings(format!(
+                "`{setting}` has no effect with `loss` {name}: {why}; leave it out"
+            )));
+        }
+        if self.factors == Some(0) {
+            return Err(Error::settings(format!("`factors` 0: `loss` {name} needs 1 or more")));
+        }
+        if self.batch_size == Some(0) {
+            return Err(Error::settings(format!(
+                "`batch_size` 0: `loss` {name} goes by batches; give 1 or more"
+            )));
+        }
+        if self.init_scale == Some(0.0) {
+            return Err(Error::settings(
+                "`init_scale` 0: rows that start at zero stay there; give more",
+            ));
+        }
+        let inner = given.score.unwrap_or(usual_score(loss)) == Score::Inner;
+        let biased = [
+            ("bias", given.bias && !inner, "needs `score` inner: a cosine has no bias"),
+            (
+                "learning_rate_bias",
+                self.learning_rate_bias.is_some() && !given.bias,
+                "needs `bias`",
+            ),
+            ("reg_bias", self.reg_bias.is_some() && !given.bias, "needs `bias`"),
+        ];
+        match biased.into_iter().find(|(_, wrong, _)| *wrong) {
+            Some((setting, _, why)) => Err(Error::settings(format!("`{setting}` {why}"))),
+            None => Ok(()),
+        }
+    }
+
     /// Completes the settings of a loss made for ranking, for `n` pairs.
     pub(super) fn of_ranking(&self, loss: Loss, n: usize) -> Result<Settings> {
         let given = &self.contrast;
         let solver = self.solver.unwrap_or(Solver::Adam);
         let factors = self.factors.unwrap_or(64);
-        let dense = loss.is_dense();
-        let score = given.score.unwrap_or(if dense { Score::Cosine } else { Score::Inner });
+        let score = given.score.unwrap_or(usual_score(loss));
         let softmax = loss == Loss::Softmax;
         let contrast = Contrast {
             score,

@@ -11,6 +11,7 @@
 //! new statement is a function of `&dyn Backend` in the file of its part, and its name in that list.
 //! That the comparisons notice what they should is shown in `tests/kernels/faults`.
 
+pub mod choices;
 pub mod gibbs;
 pub mod gradient;
 pub mod latent;

@@ -4,6 +4,8 @@
 
 pub mod bayes;
 pub mod case;
+pub mod choice_case;
+pub mod choices;
 pub mod gibbs;
 pub mod gibbs_case;
 pub mod gibbs_faults;
