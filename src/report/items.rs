@@ -39,12 +39,12 @@ pub(super) fn section(
     let Some(map) = map(model) else { return Ok((Vec::new(), None)) };
     let mut body = String::new();
     let of = match model.factors.items() > map.items.len() {
-        true => format!("The {} items with the most ratings", thousands(map.items.len())),
-        false => format!("All {} items", thousands(map.items.len())),
+        true => format!("the {} items with the most ratings", thousands(map.items.len())),
+        false => format!("all {} items", thousands(map.items.len())),
     };
     push!(
         body,
-        "<p>{} along the two directions in which items&#39; factors differ most, which hold {} % of their \
+        "<p>Of {} the two directions in which their factors differ most, which hold {} % of the \
          variance. Items that the same people like lie near each other; larger dots have more ratings.</p>\
          <div class=map><label>Find an item <input id=find type=search autocomplete=off \
          placeholder=\"part of its name\"></label><output id=told aria-live=polite></output>\

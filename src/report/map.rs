@@ -85,9 +85,8 @@ fn principal(matrix: &[Vec<f64>], other: Option<&[f64]>) -> Option<(Vec<f64>, f6
     let start = matrix.iter().max_by(|a, b| length(a).total_cmp(&length(b)))?;
     let mut axis = start.clone();
     // A little of every direction, so that what is orthogonal to the first axis is not empty.
-    axis.iter_mut()
-        .enumerate()
-        .for_each(|(at, x)| *x += 1e-3 * start[at].abs().max(1e-300) * (1.0 + at as f64));
+    let little = 1e-3 * start.iter().fold(0.0, |most, x| f64::max(most, x.abs()));
+    axis.iter_mut().enumerate().for_each(|(at, x)| *x += little / (1.0 + at as f64));
     let mut value = 0.0;
     for _ in 0..ROUNDS {
         if let Some(other) = other {

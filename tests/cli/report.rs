@@ -151,7 +151,8 @@ fn a_browser_shows_the_page() {
     let place = Place::with_sample();
     place.ok("train plays.csv --backend cpu --progress none --epochs 3 --factors 4 --solver als --model m");
     place.ok("report m --backend cpu --output page.html");
-    for width in [320, 1280] {
+    // A window of Chromium's is 500 wide at least.
+    for width in [500, 1280] {
         let output = Command::new(browser)
             .args(["--headless", "--no-sandbox", "--disable-gpu", "--enable-logging=stderr"])
             .args(["--virtual-time-budget=2000", "--dump-dom"])
