@@ -615,7 +615,7 @@ impl Model {
     ) -> PyResult<()> {
         let title = |item: u32| titles.get(item as usize).cloned().unwrap_or_default();
         let relevance = relevant_from.map(Relevance::From);
-        let set = test.map(|test| &*test.set);
+        let set = test.map(|test| &test.set);
         work::work(py, None, None, |_| {
             let mut out = wgmf::files::Output::create(&path, true)?;
             let page = self.trained.report(&name, set, relevance, &title)?;
