@@ -65,6 +65,20 @@ else
     echo "no python3: the tests that read exports with Python will be skipped"
 fi
 
+# PostgreSQL with pgvector, as PGlite has it, loads the export, where there is Node.
+pglite=(@electric-sql/pglite@0.5.14 @electric-sql/pglite-pgvector@0.0.15)
+if command -v npm >/dev/null && [ ! -d .venv/node_modules/@electric-sql/pglite-pgvector ]; then
+    npm install --silent --no-save --no-package-lock --prefix .venv "${pglite[@]}" ||
+        echo "no PGlite could be installed: the test that loads the pgvector export will be skipped"
+fi
+
+# A browser looks at the report.
+if ! command -v chromium >/dev/null && command -v apt-get >/dev/null; then
+    as_root apt-get update -qq || true
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium ||
+        echo "no Chromium could be installed: the test that opens the report will be skipped"
+fi
+
 # Every shader and every use of it, on two cores in a few minutes.
 cargo test "${built[@]}" "$@"
 

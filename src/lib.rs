@@ -68,6 +68,7 @@ pub mod model;
 pub mod predict;
 pub mod progress;
 pub mod recommend;
+pub mod report;
 pub mod sampler;
 pub mod train;
 pub mod tune;

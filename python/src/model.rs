@@ -602,6 +602,28 @@ impl Model {
         convert::to_python(py, &figures)
     }
 
+    /// Writes the model on a page of HTML; `titles`: of each item, empty of those that have none.
+    #[pyo3(signature = (path, name, test, relevant_from, titles))]
+    fn report(
+        &self,
+        py: Python<'_>,
+        path: PathBuf,
+        name: String,
+        test: Option<&Dataset>,
+        relevant_from: Option<f32>,
+        titles: Vec<String>,
+    ) -> PyResult<()> {
+        let title = |item: u32| titles.get(item as usize).cloned().unwrap_or_default();
+        let relevance = relevant_from.map(Relevance::From);
+        let set = test.map(|test| &test.set);
+        work::work(py, None, None, |_| {
+            let mut out = wgmf::files::Output::create(&path, true)?;
+            let page = self.trained.report(&name, set, relevance, &title)?;
+            out.write(|to| std::io::Write::write_all(to, page.as_bytes()))?;
+            out.commit()
+        })
+    }
+
     /// The settings of training, as they were used.
     #[getter]
     fn settings<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
@@ -619,9 +641,10 @@ fn serde_format(name: &str) -> PyResult<wgmf::model::Format> {
         "safetensors" => Safetensors,
         "word2vec" => Word2vec,
         "projector" => Projector,
+        "pgvector" => Pgvector,
         _ => {
             return Err(error::settings(format!(
-                "`format` does not take {name:?}; give npy, csv, tsv, safetensors, word2vec or projector"
+                "`format` does not take {name:?}; give npy, csv, tsv, safetensors, word2vec, projector or pgvector"
             )));
         }
     })

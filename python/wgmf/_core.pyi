@@ -83,6 +83,9 @@ class Model:
     def predict(
         self, users: Any, items: Any, interval: float | None, credible: bool
     ) -> dict[str, npt.NDArray[np.float64]]: ...
+    def report(
+        self, path: str, name: str, test: Dataset | None, relevant_from: float | None, titles: list[str]
+    ) -> None: ...
     def evaluate(
         self,
         test: Dataset,

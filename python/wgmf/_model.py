@@ -395,6 +395,35 @@ class Model:
         )
         return Metrics(figures)
 
+    def report(
+        self,
+        path: str | os.PathLike[str],
+        test: Any = None,
+        *,
+        titles: Mapping[Any, str] | None = None,
+        relevant_from: float | None = None,
+    ) -> None:
+        """Writes the model on one page of HTML for any browser, which replaces a file that is there: its data, how
+        training went, a map of the items, sample lists; with ratings that it has not seen how far it errs for whom, and
+        lists beside popularity. `titles` says what items are called; `relevant_from` is as in `evaluate`.
+
+        >>> train, test = Dataset("sample/plays.csv").split(0.2)
+        >>> model = fit(train, solver="als", factors=4, epochs=3)
+        >>> import tempfile, pathlib
+        >>> with tempfile.TemporaryDirectory() as home:
+        ...     model.report(f"{home}/report.html", test, titles={"Amber Bells": "Bells"})
+        ...     pathlib.Path(f"{home}/report.html").read_text(encoding="utf-8")[:15]
+        '<!doctype html>'
+        """
+        named = [] if titles is None else [str(titles.get(item, "")) for item in self.items]
+        self._core.report(
+            os.fspath(path),
+            Path(path).stem,
+            None if test is None else dataset(test)._core,
+            None if relevant_from is None else float(relevant_from),
+            named,
+        )
+
     def fold_in(self, data: Any, **how: Any) -> Model:
         """This model with rows for the users of `data` (as `Dataset` takes it) whom it does not know; all else is as
         it is.
@@ -418,7 +447,8 @@ class Model:
         self._core.save(os.fspath(path), bool(force))
 
     def export(self, path: str | os.PathLike[str], format: str = "npy", *, force: bool = False) -> None:
-        """Writes embeddings for other programs: "npy", "csv", "tsv", "safetensors", "word2vec" or "projector"."""
+        """Writes embeddings for other programs: "npy", "csv", "tsv", "safetensors", "word2vec", "projector" or
+        "pgvector"."""
         self._core.export(os.fspath(path), format, bool(force))
 
 

@@ -167,6 +167,12 @@ impl ChoiceProblem {
                 "{have} arrays of moments, where {needed} are needed"
             )));
         }
+        let (tries, places) = (self.choice.tries, self.choice.place_weights.len());
+        if self.terms.loss == Loss::Warp && places < tries {
+            return Err(Error::data(format!(
+                "{places} weights of places, where {tries} tries need as many"
+            )));
+        }
         for of in [factors].into_iter().chain(moments) {
             of.check(self.users, self.items, factors.factors)?;
         }

@@ -3,15 +3,17 @@
 use super::output::{print_json, stdout, to_stdout};
 use super::progress::Steps;
 use super::words::{counted, thousands};
-use super::{alike, by, ranking};
+use super::{alike, by, ranking, report};
 use serde::Serialize;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use wgmf::core::{Ratings, UNKNOWN, figure};
 use wgmf::data::{Duplicates, Order, ReadOptions, Table, align, read};
 use wgmf::evaluate::{ByUser, Comparison, compare, ratings_by_user, seen_by_both};
+use wgmf::files::Output;
 use wgmf::model::{Model, Samples, Seen};
 use wgmf::predict::{Predictive, Unit};
+use wgmf::report::{Compared, compare_page};
 use wgmf::{Error, Result};
 
 /// Say which of two models predicts (or, with --ranking, ranks) test ratings better, and how sure that is
@@ -41,6 +43,12 @@ pub(super) struct Args {
     /// Leave out test pairs that either model was trained on
     #[arg(long)]
     leave_out_seen: bool,
+    /// Show the comparison on a page of HTML too, for any browser
+    #[arg(long, short, value_name = "FILE")]
+    output: Option<PathBuf>,
+    /// Replace an existing page
+    #[arg(long, requires = "output")]
+    force: bool,
     #[command(flatten)]
     ranking: ranking::Args,
     #[command(flatten)]
@@ -56,6 +64,7 @@ type Opened = (Model, Seen, Option<Samples>);
 /// Runs the subcommand.
 pub(super) fn run(args: Args, given: &dyn Fn(&str) -> bool) -> Result<()> {
     args.ranking.check(false)?;
+    let page = args.output.as_ref().map(|file| Output::create(file, args.force)).transpose()?;
     let criterion = args.ranking.criterion()?;
     let open = |dir: &Path| -> Result<Opened> { by::opened(dir, criterion) };
     let (a, b) = (open(&args.a)?, open(&args.b)?);
@@ -99,6 +108,20 @@ pub(super) fn run(args: Args, given: &dyn Fn(&str) -> bool) -> Result<()> {
             "note: {} are too few for an interval to mean much",
             counted(comparison.users as usize, "user")
         );
+    }
+    if let (Some(page), Some(file)) = (page, &args.output) {
+        let names = [&args.a, &args.b].map(|dir| dir.display().to_string());
+        let activity = |user: u32| {
+            let own = a.0.users.get(table.users.name(user));
+            own.map_or(0, |row| a.0.user_ratings[row as usize])
+        };
+        let html = compare_page(&Compared {
+            names: [&names[0], &names[1]],
+            comparison: &comparison,
+            by_user: [&of_a, &of_b],
+            activity: &activity,
+        });
+        report::write(page, file, &html)?;
     }
     match args.json {
         true => print_json(&Shown { a: name(&args.a), b: name(&args.b), comparison: &comparison }),

@@ -36,6 +36,7 @@ mod progress;
 mod ranking;
 mod rating;
 mod recommend;
+mod report;
 mod sampler;
 mod similar;
 mod split;
@@ -103,6 +104,7 @@ enum Command {
     Tune(Box<tune::Args>),
     CrossValidate(Box<cross_validate::Args>),
     Compare(compare::Args),
+    Report(Box<report::Args>),
     Synth(synth::Args),
     Bench(bench::Args),
     Devices(devices::Args),
@@ -210,6 +212,7 @@ fn run(cli: Cli, given: &dyn Fn(&str) -> bool) -> Result<ExitCode> {
         Command::Split(args) => split::run(args),
         Command::CrossValidate(args) => return cross_validate::run(*args),
         Command::Compare(args) => compare::run(args, given),
+        Command::Report(args) => report::run(*args, given),
         Command::Synth(args) => synth::run(args),
         Command::Bench(args) => bench::run(args),
         Command::Devices(args) => devices::run(args),

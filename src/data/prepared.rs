@@ -36,6 +36,14 @@ pub struct Prepared {
 }
 
 impl Prepared {
+    /// The test ratings with their values as they are in the file; nothing where there are none.
+    pub fn held_out(&self) -> Option<Ratings> {
+        let (test, values) = (self.test.as_ref()?, self.test_raw.as_ref()?);
+        let mut test = test.clone();
+        test.values.clone_from(values);
+        (!test.is_empty()).then_some(test)
+    }
+
     /// How large training on them is.
     pub fn sizes(&self) -> Sizes {
         Sizes {

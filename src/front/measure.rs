@@ -1,14 +1,15 @@
 //! A trained model held against ratings that it has not seen.
 
 use super::{Evaluation, Trained};
-use crate::Result;
 use crate::core::Side;
 use crate::data::Dataset;
 use crate::evaluate::{
-    RankBy, RankingMetrics, RankingOptions, RatingBaselines, Relevance, predictive_metrics,
-    ranking_metrics, rating_baselines, rating_metrics, seen_pairs, unknown_ids,
+    RankBy, RankingMetrics, RankingOptions, RatingBaselines, Relevance, leave_out_seen,
+    predictive_metrics, ranking_metrics, rating_baselines, rating_metrics, seen_pairs, unknown_ids,
 };
 use crate::recommend::Criterion;
+use crate::report::{Subject, report};
+use crate::{Error, Result};
 
 impl Trained {
     /// Measures the model on ratings that it has not seen: errors of predictions, of a Bayesian model with
@@ -76,6 +77,38 @@ impl Trained {
         let mut metrics = ranking_metrics(&**self.device(), model, seen, &ratings, by, &options)?;
         [metrics.unknown_users, metrics.unknown_items] = self.unknown(test);
         Ok(metrics)
+    }
+
+    /// The model on a page of HTML, as [`report`](crate::report::report) makes it, with test ratings that it has
+    /// not seen if there are any; those that it was trained on are left out. Lists are measured by the test pairs
+    /// that are relevant; without `relevance` by what is [usual](Relevance::usual), if that is known. `titles`: what
+    /// items are called, by index, empty of those that have their id alone.
+    ///
+    /// # Errors
+    /// Test ratings that were all trained on, or that the model's transform cannot take; a lost device.
+    pub fn report(
+        &self,
+        name: &str,
+        test: Option<&Dataset>,
+        relevance: Option<Relevance>,
+        titles: &dyn Fn(u32) -> String,
+    ) -> Result<String> {
+        let (model, seen) = (&**self.model(), &**self.seen());
+        let mut test = test.map(|test| test.aligned(&model.users, &model.items));
+        let mut relevance = relevance;
+        if let Some(test) = &mut test {
+            leave_out_seen(seen, test);
+            if test.is_empty() {
+                return Err(Error::data(
+                    "the model was trained on every test pair, which leaves none",
+                ));
+            }
+            relevance = relevance.or_else(|| Relevance::usual(model, test).ok());
+        }
+        let samples = self.samples().map(|samples| &**samples);
+        let subject =
+            Subject { name, model, samples, seen, test: test.as_ref(), relevance, titles };
+        report(&subject, &**self.device())
     }
 
     fn unknown(&self, test: &Dataset) -> [u64; 2] {

@@ -4,6 +4,7 @@
 //! What waits for the device is async inside; it blocks here, where the traits of the seam are
 //! implemented, and nowhere else.
 
+mod choices;
 mod gibbs;
 mod gradient;
 mod need;
@@ -17,11 +18,12 @@ pub use shared::kernels::Sources;
 
 use crate::Result;
 use crate::backend::{
-    Backend, Candidates, Conditional, Counted, Device as DeviceName, DeviceTimes, EpochSums,
-    GibbsPasses, GibbsProblem, GradientPasses, GradientProblem, Interval, MomentBlocks, Need,
-    ObjectiveBlocks, Probe, Ranked, Ranker, RowPasses, RowProblem, State, Visit,
+    Backend, Candidates, ChoiceBatches, ChoicePasses, ChoiceProbe, ChoiceProblem, Conditional,
+    Counted, Device as DeviceName, DeviceTimes, EpochSums, GibbsPasses, GibbsProblem,
+    GradientPasses, GradientProblem, Interval, MomentBlocks, Need, ObjectiveBlocks, Probe, Ranked,
+    Ranker, RowPasses, RowProblem, State, Visit,
 };
-use crate::core::{Factors, Settings, Side, SideFactors, Sizes};
+use crate::core::{ChoiceBatch, Factors, Settings, Side, SideFactors, Sizes};
 use pollster::block_on;
 use std::fmt;
 use std::ops::{ControlFlow, Range};
@@ -159,6 +161,12 @@ impl Backend for Gpu {
         Ok(Box::new(block_on(passes)?))
     }
 
+    fn choice_passes(&self, problem: ChoiceProblem) -> Result<Box<dyn ChoicePasses>> {
+        problem.check()?;
+        let passes = choices::GpuChoices::new(&self.device, &self.sources, problem);
+        Ok(Box::new(block_on(passes)?))
+    }
+
     fn row_passes(&self, problem: RowProblem) -> Result<Box<dyn RowPasses>> {
         problem.check()?;
         Ok(Box::new(block_on(rows::GpuRows::new(&self.device, &self.sources, problem))?))
@@ -205,6 +213,36 @@ impl GradientPasses for gradient::GpuGradient {
     }
 
     fn probe(&mut self, batch: usize) -> Result<Probe> {
+        block_on(self.read_probe(batch))
+    }
+}
+
+impl ChoicePasses for choices::GpuChoices {
+    fn epoch(
+        &mut self,
+        batches: &mut ChoiceBatches,
+        watch: &mut dyn FnMut(usize) -> ControlFlow<()>,
+    ) -> Result<EpochSums> {
+        block_on(choices::GpuChoices::epoch(self, batches, watch))
+    }
+
+    fn keep(&mut self) -> Result<()> {
+        choices::GpuChoices::keep(self)
+    }
+
+    fn kept(&mut self) -> Result<Factors> {
+        block_on(choices::GpuChoices::kept(self))
+    }
+
+    fn factors(&mut self) -> Result<Factors> {
+        block_on(choices::GpuChoices::factors(self))
+    }
+
+    fn state(&mut self) -> Result<State> {
+        block_on(choices::GpuChoices::state(self))
+    }
+
+    fn probe(&mut self, batch: &ChoiceBatch) -> Result<ChoiceProbe> {
         block_on(self.read_probe(batch))
     }
 }

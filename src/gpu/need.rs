@@ -1,15 +1,18 @@
 //! What the passes of a GPU need of memory: on the device, and of the process that cuts and binds them. A
 //! device that shares the memory of the process, as a software one does, needs all of it there.
 
+use super::choices::{Cuts, GROUP_BYTES, GROUP_DISPATCHES, SUBMIT_PAIRS};
 use super::gradient::plan::SEGMENT;
 use super::rows::shape::Shape;
 use super::rows::tiles::{SCRATCH_BYTES, SEGMENT as LONG_SEGMENT};
 use super::shared::buffers::STAGING_BYTES;
 use super::shared::device::Device;
-use super::shared::params::{Entry, Join, Segment, Solve, TestRating, Touched};
+use super::shared::params::{
+    ChoiceEntry, ChoicePair, ChoiceSlot, Entry, Join, Segment, Solve, TestRating, Touched,
+};
 use super::shared::tiles::{Limits, Team};
-use crate::backend::Need;
-use crate::core::{Settings, Side, Sizes};
+use crate::backend::{ChoiceSizes, Need};
+use crate::core::{Negatives, Settings, Side, Sizes};
 
 /// Bytes of the process for a dispatch that is bound, measured: the bind group, its parameters, and what the
 /// driver keeps of both.
@@ -24,6 +27,7 @@ const IN_THE_MAKING: u64 = 1 << 20;
 /// What the passes of these settings need.
 pub(super) fn passes(device: &Device, limits: Limits, settings: &Settings, sizes: &Sizes) -> Need {
     let need = match settings.solver.optimizer() {
+        Some(_) if settings.loss.is_ranking() => choices(limits, settings, sizes),
         Some(_) => gradient(limits, settings, sizes),
         None => rows(limits, settings, sizes),
     };
@@ -78,6 +82,39 @@ fn gradient(limits: Limits, settings: &Settings, sizes: &Sizes) -> Need {
     let cut = bytes::<Entry>(2) + bytes::<Segment>(2) + bytes::<Touched>(2);
     let making = 2 * (threads * IN_THE_MAKING.max(batch)).min(n) * cut;
     let host = DISPATCH * dispatches + making + 256 * batches + STAGING_BYTES + KERNELS;
+    Need { host, device }
+}
+
+/// Parameters and moments, what a batch's kernels leave for one another, and the arrays of a group of batches.
+fn choices(limits: Limits, settings: &Settings, sizes: &Sizes) -> Need {
+    let team = Team::new(settings.factors.max(1));
+    let kept = u64::from(settings.patience.is_some());
+    let mut device = parameters(sizes, team, 1 + settings.moments() as u64 + kept);
+    let pairs = settings.batch_size.clamp(1, sizes.ratings.max(1));
+    let draws = match settings.contrast.map(|contrast| contrast.negatives) {
+        Some(Negatives::Pool(count)) => count,
+        Some(Negatives::All) => sizes.items,
+        Some(Negatives::Batch) | None => pairs,
+    };
+    let most = ChoiceSizes { pairs, pool: draws.min(sizes.items), draws };
+    let rows = [sizes.users, sizes.items];
+    // What does not fit is refused later, with the reason.
+    let cuts = Cuts::new(rows, settings.factors.max(1), most, settings.loss.is_dense(), limits);
+    device += cuts.map_or(0, |cuts| cuts.bytes());
+    // Items of the pool that a user has, as if all were as popular as one another.
+    let known = pairs as f64 * sizes.ratings as f64 * most.pool as f64
+        / (sizes.users.max(1) as f64 * sizes.items.max(1) as f64);
+    let of_pairs = bytes::<ChoicePair>(1) + 2 * bytes::<ChoiceEntry>(1);
+    let slots = (2 * pairs + most.pool) as u64 * bytes::<ChoiceSlot>(1);
+    let batch = of_pairs * pairs as u64
+        + slots
+        + 8 * most.pool as u64
+        + 4 * draws as u64
+        + 8 * known as u64;
+    let group = GROUP_BYTES as u64 + batch;
+    device += group + bytes::<[f32; 2]>(SUBMIT_PAIRS.max(pairs) as u64);
+    // While it is filled an array may be moved to one of twice its size.
+    let host = 3 * group + DISPATCH * GROUP_DISPATCHES + STAGING_BYTES + KERNELS;
     Need { host, device }
 }
 

@@ -5,22 +5,25 @@
 
 use crate::{common, fixture};
 use wgmf::core::Side;
+use wgmf::cpu::Cpu;
 use wgmf::model::{Format, Model, export};
+use wgmf::recommend::{Catalogue, Recommendation, Recommender};
 
 use common::{python, root};
 use fixture::{model, saved, seen, stderr, wgmf};
 use serde_json::json;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
-const FORMATS: [Format; 6] = [
+const FORMATS: [Format; 7] = [
     Format::Npy,
     Format::Csv,
     Format::Tsv,
     Format::Safetensors,
     Format::Word2vec,
     Format::Projector,
+    Format::Pgvector,
 ];
 
 fn names(dir: &Path) -> Vec<String> {
@@ -114,6 +117,57 @@ fn gensim_reads_word2vec() {
 #[test]
 fn tensorboards_rules_read_projector() {
     exported(Format::Projector, "projector.py");
+}
+
+/// Node and the modules that test.sh installs for it; `WGMF_NODE_MODULES` names others.
+fn node_modules() -> Option<PathBuf> {
+    let named = std::env::var_os("WGMF_NODE_MODULES").map(PathBuf::from);
+    let modules = named.unwrap_or_else(|| root().join(".venv/node_modules"));
+    let there = modules.join("@electric-sql/pglite-pgvector").is_dir()
+        && Command::new("node").arg("--version").output().is_ok();
+    if !there {
+        common::skipped("the export to pgvector: there is no Node with PGlite");
+    }
+    there.then_some(modules)
+}
+
+#[test]
+fn postgresql_ranks_as_the_model_does() {
+    let Some(modules) = node_modules() else { return };
+    let mut model = model(30, 120, 6);
+    // What would end a line or a field of COPY, or be taken for nothing.
+    model.items = (0..120).map(|at| format!("{at}\\.\t'\\N\n{at}\r\u{e9}")).collect();
+    for biases in [true, false] {
+        if !biases {
+            model.factors[Side::Item].bias.fill(0.0);
+        }
+        let home = tempfile::tempdir().unwrap();
+        let dir = home.path().join("out");
+        export(&model, Format::Pgvector, &dir, false, &()).unwrap();
+        let recommender = Recommender::new(&Cpu::new(), Catalogue::all(&model)).unwrap();
+        let mut lists = Vec::new();
+        let each = |_, list: &[Recommendation]| {
+            lists.push(list.iter().map(|best| model.items.name(best.item)).collect::<Vec<_>>());
+            Ok(())
+        };
+        recommender.each(0..30, 20, each).unwrap();
+        let side = |side: Side, counts: &[u32]| {
+            let bias: Vec<f64> = model.factors[side].bias.iter().map(|&b| b.into()).collect();
+            let ids: Vec<&str> = model.ids(side).iter().collect();
+            json!({ "ids": ids, "ratings": counts, "bias": bias })
+        };
+        let expected = json!({
+            "users": side(Side::User, &model.user_ratings),
+            "items": side(Side::Item, &model.item_ratings),
+            "lists": lists,
+        });
+        let path = home.path().join("expected.json");
+        fs::write(&path, expected.to_string()).unwrap();
+        let mut node = Command::new("node");
+        node.arg(root().join("tests/readers/pgvector.mjs")).args([&modules, &dir, &path]);
+        let output = node.output().unwrap();
+        assert!(output.status.success(), "{}", stderr(&output));
+    }
 }
 
 #[test]

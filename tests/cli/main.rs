@@ -33,6 +33,7 @@ mod predict_bayes;
 mod reading;
 mod reading_cases;
 mod readme;
+mod report;
 mod split;
 mod times;
 mod train;

@@ -183,18 +183,18 @@ fn gradient_matches_finite_differences_on_the_gpu() {
 #[test]
 fn losses_made_for_ranking_match_finite_differences() {
     for loss in Loss::ALL.into_iter().filter(|loss| loss.is_ranking()) {
-        let case = ChoiceCase::new(loss, 5, (9, 14), 30);
+        let case = ChoiceCase::new(loss, 9, (9, 14), 30);
         let own =
             if loss == Loss::Softmax { case.clone().own().inner() } else { case.clone().inner() };
         let power = case.clone().contrast("η", |c| c.negative_power = 1.4).weighted();
-        for case in [case.clone(), own, power, case.contrast("dropout", |c| c.dropout = 0.4)] {
+        for case in [case.clone(), own, power, case.contrast("dropout", |c| c.dropout = 0.2)] {
             let (terms, choice) = (case.terms(), case.choice());
             let batch = &case.batches(1)[0];
             let start = case.start();
             let mut model = Model::from(&start.factors);
             let of = |model: &Model| choices::gradient(model, (loss, terms.bias), &choice, batch);
             let want = of(&model);
-            assert!(want.doubt > 10.0 * STEP, "{}: {}", case.name, want.doubt);
+            assert!(want.doubt > 3.0 * STEP, "{}: {}", case.name, want.doubt);
             let mut slopes = Vec::new();
             let parts = [(Side::User, &batch.users), (Side::Item, &batch.items)];
             for (side, rows) in parts {

@@ -8,7 +8,7 @@ use super::output::is_closed_pipe;
 use super::progress::{Epochs, Progress, Steps};
 use super::sampler::say_posterior;
 use super::words::counted;
-use super::{alike, backend, interrupt};
+use super::{alike, backend, interrupt, report};
 use checkpoints::Checkpoints;
 use interrupt::Signal;
 use std::ops::ControlFlow;
@@ -18,7 +18,7 @@ use std::time::Instant;
 use wgmf::backend::Backend;
 use wgmf::core::{Factors, Options, Ratings, Settings, Side};
 use wgmf::data::{DataOptions, Order, Prepared, Reading, prepare};
-use wgmf::files::{Reserved, ensure_room, stop};
+use wgmf::files::{Output, Reserved, ensure_room, stop};
 use wgmf::model::{Model, check_output, reserve, stopped_by};
 use wgmf::train::{
     Checkpoint, Event, Input, Outcome, Stop, check_memory, check_memory_of_any, checkpoint_path,
@@ -69,6 +69,9 @@ pub(super) struct Args {
     /// Replace the model also by one of a run that SIGTERM or SIGHUP ended early
     #[arg(long, help_heading = "Run", requires = "force")]
     keep_early: bool,
+    /// Show the model on a page of HTML too, as wgmf report does, with the held-out ratings if there are any
+    #[arg(long, value_name = "FILE", help_heading = "Run")]
+    report: Option<PathBuf>,
     /// How progress is shown: a bar (plain lines where there is no terminal), one JSON event a
     /// line on standard output, or not at all. Held-out errors of single epochs take an id that is not in
     /// training for one without factors and bias; those at the end and of the model know typical ones
@@ -99,6 +102,7 @@ pub(super) fn run(mut args: Args, given: &dyn Fn(&str) -> bool) -> Result<ExitCo
     let force = args.force || args.goes_on();
     // Nobody else writes here until the model is.
     let _reserved = args.reserve(force)?;
+    let page = args.report.as_ref().map(|file| Output::create(file, force)).transpose()?;
     let (mut backend, mut why) = args.backend.open()?;
     let talk = args.progress != Progress::None;
     args.check_any(&*backend)?;
@@ -137,6 +141,7 @@ pub(super) fn run(mut args: Args, given: &dyn Fn(&str) -> bool) -> Result<ExitCo
         return Ok(interrupt::pressed().unwrap_or(Signal::Interrupt).exit_code().into());
     };
 
+    let shown = page.as_ref().and_then(|_| prepared.held_out());
     // Another one, where the first failed.
     let device = backend.device();
     let mut finished = outcome.finish(prepared, &settings, device, seconds)?;
@@ -158,6 +163,13 @@ pub(super) fn run(mut args: Args, given: &dyn Fn(&str) -> bool) -> Result<ExitCo
     if !leave {
         let samples = finished.samples.as_ref();
         finished.model.save_with(&args.model, &finished.seen, samples, force)?;
+    }
+    if let (Some(page), Some(file), false) = (page, &args.report, leave) {
+        let trained = (&*args.model, &finished);
+        report::of_trained(page, file, trained, shown.as_ref(), &*backend).map_err(|error| {
+            let model = args.model.display();
+            Error::data(format!("{error}; the model is saved in {model} all the same"))
+        })?;
     }
     // A finished run needs its checkpoint no more; an interrupted one may go on from it.
     if finished.stop != Stop::Interrupted {

@@ -1,4 +1,4 @@
-//! From the gradient by a row as it was scored to its step. The twin of `shaders/choice_step.wgsl`.
+//! From the gradient by a row as it was scored to its step. The twin of `shaders/project.wgsl`.
 
 use super::gram::dot;
 use super::lines::{LANES, Line, numbers_mut};

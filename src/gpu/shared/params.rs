@@ -3,6 +3,10 @@
 
 use bytemuck::{Pod, Zeroable};
 
+mod choices;
+
+pub use choices::*;
+
 /// `Params` of residual.wgsl.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, Pod, Zeroable)]

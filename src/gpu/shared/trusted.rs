@@ -20,7 +20,8 @@ pub(in crate::gpu) fn module(
     }
     // SAFETY: naga has validated the text, which is one of this crate's own. Its loops end, since each
     // counts up to a length or down to zero. Its indices come from the crate's own cuts, whose tests
-    // hold every one of them to the arrays it points into, or are clamped in the text itself; and the
-    // tests of all kernels run with checks too, on the same data, and find the same numbers.
+    // hold every one of them to the arrays it points into, or of batches that `choices/arrays.rs` asks
+    // first, or are clamped in the text itself; and the tests of all kernels run with checks too, on the
+    // same data, and find the same numbers.
     unsafe { device.create_shader_module_trusted(text, wgpu::ShaderRuntimeChecks::unchecked()) }
 }

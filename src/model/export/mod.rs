@@ -1,6 +1,7 @@
 //! Embeddings for other programs: one format a file, one arm of [`Format`].
 
 mod npy;
+mod pgvector;
 mod projector;
 mod safetensors;
 mod table;
@@ -33,6 +34,8 @@ pub enum Format {
     Word2vec,
     /// Vectors and metadata for TensorBoard's embedding projector
     Projector,
+    /// Tables for PostgreSQL with pgvector, whose inner product ranks as the model does: psql --file
+    Pgvector,
 }
 
 impl Format {
@@ -45,6 +48,7 @@ impl Format {
             Format::Safetensors => "safetensors",
             Format::Word2vec => "word2vec",
             Format::Projector => "projector",
+            Format::Pgvector => "pgvector",
         }
     }
 
@@ -57,6 +61,7 @@ impl Format {
             Format::Safetensors => safetensors::FILES,
             Format::Word2vec => word2vec::FILES,
             Format::Projector => projector::FILES,
+            Format::Pgvector => pgvector::FILES,
         }
     }
 
@@ -99,6 +104,7 @@ pub fn export(
             Format::Safetensors => safetensors::write(model, dir),
             Format::Word2vec => word2vec::write(model, dir, &progress),
             Format::Projector => projector::write(model, dir, &progress),
+            Format::Pgvector => pgvector::write(model, dir, &progress),
         };
         progress.progress.finish();
         written

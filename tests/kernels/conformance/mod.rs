@@ -99,6 +99,15 @@ macro_rules! conform {
                 a_broken_epoch_matches_the_oracle,
                 reduce_reports_a_single_overflow,
             }
+            conform! { @part choices, $open,
+                losses_match_the_oracle_at_ragged_widths,
+                losses_match_the_oracle_at_odd_pools,
+                losses_match_the_oracle_at_odd_batches,
+                losses_match_the_oracle_at_every_setting,
+                losses_match_the_oracle_at_every_solver,
+                a_broken_epoch_of_choices_says_how_far_it_came,
+                choices_repeat_and_are_kept,
+            }
             conform! { @part rows, $open,
                 gram_matches_the_oracle_at_ragged_widths,
                 gram_matches_the_oracle_at_rows_of_all_lengths,

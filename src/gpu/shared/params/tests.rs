@@ -180,6 +180,153 @@ fn layouts() -> Vec<(&'static str, &'static str, Layout)> {
         ("count", "Params", layout!(CountParams { columns, first_row })),
         ("count", "Interval", layout!(CountInterval { query, high, low, slope })),
         ("count", "Counted", layout!(CountedParams { above, within })),
+        (
+            "prepare",
+            "Params",
+            layout!(PrepareParams {
+                first,
+                rows,
+                to,
+                first_row,
+                own_bias,
+                key_low,
+                key_high,
+                sweep,
+                tag,
+                below,
+                keep
+            }),
+        ),
+        (
+            "pair_score",
+            "Params",
+            layout!(PairScoreParams { first, pairs, first_user, first_item, items }),
+        ),
+        (
+            "contrast",
+            "Params",
+            layout!(ContrastParams {
+                first_user,
+                users,
+                first_item,
+                items,
+                stride,
+                first_slot,
+                scale
+            }),
+        ),
+        (
+            "normalizer",
+            "Params",
+            layout!(NormalizerParams { first_row, first_user, stride, first_four, margin, joins }),
+        ),
+        (
+            "pick",
+            "Params",
+            layout!(PickParams {
+                first,
+                first_user,
+                first_item,
+                items,
+                draws,
+                known_starts,
+                known,
+                tries,
+                margin,
+                infinity,
+                joins
+            }),
+        ),
+        (
+            "pairs",
+            "Params",
+            layout!(PairsParams {
+                first,
+                users,
+                sums_start,
+                inverse_temperature,
+                inverse_cut,
+                power,
+                margin
+            }),
+        ),
+        (
+            "user_gradient",
+            "Params",
+            layout!(UserGradientParams {
+                users,
+                items,
+                stride,
+                first_user,
+                first_four,
+                first_item,
+                length,
+                to,
+                tile,
+                adds,
+                margin
+            }),
+        ),
+        (
+            "item_gradient",
+            "Params",
+            layout!(ItemGradientParams {
+                users,
+                items,
+                stride,
+                first_user,
+                first_four,
+                first_row,
+                length,
+                to,
+                tile,
+                adds,
+                margin
+            }),
+        ),
+        (
+            "pair_gradient",
+            "Params",
+            layout!(PairGradientParams {
+                first,
+                rows,
+                to,
+                first_partner,
+                partners,
+                pairs,
+                sums_start,
+                adds
+            }),
+        ),
+        (
+            "project",
+            "Params",
+            layout!(ProjectParams {
+                first,
+                rows,
+                to,
+                first_row,
+                dense,
+                parts,
+                tile,
+                key_low,
+                key_high,
+                sweep,
+                tag,
+                below,
+                keep
+            }),
+        ),
+        ("prepare", "Slot", layout!(ChoiceSlot { row, start, pairs })),
+        ("pairs", "Slot", layout!(ChoiceSlot { row, start, pairs })),
+        ("pair_gradient", "Slot", layout!(ChoiceSlot { row, start, pairs })),
+        ("project", "Slot", layout!(ChoiceSlot { row, start, pairs })),
+        ("pair_score", "Pair", layout!(ChoicePair { user, item, begin, weight, threshold })),
+        ("pick", "Pair", layout!(ChoicePair { user, item, begin, weight, threshold })),
+        ("pairs", "Pair", layout!(ChoicePair { user, item, begin, weight, threshold })),
+        ("pair_gradient", "Pair", layout!(ChoicePair { user, item, begin, weight, threshold })),
+        ("pair_gradient", "Entry", layout!(ChoiceEntry { partner, pair })),
+        ("project", "Touched", layout!(Touched { row, slot, slots, weight, share })),
     ]
 }
 

@@ -1,0 +1,126 @@
+//! How good lists are, beside lists that know no tastes.
+
+use super::figure::{Frame, Series, bars, table};
+use super::page::thousands;
+use super::parts::{GROUPS, Kept, group};
+use super::{Section, Subject, ratings_of};
+use crate::Result;
+use crate::backend::Backend;
+use crate::core::{Ratings, Side, figure};
+use crate::evaluate::{
+    ByUser, Estimate, RankBy, RankingMetrics, RankingOptions, Relevance, ranking_by_user,
+};
+use crate::predict::Predictive;
+use crate::recommend::Criterion;
+
+/// The lengths of the lists.
+const AT: [usize; 3] = [5, 10, 20];
+
+/// The metrics that everybody asks for; the others are folded away.
+const FIRST: [&str; 7] =
+    ["recall@10", "ndcg@10", "hit_rate@10", "recall@20", "ndcg@20", "coverage@20", "popularity@20"];
+
+/// The metric that is shown by activity.
+const SHOWN: &str = "recall@20";
+
+pub(super) fn section(
+    subject: &Subject,
+    predictive: Option<&Predictive>,
+    test: &Ratings,
+    relevance: Relevance,
+    backend: &dyn Backend,
+) -> Result<Section> {
+    let model = subject.model;
+    let by_model = match predictive {
+        Some(predictive) => RankBy::Samples(predictive, Criterion::Mean),
+        None => RankBy::Model,
+    };
+    let mut rankings = vec![("this model", by_model), ("popularity", RankBy::Popularity)];
+    if model.factors[Side::Item].bias.iter().any(|&bias| bias != 0.0) {
+        rankings.push(("item biases", RankBy::ItemBias));
+    }
+    let options =
+        RankingOptions { at: AT.to_vec(), relevance, candidates: None, include_seen: false };
+    let mut measured: Vec<(&str, RankingMetrics, ByUser)> = Vec::new();
+    for (name, by) in rankings {
+        let (metrics, by_user) = ranking_by_user(backend, model, subject.seen, test, by, &options)?;
+        measured.push((name, metrics, by_user));
+    }
+    let mut body = String::new();
+    let own = &measured[0].1;
+    body += &format!(
+        "<p>{} users with {} relevant test pairs; {} items ranked, those of a user's training pairs left \
+         out. In brackets 95 % intervals by the bootstrap over users.</p>",
+        thousands(own.users as usize),
+        thousands(own.relevant as usize),
+        thousands(own.candidates as usize)
+    );
+    let mut all = cells(&measured);
+    let first: Vec<Vec<String>> =
+        all.extract_if(.., |row| row[0].is_empty() || FIRST.contains(&row[0].as_str())).collect();
+    all.insert(0, first[0].clone());
+    table(&mut body, &first);
+    body.push_str("<details><summary>All metrics</summary>");
+    table(&mut body, &all);
+    body.push_str("</details>");
+    body += &by_activity(subject, &measured);
+    Ok(Section { id: "ranking", title: "Lists", body })
+}
+
+fn cells(measured: &[(&str, RankingMetrics, ByUser)]) -> Vec<Vec<String>> {
+    let estimate = |Estimate { mean, low, high }: Estimate| {
+        format!("{} [{}, {}]", figure(mean, 3), figure(low, 3), figure(high, 3))
+    };
+    let heads = measured.iter().map(|of| of.0.to_owned());
+    let mut rows = vec![std::iter::once(String::new()).chain(heads).collect::<Vec<_>>()];
+    for (at, own) in measured[0].1.at.iter().enumerate() {
+        for (metric, (name, _)) in own.means().iter().enumerate() {
+            let of = measured.iter().map(|of| estimate(of.1.at[at].means()[metric].1));
+            rows.push(std::iter::once(format!("{name}@{}", own.n)).chain(of).collect());
+        }
+        for (metric, (name, _)) in own.wholes().iter().enumerate() {
+            let of = measured.iter().map(|of| figure(of.1.at[at].wholes()[metric].1, 3));
+            rows.push(std::iter::once(format!("{name}@{}", own.n)).chain(of).collect());
+        }
+    }
+    if measured[0].1.auc.is_some() {
+        let of = measured.iter().map(|of| of.1.auc.map_or(String::new(), estimate));
+        rows.push(std::iter::once("auc".to_owned()).chain(of).collect());
+    }
+    rows
+}
+
+/// Means over users with so many training ratings.
+fn by_activity(subject: &Subject, measured: &[(&str, RankingMetrics, ByUser)]) -> String {
+    let mut counts = [0.0; GROUPS];
+    let mut means = Vec::new();
+    for (at, (name, _, by_user)) in measured.iter().enumerate() {
+        let Some(column) = by_user.names.iter().position(|name| name == SHOWN) else {
+            return String::new();
+        };
+        let (mut sums, mut users) = ([0.0; GROUPS], [0.0; GROUPS]);
+        for (user, figures) in by_user.rows().filter(|row| row.1[column].is_finite()) {
+            let group = group(ratings_of(subject.model, Side::User, user));
+            sums[group] += figures[column];
+            users[group] += 1.0;
+        }
+        if at == 0 {
+            counts = users;
+        }
+        sums.iter_mut().zip(&users).for_each(|(sum, &n)| *sum /= f64::max(n, 1.0));
+        means.push((*name, sums));
+    }
+    let kept = Kept::of(&counts);
+    let series: Vec<Series> = means
+        .iter()
+        .map(|(name, means)| Series { name: (*name).to_owned(), points: kept.points(means) })
+        .collect();
+    let frame = Frame {
+        id: "recall-by-activity",
+        title: "Lists by activity".to_owned(),
+        note: format!("Mean {SHOWN} of users by how many training ratings they have."),
+        x: "training ratings of the user",
+        y: SHOWN,
+    };
+    bars(&frame, &kept.names(), &series)
+}
