@@ -253,7 +253,9 @@ impl<'a> Tune<'a> {
             });
         };
         let mut options = set(self.options, &trials[best].values)?;
+        // What no settings would take is taken whole where it wins.
         if options.solver != Some(Solver::Bayes)
+            && steady != Some(0)
             && let Some(rung) = trials[best].best(&metric)
         {
             options.epochs = Some(rung.best_epoch);
