@@ -1,6 +1,7 @@
 //! The comparisons are shown to fail: faults are planted in the shaders' text, and each must be
 //! noticed by the comparison that stands beside it in the table; and in a backend's answers.
 
+mod choices;
 mod gibbs;
 mod gradient;
 mod latent;
