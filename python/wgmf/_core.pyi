@@ -39,6 +39,7 @@ class Model:
     @staticmethod
     def fit(
         ratings: Dataset,
+        last: bool,
         options: Options,
         device: str,
         test: Dataset | None,

@@ -99,6 +99,7 @@ def fit(
     with listening(callback, progress) as hear:
         made = _core.Model.fit(
             ratings._core,
+            ratings is not data,
             options,
             _device(device),
             None if test is None else test._core,
