@@ -292,16 +292,6 @@ impl Model {
         self.labels[side.index()].shown(py, self.trained.model().ids(side))
     }
 
-    /// The rows of ids of a side.
-    fn rows_of<'py>(
-        &self,
-        py: Python<'py>,
-        side: &str,
-        ids: &Bound<'py, PyAny>,
-    ) -> PyResult<Bound<'py, PyArray1<u32>>> {
-        Ok(PyArray1::from_vec(py, self.rows(side_of(side)?, ids)?))
-    }
-
     /// How many training ratings each row of a side has.
     fn counts<'py>(&self, py: Python<'py>, side: &str) -> PyResult<Bound<'py, PyArray1<u32>>> {
         let model = self.trained.model();

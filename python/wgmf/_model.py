@@ -240,6 +240,21 @@ class Model:
         return self._core.bias("item")
 
     @property
+    def user_ratings(self) -> npt.NDArray[np.uint32]:
+        """(users): how many training ratings each has."""
+        return self._core.counts("user")
+
+    @property
+    def item_ratings(self) -> npt.NDArray[np.uint32]:
+        """(items), likewise.
+
+        >>> model = fit("sample/plays.csv", solver="als", factors=4, epochs=1)
+        >>> int(model.item_ratings.sum())
+        100000
+        """
+        return self._core.counts("item")
+
+    @property
     def global_mean(self) -> float:
         """What is added to every prediction: the mean of the training ratings, transformed."""
         return self._core.global_mean
