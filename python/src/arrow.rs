@@ -10,10 +10,11 @@ use arrow_array::types::{
     Int16Type, Int32Type, Int64Type, TimestampMicrosecondType, TimestampMillisecondType,
     TimestampNanosecondType, TimestampSecondType, UInt8Type, UInt16Type, UInt32Type, UInt64Type,
 };
-use arrow_array::{Array, ArrayAccessor, ArrayRef, RecordBatchReader};
+use arrow_array::{Array, ArrayAccessor, ArrayRef, RecordBatch, RecordBatchReader};
 use arrow_schema::{DataType, TimeUnit};
 use pyo3::prelude::*;
 use pyo3::types::PyCapsule;
+use std::thread;
 use wgmf::core::{NO_TIME, Side};
 
 /// The name that the capsules of the protocol have.
@@ -57,18 +58,30 @@ pub(crate) fn table(object: &Bound<'_, PyAny>, columns: Option<&str>) -> PyResul
         return Err(error::data("a user and an item are needed"));
     };
     object.py().detach(|| {
-        let mut ratings = Ratings { values: value.map(|_| Vec::new()), ..Ratings::default() };
-        for batch in reader {
-            let batch = batch.map_err(wrong)?;
-            ids(Side::User, batch.column(user), &mut ratings.users)?;
-            ids(Side::Item, batch.column(item), &mut ratings.items)?;
-            if let (Some(column), Some(values)) = (value, &mut ratings.values) {
+        let batches: Vec<RecordBatch> = reader.collect::<Result<_, _>>().map_err(wrong)?;
+        let ids_of = |side: Side, at: usize| {
+            let mut column = Column::default();
+            batches.iter().try_for_each(|batch| ids(side, batch.column(at), &mut column))?;
+            Ok::<_, PyErr>(column)
+        };
+        // Looking texts up is what takes the time.
+        let (users, items) = thread::scope(|scope| {
+            let users = scope.spawn(|| ids_of(Side::User, user));
+            let items = ids_of(Side::Item, item);
+            (users.join(), items)
+        });
+        let users = users.map_err(|_| error::new("internal", "this should not have happened"))?;
+        let mut ratings = Ratings { users: users?, items: items?, ..Ratings::default() };
+        let mut values = value.map(|_| Vec::with_capacity(ratings.users.rows.len()));
+        for batch in &batches {
+            if let (Some(column), Some(values)) = (value, &mut values) {
                 floats(batch.column(column), values)?;
             }
             if let Some(column) = time {
                 times(batch.column(column), &names[column], &mut ratings.times)?;
             }
         }
+        ratings.values = values;
         Ok(ratings)
     })
 }

@@ -11,6 +11,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::sync::{Arc, Mutex, PoisonError};
 use wgmf::core::{Ids, NO_TIME, Ratings, Side, TransformKind};
 use wgmf::data::{DataOptions, Duplicates, Order};
 use wgmf::progress::Progress;
@@ -18,7 +19,7 @@ use wgmf::progress::Progress;
 /// Ratings with the ids of users and items.
 #[pyclass(frozen, module = "wgmf._core")]
 pub(crate) struct Dataset {
-    pub(crate) set: wgmf::Dataset,
+    set: Mutex<Arc<wgmf::Dataset>>,
     pub(crate) labels: [Labels; 2],
     /// What was told of the files.
     notes: Vec<String>,
@@ -26,7 +27,7 @@ pub(crate) struct Dataset {
 
 /// Keeps what is to be told.
 #[derive(Default)]
-struct Notes(std::sync::Mutex<Vec<String>>);
+struct Notes(Mutex<Vec<String>>);
 
 impl Progress for Notes {
     fn start(&self, _step: &str, _total: Option<u64>, _unit: &'static str) {}
@@ -46,6 +47,22 @@ fn word<T: serde::de::DeserializeOwned>(name: &str, word: &str) -> PyResult<T> {
 }
 
 impl Dataset {
+    fn of(set: wgmf::Dataset, labels: [Labels; 2], notes: Vec<String>) -> Self {
+        Self { set: Mutex::new(Arc::new(set)), labels, notes }
+    }
+
+    /// The ratings.
+    pub(crate) fn set(&self) -> Arc<wgmf::Dataset> {
+        self.set.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The same for whoever is the last to ask: where nobody else has them they are not copied, and none are
+    /// left here.
+    pub(crate) fn take(&self) -> wgmf::Dataset {
+        let mut set = self.set.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::unwrap_or_clone(std::mem::take(&mut *set))
+    }
+
     fn of_columns(
         [users, items]: [Column; 2],
         values: Option<Vec<f32>>,
@@ -74,11 +91,11 @@ impl Dataset {
         let set = work::quietly(py, || {
             wgmf::Dataset::from_indices(users.0, items.0, ratings, duplicates, order)
         })?;
-        Ok(Self { set, labels, notes: Vec::new() })
+        Ok(Self::of(set, labels, Vec::new()))
     }
 
     fn like(&self, set: wgmf::Dataset) -> Self {
-        Self { set, labels: self.labels.clone(), notes: Vec::new() }
+        Self::of(set, self.labels.clone(), Vec::new())
     }
 
     fn pair(&self, parts: (wgmf::Dataset, wgmf::Dataset)) -> (Self, Self) {
@@ -123,7 +140,7 @@ impl Dataset {
         let (set, mut told) =
             work::work(py, None, None, |_| wgmf::Dataset::prepared_from(&paths, &options, &notes))?;
         told.extend(notes.0.into_inner().unwrap_or_default());
-        Ok(Self { set, labels: [Labels::Texts, Labels::Texts], notes: told })
+        Ok(Self::of(set, [Labels::Texts, Labels::Texts], told))
     }
 
     /// From columns: of ids arrays of whole numbers, Arrow's columns, (codes, categories) or sequences; of ratings
@@ -197,7 +214,7 @@ impl Dataset {
     ) -> PyResult<Self> {
         let kinds: Vec<TransformKind> =
             transform.iter().map(|kind| word("transform", kind)).collect::<PyResult<_>>()?;
-        let set = self.set.clone();
+        let set = wgmf::Dataset::clone(&self.set());
         let set = work::quietly(py, || {
             set.transformed(&kinds).with_threshold(threshold)?.with_at_least(least.0, least.1)
         })?;
@@ -212,27 +229,28 @@ impl Dataset {
         seed: u64,
         per_user: bool,
     ) -> PyResult<(Self, Self)> {
+        let set = self.set();
         let parts = work::quietly(py, || match per_user {
-            true => self.set.split_per_user(fraction, seed),
-            false => self.set.split(fraction, seed),
+            true => set.split_per_user(fraction, seed),
+            false => set.split(fraction, seed),
         })?;
         Ok(self.pair(parts))
     }
 
     /// One of some parts to test on, the others to train on.
     fn fold(&self, py: Python<'_>, folds: u32, fold: u32, seed: u64) -> PyResult<(Self, Self)> {
-        let parts = work::quietly(py, || self.set.fold(folds, fold, seed))?;
+        let parts = work::quietly(py, || self.set().fold(folds, fold, seed))?;
         Ok(self.pair(parts))
     }
 
     fn __len__(&self) -> usize {
-        self.set.len()
+        self.set().len()
     }
 
     /// The ids of a side, in order.
     fn ids<'py>(&self, py: Python<'py>, side: &str) -> PyResult<Bound<'py, PyAny>> {
         let side = side_of(side)?;
-        self.labels[side.index()].shown(py, self.set.ids(side))
+        self.labels[side.index()].shown(py, self.set().ids(side))
     }
 
     /// Of each rating the place of its user and item among the ids, and its value.
@@ -241,7 +259,8 @@ impl Dataset {
         &self,
         py: Python<'py>,
     ) -> (Bound<'py, PyArray1<u32>>, Bound<'py, PyArray1<u32>>, Bound<'py, PyArray1<f32>>) {
-        let ratings = self.set.ratings();
+        let set = self.set();
+        let ratings = set.ratings();
         (
             PyArray1::from_slice(py, &ratings.users),
             PyArray1::from_slice(py, &ratings.items),

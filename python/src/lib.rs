@@ -48,13 +48,6 @@ mod _core {
         convert::to_python(py, &convert::value_of(&wgmf::Options::default())?)
     }
 
-    /// The device that `auto` takes, or another by name, in words.
-    #[pyfunction]
-    fn device_name(py: Python<'_>, name: &str) -> PyResult<String> {
-        let device = work::quietly(py, || work::device(name))?;
-        Ok(device.device().name)
-    }
-
     /// The command line; what it returns is the exit code.
     #[pyfunction]
     fn main(py: Python<'_>, words: Vec<OsString>) -> u8 {

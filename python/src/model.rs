@@ -224,13 +224,14 @@ fn criterion(by: Option<(String, f64)>) -> PyResult<Criterion> {
 
 #[pymethods]
 impl Model {
-    /// Trains.
+    /// Trains; `last` where nobody asks the ratings for anything any more.
     #[staticmethod]
-    #[pyo3(signature = (ratings, options, device, test, holdout, from_model, threads, hear))]
+    #[pyo3(signature = (ratings, last, options, device, test, holdout, from_model, threads, hear))]
     #[expect(clippy::too_many_arguments, reason = "they have names in Python")]
     fn fit(
         py: Python<'_>,
         ratings: &Dataset,
+        last: bool,
         options: &Bound<'_, PyDict>,
         device: &str,
         test: Option<&Dataset>,
@@ -240,14 +241,16 @@ impl Model {
         hear: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<Self> {
         let options: Options = convert::settings(options)?;
-        let set = &ratings.set;
+        let test = test.map(Dataset::set);
+        let set = if last { ratings.take() } else { wgmf::Dataset::clone(&ratings.set()) };
         let trained = work::work(py, threads, hear, |watch| {
             let device = work::device(device)?;
             let epochs = options.epochs.unwrap_or(0);
-            let mut fit = Fit::new(set, &options, &device)
-                .listen(|event| watch.event(event, epochs, set.len()));
-            if let Some(test) = test {
-                fit = fit.test(&test.set);
+            let count = set.len();
+            let mut fit = Fit::owning(set, &options, &device)
+                .listen(|event| watch.event(event, epochs, count));
+            if let Some(test) = &test {
+                fit = fit.test(test);
             }
             if let Some(fraction) = holdout {
                 fit = fit.holdout(fraction);
@@ -287,16 +290,6 @@ impl Model {
     fn ids<'py>(&self, py: Python<'py>, side: &str) -> PyResult<Bound<'py, PyAny>> {
         let side = side_of(side)?;
         self.labels[side.index()].shown(py, self.trained.model().ids(side))
-    }
-
-    /// The rows of ids of a side.
-    fn rows_of<'py>(
-        &self,
-        py: Python<'py>,
-        side: &str,
-        ids: &Bound<'py, PyAny>,
-    ) -> PyResult<Bound<'py, PyArray1<u32>>> {
-        Ok(PyArray1::from_vec(py, self.rows(side_of(side)?, ids)?))
     }
 
     /// How many training ratings each row of a side has.
@@ -479,8 +472,8 @@ impl Model {
         ratings: &Dataset,
         n: usize,
     ) -> PyResult<(Bound<'py, PyAny>, Listed<'py>)> {
-        let items = &self.trained.model().items;
-        let listed = work::work(py, None, None, |_| self.trained.recommend_for(&ratings.set, n))?;
+        let (items, set) = (&self.trained.model().items, ratings.set());
+        let listed = work::work(py, None, None, |_| self.trained.recommend_for(&set, n))?;
         let (mut lists, mut users) = (Lists::default(), wgmf::core::Ids::new());
         for (user, list) in &listed {
             let asked = users.intern(user);
@@ -498,9 +491,10 @@ impl Model {
         side: &str,
     ) -> PyResult<(Self, Bound<'py, PyDict>)> {
         let side = side_of(side)?;
+        let set = ratings.set();
         let folded = work::work(py, None, None, |_| match side {
-            Side::User => self.trained.fold_in(&ratings.set),
-            Side::Item => self.trained.fold_in_items(&ratings.set),
+            Side::User => self.trained.fold_in(&set),
+            Side::Item => self.trained.fold_in_items(&set),
         })?;
         let facts = PyDict::new(py);
         for (name, ids) in [
@@ -598,7 +592,8 @@ impl Model {
         });
         let criterion = criterion(by)?;
         let asked = Asked { at, relevant_from, baselines, include_seen, candidates, criterion };
-        let figures = work::work(py, None, None, |_| self.evaluation(&test.set, &asked))?;
+        let test = test.set();
+        let figures = work::work(py, None, None, |_| self.evaluation(&test, &asked))?;
         convert::to_python(py, &figures)
     }
 
@@ -615,10 +610,10 @@ impl Model {
     ) -> PyResult<()> {
         let title = |item: u32| titles.get(item as usize).cloned().unwrap_or_default();
         let relevance = relevant_from.map(Relevance::From);
-        let set = test.map(|test| &test.set);
+        let set = test.map(Dataset::set);
         work::work(py, None, None, |_| {
             let mut out = wgmf::files::Output::create(&path, true)?;
-            let page = self.trained.report(&name, set, relevance, &title)?;
+            let page = self.trained.report(&name, set.as_deref(), relevance, &title)?;
             out.write(|to| std::io::Write::write_all(to, page.as_bytes()))?;
             out.commit()
         })

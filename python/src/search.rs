@@ -29,7 +29,7 @@ pub(crate) fn cross_validate<'py>(
     hear: Option<&Bound<'py, PyAny>>,
 ) -> PyResult<Bound<'py, PyAny>> {
     let options: Options = convert::settings(options)?;
-    let set = &ratings.set;
+    let set = &*ratings.set();
     let found = work::work(py, threads, hear, |watch| {
         let device = work::device(device)?;
         let given = relevant_from.map(Relevance::From);
@@ -115,9 +115,9 @@ pub(crate) fn tune<'py>(
     let per_user = options.is_implicit() || dimensions.iter().any(ials);
     let tuned = work::work(py, threads, hear, |watch| {
         let device = work::device(device)?;
-        let set = ratings.set.clone();
+        let set = wgmf::Dataset::clone(&ratings.set());
         let prepared = match test {
-            Some(test) => set.into_prepared_with(Some(&test.set))?,
+            Some(test) => set.into_prepared_with(Some(&test.set()))?,
             None => set.into_prepared_holding_out(holdout, per_user, options.seed)?,
         };
         let listen = |number: usize, trial: &trying::Trial, [rung, rungs]: [usize; 2]| {
@@ -186,17 +186,18 @@ pub(crate) fn compare<'py>(
     at: Vec<usize>,
     relevant_from: Option<f32>,
 ) -> PyResult<Bound<'py, PyAny>> {
+    let test = test.set();
     let comparison = work::work(py, None, None, |_| {
         let model = a.trained.model();
         if at.is_empty() && !matches!(model.unit(), Unit::Preference | Unit::Score) {
-            return a.trained.compare(&b.trained, &test.set);
+            return a.trained.compare(&b.trained, &test);
         }
         let at = if at.is_empty() { vec![10, 20] } else { at };
         let relevance = match relevant_from {
             Some(least) => Relevance::From(least),
-            None => Relevance::usual(model, test.set.ratings())?,
+            None => Relevance::usual(model, test.ratings())?,
         };
-        a.trained.compare_lists(&b.trained, &test.set, &at, relevance)
+        a.trained.compare_lists(&b.trained, &test, &at, relevance)
     })?;
     convert::shown(py, &comparison)
 }

@@ -16,7 +16,7 @@ import pytest
 import wgmf
 from conftest import ROOT, SAMPLE
 
-MODULES = ["wgmf", "wgmf._data", "wgmf._model", "wgmf._search", "wgmf._frames", "wgmf.sklearn"]
+MODULES = ["wgmf", "wgmf._data", "wgmf._model", "wgmf._search", "wgmf._frames", "wgmf.sklearn", "wgmf.implicit"]
 
 
 @pytest.mark.parametrize("name", MODULES)

@@ -99,6 +99,7 @@ def fit(
     with listening(callback, progress) as hear:
         made = _core.Model.fit(
             ratings._core,
+            ratings is not data,
             options,
             _device(device),
             None if test is None else test._core,
@@ -237,6 +238,21 @@ class Model:
     def item_bias(self) -> Floats:
         """(items), likewise."""
         return self._core.bias("item")
+
+    @property
+    def user_ratings(self) -> npt.NDArray[np.uint32]:
+        """(users): how many training ratings each has."""
+        return self._core.counts("user")
+
+    @property
+    def item_ratings(self) -> npt.NDArray[np.uint32]:
+        """(items), likewise.
+
+        >>> model = fit("sample/plays.csv", solver="als", factors=4, epochs=1)
+        >>> int(model.item_ratings.sum())
+        100000
+        """
+        return self._core.counts("item")
 
     @property
     def global_mean(self) -> float:

@@ -6,7 +6,10 @@
 //! of its own, and the chunks are added in their order. Neither chunks nor blocks depend on threads.
 
 mod batch;
+mod layout;
 mod step;
+#[cfg(test)]
+mod tests;
 mod users;
 
 use super::Cpu;

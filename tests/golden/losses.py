@@ -185,7 +185,7 @@ def main():
     out = parser.parse_args().out
     info = {"batch_size": BATCH, "epochs": EPOCHS, "seed": SEED, "losses": {}}
     for name, settings in CASES.items():
-        settings = {"learning_rate": 0.03, **settings}
+        settings = {"learning_rate": 0.03, "reg": 0.0, **settings}
         arrays, history = Training(out, settings).run()
         folder = out / "losses" / name
         folder.mkdir(parents=True, exist_ok=True)

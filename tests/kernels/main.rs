@@ -6,6 +6,7 @@ mod common;
 #[path = "../support/oracle/mod.rs"]
 mod oracle;
 
+mod choice_limits;
 mod conformance;
 mod faults;
 mod gibbs_limits;

@@ -69,3 +69,8 @@ fn losses_are_golden(backend: &dyn Backend) {
 fn losses_made_for_ranking_are_golden_on_the_cpu() {
     losses_are_golden(&Cpu::new());
 }
+
+#[test]
+fn losses_made_for_ranking_are_golden_on_the_gpu() {
+    losses_are_golden(&common::gpu());
+}

@@ -1,6 +1,5 @@
 //! Settings of the losses that hold what a user chose against items that he did not: softmax, ccl, bpr, warp.
 
-use super::defaults::rounded;
 use super::{Options, Settings};
 use crate::core::{Loss, Solver};
 use crate::{Error, Result};
@@ -317,7 +316,7 @@ fn usual_score(loss: Loss) -> Score {
     if loss.is_dense() { Score::Cosine } else { Score::Inner }
 }
 
-/// Pairs of a batch where nothing is said.
+/// Pairs of a batch at the most where nothing is said.
 const BATCH: usize = 2048;
 
 /// Draws of a pool where nothing is said.
@@ -428,16 +427,15 @@ impl Options {
             score,
             negatives: given.negatives.unwrap_or(Negatives::Pool(POOL)),
             negative_exponent: given.negative_exponent.unwrap_or(0.0),
-            temperature: if softmax { given.temperature.unwrap_or(0.12) } else { 1.0 },
+            temperature: if softmax { given.temperature.unwrap_or(0.15) } else { 1.0 },
             negative_power: if softmax { given.negative_power.unwrap_or(1.0) } else { 1.0 },
             cut_off: given.cut_off,
             margin: given.margin.unwrap_or(match loss {
-                Loss::Ccl => 0.4,
                 Loss::Warp => 1.0,
                 _ => 0.0,
             }),
             negative_weight: given.negative_weight.unwrap_or(match loss {
-                Loss::Ccl => 150.0,
+                Loss::Ccl => 10.0,
                 _ => 1.0,
             }),
             tries: match loss {
@@ -447,23 +445,36 @@ impl Options {
             },
             dropout: given.dropout.unwrap_or(0.0),
         };
-        let batch_size = self.batch_size.unwrap_or(BATCH).min(n.max(1));
-        let learning_rate = self.learning_rate.unwrap_or(0.001);
+        // Measured on held-out pairs of MovieLens 1M (4 and 5 stars), Last.fm 2K and a part of Gowalla.
+        let usual = (n / 256 + 1).next_power_of_two().clamp(256, BATCH);
+        let batch_size = self.batch_size.unwrap_or(usual).min(n.max(1));
+        let dense = loss.is_dense();
+        let rate = if dense { 0.01 } else { 0.005 };
+        let learning_rate = self.learning_rate.unwrap_or(rate);
         let bias = given.bias;
         Ok(Settings {
             bias,
             mean: false,
             loss,
-            epochs: self.epochs.unwrap_or(30),
+            epochs: self.epochs.unwrap_or(15),
             batch_size,
             learning_rate,
             learning_rate_bias: self.learning_rate_bias.unwrap_or(learning_rate),
-            learning_rate_decay: self.learning_rate_decay.unwrap_or(1.0),
+            learning_rate_decay: self.learning_rate_decay.unwrap_or(if dense {
+                0.85
+            } else {
+                0.93
+            }),
             momentum: self.momentum.unwrap_or(0.0),
-            reg: self.reg.unwrap_or(0.0),
+            reg: self.reg.unwrap_or(match (loss, score) {
+                (Loss::Bpr, Score::Inner) => 0.01,
+                (Loss::Warp, Score::Inner) => 0.2,
+                // The length of a row is nothing to a cosine.
+                _ => 0.0,
+            }),
             reg_bias: if bias { self.reg_bias.unwrap_or(0.0) } else { 0.0 },
             reg_exponent: 1.0,
-            init_scale: self.init_scale.unwrap_or(rounded(0.1)),
+            init_scale: self.init_scale.unwrap_or(if dense { 0.05 } else { 0.1 }),
             shuffle: !self.no_shuffle,
             contrast: Some(contrast),
             ..self.of_every_solver(solver, factors, 1.0)

@@ -1,5 +1,6 @@
 //! The gradient of a batch.
 
+use super::layout::{PanelTask, PrepareTask};
 use super::users::{Chunk, Pool, UsersTask};
 use super::{ChoiceTerms, LANES, LineTask, SideState, Terms, dispatch};
 use crate::Result;
@@ -8,9 +9,8 @@ use crate::core::{ChoiceBatch, Loss, Side, UNKNOWN};
 use crate::cpu::kernels::choice_step::by_parameters;
 use crate::cpu::kernels::contrast::NONE;
 use crate::cpu::kernels::lines::{Line, numbers};
-use crate::cpu::kernels::prepare::{Dropout, prepare};
+use crate::cpu::kernels::prepare::Dropout;
 use crate::cpu::kernels::products::GROUP;
-use crate::cpu::kernels::table::Rows;
 use crate::cpu::kernels::user_gradient::add_pair;
 use crate::memory;
 use pulp::{Arch, Simd};
@@ -127,6 +127,28 @@ impl Scratch {
             gradient: [lines(users * strips)?, lines(slots * strips)?],
             bias_gradient: memory::zeroed(slots, WHAT)?,
         })
+    }
+
+    /// Bytes of all its vectors.
+    #[cfg(test)]
+    pub(super) fn bytes(&self) -> usize {
+        let pairs = [&self.x, &self.gradient];
+        let lines: usize = pairs.into_iter().flatten().map(Vec::len).sum::<usize>()
+            + [&self.panels, &self.strips, &self.add, &self.counts]
+                .map(Vec::len)
+                .iter()
+                .sum::<usize>();
+        let chunk = |chunk: &Chunk| {
+            let lines = [&chunk.scores, &chunk.scaled, &chunk.items, &chunk.bias];
+            size_of::<Line>() * lines.map(Vec::len).iter().sum::<usize>()
+                + 4 * chunk.coefficients.len()
+        };
+        let numbers = [&self.scale[0], &self.scale[1], &self.bias, &self.scores, &self.slopes];
+        let numbers = numbers.map(Vec::len).iter().sum::<usize>() + self.bias_gradient.len();
+        let indices = [&self.picks, &self.pick_starts, &self.pick_pairs].map(Vec::len);
+        size_of::<Line>() * lines
+            + self.chunks.iter().map(chunk).sum::<usize>()
+            + 4 * (numbers + indices.iter().sum::<usize>())
     }
 
     /// Fills in the gradient of the summed loss of a batch, which it returns.
@@ -365,50 +387,6 @@ impl Scratch {
                 true => self.bias_gradient[..batch.items.len()].to_vec(),
                 false => Vec::new(),
             },
-        }
-    }
-}
-
-struct PrepareTask<'a> {
-    choice: &'a ChoiceTerms,
-    table: &'a Rows,
-    dropout: Option<&'a Dropout>,
-    rows: &'a [u32],
-    x: &'a mut [Line],
-    scale: &'a mut [f32],
-}
-
-impl LineTask for PrepareTask<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run<S: Simd, const V: usize>(self, simd: S) {
-        let strips = self.table.stride.div_ceil(LANES);
-        let to = self.x.chunks_exact_mut(strips).zip(self.scale);
-        for (&row, (x, scale)) in self.rows.iter().zip(to) {
-            let from = (row, self.table.row(row));
-            *scale = prepare::<S, V>(simd, from, self.choice.score, self.dropout, x);
-        }
-    }
-}
-
-/// Turns the rows of a panel into lines a factor.
-struct PanelTask<'a> {
-    rows: &'a [Line],
-    strips: usize,
-    to: &'a mut [Line],
-}
-
-impl LineTask for PanelTask<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run<S: Simd, const V: usize>(self, _simd: S) {
-        self.to.fill(Line::ZERO);
-        for (lane, row) in self.rows.chunks_exact(self.strips).enumerate() {
-            for (to, &x) in self.to.iter_mut().zip(numbers(row)) {
-                to.0[lane] = x;
-            }
         }
     }
 }

@@ -1,6 +1,8 @@
 //! The comparisons are shown to fail: faults are planted in the shaders' text, and each must be
 //! noticed by the comparison that stands beside it in the table; and in a backend's answers.
 
+mod choice_kernels;
+mod choices;
 mod gibbs;
 mod gradient;
 mod latent;
@@ -43,23 +45,33 @@ pub const fn faults<C>(times: usize, fault: Fault<C>) -> Fault<C> {
 fn text<'a>(sources: &'a mut Sources, kernel: &str) -> &'a mut std::borrow::Cow<'static, str> {
     match kernel {
         "cholesky" => &mut sources.cholesky,
+        "contrast" => &mut sources.contrast,
         "count" => &mut sources.count,
         "error" => &mut sources.error,
         "gradient" => &mut sources.gradient,
         "gram" => &mut sources.gram,
+        "item_gradient" => &mut sources.item_gradient,
         "join" => &mut sources.join,
         "latent" => &mut sources.latent,
         "mask" => &mut sources.mask,
         "nonnegative" => &mut sources.nonnegative,
+        "normalizer" => &mut sources.normalizer,
+        "pair_gradient" => &mut sources.pair_gradient,
+        "pair_score" => &mut sources.pair_score,
+        "pairs" => &mut sources.pairs,
         "penalty" => &mut sources.penalty,
         "philox" => &mut sources.philox,
+        "pick" => &mut sources.pick,
         "predict" => &mut sources.predict,
+        "prepare" => &mut sources.prepare,
+        "project" => &mut sources.project,
         "reduce" => &mut sources.reduce,
         "remainder" => &mut sources.remainder,
         "residual" => &mut sources.residual,
         "score" => &mut sources.score,
         "step" => &mut sources.step,
         "topk" => &mut sources.topk,
+        "user_gradient" => &mut sources.user_gradient,
         other => panic!("no kernel {other}"),
     }
 }
@@ -88,7 +100,10 @@ impl<C> Fault<C> {
 /// Faults that hardware need not show: a barrier that is missing is a race, which mostly goes well
 /// there, where software lets one lane run far ahead of the next; and hardware fuses multiply-adds, so
 /// that its sums need no refinement where those of software do.
-const MAY_GO_WELL: [&str; 4] = [
+const MAY_GO_WELL: [&str; 7] = [
+    "rows are used before they are there",
+    "gradients are used before they are there",
+    "the tree is read early",
     "ratings are used before they are there",
     "ratings are replaced while they are used",
     "a panel is used before it is there",
