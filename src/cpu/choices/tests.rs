@@ -17,6 +17,7 @@ fn ratings() -> Ratings {
         items: (0..n).map(|at| (at * 31 % ITEMS) as u32).collect(),
         values: vec![1.0; n],
         timestamps: vec![],
+        weights: Vec::new(),
     }
 }
 
