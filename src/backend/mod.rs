@@ -161,14 +161,8 @@ pub trait Backend: Send + Sync {
     ///
     /// # Errors
     /// If start and moments do not fit the rows; if the problem does not fit the device, or the device is
-    /// lost; of a device that has no such passes.
-    fn choice_passes(&self, problem: ChoiceProblem) -> Result<Box<dyn ChoicePasses>> {
-        problem.check()?;
-        let (loss, name) = (problem.terms.loss.name(), self.device().name);
-        Err(Error::settings(format!(
-            "`loss` {loss}: {name} has no passes for it; take `backend` cpu"
-        )))
-    }
+    /// lost.
+    fn choice_passes(&self, problem: ChoiceProblem) -> Result<Box<dyn ChoicePasses>>;
 
     /// Uploads a problem of the row solvers and readies its passes.
     ///

@@ -1,8 +1,9 @@
 //! Opening a device by its name.
 
 use crate::backend::{
-    Backend, Candidates, Device, DeviceTimes, GibbsPasses, GibbsProblem, GradientPasses,
-    GradientProblem, Need, Ranker, RowPasses, RowProblem, StrataPasses, StrataProblem,
+    Backend, Candidates, ChoicePasses, ChoiceProblem, Device, DeviceTimes, GibbsPasses,
+    GibbsProblem, GradientPasses, GradientProblem, Need, Ranker, RowPasses, RowProblem,
+    StrataPasses, StrataProblem,
 };
 use crate::core::{Settings, Sizes, Suits};
 use crate::cpu::Cpu;
@@ -210,6 +211,10 @@ impl Backend for Auto {
 
     fn strata_passes(&self, problem: StrataProblem) -> Result<Box<dyn StrataPasses>> {
         self.0.strata_passes(problem)
+    }
+
+    fn choice_passes(&self, problem: ChoiceProblem) -> Result<Box<dyn ChoicePasses>> {
+        self.0.choice_passes(problem)
     }
 
     fn row_passes(&self, problem: RowProblem) -> Result<Box<dyn RowPasses>> {

@@ -1,9 +1,9 @@
 //! A device with another behind it, which takes its place where it fails.
 
 use crate::backend::{
-    Backend, Candidates, Counted, Device, DeviceTimes, GibbsPasses, GibbsProblem, GradientPasses,
-    GradientProblem, Interval, Need, Ranked, Ranker, RowPasses, RowProblem, StrataPasses,
-    StrataProblem, or_fall_back,
+    Backend, Candidates, ChoicePasses, ChoiceProblem, Counted, Device, DeviceTimes, GibbsPasses,
+    GibbsProblem, GradientPasses, GradientProblem, Interval, Need, Ranked, Ranker, RowPasses,
+    RowProblem, StrataPasses, StrataProblem, or_fall_back,
 };
 use crate::core::{Settings, Sizes, Suits};
 use crate::cpu::Cpu;
@@ -156,6 +156,10 @@ impl Backend for Fallback {
 
     fn strata_passes(&self, problem: StrataProblem) -> Result<Box<dyn StrataPasses>> {
         self.0.now().strata_passes(problem)
+    }
+
+    fn choice_passes(&self, problem: ChoiceProblem) -> Result<Box<dyn ChoicePasses>> {
+        self.0.now().choice_passes(problem)
     }
 
     fn row_passes(&self, problem: RowProblem) -> Result<Box<dyn RowPasses>> {

@@ -3,8 +3,8 @@
 use crate::{common, fixture, place};
 use wgmf::Result;
 use wgmf::backend::{
-    Backend, Candidates, Counted, Device, GibbsPasses, GibbsProblem, GradientPasses,
-    GradientProblem, Interval, Ranked, Ranker, RowPasses, RowProblem,
+    Backend, Candidates, ChoicePasses, ChoiceProblem, Counted, Device, GibbsPasses, GibbsProblem,
+    GradientPasses, GradientProblem, Interval, Ranked, Ranker, RowPasses, RowProblem,
 };
 use wgmf::core::{Side, Solver};
 use wgmf::cpu::Cpu;
@@ -118,6 +118,10 @@ impl Backend for Noting {
     fn operations_per_second(&self) -> Result<f64> {
         self.backend.operations_per_second()
     }
+    fn choice_passes(&self, problem: ChoiceProblem) -> Result<Box<dyn ChoicePasses>> {
+        self.backend.choice_passes(problem)
+    }
+
     fn gradient_passes(&self, problem: GradientProblem) -> Result<Box<dyn GradientPasses>> {
         self.backend.gradient_passes(problem)
     }

@@ -4,8 +4,8 @@
 use crate::oracle;
 use wgmf::Result;
 use wgmf::backend::{
-    Backend, Candidates, Device, GibbsPasses, GibbsProblem, GradientPasses, GradientProblem,
-    Ranker, RowPasses, RowProblem,
+    Backend, Candidates, ChoicePasses, ChoiceProblem, Device, GibbsPasses, GibbsProblem,
+    GradientPasses, GradientProblem, Ranker, RowPasses, RowProblem,
 };
 use wgmf::core::{Ids, Options, Popularity, Ratings, Side, Solver};
 use wgmf::cpu::Cpu;
@@ -293,6 +293,10 @@ impl Backend for Planted {
 
     fn operations_per_second(&self) -> Result<f64> {
         self.0.operations_per_second()
+    }
+
+    fn choice_passes(&self, problem: ChoiceProblem) -> Result<Box<dyn ChoicePasses>> {
+        self.0.choice_passes(problem)
     }
 
     fn gradient_passes(&self, problem: GradientProblem) -> Result<Box<dyn GradientPasses>> {

@@ -4,8 +4,8 @@ use super::{Fault, fault, faults, hold};
 use crate::oracle;
 use wgmf::Result;
 use wgmf::backend::{
-    Backend, Candidates, Device, EpochSums, GibbsPasses, GibbsProblem, GradientPasses,
-    GradientProblem, Probe, Ranker, RowPasses, RowProblem, State, Visit,
+    Backend, Candidates, ChoicePasses, ChoiceProblem, Device, EpochSums, GibbsPasses, GibbsProblem,
+    GradientPasses, GradientProblem, Probe, Ranker, RowPasses, RowProblem, State, Visit,
 };
 use wgmf::core::{Factors, Optimizer, Side};
 use wgmf::cpu::Cpu;
@@ -331,6 +331,10 @@ struct DistortedPasses(Box<dyn GradientPasses>, Off);
 impl Backend for Distorted {
     fn device(&self) -> Device {
         self.0.device()
+    }
+
+    fn choice_passes(&self, problem: ChoiceProblem) -> Result<Box<dyn ChoicePasses>> {
+        self.0.choice_passes(problem)
     }
 
     fn gradient_passes(&self, problem: GradientProblem) -> Result<Box<dyn GradientPasses>> {

@@ -5,8 +5,8 @@ use crate::common::gpu_with;
 use crate::oracle;
 use wgmf::Result;
 use wgmf::backend::{
-    ALL, Backend, Candidates, Device, GibbsPasses, GibbsProblem, GradientPasses, GradientProblem,
-    ObjectiveBlocks, Ranker, RowPasses, RowProblem,
+    ALL, Backend, Candidates, ChoicePasses, ChoiceProblem, Device, GibbsPasses, GibbsProblem,
+    GradientPasses, GradientProblem, ObjectiveBlocks, Ranker, RowPasses, RowProblem,
 };
 use wgmf::core::{Factors, Side, SideFactors};
 use wgmf::cpu::Cpu;
@@ -444,6 +444,10 @@ struct DistortedPasses(Box<dyn RowPasses>, Off, usize);
 impl Backend for Distorted {
     fn device(&self) -> Device {
         self.0.device()
+    }
+
+    fn choice_passes(&self, problem: ChoiceProblem) -> Result<Box<dyn ChoicePasses>> {
+        self.0.choice_passes(problem)
     }
 
     fn gradient_passes(&self, problem: GradientProblem) -> Result<Box<dyn GradientPasses>> {
