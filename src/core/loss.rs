@@ -13,7 +13,7 @@ pub enum Loss {
     /// Cross-entropy of `σ(r̂)` for ratings that are 0 or 1: predictions are probabilities.
     Logistic,
     /// What users chose: the chosen item against many at once, by a softmax with a temperature (Wu et al.
-    /// 2024, "On the effectiveness of sampled softmax loss for item recommendation"): the best lists.
+    /// 2024, "On the effectiveness of sampled softmax loss for item recommendation").
     Softmax,
     /// What users chose: cosine contrastive loss (Mao et al. 2021, "SimpleX").
     Ccl,
