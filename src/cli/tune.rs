@@ -83,6 +83,9 @@ What is searched by default, around what no settings would take; what is given (
   als                 factors 8 to 128; reg, damping and damping-bias as above
   ials                factors 32 to 256; reg from an eighth to eight times, unobserved-weight from a sixth
                       to six times
+  --loss softmax      factors 32 to 128; temperature from a half to twice, learning-rate from a third to
+                      three times; of ccl negative-weight from a quarter to four times, of bpr and warp
+                      reg from 3e-5 to 0.03
   bayes               factors 8 to 64, each trained to the end
 Without --holdout or --test a tenth is held out. Who searches reg, reg-bias or reg-exponent but not
 damping gets no damping, as with train.";
