@@ -120,8 +120,9 @@ impl ChoicePasses for DistortedPasses {
 }
 
 fn nudge(numbers: &mut [f32]) {
+    let most = numbers.iter().fold(0.0_f32, |most, x| most.max(x.abs()));
     if let Some(last) = numbers.last_mut() {
-        *last += 0.01 * last.abs().max(0.1);
+        *last += 0.01 * most;
     }
 }
 
