@@ -9,6 +9,7 @@ mod convert;
 mod dataset;
 mod error;
 mod ids;
+mod implicit;
 mod model;
 mod search;
 mod views;
@@ -21,6 +22,8 @@ mod _core {
     use super::dataset::Dataset;
     #[pymodule_export]
     use super::error::Error;
+    #[pymodule_export]
+    use super::implicit::fit_hu;
     #[pymodule_export]
     use super::model::Model;
     #[pymodule_export]

@@ -37,10 +37,9 @@ def install():
     """Makes `import implicit` give wgmf's."""
     module("implicit")
     module("implicit.cpu")
-    if hasattr(own, "AlternatingLeastSquares"):
-        als = {"AlternatingLeastSquares": own.AlternatingLeastSquares}
-        module("implicit.als", **als)
-        module("implicit.cpu.als", calculate_loss=own.calculate_loss, **als)
+    als = {"AlternatingLeastSquares": own.AlternatingLeastSquares}
+    module("implicit.als", **als)
+    module("implicit.cpu.als", calculate_loss=own.calculate_loss, **als)
     module("implicit.bpr", BayesianPersonalizedRanking=own.BayesianPersonalizedRanking)
     module("implicit.gpu", HAS_CUDA=False)
     module("implicit.utils", ParameterWarning=own.ParameterWarning)

@@ -126,3 +126,16 @@ def tune(
     hear: Hears,
 ) -> dict[str, Any]: ...
 def compare(a: Model, b: Model, test: Dataset, at: list[int], relevant_from: float | None) -> dict[str, Any]: ...
+def fit_hu(
+    indptr: Any,
+    indices: Any,
+    data: Any,
+    users: Any,
+    items: Any,
+    alpha: float,
+    regularization: float,
+    epochs: int,
+    device: str,
+    threads: int | None,
+    hear: Hears,
+) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]: ...

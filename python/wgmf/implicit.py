@@ -1,8 +1,8 @@
-"""In the place of implicit: `from wgmf.implicit import BayesianPersonalizedRanking` instead of `from implicit.bpr import ...`.
+"""In the place of implicit: `from wgmf.implicit import AlternatingLeastSquares` instead of `from implicit.als import ...`.
 
-Constructors, methods, shapes, types and errors are those of implicit 0.7.3; training is wgmf's, on its devices, and
-the same bits for the same `random_state` whatever the number of threads. Ids are the
-numbers of rows and columns, scores float32.
+Constructors, methods, shapes, types and errors are those of implicit 0.7.3; training and rows are wgmf's, on its devices,
+always exact (`use_cg` and `use_native` change nothing), and the same bits for the same `random_state` whatever
+the number of threads. Ids are the numbers of rows and columns, scores float32.
 """
 
 from __future__ import annotations
@@ -14,13 +14,18 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import scipy.linalg
 import scipy.sparse
 
+from . import _core
 from ._core import Error
 from ._model import fit
+from ._progress import listening
 
 # What implicit gives to items that are left out.
 LEAST = -np.finfo(np.float32).max
+# Width of the interval around 0 that factors are drawn from at the start.
+START = 1.0
 # Numbers of a table of scores that is in memory at once.
 AT_ONCE = 1 << 24
 
@@ -282,6 +287,222 @@ class _MatrixFactorization:
         return self
 
 
+def _rows_of(matrix: Any) -> Any:
+    """The rows of a sparse matrix, as columns and values."""
+    for start, end in zip(matrix.indptr[:-1], matrix.indptr[1:], strict=True):
+        yield matrix.indices[start:end], matrix.data[start:end]
+
+
+class AlternatingLeastSquares(_MatrixFactorization):
+    """Alternating least squares for what users chose (Hu, Koren and Volinsky 2008).
+
+    Minimizes the sum over all pairs of c (p - x·y)², where p is 1 and c is `alpha` times the value of a pair that is
+    listed, and p is 0 and c is 1 of one that is not, and `regularization` times the squares of all factors. A value below
+    0 is a dislike: p is 0, and c its amount. A `regularization` of 0 is taken for 0.00001.
+
+    >>> import numpy as np, scipy.sparse
+    >>> likes = scipy.sparse.csr_matrix((np.indices((20, 20)).sum(axis=0) % 2).astype(np.float32))
+    >>> model = AlternatingLeastSquares(factors=4, regularization=0.1, random_state=0)
+    >>> model.fit(likes, show_progress=False)
+    >>> ids, scores = model.recommend(0, likes[0], N=3, filter_already_liked_items=False)
+    >>> bool((ids % 2 == 1).all()), ids.dtype, scores.dtype
+    (True, dtype('int32'), dtype('float32'))
+    """
+
+    def __init__(
+        self,
+        factors: int = 100,
+        regularization: float = 0.01,
+        alpha: float = 1.0,
+        dtype: Any = np.float32,
+        use_native: bool = True,
+        use_cg: bool = True,
+        use_gpu: bool = False,
+        iterations: int = 15,
+        calculate_training_loss: bool = False,
+        num_threads: int = 0,
+        random_state: Any = None,
+        device: str | None = None,
+    ) -> None:
+        super().__init__(num_threads=num_threads)
+        self.factors = factors
+        self.regularization = regularization
+        self.alpha = alpha
+        self.dtype = np.dtype(dtype)
+        self.use_native = use_native
+        self.use_cg = use_cg
+        self.iterations = iterations
+        self.calculate_training_loss = calculate_training_loss
+        self.random_state = random_state
+        self.cg_steps = 3
+        self.device = device or ("gpu" if use_gpu else "cpu")
+        self._YtY: Any = None
+        self._XtX: Any = None
+
+    def fit(self, user_items: Any, show_progress: bool = True, callback: Callable[..., Any] | None = None) -> None:
+        """Trains; from where the model stands, if it has factors. `callback(iteration, seconds, loss)` is called after
+        each sweep; `loss` is None unless `calculate_training_loss`."""
+        matrix = _csr(user_items)
+        if matrix.data.dtype.kind not in "biuf":
+            raise ValueError(f"the matrix holds {matrix.data.dtype}, which are no numbers")
+        matrix = matrix.astype(np.float32)
+        matrix.sum_duplicates()
+        users, items = matrix.shape
+        draw = _generator(self.random_state)
+        for name, rows in (("user_factors", users), ("item_factors", items)):
+            if getattr(self, name) is None:
+                start = draw.random((rows, self.factors), dtype=np.float32) - np.float32(0.5)
+                setattr(self, name, (start * np.float32(START)).astype(self.dtype))
+        self._forget()
+        if not np.isfinite(matrix.data).all():
+            raise ModelFitError("NaN encountered in factors")
+
+        weights = self.alpha * matrix.data.astype(np.float64)
+        whole = np.abs(weights).sum() + users * items - matrix.nnz
+        # implicit counts the confidence of a dislike as that of a liking.
+        disliked = -weights[weights < 0].sum()
+
+        def hear(event: dict[str, Any]) -> bool:
+            if event["event"] == "epoch" and callback is not None:
+                loss = (event["objective"] + disliked) / whole if self.calculate_training_loss else None
+                callback(event["epoch"] - 1, event["seconds"], loss)
+            return False
+
+        if matrix.nnz == 0 or self.iterations == 0:
+            if self.iterations > 0:
+                self.user_factors[:] = 0
+                self.item_factors[:] = 0
+            return
+        try:
+            with listening(hear if callback is not None else None, bool(show_progress)) as hears:
+                trained = _core.fit_hu(
+                    matrix.indptr.astype(np.int64),
+                    matrix.indices.astype(np.int64),
+                    matrix.data,
+                    _single(self.user_factors[:users]),
+                    _single(self.item_factors[:items]),
+                    float(self.alpha),
+                    float(self._ridge),
+                    int(self.iterations),
+                    self.device,
+                    self.num_threads or None,
+                    hears,
+                )
+        except Error as error:
+            if getattr(error, "kind", "") == "training":
+                raise ModelFitError(str(error)) from error
+            raise
+        self.user_factors, self.item_factors = (table.astype(self.dtype) for table in trained)
+
+    @property
+    def _ridge(self) -> float:
+        # Without any, rows that their ratings do not determine could not be solved, in single precision above all.
+        return self.regularization if self.regularization > 0 else 1e-5
+
+    def _forget(self) -> None:
+        self._user_norms = self._item_norms = self._YtY = self._XtX = None
+
+    @property
+    def YtY(self) -> Any:
+        """The products of the items' factors with each other."""
+        if self._YtY is None:
+            self._YtY = self.item_factors.T.dot(self.item_factors)
+        return self._YtY
+
+    @property
+    def XtX(self) -> Any:
+        """The products of the users' factors with each other."""
+        if self._XtX is None:
+            self._XtX = self.user_factors.T.dot(self.user_factors)
+        return self._XtX
+
+    def _equations(self, gram: Any, factors: Any, ids: Any, values: Any) -> tuple[Any, Any]:
+        """The normal equations of a row, in double precision."""
+        rows = factors[ids].astype(np.float64)
+        weights = self.alpha * values.astype(np.float64)
+        matrix = np.asarray(gram, dtype=np.float64) + (rows.T * (np.abs(weights) - 1)) @ rows
+        matrix[np.diag_indices(len(matrix))] += self._ridge
+        return matrix, rows.T @ np.maximum(weights, 0)
+
+    def _solved(self, gram: Any, factors: Any, rows: Any) -> Any:
+        solved = np.zeros((rows.shape[0], factors.shape[1]), dtype=self.dtype)
+        for row, (ids, values) in enumerate(_rows_of(rows)):
+            if len(ids):
+                matrix, side = self._equations(gram, factors, ids, values)
+                solved[row] = scipy.linalg.solve(matrix, side, assume_a="pos", check_finite=False)
+        return solved
+
+    def recalculate_user(self, userid: Any, user_items: Any) -> Any:
+        """The factors that users would have by these rows, items as they are."""
+        rows = _csr(user_items)
+        if rows.shape[0] != (1 if np.isscalar(userid) else len(userid)):
+            raise ValueError("user_items should have one row for every item in user")
+        solved = self._solved(self.YtY, self.item_factors, rows)
+        return solved[0] if np.isscalar(userid) else solved
+
+    def recalculate_item(self, itemid: Any, item_users: Any) -> Any:
+        """The factors that items would have by these rows, users as they are."""
+        solved = self._solved(self.XtX, self.user_factors, _csr(item_users))
+        return solved[0] if np.isscalar(itemid) else solved
+
+    def partial_fit_users(self, userids: Any, user_items: Any) -> None:
+        """Gives users the factors that these rows make, the table growing where they are new."""
+        if len(userids) != user_items.shape[0]:
+            raise ValueError("user_items must contain 1 row for every user in userids")
+        self.user_factors = self._with(self.user_factors, userids, self.recalculate_user(userids, user_items))
+        self._user_norms = self._XtX = None
+
+    def partial_fit_items(self, itemids: Any, item_users: Any) -> None:
+        """Gives items the factors that these rows make, likewise."""
+        if len(itemids) != item_users.shape[0]:
+            raise ValueError("item_users must contain 1 row for every user in itemids")
+        self.item_factors = self._with(self.item_factors, itemids, self.recalculate_item(itemids, item_users))
+        self._item_norms = self._YtY = None
+
+    def _with(self, table: Any, ids: Any, rows: Any) -> Any:
+        missing = max(ids) + 1 - len(table)
+        if missing > 0:
+            table = np.concatenate([table, np.zeros((missing, table.shape[1]), dtype=self.dtype)])
+        table[ids] = rows
+        return table
+
+    def explain(
+        self, userid: int, user_items: Any, itemid: int, user_weights: Any = None, N: int = 10
+    ) -> tuple[float, list[tuple[int, float]], Any]:
+        """Which of a user's items make the score of another: (score, [(item, part of it)], what further calls for the
+        user may be given as `user_weights`)."""
+        matrix = _csr(user_items)
+        ids, values = matrix.indices, matrix.data
+        inside = slice(matrix.indptr[userid], matrix.indptr[userid + 1])
+        ids, values = ids[inside], values[inside]
+        if user_weights is None:
+            equations, _ = self._equations(self.YtY, self.item_factors, ids, values)
+            user_weights = scipy.linalg.cho_factor(equations)
+        weighted = scipy.linalg.cho_solve(user_weights, self.item_factors[itemid].astype(np.float64))
+        liked = values >= 0
+        parts = (self.item_factors[ids[liked]] @ weighted) * (self.alpha * values[liked])
+        order = np.lexsort((-ids[liked], -parts))[:N]
+        listed = [(int(ids[liked][at]), float(parts[at])) for at in order]
+        return float(parts.sum()), listed, user_weights
+
+    def _saved(self) -> dict[str, Any]:
+        return {
+            "user_factors": self.user_factors,
+            "item_factors": self.item_factors,
+            "regularization": self.regularization,
+            "factors": self.factors,
+            "num_threads": self.num_threads,
+            "iterations": self.iterations,
+            "use_native": self.use_native,
+            "use_cg": self.use_cg,
+            "cg_steps": self.cg_steps,
+            "calculate_training_loss": self.calculate_training_loss,
+            "dtype": self.dtype.name,
+            "random_state": self.random_state,
+            "alpha": self.alpha,
+        }
+
+
 class BayesianPersonalizedRanking(_MatrixFactorization):
     """Bayesian personalized ranking (Rendle et al. 2009): every listed pair above others of its user.
 
@@ -378,3 +599,24 @@ class BayesianPersonalizedRanking(_MatrixFactorization):
             "dtype": self.dtype.name,
             "random_state": self.random_state,
         }
+
+
+def _single(table: Any) -> Any:
+    return np.ascontiguousarray(table, dtype=np.float32)
+
+
+def calculate_loss(
+    user_items: Any, user_factors: Any, item_factors: Any, regularization: float, num_threads: int = 0
+) -> float:
+    """implicit's figure of a model: the objective of `AlternatingLeastSquares` at `alpha` 1, over the sum of all
+    confidences."""
+    matrix = _csr(user_items).tocoo()
+    X, Y = (np.asarray(table, dtype=np.float64) for table in (user_factors, item_factors))
+    users, items = matrix.shape
+    confidence = np.abs(matrix.data.astype(np.float64))
+    liked = (matrix.data > 0).astype(np.float64)
+    scores = np.einsum("ij,ij->i", X[matrix.row], Y[matrix.col])
+    loss = np.sum((X.T @ X) * (Y.T @ Y)) + np.sum(confidence * (liked - scores) ** 2 - scores**2)
+    # A dislike counts its confidence as a liking does.
+    loss += np.sum(confidence * (1 - liked)) + regularization * (np.sum(X**2) + np.sum(Y**2))
+    return float(loss / (confidence.sum() + users * items - matrix.nnz))
