@@ -5,7 +5,7 @@
 #     python/build.sh
 #     python/build.sh --checked -k errors
 #
-# The wheel lies in target/wheels. PYTHON names another interpreter than python3.
+# The wheel lies in target/wheels. PYTHON names another interpreter than python3. Ends with 75 where it cannot be built.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -19,8 +19,10 @@ fi
 
 # What builds, which is kept, and what is tested, which is made anew.
 if [ ! -x "$home/tools/bin/maturin" ]; then
-    "$python" -m venv --clear "$home/tools"
-    "$home/tools/bin/pip" install -q "maturin>=1.9,<2"
+    if ! { "$python" -m venv --clear "$home/tools" && "$home/tools/bin/pip" install -q "maturin>=1.9,<2"; }; then
+        echo "maturin, which makes the wheel, cannot be had" >&2
+        exit 75
+    fi
 fi
 rm -rf target/wheels
 "$home/tools/bin/maturin" build "${flags[@]}" --locked --manifest-path python/Cargo.toml --interpreter "$python"
