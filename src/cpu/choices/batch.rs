@@ -22,8 +22,9 @@ pub(super) const CHUNKS: usize = 8;
 /// Slots that one task prepares, or sums.
 pub(super) const SLOTS: usize = 128;
 
-/// Lines of scores that a block has at most, but for pools so large that few rows are more.
-const BLOCK_LINES: usize = 8192;
+/// Lines of scores that a block has at most, but for pools so large that few rows are more: a large pool does
+/// not stay in a cache, and is read once for each block, so that more rows share the reading.
+const BLOCK_LINES: usize = 1 << 18;
 
 /// Rows of a block against so many panels.
 pub(super) fn block_rows(panels: usize) -> usize {
