@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use wgmf::backend::Backend;
-use wgmf::core::{Likelihood, Options};
+use wgmf::core::{Likelihood, Loss, Options};
 use wgmf::evaluate::Relevance;
 use wgmf::gpu::{Failure, Gpu, Trouble};
 use wgmf::model::EpochRecord;
@@ -26,6 +26,7 @@ fn runs() -> Vec<(&'static str, Options)> {
     vec![
         ("sgd", Options::sgd().factors(3).epochs(6).batch_size(64)),
         ("adam", Options::adam().factors(3).epochs(6).batch_size(64).patience(5)),
+        ("softmax", Options::adam().loss(Loss::Softmax).factors(3).epochs(6).batch_size(64)),
         ("als", Options::als().factors(3).epochs(6)),
         ("ials", Options::ials().factors(3).epochs(6)),
         ("bayes", Options { chains: Some(2), ..bayes() }),
