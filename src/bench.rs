@@ -8,6 +8,10 @@ use serde::Serialize;
 use std::ops::ControlFlow;
 use std::time::Instant;
 
+mod choices;
+
+pub use choices::{ChoiceMeasurement, measure_choices};
+
 /// Ratings to measure with, cut into a part to train on and a part to test on.
 pub struct Workload {
     /// The users.
@@ -323,14 +327,14 @@ impl Run {
         }
         let Workload { users, items, train: ratings, test } = workload;
         let pairs;
-        let (ratings, test) = match settings.solver {
+        let (ratings, test) = match settings.is_implicit() {
             // Only which pairs there are matters, and planted ratings may lie below zero. To rank
             // for every user would take longer than the sweeps.
-            Solver::Ials => {
+            true => {
                 pairs = Ratings { values: vec![1.0; ratings.len()], ..ratings.clone() };
                 (&pairs, None)
             }
-            _ => (ratings, Some(test)),
+            false => (ratings, Some(test)),
         };
         let input = Input { test, ..Input::new(users, items, ratings) };
         let (mut layout, mut upload) = (0.0, 0.0);

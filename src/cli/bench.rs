@@ -10,10 +10,10 @@ use std::path::PathBuf;
 use std::time::Instant;
 use wgmf::backend::Backend;
 use wgmf::bench::{
-    ListsMeasurement, Measurement, SweepMeasurement, Workload, measure, measure_lists,
-    measure_sweeps,
+    ChoiceMeasurement, ListsMeasurement, Measurement, SweepMeasurement, Workload, measure,
+    measure_choices, measure_lists, measure_sweeps,
 };
-use wgmf::core::{Options, Solver};
+use wgmf::core::{Loss, Options, Ratings, Settings, Solver};
 use wgmf::cpu::Cpu;
 use wgmf::data::synth::{SynthOptions, synth};
 use wgmf::data::{DataOptions, prepare};
@@ -44,6 +44,9 @@ pub(super) struct Args {
     /// Solvers
     #[arg(long, value_enum, value_delimiter = ',')]
     solver: Vec<Solver>,
+    /// Losses made for ranking, instead of solvers: softmax, ccl, bpr, warp
+    #[arg(long, value_enum, value_delimiter = ',', conflicts_with = "solver")]
+    loss: Vec<Loss>,
     /// Ratings per update; sgd on the CPU goes rating by rating without it
     #[arg(long, value_name = "N")]
     batch_size: Option<usize>,
@@ -91,6 +94,8 @@ struct Report {
     measurements: Vec<Measurement>,
     sweeps: Vec<SweepMeasurement>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
+    choices: Vec<ChoiceMeasurement>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     lists: Vec<ListsMeasurement>,
     /// What a copy moves and what registers reach, for each backend's kernels.
     #[serde(skip)]
@@ -103,6 +108,7 @@ pub(super) fn run(args: Args) -> Result<()> {
     let backends = args.backends()?;
     let (workload, mut report) = args.workload()?;
     let solvers = match args.solver.is_empty() {
+        true if !args.loss.is_empty() => Vec::new(),
         true => vec![Solver::Sgd, Solver::Adagrad, Solver::Adam, Solver::Als],
         false => args.solver.clone(),
     };
@@ -122,7 +128,8 @@ pub(super) fn run(args: Args) -> Result<()> {
         let (device, suits) = (backend.device(), backend.suits());
         say!("{}: {}", device.backend, device.name);
         let copy = backend.copy_bytes_per_second()?;
-        let computes = solvers.iter().any(|solver| solver.optimizer().is_none());
+        let computes =
+            !args.loss.is_empty() || solvers.iter().any(|solver| solver.optimizer().is_none());
         let peak = match computes || args.lists.is_some() {
             true => backend.operations_per_second()?,
             false => 0.0,
@@ -166,6 +173,25 @@ pub(super) fn run(args: Args) -> Result<()> {
                     .measurements
                     .push(measure(&**backend, &workload, &settings, copy, warmed_up)?);
             }
+            for &loss in &args.loss {
+                let epochs = args.epochs.unwrap_or(if args.quick { 3 } else { 5 });
+                let options = Options {
+                    loss: Some(loss),
+                    factors: Some(factors),
+                    batch_size: args.batch_size,
+                    epochs: Some(epochs),
+                    seed: args.seed,
+                    ..Options::default()
+                };
+                let settings = args.of_pairs(&options, &workload)?;
+                let warmed_up = |epoch| {
+                    if epoch == 1 {
+                        say!("  {} k = {factors}: warmed up", loss.name());
+                    }
+                };
+                let choices = measure_choices(&**backend, &workload, &settings, peak, warmed_up)?;
+                report.choices.push(choices);
+            }
             if let Some(list) = args.lists {
                 let options = Options { factors: Some(factors), ..Options::default() };
                 let (users, items) = (workload.users.len(), workload.items.len());
@@ -183,6 +209,13 @@ pub(super) fn run(args: Args) -> Result<()> {
 }
 
 impl Args {
+    /// Settings for the pairs of a workload, whatever their ratings.
+    fn of_pairs(&self, options: &Options, workload: &Workload) -> Result<Settings> {
+        let values = vec![1.0; workload.train.len()];
+        let pairs = Ratings { values, ..workload.train.clone() };
+        options.resolve(&pairs, workload.users.len(), workload.items.len())
+    }
+
     /// Whether the settings make sense, before seconds go into the planted set.
     fn check(&self) -> Result<()> {
         let options = |factors| Options {
@@ -193,6 +226,12 @@ impl Args {
         };
         options(None).check()?;
         self.factors.iter().try_for_each(|&factors| options(Some(factors)).check())?;
+        if let Some(loss) = self.loss.iter().find(|loss| !loss.is_ranking()) {
+            return Err(Error::settings(format!(
+                "--loss {}: is that of solvers without it; name softmax, ccl, bpr or warp",
+                loss.name()
+            )));
+        }
         if self.block == Some(0) {
             return Err(Error::settings("--block 0: must be 1 or more"));
         }
@@ -286,6 +325,7 @@ impl Args {
             floor_rmse,
             measurements: Vec::new(),
             sweeps: Vec::new(),
+            choices: Vec::new(),
             lists: Vec::new(),
             rates: Vec::new(),
         };

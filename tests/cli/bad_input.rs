@@ -621,6 +621,7 @@ fn benchmarks_that_cannot_be() {
         Case("bench --epochs 1", 2, &["--epochs 1", "2 or more"]),
         Case("bench --batch-size 0", 2, &["--batch-size 0", "1 or more"]),
         Case("bench --solver newton", 2, &["--solver", "newton", "adagrad"]),
+        Case("bench --loss squared", 2, &["--loss squared", "softmax"]),
         Case("bench --ratings 0 --backend cpu", 2, &["--ratings 0"]),
         Case("bench --adapter voodoo", 1, &["--adapter voodoo: "]),
         Case("bench --adapter llvmpipe --backend cpu", 2, &["--adapter", "--backend cpu"]),

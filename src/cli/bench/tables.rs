@@ -31,6 +31,9 @@ pub(super) fn show(report: &Report) -> std::io::Result<()> {
     if !report.sweeps.is_empty() {
         show_sweeps(&mut out, report)?;
     }
+    if !report.choices.is_empty() {
+        show_choices(&mut out, report)?;
+    }
     if !report.lists.is_empty() {
         show_lists(&mut out, report)?;
     }
@@ -38,9 +41,50 @@ pub(super) fn show(report: &Report) -> std::io::Result<()> {
     out.flush()
 }
 
+/// The table of losses made for ranking.
+fn show_choices(out: &mut impl Write, report: &Report) -> std::io::Result<()> {
+    writeln!(
+        out,
+        "{:<8}{:<9}{:>5}{:>9}{:>9}{:>9}{:>11}{:>9}{:>10}{:>8}{:>12}",
+        "backend",
+        "loss",
+        "k",
+        "batch",
+        "layout",
+        "upload",
+        "s/epoch",
+        "M/s",
+        "GFLOP/s",
+        "peak",
+        "loss"
+    )?;
+    for m in &report.choices {
+        writeln!(
+            out,
+            "{:<8}{:<9}{:>5}{:>9}{:>8.2}s{:>8.2}s{:>11.4}{:>9.2}{:>10.1}{:>7.0}%{:>12}",
+            m.backend,
+            m.loss.name(),
+            m.factors,
+            m.batch_size,
+            m.layout_seconds,
+            m.upload_seconds,
+            m.seconds_per_epoch,
+            m.pairs_per_second / 1e6,
+            m.operations_per_second / 1e9,
+            100.0 * m.operations_per_second / m.peak_operations_per_second,
+            figure(m.train_loss, 5)
+        )?;
+    }
+    writeln!(
+        out,
+        "s/epoch: median after one epoch that warms up, with the making of batches. GFLOP/s: two for each factor \
+         of each score, and as many for each side's gradient; beside it the share of what registers reach."
+    )
+}
+
 /// The table of lists.
 fn show_lists(out: &mut impl Write, report: &Report) -> std::io::Result<()> {
-    let shown = report.measurements.len() + report.sweeps.len();
+    let shown = report.measurements.len() + report.sweeps.len() + report.choices.len();
     if shown > 0 {
         writeln!(out)?;
     }
@@ -75,11 +119,15 @@ fn show_profiles(out: &mut impl Write, report: &Report) -> std::io::Result<()> {
         let what = format!("{} k = {}, a round", m.solver.name(), m.factors);
         Some((m.backend, what, m.seconds_per_sweep, m.profile.as_ref()?))
     });
+    let choices = report.choices.iter().filter_map(|m| {
+        let what = format!("{} k = {}, an epoch", m.loss.name(), m.factors);
+        Some((m.backend, what, m.seconds_per_epoch, m.profile.as_ref()?))
+    });
     let lists = report.lists.iter().filter_map(|m| {
         let what = format!("lists of {} k = {}", m.list, m.factors);
         Some((m.backend, what, m.seconds, m.profile.as_ref()?))
     });
-    for (backend, what, seconds, profile) in gradient.chain(sweeps).chain(lists) {
+    for (backend, what, seconds, profile) in gradient.chain(sweeps).chain(choices).chain(lists) {
         let rates = report.rates.iter().find(|(of, ..)| *of == backend);
         let (copy, peak) = rates.map_or((0.0, 0.0), |&(_, copy, peak)| (copy, peak));
         let Profile { submissions, kernels } = profile;
@@ -90,7 +138,7 @@ fn show_profiles(out: &mut impl Write, report: &Report) -> std::io::Result<()> {
              {submissions:.0} submissions"
         )?;
         for part in kernels {
-            write!(out, "  {:<12}{:>9.1} dispatches", part.kernel, part.dispatches)?;
+            write!(out, "  {:<14}{:>9.1} dispatches", part.kernel, part.dispatches)?;
             let Some(seconds) = part.seconds else {
                 writeln!(out)?;
                 continue;
