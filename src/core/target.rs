@@ -94,8 +94,7 @@ impl Target {
                  out, or train with `alpha`, with which they weigh nothing",
             );
         }
-        // NaN is too heavy.
-        let light = self.fitted(rating, 1.0).1 <= HEAVIEST;
+        let light = rating.is_finite() && self.fitted(rating, 1.0).1 <= HEAVIEST;
         (!light).then_some(
             "times `alpha` it weighs too much for sums of 32 bits; lower `alpha`, or add \
              `transform` log1p",

@@ -28,7 +28,7 @@ fn by_rows<S: Simd, const V: usize, const R: usize, const N: usize>(
             let scalar = simd.splat_f32s(rows[r][t]);
             for n in 0..N {
                 for v in 0..V {
-                    sums[r][n][v] = simd.mul_add_e_f32s(scalar, strips[n][t][v], sums[r][n][v]);
+                    sums[r][n][v] = simd.mul_add_f32s(scalar, strips[n][t][v], sums[r][n][v]);
                 }
             }
         }
@@ -56,7 +56,7 @@ fn by_columns<S: Simd, const V: usize, const R: usize, const N: usize>(
             let scalar = simd.splat_f32s(scalars[r]);
             for n in 0..N {
                 for v in 0..V {
-                    sums[r][n][v] = simd.mul_add_e_f32s(scalar, strips[n][t][v], sums[r][n][v]);
+                    sums[r][n][v] = simd.mul_add_f32s(scalar, strips[n][t][v], sums[r][n][v]);
                 }
             }
         }
@@ -128,7 +128,7 @@ impl Scores<'_> {
                 let add = vectors::<S, V>(&self.add[panel..panel + N]);
                 for n in 0..N {
                     for v in 0..V {
-                        to[n][v] = simd.mul_add_e_f32s(sums[r][n][v], scale, add[n][v]);
+                        to[n][v] = simd.mul_add_f32s(sums[r][n][v], scale, add[n][v]);
                     }
                 }
             }
