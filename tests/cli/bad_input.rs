@@ -533,7 +533,7 @@ fn a_full_disk_loses_nothing() {
         ("train plays.csv --model disk/m --force --epochs 1", "disk/m"),
         ("train plays.csv --model disk/new --epochs 1", "disk/new"),
         ("train plays.csv --model disk/n --epochs 2 --checkpoint-every 1", "disk/n"),
-        ("export large --format npy --output disk/e", "disk/e/"),
+        ("export large --format npy --output disk/e", "disk/e"),
         ("train plays.csv --model disk/deep/er/m --epochs 1", "disk/deep/er/m"),
         ("predict large plays.csv --output disk/p.csv", "disk/p.csv: "),
         ("split plays.csv --output disk/parts", "disk/parts"),
