@@ -10,7 +10,6 @@ use std::path::{Path, PathBuf};
 use wgmf::core::{Ratings, UNKNOWN, figure};
 use wgmf::data::{Duplicates, Order, ReadOptions, Table, align, read};
 use wgmf::evaluate::{ByUser, Comparison, compare, ratings_by_user, seen_by_both};
-use wgmf::files::Output;
 use wgmf::model::{Model, Samples, Seen};
 use wgmf::predict::{Predictive, Unit};
 use wgmf::report::{Compared, compare_page};
@@ -64,7 +63,7 @@ type Opened = (Model, Seen, Option<Samples>);
 /// Runs the subcommand.
 pub(super) fn run(args: Args, given: &dyn Fn(&str) -> bool) -> Result<()> {
     args.ranking.check(false)?;
-    let page = args.output.as_ref().map(|file| Output::create(file, args.force)).transpose()?;
+    let page = args.output.as_ref().map(|file| report::open(file, args.force)).transpose()?;
     let criterion = args.ranking.criterion()?;
     let open = |dir: &Path| -> Result<Opened> { by::opened(dir, criterion) };
     let (a, b) = (open(&args.a)?, open(&args.b)?);

@@ -3,7 +3,7 @@
 use super::progress::Steps;
 use super::words::{counted, some_of};
 use super::{alike, backend, by};
-use std::io::Write;
+use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use wgmf::backend::Backend;
 use wgmf::core::{Ratings, Side};
@@ -64,7 +64,7 @@ pub(super) fn run(args: Args, given: &dyn Fn(&str) -> bool) -> Result<()> {
             return Err(Error::settings(message));
         }
     };
-    let out = Output::create(&path, args.force)?;
+    let out = open(&path, args.force)?;
     let (model, seen, samples) = by::opened(&args.model, Criterion::Mean)?;
     let titles = match &args.titles {
         Some(file) => {
@@ -125,6 +125,21 @@ pub(super) fn of_trained(
         titles: &|_| String::new(),
     };
     write(out, path, &report(&subject, backend)?)
+}
+
+/// Where a page goes. With `force` an earlier page is replaced, but nothing else: a file of ratings is soon named
+/// by mistake.
+pub(super) fn open(path: &Path, force: bool) -> Result<Output> {
+    const BEGINS: &[u8] = b"<!doctype html>";
+    let mut head = Vec::new();
+    if force && path.is_file() {
+        let file = std::fs::File::open(path).map_err(|e| Error::io(path, e))?;
+        file.take(BEGINS.len() as u64).read_to_end(&mut head).map_err(|e| Error::io(path, e))?;
+        if !head.is_empty() && head != BEGINS {
+            return Err(Error::file(path, "is there and is no page of HTML; choose another name"));
+        }
+    }
+    Output::create(path, force)
 }
 
 /// Writes a page to where it goes, and says so.

@@ -82,7 +82,7 @@ What is searched by default, around what no settings would take; what is given (
                       times, damping from a fifth to five times, damping-bias a quarter to four times
   als                 factors 8 to 128; reg, damping and damping-bias as above
   ials                factors 32 to 256; reg from an eighth to eight times, unobserved-weight from a sixth
-                      to six times
+                      to six times; with --confidence hu alpha from a fortieth to forty times
   --loss softmax      factors 32 to 128; temperature from a half to twice, learning-rate from a third to
                       three times; of ccl negative-weight from a quarter to four times, of bpr and warp
                       reg from 3e-5 to 0.03
@@ -151,6 +151,12 @@ pub(super) fn run(mut args: Args) -> Result<ExitCode> {
     let in_time = || limit.is_none_or(|limit| began.elapsed() < limit);
     let goes_on = || interrupt::pressed().is_none() && in_time();
     let few = args.data.test.is_none() && prepared.train.len() < FEW;
+    if args.folds.is_some_and(|folds| folds > 1) && !prepared.train.weights.is_empty() {
+        return Err(Error::settings(
+            "--folds: what is held out has no weights, with which it could be trained on; leave --folds out, \
+             or --weights and --half-life",
+        ));
+    }
     let folds = args.folds.unwrap_or(if few { FOLDS } else { 1 });
     let mut tune = Tune::new(&prepared, &args.options, &device)
         .search(args.search.clone())

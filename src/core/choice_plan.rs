@@ -101,6 +101,18 @@ impl ChoicePlan {
         })
     }
 
+    /// The same for users who are new to items that had so many pairs in training: what is drawn by popularity
+    /// does not depend on who else is new.
+    pub(crate) fn among(mut self, item_pairs: &[u32]) -> Self {
+        if item_pairs.iter().any(|&n| n > 0) {
+            if !self.chances.is_empty() {
+                self.chances = chances(item_pairs, self.contrast.negative_exponent);
+            }
+            self.item_pairs = item_pairs.to_vec();
+        }
+        self
+    }
+
     /// Bytes of the layout for so many pairs, users and items, with what making an epoch's batches takes.
     pub fn bytes(pairs: u64, users: u64, items: u64) -> u64 {
         pairs * (8 + 4 + 4 + 4) + 8 * (users + 1) + items * (4 + 8 + 12)
@@ -168,7 +180,7 @@ impl ChoicePlan {
         let own = (0..self.pairs.len() as u32)
             .filter(move |&at| users.contains(&self.pairs[at as usize][0]));
         let mut members: Vec<u32> = own.collect();
-        let mut maker = Maker::new(self);
+        let mut maker = Maker { by_item: true, ..Maker::new(self) };
         (0..steps).map(move |step| {
             let mut batch = maker.batch(&mut members, step as u32, &[]);
             batch.rate = rate(step);
@@ -204,12 +216,15 @@ struct Maker<'a> {
     drawn: Vec<u32>,
     /// The rows of the draws.
     draws: Vec<u32>,
+    /// Whether it is its item, and not its place in the batch, that says at which draw a pair begins: then it does
+    /// not matter who else is there.
+    by_item: bool,
 }
 
 impl<'a> Maker<'a> {
     fn new(plan: &'a ChoicePlan) -> Self {
         let (slots, drawn) = (vec![UNKNOWN; plan.items], vec![0; plan.items]);
-        Self { plan, slots, drawn, draws: Vec::new() }
+        Self { plan, slots, drawn, draws: Vec::new(), by_item: false }
     }
 
     fn batch(&mut self, members: &mut [u32], step: u32, thresholds: &[f32]) -> ChoiceBatch {
@@ -241,8 +256,11 @@ impl<'a> Maker<'a> {
         }
         if plan.picks {
             let draws = self.draws.len() as u64;
-            let begin = |pair| ((u64::from(stream.word(1, pair)) * draws) >> 32) as u32;
-            batch.begins = (0..members.len() as u32).map(begin).collect();
+            let begin = |(pair, &at): (usize, &u32)| {
+                let own = if self.by_item { plan.pairs[at as usize][1] } else { pair as u32 };
+                ((u64::from(stream.word(1, own)) * draws) >> 32) as u32
+            };
+            batch.begins = members.iter().enumerate().map(begin).collect();
             batch.draws = self.draws.iter().map(|&item| self.slots[item as usize]).collect();
         }
         for &item in &batch.items {

@@ -71,6 +71,7 @@ pub(super) fn by_steps(
     (settings.factors, settings.bias, settings.contrast) = (k, objective.bias, Some(contrast));
     (settings.reg, settings.seed) = (objective.reg, model.run.seed);
     let plan = ChoicePlan::new(ratings, &[], (ids.len(), items), &settings)?;
+    let plan = plan.among(&model.item_ratings);
     let (_, pool, draws) = plan.most();
     let counts = ratings.counts(Side::User, ids.len());
     let groups = (0..ids.len()).step_by(GROUP).map(|from| from..(from + GROUP).min(ids.len()));

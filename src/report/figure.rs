@@ -2,7 +2,7 @@
 //! pointed at, and a table below has them all.
 
 use super::html::{Text, push};
-use crate::core::figure as digits;
+use crate::core::figure;
 
 /// The drawing's size in its own units; the page scales it.
 const SIZE: [f64; 2] = [440.0, 260.0];
@@ -30,12 +30,22 @@ pub(super) struct Frame<'a> {
     pub y: &'a str,
 }
 
+/// A number as the tables have it: counts without a point.
+fn digits(x: f64, significant: usize) -> String {
+    match x.fract() == 0.0 && x.abs() < 1e15 {
+        true => format!("{x:.0}"),
+        false => figure(x, significant),
+    }
+}
+
 /// How numbers of an axis lie on it.
 #[derive(Clone, Copy)]
 struct Axis {
     low: f64,
     high: f64,
     log: bool,
+    /// Whether there is nothing between whole numbers.
+    whole: bool,
     from: f64,
     to: f64,
 }
@@ -56,6 +66,7 @@ impl Axis {
             return (first..=last).step_by(every as usize).map(|e| 10_f64.powi(e)).collect();
         }
         let step = round_step((self.high - self.low) / 5.0);
+        let step = if self.whole { step.max(1.0) } else { step };
         let first = (self.low / step - 1e-9).ceil() as i64;
         let last = (self.high / step + 1e-9).floor() as i64;
         (first..=last).map(|i| i as f64 * step).collect()
@@ -121,7 +132,8 @@ pub(super) fn lines(
     let room = if high > low { 0.06 * (high - low) } else { 0.5 * high.abs().max(1e-9) };
     low = if from_zero { 0.0 } else { low - room };
     high += room;
-    let (x, y) = axes(xs, [low, high], log_x);
+    let (mut x, y) = axes(xs, [low, high], log_x);
+    x.whole = all().all(|point| point.0.fract() == 0.0);
     let mut body = String::new();
     grid(&mut body, frame, &x, &y, true);
     if diagonal {
@@ -181,6 +193,7 @@ pub(super) fn bars(frame: &Frame, groups: &[String], series: &[Series]) -> Strin
         low: 0.0,
         high: groups.len() as f64,
         log: false,
+        whole: false,
         from: MARGIN[0],
         to: SIZE[0] - MARGIN[1],
     };
@@ -239,6 +252,7 @@ pub(super) fn differences(frame: &Frame, rows: &[(String, [f64; 3])]) -> String 
         low: low - room,
         high: high + room,
         log: false,
+        whole: false,
         from: left.max(MARGIN[0]),
         to: SIZE[0] - MARGIN[1],
     };
@@ -299,8 +313,9 @@ pub(super) fn differences(frame: &Frame, rows: &[(String, [f64; 3])]) -> String 
 
 fn axes(xs: [f64; 2], ys: [f64; 2], log: bool) -> (Axis, Axis) {
     let [left, right, top, bottom] = MARGIN;
-    let x = Axis { low: xs[0], high: xs[1], log, from: left, to: SIZE[0] - right };
-    let y = Axis { low: ys[0], high: ys[1], log: false, from: SIZE[1] - bottom, to: top };
+    let x = Axis { low: xs[0], high: xs[1], log, whole: false, from: left, to: SIZE[0] - right };
+    let y =
+        Axis { low: ys[0], high: ys[1], log: false, whole: false, from: SIZE[1] - bottom, to: top };
     (x, y)
 }
 

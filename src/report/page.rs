@@ -2,7 +2,7 @@
 
 use super::html::{Text, push};
 use super::{Section, Subject};
-use crate::core::Side;
+use crate::core::{Loss, Side};
 
 const STYLE: &str = include_str!("page.css");
 const SCRIPT: &str = include_str!("page.js");
@@ -72,7 +72,12 @@ fn headline(subject: &Subject) -> String {
     let f = &model.factors;
     let biases = f[Side::User].bias.iter().chain(&f[Side::Item].bias).any(|&bias| bias != 0.0);
     let kind = if biases { "factors and biases" } else { "factors" };
-    format!("{} {kind} by {}, on {}", f.factors, model.objective.solver.name(), device(subject))
+    let loss = match model.objective.loss {
+        Loss::Squared => String::new(),
+        loss => format!(" with {} loss", loss.name()),
+    };
+    let solver = model.objective.solver.name();
+    format!("{} {kind} by {solver}{loss}, on {}", f.factors, device(subject))
 }
 
 fn device<'a>(subject: &Subject<'a>) -> &'a str {

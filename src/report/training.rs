@@ -22,14 +22,10 @@ pub(super) fn section(model: &Model) -> Section {
             .collect(),
     };
     let best = model.run.best_epoch.map(|best| (best as f64, "kept"));
-    let draw = |id: &str, title: &str, y: &str, series: Vec<Series>| {
-        let frame = Frame {
-            id,
-            title: title.to_owned(),
-            note: format!("After each {epoch}, in the unit of training."),
-            x: epoch,
-            y,
-        };
+    let after = format!("After each {epoch}.");
+    let in_unit = format!("After each {epoch}, in the unit of training.");
+    let draw = |id: &str, title: &str, (y, note): (&str, &str), series: Vec<Series>| {
+        let frame = Frame { id, title: title.to_owned(), note: note.to_owned(), x: epoch, y };
         let some: Vec<Series> = series.into_iter().filter(|s| !s.points.is_empty()).collect();
         lines(&frame, &some, (false, false, false), best)
     };
@@ -41,8 +37,13 @@ pub(super) fn section(model: &Model) -> Section {
     let lists =
         vec![curve("recall@20", |of| of.recall, &|x| x), curve("NDCG@20", |of| of.ndcg, &|x| x)];
     let objective = vec![curve("objective", |of| of.objective, &|x| x)];
-    let mut body = draw("errors-by-epoch", "Error while training", name, errors);
-    body += &draw("lists-by-epoch", "Held-out items in lists of 20", "mean over users", lists);
-    body += &draw("objective", "What is minimized", "objective", objective);
+    let mut body = draw("errors-by-epoch", "Error while training", (name, &in_unit), errors);
+    body += &draw(
+        "lists-by-epoch",
+        "Held-out items in lists of 20",
+        ("mean over users", &after),
+        lists,
+    );
+    body += &draw("objective", "What is minimized", ("objective", &after), objective);
     Section { id: "training", title: "Training", body }
 }

@@ -11,8 +11,12 @@ use std::ops::Range;
 
 impl Search<'_, '_> {
     /// Whether trials can be judged on other held-out parts: where training itself measures the metric, or
-    /// lists of ials are judged, of which every value above 0 is relevant.
+    /// lists of ials are judged, of which every value above 0 is relevant. What is held out has no weights, with
+    /// which it could be trained on.
     pub(super) fn redraws(&self) -> bool {
+        if !self.ground.prepared.train.weights.is_empty() {
+            return false;
+        }
         let ials = self.settings.iter().all(|settings| settings.solver == Solver::Ials);
         match self.ground.metric {
             Metric::Rmse | Metric::LogLoss => true,

@@ -245,6 +245,11 @@ impl Space {
                 settings.contrast.as_ref().and_then(of_loss),
                 around("learning_rate", settings.learning_rate, 3.0),
             ],
+            Solver::Ials if settings.confidence.is_signed() => vec![
+                of_factors(&[32, 64, 128, 256]),
+                around("reg", reg, 8.0),
+                around("alpha", settings.alpha.unwrap_or(1.0), 40.0),
+            ],
             Solver::Ials => vec![
                 of_factors(&[32, 64, 128, 256]),
                 around("reg", reg, 8.0),

@@ -132,7 +132,9 @@ fn users_are_folded_in_alone_or_with_others_and_items_are_not() {
              --backend cpu --model m --force"
         ));
         // Of the second taste, and of the third.
-        place.write("two.csv", "user,item\nx,i41\nx,i45\nx,i50\ny,i81\ny,i90\ny,i84\n");
+        // Others come before and after.
+        let others = "a,i1\na,i3\na,i7\na,i9\nx,i41\nx,i45\nx,i50\ny,i81\ny,i90\ny,i84\n";
+        place.write("two.csv", format!("user,item\n{others}"));
         place.write("one.csv", "user,item\nx,i41\nx,i45\nx,i50\n");
         place.ok("fold-in m two.csv --output both --force --backend cpu");
         place.ok("fold-in m one.csv --output alone --force --backend cpu");

@@ -103,6 +103,14 @@ fn a_page_has_what_there_is_to_show() {
     let there = place.run(&format!("{fit} --solver als --model other --report m.html"));
     assert_eq!(there.status.code(), Some(1), "{}", stderr(&there));
     assert!(!place.path("other").exists());
+    // Nothing but a page is replaced by one, and no model is lost to one that lies inside it.
+    let before = place.read("plays.csv");
+    for line in ["--model m --force --report plays.csv", "--model new --report new/page.html"] {
+        let output = place.run(&format!("{fit} --solver als {line}"));
+        assert_ne!(output.status.code(), Some(0), "{line}");
+        assert!(stderr(&output).contains("page"), "{}", stderr(&output));
+    }
+    assert!(place.read("plays.csv") == before && !place.path("new").exists());
     // One factor has one axis, none has no map, and a page all the same.
     place.ok(&format!("{fit} --solver als --factors 0 --model flat").replace("--factors 2 ", ""));
     place.ok("report flat --backend cpu --output flat.html");

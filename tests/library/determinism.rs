@@ -373,7 +373,8 @@ fn row_settings(data: &Data, epochs: usize) -> Vec<Settings> {
         Options { alpha: Some(0.5), ..ials.clone() },
         Options {
             unobserved_weight: None,
-            alpha: Some(0.4),
+            // Pairs that are there twice must not weigh less than nothing together.
+            alpha: Some(2.0),
             confidence: Some(Confidence::Hu),
             ..ials.clone()
         },

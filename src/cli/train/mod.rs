@@ -12,13 +12,13 @@ use super::{alike, backend, interrupt, report};
 use checkpoints::Checkpoints;
 use interrupt::Signal;
 use std::ops::ControlFlow;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
 use wgmf::backend::Backend;
 use wgmf::core::{Factors, Options, Ratings, Settings, Side};
 use wgmf::data::{DataOptions, Order, Prepared, Reading, prepare};
-use wgmf::files::{Output, Reserved, ensure_room, stop};
+use wgmf::files::{Reserved, ensure_room, stop};
 use wgmf::model::{Model, check_output, reserve, stopped_by};
 use wgmf::train::{
     Checkpoint, Event, Input, Outcome, Stop, check_memory, check_memory_of_any, checkpoint_path,
@@ -102,7 +102,7 @@ pub(super) fn run(mut args: Args, given: &dyn Fn(&str) -> bool) -> Result<ExitCo
     let force = args.force || args.goes_on();
     // Nobody else writes here until the model is.
     let _reserved = args.reserve(force)?;
-    let page = args.report.as_ref().map(|file| Output::create(file, force)).transpose()?;
+    let page = args.report.as_ref().map(|file| report::open(file, force)).transpose()?;
     let (mut backend, mut why) = args.backend.open()?;
     let talk = args.progress != Progress::None;
     args.check_any(&*backend)?;
@@ -204,6 +204,15 @@ impl Args {
     fn check(&self) -> Result<()> {
         self.options.check()?;
         self.data.check()?;
+        let inside = |file: &Path| {
+            let whole = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+            whole(file).starts_with(whole(&self.model))
+        };
+        if self.report.as_ref().is_some_and(|file| inside(file)) {
+            return Err(Error::settings(
+                "--report: a model directory holds nothing but the model; put the page beside it",
+            ));
+        }
         if self.checkpoint_every == Some(0) {
             return Err(Error::settings("--checkpoint-every 0: must be 1 or more"));
         }

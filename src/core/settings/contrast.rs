@@ -387,6 +387,14 @@ impl Options {
                 "`{setting}` has no effect with `loss` {name}: {why}; leave it out"
             )));
         }
+        let unknown = matches!(self.solver, Some(Solver::Sgd | Solver::Adagrad));
+        if let Some(solver) = self.solver.filter(|_| unknown && self.learning_rate.is_none()) {
+            return Err(Error::settings(format!(
+                "no rate of `solver` {} is known to learn by `loss` {name}: give `learning_rate`, or take `solver` \
+                 adam",
+                solver.name()
+            )));
+        }
         if self.factors == Some(0) {
             return Err(Error::settings(format!("`factors` 0: `loss` {name} needs 1 or more")));
         }

@@ -70,13 +70,17 @@ enum Last {
 fn head(out: &mut impl Write, model: &Model, side: &Labelled, width: usize) -> io::Result<()> {
     let name = side.name;
     let mean = number(model.factors.global_mean);
+    let whose = match model.is_bayesian() {
+        true => "as the means of the factors rank them (`wgmf recommend` asks every sample)",
+        false => "as the model ranks them",
+    };
     writeln!(
         out,
         "-- Embeddings of {name}, written by wgmf {}: psql --file {name}.sql\n\
          --\n\
          -- The score of a user and an item is {mean} + the user's bias + the inner product of both\n\
-         -- embeddings, in the unit of training. The ten best items of a user, as the model ranks them\n\
-         -- (<#> is the negative inner product; an HNSW index may miss some, more seldom with a larger\n\
+         -- embeddings, in the unit of training. The ten best items of a user, {whose},\n\
+         -- those that he has rated among them (<#> is the negative inner product; an HNSW index may miss some, more seldom with a larger\n\
          -- hnsw.ef_search):\n\
          --\n\
          --   SELECT item.id FROM wgmf_items item ORDER BY item.embedding <#>\n\
