@@ -221,7 +221,7 @@ pub(crate) fn dot<S: Simd, const V: usize>(simd: S, x: &[Line], y: &[Line]) -> f
     let mut sum = [simd.splat_f32s(0.0); V];
     for (x, y) in vectors::<S, V>(x).iter().zip(vectors::<S, V>(y)) {
         for v in 0..V {
-            sum[v] = simd.mul_add_e_f32s(x[v], y[v], sum[v]);
+            sum[v] = simd.mul_add_f32s(x[v], y[v], sum[v]);
         }
     }
     store::<S, V>(sum).fold()
