@@ -51,7 +51,7 @@ pub(super) struct Args {
     #[arg(long, value_name = "N", default_value_t = 40, help_heading = "Search")]
     trials: usize,
     /// On how many parts of the ratings those settings are judged that were trained to the end; who wins is
-    /// better than no settings by more than chance. Default: 4 where a part is held out by chance and has
+    /// better than no settings by more than a standard error. Default: 4 where a part is held out by chance and has
     /// fewer than a million ratings, else 1. Of rmse, log_loss, and lists of ials
     #[arg(long, value_name = "N", help_heading = "Search")]
     folds: Option<u32>,
@@ -266,7 +266,9 @@ fn show(tuned: &Tuned, command: &str) -> io::Result<()> {
         writeln!(out)?;
     }
     if tuned.best == 0 && !tuned.trials[0].folds.is_empty() {
-        say!("none is better than no settings by more than chance, over all held-out parts");
+        say!(
+            "none is better than no settings by more than a standard error, over all held-out parts"
+        );
     }
     writeln!(out, "\n{command}")?;
     out.flush()?;

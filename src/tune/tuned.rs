@@ -18,7 +18,7 @@ pub struct Tuned {
     pub trials: Vec<Trial>,
     /// The best of those that were trained to the end (of all, where the search was stopped before); where they
     /// were held against each other on more parts, the best over all of them, or what no settings would take
-    /// where that is no better by more than chance.
+    /// where that is no better by more than a standard error.
     pub best: usize,
     /// The options of the best, with the epochs that were best.
     pub options: Options,

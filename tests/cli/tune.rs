@@ -43,7 +43,7 @@ fn a_search_ends_at_a_command_that_trains_what_it_found() {
 }
 
 /// Those that were trained to the end are judged on as many parts, and what no settings would take wins where
-/// nothing is better by more than chance.
+/// nothing is better by more than a standard error.
 #[test]
 fn finalists_are_judged_on_several_parts() {
     let place = Place::with_sample();
