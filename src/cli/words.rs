@@ -1,22 +1,11 @@
 //! Numbers and names as people read them.
 
+pub(super) use wgmf::core::thousands;
+
 /// A count and what is counted: `1 user`, `20,000 users`.
 pub(super) fn counted(count: usize, noun: &str) -> String {
     let plural = if count == 1 { "" } else { "s" };
     format!("{} {noun}{plural}", thousands(count as u64))
-}
-
-/// A count with commas: `20,000,263`.
-pub(super) fn thousands(count: u64) -> String {
-    let digits = count.to_string();
-    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
 }
 
 /// Factors are single precision, so more digits would say nothing; but there are numbers beyond it.

@@ -30,7 +30,7 @@ pub use choice_plan::ChoicePlan;
 pub use choices::ChoiceBatch;
 pub use confidence::Confidence;
 pub use factors::{Factors, SideFactors};
-pub use figure::{figure, plural};
+pub use figure::{figure, plural, thousands};
 pub use held::Held;
 pub use ids::Ids;
 #[cfg(feature = "files")]

@@ -1,10 +1,10 @@
 //! Two models beside each other on one page.
 
-use super::figure::{Frame, Series, bars, differences, table};
-use super::page::{Page, thousands};
-use super::parts::{GROUPS, Kept, group};
+use super::activity::by_activity;
+use super::figure::{Frame, differences, table};
+use super::page::Page;
 use super::{Section, html::push};
-use crate::core::figure;
+use crate::core::{figure, thousands};
 use crate::evaluate::{ByUser, Comparison};
 
 /// What two models were held against each other by.
@@ -31,7 +31,7 @@ pub fn compare_page(compared: &Compared) -> String {
         "<p>{} users with figures of both. Intervals are of 2000 paired bootstrap samples of the users; p is about \
          how often other users would have the models as far apart if neither was better. They say nothing of other \
          seeds.</p>",
-        thousands(comparison.users as usize)
+        thousands(comparison.users)
     );
     let mut rows =
         vec![["", *a, *b, "difference", "95 % interval", "p"].map(str::to_owned).to_vec()];
@@ -67,12 +67,12 @@ pub fn compare_page(compared: &Compared) -> String {
         },
         &relative,
     );
-    body += &by_activity(compared);
+    body += &most_telling(compared);
     let sections = [Section { id: "comparison", title: "Comparison", body }];
     let page = Page {
         title: &title,
         headline: &format!("{} and {}, held against the same test ratings", names[0], names[1]),
-        cards: &[("users", thousands(comparison.users as usize))],
+        cards: &[("users", thousands(comparison.users))],
         sections: &sections,
         map: None,
     };
@@ -80,36 +80,12 @@ pub fn compare_page(compared: &Compared) -> String {
 }
 
 /// The figure that matters most of those that there are, of users by their training ratings.
-fn by_activity(compared: &Compared) -> String {
+fn most_telling(compared: &Compared) -> String {
     let Compared { names, by_user, activity, .. } = compared;
-    let wanted = ["rmse", "ndcg@20", "ndcg@10"];
     let there = |name: &&str| by_user.iter().all(|of| of.names.iter().any(|own| own == name));
-    let first = by_user[0].names.iter().map(String::as_str);
-    let Some(shown) = wanted.into_iter().find(there).or_else(|| first.clone().find(there)) else {
-        return String::new();
-    };
-    let mut all = [0.0; GROUPS];
-    let mut means = Vec::new();
-    for of in by_user {
-        let Some(column) = of.names.iter().position(|name| name == shown) else {
-            return String::new();
-        };
-        let (mut sums, mut users) = ([0.0; GROUPS], [0.0; GROUPS]);
-        for (user, figures) in of.rows().filter(|row| row.1[column].is_finite()) {
-            let group = group(activity(user));
-            sums[group] += figures[column];
-            users[group] += 1.0;
-        }
-        sums.iter_mut().zip(&users).for_each(|(sum, &n)| *sum /= f64::max(n, 1.0));
-        all = users;
-        means.push(sums);
-    }
-    let kept = Kept::of(&all);
-    let series: Vec<Series> = names
-        .iter()
-        .zip(&means)
-        .map(|(name, means)| Series { name: (*name).to_owned(), points: kept.points(means) })
-        .collect();
+    let mut all = by_user[0].names.iter().map(String::as_str);
+    let wanted = ["rmse", "ndcg@20", "ndcg@10"].into_iter().find(there);
+    let Some(shown) = wanted.or_else(|| all.find(there)) else { return String::new() };
     let frame = Frame {
         id: "by-activity",
         title: format!("{shown} by activity"),
@@ -117,5 +93,6 @@ fn by_activity(compared: &Compared) -> String {
         x: "training ratings of the user",
         y: shown,
     };
-    bars(&frame, &kept.names(), &series)
+    let tables = [(names[0], by_user[0]), (names[1], by_user[1])];
+    by_activity(&frame, &tables, activity)
 }

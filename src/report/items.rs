@@ -3,10 +3,9 @@
 use super::figure::text_table;
 use super::html::{Text, push, script_json};
 use super::map::{MOST, Map, map};
-use super::page::thousands;
 use super::{Section, Subject};
 use crate::backend::Backend;
-use crate::core::{Side, figure, plural};
+use crate::core::{Side, figure, plural, thousands};
 use crate::predict::Predictive;
 use crate::recommend::{Metric, Neighbours, Recommender};
 use crate::{Error, Result};
@@ -39,8 +38,8 @@ pub(super) fn section(
     let Some(map) = map(model) else { return Ok((Vec::new(), None)) };
     let mut body = String::new();
     let of = match model.factors.items() > map.items.len() {
-        true => format!("the {} items with the most ratings", thousands(map.items.len())),
-        false => format!("all {} items", thousands(map.items.len())),
+        true => format!("the {} items with the most ratings", thousands(map.items.len() as u64)),
+        false => format!("all {} items", thousands(map.items.len() as u64)),
     };
     push!(
         body,

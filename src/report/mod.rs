@@ -2,6 +2,7 @@
 //! far it errs and for whom, how it ranks beside what knows no tastes, a map of its items, sample lists, and what
 //! made it. Figures are drawn here; a script of the page's own serves the map alone.
 
+mod activity;
 mod comparison;
 mod data;
 mod errors;

@@ -2,7 +2,7 @@
 
 use super::html::{Text, push};
 use super::{Section, Subject};
-use crate::core::{Loss, Side};
+use crate::core::{Loss, Side, thousands};
 
 const STYLE: &str = include_str!("page.css");
 const SCRIPT: &str = include_str!("page.js");
@@ -91,28 +91,15 @@ fn cards(subject: &Subject) -> Vec<(&'static str, String)> {
     let ratings: u64 = model.user_ratings.iter().map(|&n| u64::from(n)).sum();
     let share = 100.0 * ratings as f64 / (users as f64 * items as f64).max(1.0);
     let mut cards = vec![
-        ("users", thousands(users)),
-        ("items", thousands(items)),
-        ("training ratings", thousands(ratings as usize)),
+        ("users", thousands(users as u64)),
+        ("items", thousands(items as u64)),
+        ("training ratings", thousands(ratings)),
         ("of all pairs", format!("{} %", crate::core::figure(share, 2))),
-        ("epochs", thousands(model.run.epochs)),
+        ("epochs", thousands(model.run.epochs as u64)),
         ("seconds of training", crate::core::figure(model.run.seconds, 3)),
     ];
     if let Some(test) = subject.test {
-        cards.push(("test ratings", thousands(test.len())));
+        cards.push(("test ratings", thousands(test.len() as u64)));
     }
     cards
-}
-
-/// A count with commas.
-pub(super) fn thousands(n: usize) -> String {
-    let digits = n.to_string();
-    let mut text = String::new();
-    for (at, digit) in digits.char_indices() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
 }

@@ -1,12 +1,11 @@
 //! How good lists are, beside lists that know no tastes.
 
-use super::figure::{Frame, Series, bars, table};
-use super::page::thousands;
-use super::parts::{GROUPS, Kept, group};
+use super::activity::by_activity;
+use super::figure::{Frame, table};
 use super::{Section, Subject, ratings_of};
 use crate::Result;
 use crate::backend::Backend;
-use crate::core::{Ratings, Side, figure};
+use crate::core::{Ratings, Side, figure, thousands};
 use crate::evaluate::{
     ByUser, Estimate, RankBy, RankingMetrics, RankingOptions, Relevance, ranking_by_user,
 };
@@ -51,9 +50,9 @@ pub(super) fn section(
     body += &format!(
         "<p>{} users with {} relevant test pairs; {} items ranked, those of a user's training pairs left \
          out. In brackets 95 % intervals by the bootstrap over users.</p>",
-        thousands(own.users as usize),
-        thousands(own.relevant as usize),
-        thousands(own.candidates as usize)
+        thousands(own.users),
+        thousands(own.relevant),
+        thousands(own.candidates)
     );
     let mut all = cells(&measured);
     let first: Vec<Vec<String>> =
@@ -63,7 +62,15 @@ pub(super) fn section(
     body.push_str("<details><summary>All metrics</summary>");
     table(&mut body, &all);
     body.push_str("</details>");
-    body += &by_activity(subject, &measured);
+    let frame = Frame {
+        id: "recall-by-activity",
+        title: "Lists by activity".to_owned(),
+        note: format!("Mean {SHOWN} of users by how many training ratings they have."),
+        x: "training ratings of the user",
+        y: SHOWN,
+    };
+    let tables: Vec<(&str, &ByUser)> = measured.iter().map(|of| (of.0, &of.2)).collect();
+    body += &by_activity(&frame, &tables, &|user| ratings_of(model, Side::User, user));
     Ok(Section { id: "ranking", title: "Lists", body })
 }
 
@@ -88,39 +95,4 @@ fn cells(measured: &[(&str, RankingMetrics, ByUser)]) -> Vec<Vec<String>> {
         rows.push(std::iter::once("auc".to_owned()).chain(of).collect());
     }
     rows
-}
-
-/// Means over users with so many training ratings.
-fn by_activity(subject: &Subject, measured: &[(&str, RankingMetrics, ByUser)]) -> String {
-    let mut counts = [0.0; GROUPS];
-    let mut means = Vec::new();
-    for (at, (name, _, by_user)) in measured.iter().enumerate() {
-        let Some(column) = by_user.names.iter().position(|name| name == SHOWN) else {
-            return String::new();
-        };
-        let (mut sums, mut users) = ([0.0; GROUPS], [0.0; GROUPS]);
-        for (user, figures) in by_user.rows().filter(|row| row.1[column].is_finite()) {
-            let group = group(ratings_of(subject.model, Side::User, user));
-            sums[group] += figures[column];
-            users[group] += 1.0;
-        }
-        if at == 0 {
-            counts = users;
-        }
-        sums.iter_mut().zip(&users).for_each(|(sum, &n)| *sum /= f64::max(n, 1.0));
-        means.push((*name, sums));
-    }
-    let kept = Kept::of(&counts);
-    let series: Vec<Series> = means
-        .iter()
-        .map(|(name, means)| Series { name: (*name).to_owned(), points: kept.points(means) })
-        .collect();
-    let frame = Frame {
-        id: "recall-by-activity",
-        title: "Lists by activity".to_owned(),
-        note: format!("Mean {SHOWN} of users by how many training ratings they have."),
-        x: "training ratings of the user",
-        y: SHOWN,
-    };
-    bars(&frame, &kept.names(), &series)
 }
