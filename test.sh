@@ -92,6 +92,14 @@ elif command -v python3 >/dev/null; then
         echo "skipped: the package for Python, which cannot be built here" | tee -a "$WGMF_SKIPPED"
     elif [ "$ended" != 0 ]; then
         exit "$ended"
+    else
+        # The documentation, which describes what was just made.
+        docs/site/build.sh || ended=$?
+        if [ "$ended" = 75 ]; then
+            echo "skipped: the documentation site, which cannot be built here" | tee -a "$WGMF_SKIPPED"
+        elif [ "$ended" != 0 ]; then
+            exit "$ended"
+        fi
     fi
 else
     echo "no python3: the package for Python is not tested" | tee -a "$WGMF_SKIPPED"

@@ -28,6 +28,12 @@ rm -rf target/wheels
 "$home/tools/bin/maturin" build "${flags[@]}" --locked --manifest-path python/Cargo.toml --interpreter "$python"
 "$python" -m venv --clear "$home/fresh"
 "$home/fresh/bin/pip" install -q target/wheels/wgmf-*.whl -r python/tests/requirements.txt
+# What vectors are handed to: tests skip, and say so, what there is none of for this Python or machine.
+if ! "$home/fresh/bin/pip" install -q -r python/tests/optional.txt; then
+    while read -r package; do
+        "$home/fresh/bin/pip" install -q "$package" || echo "$package cannot be installed" >&2
+    done <python/tests/optional.txt
+fi
 
 # The installed package, from a folder that does not hold its sources; the examples of its documentation too.
 export WGMF_REPOSITORY="$PWD" PYTHONSAFEPATH=1

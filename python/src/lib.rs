@@ -23,7 +23,7 @@ mod _core {
     #[pymodule_export]
     use super::error::Error;
     #[pymodule_export]
-    use super::implicit::fit_hu;
+    use super::implicit::{fit_hu, solve_hu};
     #[pymodule_export]
     use super::model::Model;
     #[pymodule_export]

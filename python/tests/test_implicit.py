@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import subprocess
 import sys
@@ -12,19 +11,11 @@ from pathlib import Path
 import numpy
 import pytest
 import scipy.sparse
-from conftest import ROOT
+from conftest import ROOT, skipped
 from wgmf.implicit import AlternatingLeastSquares, ModelFitError, calculate_loss
 
 VERSION = "0.7.3"
 SOURCES = ROOT / "target" / "python" / f"implicit-{VERSION}"
-
-
-def skipped(why):
-    """Says so where what was skipped is told at the end."""
-    if "WGMF_SKIPPED" in os.environ:
-        with open(os.environ["WGMF_SKIPPED"], "a") as told:
-            told.write(f"skipped: {why}\n")
-    pytest.skip(why)
 
 
 def sources():
@@ -106,6 +97,25 @@ def test_sweeps_are_those_of_double_precision(alpha):
     numpy.testing.assert_allclose(model.item_factors, items, atol=2e-4)
     assert not model.user_factors[7].any() and not model.item_factors[5].any()
     numpy.testing.assert_allclose(model.recalculate_user(3, likes[3]), half_sweep(likes[3], items, alpha, 0.5)[0], atol=2e-4)
+
+
+@pytest.mark.parametrize("count", [3, 60])
+def test_rows_are_solved_alike_one_by_one_and_all_at_once(count):
+    likes = matrix()
+    model = AlternatingLeastSquares(factors=6, regularization=0.5, alpha=2.0, iterations=2, random_state=1)
+    model.fit(likes, show_progress=False)
+    items = model.item_factors.astype(numpy.float64)
+    expected = half_sweep(likes, items, 2.0, 0.5)
+    assert numpy.abs(expected).max() > 0.1 and (likes.data < 0).any()
+    numpy.testing.assert_allclose(model.recalculate_user(numpy.arange(count), likes[:count]), expected[:count], atol=2e-4)
+    # Users beyond the table are new ones, those between them have no rows yet.
+    model.partial_fit_users(numpy.arange(count) + 100, likes[:count])
+    assert model.user_factors.shape == (100 + count, 6) and not model.user_factors[60:100].any()
+    numpy.testing.assert_allclose(model.user_factors[100:], expected[:count], atol=2e-4)
+    users = model.user_factors.astype(numpy.float64)
+    rows = scipy.sparse.csr_matrix((likes.T.tocsr().data, likes.T.tocsr().indices, likes.T.tocsr().indptr), (40, len(users)))
+    model.partial_fit_items(numpy.arange(40), rows)
+    numpy.testing.assert_allclose(model.item_factors, half_sweep(rows, users, 2.0, 0.5), atol=2e-4)
 
 
 def test_the_loss_is_the_objective_over_all_confidences():

@@ -244,3 +244,19 @@ def test_results_have_other_forms(chosen):
     assert isinstance(lists, pandas.DataFrame)
     assert lists.to_arrow().column_names == ["user", "rank", "item", "score"]
     assert lists.to_polars().shape == (2, 4)
+
+
+def test_the_history_is_drawn(parts, monkeypatch):
+    monkeypatch.setenv("MPLBACKEND", "agg")
+    for settings, shown in (
+        (dict(solver="als", holdout=0.1), ["train_error", "test_error"]),
+        (dict(solver="ials", holdout=0.1), ["recall@20", "ndcg@20"]),
+        (dict(solver="ials"), ["objective"]),
+    ):
+        history = wgmf.fit(parts[0], factors=4, epochs=4, **settings).history
+        axes = history.plot(logy=True)
+        drawn = {line.get_label(): line.get_xydata().tolist() for line in axes.get_lines()}
+        assert drawn == {name: [list(pair) for pair in history[name].items()] for name in shown}
+        assert axes.get_xlabel() == "epoch" and axes.get_yscale() == "log"
+        axes.figure.canvas.draw()
+    assert type(history[["objective"]]).__name__ == "Frame"

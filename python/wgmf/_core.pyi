@@ -1,25 +1,26 @@
 """The extension module: what the package is made of. Nothing here is for users."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, final
 
 import numpy as np
 import numpy.typing as npt
 
 __version__: str
 
-Options = dict[str, Any]
-Hears = Callable[[dict[str, Any]], bool] | None
-Listed = tuple[npt.NDArray[np.uint32], npt.NDArray[np.uint32], npt.NDArray[np.uint32], npt.NDArray[np.float64]]
+_Options = dict[str, Any]
+_Hears = Callable[[dict[str, Any]], bool] | None
+_Listed = tuple[npt.NDArray[np.uint32], npt.NDArray[np.uint32], npt.NDArray[np.uint32], npt.NDArray[np.float64]]
 
 class Error(Exception):
     """What wgmf cannot do, and why: where, what, and what to do next."""
 
     kind: str
 
+@final
 class Dataset:
     @staticmethod
-    def from_files(paths: list[str], options: Options) -> Dataset: ...
+    def from_files(paths: list[str], options: _Options) -> Dataset: ...
     @staticmethod
     def from_columns(users: Any, items: Any, ratings: Any, times: Any, duplicates: str, order: str) -> Dataset: ...
     @staticmethod
@@ -35,24 +36,26 @@ class Dataset:
     @property
     def notes(self) -> list[str]: ...
 
+@final
 class Model:
     @staticmethod
     def fit(
         ratings: Dataset,
         last: bool,
-        options: Options,
+        options: _Options,
         device: str,
         test: Dataset | None,
         holdout: float | None,
         from_model: Model | None,
         threads: int | None,
-        hear: Hears,
+        hear: _Hears,
     ) -> Model: ...
     @staticmethod
     def open(path: str, device: str) -> Model: ...
     def save(self, path: str, force: bool) -> None: ...
     def export(self, path: str, format: str, force: bool) -> None: ...
     def ids(self, side: str) -> Any: ...
+    def rows_of(self, side: str, ids: Any) -> npt.NDArray[np.uint32]: ...
     def counts(self, side: str) -> npt.NDArray[np.uint32]: ...
     def factors(self, side: str) -> npt.NDArray[np.float32]: ...
     def bias(self, side: str) -> npt.NDArray[np.float32]: ...
@@ -62,6 +65,9 @@ class Model:
     def unit(self) -> str: ...
     @property
     def is_bayesian(self) -> bool: ...
+    @property
+    def stacked(self) -> int | None: ...
+    def sample_vectors(self, side: str, rows: Any) -> npt.NDArray[np.float32]: ...
     @property
     def stop(self) -> str | None: ...
     @property
@@ -76,9 +82,9 @@ class Model:
         only: Any,
         exclude: Any,
         by: tuple[str, float] | None,
-    ) -> Listed: ...
-    def similar(self, side: str, ids: Any, n: int, only: Any, exclude: Any) -> Listed: ...
-    def recommend_new(self, ratings: Dataset, n: int) -> tuple[Any, Listed]: ...
+    ) -> _Listed: ...
+    def similar(self, side: str, ids: Any, n: int, only: Any, exclude: Any) -> _Listed: ...
+    def recommend_new(self, ratings: Dataset, n: int) -> tuple[Any, _Listed]: ...
     def fold_in(self, ratings: Dataset, side: str) -> tuple[Model, dict[str, list[str]]]: ...
     def predict(
         self, users: Any, items: Any, interval: float | None, credible: bool
@@ -102,17 +108,17 @@ def settings() -> dict[str, Any]: ...
 def main(words: list[str]) -> int: ...
 def cross_validate(
     ratings: Dataset,
-    options: Options,
+    options: _Options,
     folds: int,
     at: list[int],
     relevant_from: float | None,
     device: str,
     threads: int | None,
-    hear: Hears,
+    hear: _Hears,
 ) -> dict[str, Any]: ...
 def tune(
     ratings: Dataset,
-    options: Options,
+    options: _Options,
     space: dict[str, Any],
     metric: str | None,
     trials: int,
@@ -123,7 +129,7 @@ def tune(
     force: bool,
     device: str,
     threads: int | None,
-    hear: Hears,
+    hear: _Hears,
 ) -> dict[str, Any]: ...
 def compare(a: Model, b: Model, test: Dataset, at: list[int], relevant_from: float | None) -> dict[str, Any]: ...
 def fit_hu(
@@ -137,5 +143,15 @@ def fit_hu(
     epochs: int,
     device: str,
     threads: int | None,
-    hear: Hears,
+    hear: _Hears,
 ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]: ...
+def solve_hu(
+    indptr: Any,
+    indices: Any,
+    data: Any,
+    factors: Any,
+    alpha: float,
+    regularization: float,
+    device: str,
+    threads: int | None,
+) -> npt.NDArray[np.float32]: ...

@@ -37,6 +37,19 @@ class Frame(pandas.DataFrame):  # type: ignore[misc, unused-ignore]
         return polars.DataFrame({name: polars.Series(table.column(name)) for name in table.column_names})
 
 
+class History(Frame):
+    """Figures of epochs. What is drawn where nobody says what are errors and figures of lists, or where there are none the
+    objective: sums and seconds would leave nothing of them to be seen."""
+
+    @property
+    def plot(self) -> Any:
+        """As pandas has it: `plot()`, `plot(logy=True)`, `plot.line(...)`; all columns are in `Frame(history).plot`."""
+        beside = ("objective", "squared_error", "unobserved", "regularization", "ranked_users", "fallback")
+        named = [name for name in self.columns if name not in beside and not name.endswith("seconds")]
+        shown = [name for name in named if self[name].notna().any()]
+        return pandas.DataFrame(self[shown or ["objective"]]).plot
+
+
 def frame(columns: dict[str, Any], index: str | None = None) -> Frame:
     """A frame of these columns, one of which may be the index."""
     made = Frame(columns)

@@ -17,6 +17,7 @@ from ._progress import listening
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
+    import pyarrow
 
     from ._core import Model as CoreModel
     from ._frames import Frame
@@ -276,14 +277,15 @@ class Model:
 
     @property
     def history(self) -> Frame:
-        """The epochs: a DataFrame of errors and seconds, whose index is the epoch. `history.plot()` draws it.
+        """The epochs: a DataFrame of errors and seconds, whose index is the epoch. `history.plot()` draws the errors, of
+        models that make lists their figures, for which matplotlib is needed.
 
         >>> fit("sample/plays.csv", solver="als", factors=4, epochs=3).history.index.tolist()
         [1, 2, 3]
         """
-        from ._frames import Frame
+        from ._frames import Frame, History
 
-        return Frame(Frame(self.info["history"]).set_index("epoch"))
+        return History(Frame(self.info["history"]).set_index("epoch"))
 
     @property
     def stop(self) -> str | None:
@@ -466,6 +468,98 @@ class Model:
         """Writes embeddings for other programs: "npy", "csv", "tsv", "safetensors", "word2vec", "projector" or
         "pgvector"."""
         self._core.export(os.fspath(path), format, bool(force))
+
+    def item_vectors(self, items: Any = None, *, cosine: bool = False, samples: bool = True) -> Floats:
+        """(items, dimensions): rows of which a search by inner product ranks exactly as `recommend`, what a user has
+        rated among them. A row holds the item's factors and, of models that have biases, its bias.
+
+        `cosine` adds a further number that brings all rows to length 1, so that a search by cosine, or by distance,
+        ranks alike (Bachrach et al. 2014). Of a "bayes" model the rows hold all of its samples, and are as many times
+        as long; `samples=False` takes the means of its factors, which rank nearly alike.
+
+        >>> model = fit("sample/plays.csv", solver="als", factors=4, epochs=3)
+        >>> model.item_vectors().shape, model.query_vectors("Norel").shape, model.item_vectors(cosine=True).shape
+        ((1495, 5), (1, 5), (1495, 6))
+        >>> scores = model.item_vectors() @ model.query_vectors("Norel")[0]
+        >>> model.items[scores.argmax()] == model.recommend("Norel", n=1, include_seen=True)["item"][0]
+        True
+        """
+        from . import _vectors
+
+        return _vectors.items(self, _several(items), bool(cosine), bool(samples))
+
+    def query_vectors(self, users: Any = None, *, cosine: bool = False, samples: bool = True) -> Floats:
+        """(users, dimensions): what to search `item_vectors` by, made with the same `cosine` and `samples`: a user's
+        factors, 1 where items have biases and 0 for what brings them to one length. Inner products with them, the
+        global mean and the user's bias are the scores of training. New users have one once they are folded in:
+        `model.fold_in(ratings).query_vectors("Zoe")`.
+        """
+        from . import _vectors
+
+        return _vectors.queries(self, _several(users), bool(cosine), bool(samples))
+
+    def seen(self, user: Any) -> npt.NDArray[np.int32]:
+        """The places in `items` of what a user rated in training, ascending: what `recommend` leaves out, and a search
+        has to be told to.
+
+        >>> model = fit("sample/plays.csv", solver="ials", factors=4, epochs=1)
+        >>> len(model.seen("Norel")) == model.user_ratings[model.users == "Norel"][0]
+        True
+        """
+        row = int(self._core.rows_of("user", [user])[0])
+        starts, items, _ = self._seen
+        return items[starts[row] : starts[row + 1]]
+
+    @cached_property
+    def _seen(self) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int32], npt.NDArray[np.float32] | None]:
+        return self._core.seen()
+
+    def to_arrow(self, side: str = "item", *, cosine: bool = False, samples: bool = True) -> pyarrow.Table:
+        """`item_vectors`, or of `side` "user" `query_vectors`, as a table of pyarrow's: id, ratings, bias and embedding, a
+        list of fixed size. DuckDB, polars, LanceDB and Parquet files take it as it is; the schema's metadata says how a
+        query is formed.
+
+        >>> model = fit("sample/plays.csv", solver="als", factors=4, epochs=1)
+        >>> model.to_arrow().column_names
+        ['id', 'ratings', 'bias', 'embedding']
+        """
+        from . import _vectors
+
+        return _vectors.to_arrow(self, side, bool(cosine), bool(samples))
+
+    def to_faiss(self, index: Any = None, *, cosine: bool = False, samples: bool = True) -> Any:
+        """An index of FAISS with `item_vectors`, whose numbers are places in `items`: an exact one by inner product, or
+        what `index` says: a description for `faiss.index_factory` ("HNSW32", "IVF256,Flat"), or an index that is empty.
+
+        `index.search(model.query_vectors(users), n)` then ranks as `recommend` with `include_seen` (an index that is not
+        exact may miss some). Those that rank by distance want `cosine=True`, here and for the queries.
+        """
+        from . import _vectors
+
+        return _vectors.to_faiss(self, index, bool(cosine), bool(samples))
+
+    def to_qdrant(
+        self, client: Any, collection: str, *, cosine: bool = False, samples: bool = True, force: bool = False
+    ) -> None:
+        """Puts `item_vectors` into a collection of Qdrant that this makes, by a `qdrant_client.QdrantClient`. The points'
+        numbers are places in `items`, their payload has id and ratings, the collection's metadata say how a query is
+        formed. A collection of that name is replaced only with `force`.
+
+        `client.query_points(collection, query=model.query_vectors(user)[0].tolist(), limit=n)` then ranks as `recommend`
+        with `include_seen`.
+        """
+        from . import _vectors
+
+        _vectors.to_qdrant(self, client, collection, bool(cosine), bool(samples), bool(force))
+
+    def to_gensim(self, *, cosine: bool = True, samples: bool = True) -> Any:
+        """Items as `KeyedVectors` of gensim, their ids as texts. As those search by cosine,
+        `keyed.similar_by_vector(model.query_vectors(user, cosine=True)[0], topn=n)` ranks as `recommend` with
+        `include_seen`; what is like what is better asked of `similar_items`, or of `export(path, "word2vec")`.
+        """
+        from . import _vectors
+
+        return _vectors.to_gensim(self, bool(cosine), bool(samples))
 
 
 def _length(n: Any) -> int:

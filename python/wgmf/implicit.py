@@ -26,6 +26,9 @@ from ._progress import listening
 LEAST = -np.finfo(np.float32).max
 # Width of the interval around 0 that factors are drawn from at the start.
 START = 1.0
+# So many rows are solved at once, by what trains; fewer one by one, for which products of all factors that are kept are
+# the sooner way.
+MANY = 32
 # Numbers of a table of scores that is in memory at once.
 AT_ONCE = 1 << 24
 
@@ -424,7 +427,22 @@ class AlternatingLeastSquares(_MatrixFactorization):
         matrix[np.diag_indices(len(matrix))] += self._ridge
         return matrix, rows.T @ np.maximum(weights, 0)
 
-    def _solved(self, gram: Any, factors: Any, rows: Any) -> Any:
+    def _solved(self, side: str, rows: Any) -> Any:
+        """The rows of users by the items as they are ("YtY"), or of items by the users ("XtX")."""
+        factors = self.item_factors if side == "YtY" else self.user_factors
+        if rows.shape[0] >= MANY:
+            solved = _core.solve_hu(
+                rows.indptr.astype(np.int64),
+                rows.indices.astype(np.int64),
+                rows.data.astype(np.float32),
+                _single(factors),
+                float(self.alpha),
+                float(self._ridge),
+                self.device,
+                self.num_threads or None,
+            )
+            return solved.astype(self.dtype, copy=False)
+        gram = getattr(self, side)
         solved = np.zeros((rows.shape[0], factors.shape[1]), dtype=self.dtype)
         for row, (ids, values) in enumerate(_rows_of(rows)):
             if len(ids):
@@ -437,12 +455,12 @@ class AlternatingLeastSquares(_MatrixFactorization):
         rows = _csr(user_items)
         if rows.shape[0] != (1 if np.isscalar(userid) else len(userid)):
             raise ValueError("user_items should have one row for every item in user")
-        solved = self._solved(self.YtY, self.item_factors, rows)
+        solved = self._solved("YtY", rows)
         return solved[0] if np.isscalar(userid) else solved
 
     def recalculate_item(self, itemid: Any, item_users: Any) -> Any:
         """The factors that items would have by these rows, users as they are."""
-        solved = self._solved(self.XtX, self.user_factors, _csr(item_users))
+        solved = self._solved("XtX", _csr(item_users))
         return solved[0] if np.isscalar(itemid) else solved
 
     def partial_fit_users(self, userids: Any, user_items: Any) -> None:

@@ -1,4 +1,5 @@
-//! README.md is true: its commands run, the output it quotes comes out, its links lead somewhere.
+//! README.md is true, and so are the pages of `docs/site`: their commands run, the output they quote comes out, links
+//! lead somewhere.
 //!
 //! Fenced blocks called `sh`, `bash` or `console` are read for commands. In a `console` block those
 //! are the lines after `$ `, and the rest is output; in the others every line is a command, and a
@@ -138,28 +139,34 @@ fn readme() -> String {
     fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
 }
 
-#[test]
-fn every_command_runs() {
+/// A place with the sample, where the commands of a text run.
+fn with_sample() -> Place {
     let place = Place::new();
     fs::create_dir(place.path("sample")).unwrap();
     for entry in fs::read_dir(sample().parent().unwrap()).unwrap() {
         let path = entry.unwrap().path();
         fs::copy(&path, place.path("sample").join(path.file_name().unwrap())).unwrap();
     }
+    place
+}
+
+/// Runs the commands of the file `name`; how many they were, and what went wrong.
+fn run(place: &Place, name: &str, text: &str) -> (usize, Vec<String>) {
     let mut path = vec![Path::new(WGMF).parent().unwrap().to_owned()];
     path.extend(std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default()));
     let path = std::env::join_paths(path).unwrap();
     let (mut ran, mut faults) = (0, Vec::new());
-    for block in blocks(&readme()) {
+    for block in blocks(text) {
+        let at = format!("{name}:{}", block.line);
         if let Some(why) = &block.excluded {
-            assert!(!why.is_empty(), "README.md:{}: not run, and no reason why", block.line);
-            println!("README.md:{}: not run: {why}", block.line);
+            assert!(!why.is_empty(), "{at}: not run, and no reason why");
+            println!("{at}: not run: {why}");
             continue;
         }
         for Quoted { command, output } in &block.commands {
             let Some(line) = ours(command) else {
-                println!("README.md:{}: not ours: {command}", block.line);
-                assert!(output.is_empty(), "README.md:{}: output of {command}", block.line);
+                println!("{at}: not ours: {command}");
+                assert!(output.is_empty(), "{at}: output of {command}");
                 continue;
             };
             ran += 1;
@@ -173,18 +180,43 @@ fn every_command_runs() {
             let text = [run.stdout, run.stderr].concat();
             let text = String::from_utf8_lossy(&text);
             if !run.status.success() {
-                faults.push(format!("README.md:{}: {command}\n{text}", block.line));
+                faults.push(format!("{at}: {command}\n{text}"));
             }
             for want in output.iter().filter(|want| want.trim() != "...") {
                 if !text.lines().any(|line| agrees(line, want)) {
-                    let at = block.line;
-                    faults.push(format!("README.md:{at}: {command}\nno line {want:?} in\n{text}"));
+                    faults.push(format!("{at}: {command}\nno line {want:?} in\n{text}"));
                 }
             }
         }
     }
+    (ran, faults)
+}
+
+#[test]
+fn every_command_runs() {
+    let (ran, faults) = run(&with_sample(), "README.md", &readme());
     assert!(faults.is_empty(), "{}", faults.join("\n"));
     assert!(ran >= 5, "only {ran} commands: are the blocks still found?");
+}
+
+#[test]
+fn every_command_of_the_site_runs() {
+    let pages = root().join("docs/site");
+    let page = |name: &str| fs::read_to_string(pages.join(format!("{name}.md"))).unwrap();
+    let first = page("index");
+    let (_, listed) = first.split_once("{toctree}").unwrap();
+    let (listed, _) = listed.split_once("```").unwrap();
+    let names =
+        listed.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with(':'));
+    // In the order in which they are read: later pages go on with what earlier ones made.
+    let (place, mut ran, mut faults) = (with_sample(), 0, Vec::new());
+    for name in std::iter::once("index").chain(names) {
+        let (of_page, wrong) = run(&place, &format!("docs/site/{name}.md"), &page(name));
+        ran += of_page;
+        faults.extend(wrong);
+    }
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+    assert!(ran >= 25, "only {ran} commands: are the blocks still found?");
 }
 
 #[test]
