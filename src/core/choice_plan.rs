@@ -80,7 +80,7 @@ impl ChoicePlan {
             known[known_starts[user] as usize..known_starts[user + 1] as usize].sort_unstable();
         }
         let item_pairs = ratings.counts(Side::Item, items);
-        let drawn = matches!(contrast.negatives, Negatives::Pool(_));
+        let drawn = matches!(contrast.negatives, Negatives::Pool(_) | Negatives::Mixed(_));
         let chances = match drawn && contrast.negative_exponent > 0.0 {
             true => chances(&item_pairs, contrast.negative_exponent),
             false => Vec::new(),
@@ -130,11 +130,7 @@ impl ChoicePlan {
 
     /// The most pairs, distinct items of a pool, and draws that a batch has.
     pub fn most(&self) -> (usize, usize, usize) {
-        let draws = match self.contrast.negatives {
-            Negatives::Pool(count) => count,
-            Negatives::Batch => self.batch_size,
-            Negatives::All => self.items,
-        };
+        let draws = self.contrast.negatives.draws(self.batch_size, self.items);
         (self.batch_size, draws.min(self.items), draws)
     }
 
@@ -274,8 +270,9 @@ impl<'a> Maker<'a> {
         let plan = self.plan;
         let items = plan.items as u64;
         self.draws.clear();
-        match plan.contrast.negatives {
-            Negatives::Pool(count) => {
+        let negatives = plan.contrast.negatives;
+        match negatives {
+            Negatives::Pool(count) | Negatives::Mixed(count) => {
                 let mut words = [0; 4];
                 for at in 0..count as u32 {
                     if at % 4 == 0 {
@@ -292,9 +289,7 @@ impl<'a> Maker<'a> {
                     });
                 }
             }
-            Negatives::Batch => {
-                self.draws.extend(members.iter().map(|&at| plan.pairs[at as usize][1]));
-            }
+            Negatives::Batch => {}
             Negatives::All => {
                 self.draws.extend(0..plan.items as u32);
                 if plan.picks {
@@ -304,6 +299,9 @@ impl<'a> Maker<'a> {
                     self.draws.shuffle(&mut random);
                 }
             }
+        }
+        if matches!(negatives, Negatives::Batch | Negatives::Mixed(_)) {
+            self.draws.extend(members.iter().map(|&at| plan.pairs[at as usize][1]));
         }
         for &item in &self.draws {
             let drawn = &mut self.drawn[item as usize];
@@ -315,19 +313,26 @@ impl<'a> Maker<'a> {
         batch.items.sort_unstable();
         batch.pool = batch.items.len();
         batch.counts = batch.items.iter().map(|&item| self.drawn[item as usize] as f32).collect();
-        let draws = self.draws.len() as f64;
+        // How often an item is drawn by chance, and as the item of one of the batch's pairs, in the mean.
+        let by_chance = |item: usize| match plan.chances.is_empty() {
+            true => 1.0 / items as f64,
+            false => {
+                let before = item.checked_sub(1).map_or(0, |before| plan.chances[before]);
+                (plan.chances[item] - before).max(1) as f64 / 4_294_967_296.0
+            }
+        };
+        let own = |item: usize| {
+            members.len() as f64 * f64::from(plan.item_pairs[item]) / plan.pairs.len() as f64
+        };
         let log_weight = |&item: &u32| {
             let item = item as usize;
-            let chance = match plan.contrast.negatives {
+            let expected = match negatives {
                 Negatives::All => return 0.0,
-                Negatives::Batch => f64::from(plan.item_pairs[item]) / plan.pairs.len() as f64,
-                Negatives::Pool(_) if plan.chances.is_empty() => 1.0 / items as f64,
-                Negatives::Pool(_) => {
-                    let before = item.checked_sub(1).map_or(0, |before| plan.chances[before]);
-                    (plan.chances[item] - before).max(1) as f64 / 4_294_967_296.0
-                }
+                Negatives::Batch => own(item),
+                Negatives::Pool(count) => count as f64 * by_chance(item),
+                Negatives::Mixed(count) => count as f64 * by_chance(item) + own(item),
             };
-            (f64::from(self.drawn[item]) / (draws * chance)).ln() as f32
+            (f64::from(self.drawn[item]) / expected).ln() as f32
         };
         batch.log_weights = batch.items.iter().map(log_weight).collect();
     }

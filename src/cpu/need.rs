@@ -5,7 +5,7 @@ use super::kernels::lines::Matrix;
 use super::kernels::table::Rows;
 use super::rows::order::RowOrder;
 use crate::backend::Need;
-use crate::core::{Negatives, Settings, Side, Sizes};
+use crate::core::{Settings, Side, Sizes};
 
 /// Beside the problem.
 pub(super) fn passes(settings: &Settings, sizes: &Sizes) -> Need {
@@ -34,10 +34,9 @@ fn choices(settings: &Settings, sizes: &Sizes, k: usize) -> u64 {
     let of_side = |side| matrices * Rows::bytes(sizes.of(side), k);
     let items = sizes.items as u64;
     let pairs = settings.batch_size.min(sizes.ratings.max(1)) as u64;
-    let draws = match settings.contrast.map(|contrast| contrast.negatives) {
-        Some(Negatives::Pool(count)) => count as u64,
-        Some(Negatives::All) => items,
-        Some(Negatives::Batch) | None => pairs,
+    let draws = match settings.contrast {
+        Some(contrast) => contrast.negatives.draws(pairs as usize, sizes.items) as u64,
+        None => pairs,
     };
     let scratch = scratch_bytes(pairs, draws.min(items), items, k, settings.loss.is_dense());
     Side::BOTH.map(of_side).iter().sum::<u64>() + scratch

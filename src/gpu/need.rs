@@ -12,7 +12,7 @@ use super::shared::params::{
 };
 use super::shared::tiles::{Limits, Team};
 use crate::backend::{ChoiceSizes, Need};
-use crate::core::{Negatives, Settings, Side, Sizes};
+use crate::core::{Settings, Side, Sizes};
 
 /// Bytes of the process for a dispatch that is bound, measured: the bind group, its parameters, and what the
 /// driver keeps of both.
@@ -91,10 +91,9 @@ fn choices(limits: Limits, settings: &Settings, sizes: &Sizes) -> Need {
     let kept = u64::from(settings.patience.is_some());
     let mut device = parameters(sizes, team, 1 + settings.moments() as u64 + kept);
     let pairs = settings.batch_size.clamp(1, sizes.ratings.max(1));
-    let draws = match settings.contrast.map(|contrast| contrast.negatives) {
-        Some(Negatives::Pool(count)) => count,
-        Some(Negatives::All) => sizes.items,
-        Some(Negatives::Batch) | None => pairs,
+    let draws = match settings.contrast {
+        Some(contrast) => contrast.negatives.draws(pairs, sizes.items),
+        None => pairs,
     };
     let most = ChoiceSizes { pairs, pool: draws.min(sizes.items), draws };
     let rows = [sizes.users, sizes.items];

@@ -50,7 +50,7 @@ pub(super) fn by_steps(
     let contrast = Contrast {
         negatives: match contrast.negatives {
             Negatives::Pool(count) => Negatives::Pool(count.min(POOL)),
-            Negatives::Batch | Negatives::All => Negatives::Pool(POOL),
+            Negatives::Batch | Negatives::Mixed(_) | Negatives::All => Negatives::Pool(POOL),
         },
         dropout: 0.0,
         cut_off: None,

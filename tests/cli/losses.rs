@@ -51,7 +51,7 @@ fn threads_change_no_bit() {
     for (loss, flags) in [
         ("softmax", "--negatives all --dropout 0.2"),
         ("softmax", "--cut-off 5 --negative-exponent 0.5"),
-        ("ccl", "--negatives batch"),
+        ("ccl", "--negatives batch+30"),
         ("bpr", "--bias"),
         ("warp", ""),
     ] {
@@ -172,7 +172,9 @@ fn what_does_not_go_with_a_ranking_loss_is_refused() {
         ("--loss softmax --solver als", "needs sgd, adagrad or adam"),
         ("--loss softmax --temperature 0", "--temperature 0"),
         ("--loss softmax --negatives 0", "--negatives 0"),
-        ("--loss softmax --negatives some", "batch or all"),
+        ("--loss softmax --negatives some", "a number, batch, batch+ and a number, or all"),
+        ("--loss softmax --negatives batch+0", "--negatives 0"),
+        ("--loss softmax --negatives batch+x", "batch+x"),
         ("--loss warp --dropout 1", "--dropout 1"),
         ("--loss ccl --damping 1", "--damping"),
         ("--loss softmax --factors 0", "--factors 0"),

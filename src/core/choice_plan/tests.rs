@@ -36,7 +36,8 @@ fn epoch(plan: &ChoicePlan, epoch: usize) -> Vec<ChoiceBatch> {
 
 #[test]
 fn an_epoch_has_every_pair_once_and_its_weight() {
-    for negatives in [Negatives::Pool(50), Negatives::Batch, Negatives::All] {
+    let mixed = Negatives::Mixed(20);
+    for negatives in [Negatives::Pool(50), Negatives::Batch, mixed, Negatives::All] {
         let plan = plan(Loss::Bpr, |s| s.contrast.as_mut().unwrap().negatives = negatives);
         let batches = epoch(&plan, 3);
         assert_eq!(batches.len(), 5);
@@ -103,9 +104,42 @@ fn the_batch_and_all_items_are_pools() {
     assert_eq!(batch.pool, batch.items.len());
     assert_eq!(batch.counts.iter().sum::<f32>(), 60.0);
     assert!(batch.draws.is_empty() && batch.begins.is_empty());
+    let mixed = of(Negatives::Mixed(20));
+    assert_eq!(mixed.counts.iter().sum::<f32>(), 80.0);
+    assert_eq!(mixed.pool, mixed.items.len(), "a pair's own item is one of the pool");
     let all = of(Negatives::All);
     assert_eq!(all.items, (0..ITEMS as u32).collect::<Vec<_>>());
     assert_eq!((all.pool, &all.log_weights[..]), (ITEMS, &[0.0; ITEMS][..]));
+}
+
+/// What stands for all items is right in the mean: an item's weights over many batches come to 1 a batch.
+#[test]
+fn weights_make_up_for_how_often_an_item_is_drawn() {
+    for (negatives, exponent) in
+        [(Negatives::Pool(40), 0.5), (Negatives::Batch, 0.0), (Negatives::Mixed(20), 0.0)]
+    {
+        let plan = plan(Loss::Softmax, |s| {
+            let contrast = s.contrast.as_mut().unwrap();
+            (contrast.negatives, contrast.negative_exponent) = (negatives, exponent);
+        });
+        let batches: Vec<ChoiceBatch> = (1..=400).flat_map(|at| epoch(&plan, at)).collect();
+        let (mut sums, mut squares) = ([0.0; ITEMS], [0.0; ITEMS]);
+        for batch in &batches {
+            for (&item, &log_weight) in batch.items.iter().zip(&batch.log_weights) {
+                let weight = f64::from(log_weight).exp();
+                sums[item as usize] += weight;
+                squares[item as usize] += weight * weight;
+            }
+        }
+        let n = batches.len() as f64;
+        for (item, (sum, square)) in sums.into_iter().zip(squares).enumerate() {
+            if plan.item_pairs[item] == 0 && sum == 0.0 {
+                continue;
+            }
+            let (mean, off) = (sum / n, 5.0 * (square / n).sqrt() / n.sqrt());
+            assert!((mean - 1.0).abs() <= off, "{negatives}: item {item}: {mean} ± {off}");
+        }
+    }
 }
 
 #[test]

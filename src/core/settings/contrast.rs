@@ -1,11 +1,9 @@
 //! Settings of the losses that hold what a user chose against items that he did not: softmax, ccl, bpr, warp.
 
-use super::{Options, Settings};
+use super::{Negatives, Options, Settings};
 use crate::core::{Loss, Solver};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
-use std::fmt;
-use std::str::FromStr;
 
 /// How two rows make a score.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,70 +27,6 @@ impl Score {
     }
 }
 
-/// What the pairs of a batch are held against.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "NegativesAs", into = "NegativesAs")]
-pub enum Negatives {
-    /// So many items, drawn with replacement for each batch and shared by its pairs.
-    Pool(usize),
-    /// The items of the batch's own pairs.
-    Batch,
-    /// Every item.
-    All,
-}
-
-/// As it stands in JSON: a number, or a word.
-#[derive(Clone, Serialize, Deserialize)]
-#[serde(untagged)]
-enum NegativesAs {
-    Number(usize),
-    Word(String),
-}
-
-impl From<Negatives> for NegativesAs {
-    fn from(negatives: Negatives) -> Self {
-        match negatives {
-            Negatives::Pool(count) => NegativesAs::Number(count),
-            other => NegativesAs::Word(other.to_string()),
-        }
-    }
-}
-
-impl TryFrom<NegativesAs> for Negatives {
-    type Error = Error;
-
-    fn try_from(read: NegativesAs) -> Result<Self> {
-        match read {
-            NegativesAs::Number(count) => Ok(Negatives::Pool(count)),
-            NegativesAs::Word(word) => word.parse(),
-        }
-    }
-}
-
-impl FromStr for Negatives {
-    type Err = Error;
-
-    fn from_str(text: &str) -> Result<Self> {
-        match text {
-            "batch" => Ok(Negatives::Batch),
-            "all" => Ok(Negatives::All),
-            number => number.parse().map(Negatives::Pool).map_err(|_| {
-                Error::settings(format!("`negatives` {number}: must be a number, batch or all"))
-            }),
-        }
-    }
-}
-
-impl fmt::Display for Negatives {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Negatives::Pool(count) => write!(f, "{count}"),
-            Negatives::Batch => f.write_str("batch"),
-            Negatives::All => f.write_str("all"),
-        }
-    }
-}
-
 /// What a user may set of these losses: what is `None` is chosen.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "cli", derive(clap::Args))]
@@ -103,8 +37,8 @@ pub struct ContrastOptions {
     #[cfg_attr(feature = "cli", arg(long, value_enum))]
     pub score: Option<Score>,
     /// What pairs are held against: N items drawn for each batch and shared by its pairs, the batch's own
-    /// items (batch), or every item (all)
-    #[cfg_attr(feature = "cli", arg(long, value_name = "N|batch|all"))]
+    /// items (batch), both (batch+N), or every item (all)
+    #[cfg_attr(feature = "cli", arg(long, value_name = "N|batch|batch+N|all"))]
     pub negatives: Option<Negatives>,
     /// Items are drawn as often as (their pairs)^X says; 0 draws all alike
     #[cfg_attr(feature = "cli", arg(long, value_name = "X"))]
@@ -160,10 +94,7 @@ impl ContrastOptions {
         let many = "0 to a million";
         within("negative_weight", self.negative_weight, |x| (0.0..=1e6).contains(&x), many)?;
         within("dropout", self.dropout, |x| (0.0..1.0).contains(&x), "at least 0 and below 1")?;
-        let pool = match self.negatives {
-            Some(Negatives::Pool(count)) => Some(count),
-            _ => None,
-        };
+        let pool = self.negatives.and_then(Negatives::drawn);
         for (name, value) in [("negatives", pool), ("cut_off", self.cut_off), ("tries", self.tries)]
         {
             if let Some(x) = value.filter(|x| !(1..=MOST).contains(x)) {
@@ -267,6 +198,9 @@ impl Contrast {
         line += &match self.negatives {
             Negatives::Pool(count) => crate::core::plural(count, "item"),
             Negatives::Batch => "the batch's own items".to_owned(),
+            Negatives::Mixed(count) => {
+                format!("the batch's own items and {count} more")
+            }
             Negatives::All => "all items".to_owned(),
         };
         let numbers = [

@@ -8,9 +8,11 @@ mod builder;
 mod check;
 mod contrast;
 mod defaults;
+mod negatives;
 mod shrinkage;
 
-pub use contrast::{Contrast, ContrastOptions, Negatives, Score};
+pub use contrast::{Contrast, ContrastOptions, Score};
+pub use negatives::Negatives;
 
 /// Settings of a training run as a user gives them: what is `None` is chosen from the data.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]

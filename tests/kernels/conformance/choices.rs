@@ -55,6 +55,7 @@ fn pools() -> Vec<ChoiceCase> {
         }
         let case = ChoiceCase::new(loss, 12, (19, 33), 60);
         cases.push(case.clone().negatives(Negatives::Batch).inner());
+        cases.push(case.clone().negatives(Negatives::Mixed(9)));
         cases.push(case.clone().negatives(Negatives::All));
         cases.push(case.clone().contrast("popular ones", |c| c.negative_exponent = 0.6).weighted());
         // Two items, one of which a user has, or both.
