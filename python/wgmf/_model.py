@@ -479,7 +479,7 @@ class Model:
 
         >>> model = fit("sample/plays.csv", solver="als", factors=4, epochs=3)
         >>> model.item_vectors().shape, model.query_vectors("Norel").shape, model.item_vectors(cosine=True).shape
-        ((1495, 5), (1, 5), (1495, 6))
+        ((1500, 5), (1, 5), (1500, 6))
         >>> scores = model.item_vectors() @ model.query_vectors("Norel")[0]
         >>> model.items[scores.argmax()] == model.recommend("Norel", n=1, include_seen=True)["item"][0]
         True
@@ -503,7 +503,7 @@ class Model:
         has to be told to.
 
         >>> model = fit("sample/plays.csv", solver="ials", factors=4, epochs=1)
-        >>> len(model.seen("Norel")) == model.user_ratings[model.users == "Norel"][0]
+        >>> len(model.seen("Norel")) == int(model.user_ratings[model.users == "Norel"][0])
         True
         """
         row = int(self._core.rows_of("user", [user])[0])
