@@ -28,6 +28,7 @@ PREFERRED = [
     "ISC",
     "Zlib",
     "Unicode-3.0",
+    "CC0-1.0",
 ]
 
 # Words by which a licence's text is known among a crate's files.
@@ -39,6 +40,7 @@ KNOWN = {
     "Zlib": "In no event will the authors be held liable",
     "Unicode-3.0": "UNICODE LICENSE V3",
     "Apache-2.0 WITH LLVM-exception": "LLVM Exceptions",
+    "CC0-1.0": "CC0 1.0 Universal",
 }
 
 HEAD = """# What a build of wgmf contains

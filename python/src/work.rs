@@ -74,12 +74,12 @@ pub(crate) fn device(name: &str) -> Result<Arc<dyn Backend>> {
     Ok(device)
 }
 
-/// wgpu panics where a wait finds the device lost, which the library takes for the answer: nobody is told
-/// twice.
+/// wgpu panics where a wait finds the device lost, and arrow-rs where a file is damaged, which the library takes for
+/// the answer: nobody is told twice.
 pub(crate) fn hush_waits() {
     let usual = panic::take_hook();
     panic::set_hook(Box::new(move |panic| {
-        if !wgmf::gpu::is_waiting() {
+        if !wgmf::gpu::is_waiting() && !wgmf::data::is_decoding() {
             usual(panic);
         }
     }));

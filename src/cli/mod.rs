@@ -117,10 +117,10 @@ enum Command {
 pub fn main(words: Vec<OsString>) -> ExitCode {
     let _ = WORDS.set(words);
     // wgpu panics where a wait finds the device lost. The library takes that for the answer, and what comes of
-    // it is told.
+    // it is told; so it is with files of columns that are damaged.
     let usual = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
-        if !wgmf::gpu::is_waiting() {
+        if !wgmf::gpu::is_waiting() && !wgmf::data::is_decoding() {
             usual(panic);
         }
     }));

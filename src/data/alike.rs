@@ -6,7 +6,7 @@
 //! from what was remembered, is told.
 
 use super::guess;
-use super::layout::{Layout, shorten};
+use super::layout::{Head, Layout, shorten};
 use super::names::{Role, normalised};
 use super::options::{BadRows, Decimal, Delimiter, Format, Header, Quotes, ReadOptions};
 use super::reading::Reading;
@@ -65,7 +65,7 @@ pub(crate) fn remembers_encoding(options: &ReadOptions) -> bool {
 /// which are [`told`]; with what is to be told of it.
 pub(crate) fn recognise(
     name: &str,
-    head: &[u8],
+    head: &Head<'_>,
     options: &ReadOptions,
     need: Need,
 ) -> Result<(Layout, Option<String>)> {
@@ -83,7 +83,7 @@ pub(crate) fn recognise(
 
 struct File<'a> {
     name: &'a str,
-    head: &'a [u8],
+    head: &'a Head<'a>,
     /// What the command line says.
     given: &'a ReadOptions,
     like: &'a Reading,
@@ -120,7 +120,7 @@ impl File<'_> {
         let grouped = self.like.form.format == Format::Grouped;
         if grouped && open && self.given.columns.is_none() && self.leaves_header() {
             // A header that names columns is no user with items, and what says its format is that.
-            let other = |own: &Layout| is_named(own) || says_its_format(own);
+            let other = |own: &Layout| own.is_named() || own.says_its_format();
             if !own.as_ref().is_some_and(other) {
                 options.format = Format::Grouped;
                 options.header = self.like.asked.header;
@@ -131,8 +131,8 @@ impl File<'_> {
         let any =
             || self.with(&ReadOptions { columns: Some("1,2".to_owned()), ..self.given.clone() });
         let kind = own.clone().or_else(|| any().ok());
-        let cut = kind.as_ref().is_none_or(|kind| !says_its_format(kind))
-            && !matches!(options.format, Format::Json | Format::MatrixMarket);
+        let cut = kind.as_ref().is_none_or(|kind| !kind.says_its_format())
+            && matches!(options.format, Format::Auto | Format::Triples | Format::Grouped);
         let mut recut = false;
         if cut {
             if let Some(delimiter) = self.delimiter(options.format == Format::Grouped) {
@@ -185,7 +185,8 @@ impl File<'_> {
         let cut = matches!(self.like.form.format, Format::Triples | Format::Grouped);
         let delimiter =
             (cut && self.given.delimiter.is_none()).then_some(self.like.form.delimiter)?;
-        let (first, least, most) = guess::counts(delimiter, self.given.quotes, self.head)?;
+        let Head::Text(head) = self.head else { return None };
+        let (first, least, most) = guess::counts(delimiter, self.given.quotes, head)?;
         let even = least == most && first >= 2;
         match self.need {
             _ if grouped => (most >= 2).then_some(delimiter),
@@ -207,7 +208,8 @@ impl File<'_> {
         let looked_at = ReadOptions { columns: Some("1,2".to_owned()), ..options.clone() };
         let Ok(looked_at) = self.with(&looked_at) else { return Ok(None) };
         let json = looked_at.format == Format::Json;
-        let first = match json {
+        let keyed = json || looked_at.format.is_by_column().is_some();
+        let first = match keyed {
             true => looked_at.header,
             false => {
                 let columns = Some("1,2".to_owned());
@@ -216,7 +218,7 @@ impl File<'_> {
             }
         };
         let with = |columns: String, header: Header| ReadOptions {
-            header: if json { options.header } else { header },
+            header: if keyed { options.header } else { header },
             columns: Some(columns),
             ..options.clone()
         };
@@ -225,13 +227,13 @@ impl File<'_> {
         {
             return Ok(Some(with(columns, Header::Yes)));
         }
-        if recut || own.is_some_and(is_named) || json && first.is_some() {
+        if recut || own.is_some_and(Layout::is_named) || json && first.is_some() {
             return Ok(None);
         }
         // Keys of objects and rows of a matrix have no places.
         let places = match self.like.form.format {
             Format::Json => self.like.form.header.is_none(),
-            format => format == Format::Triples,
+            format => format == Format::Triples || format.is_by_column().is_some(),
         };
         let fields = first.map_or(looked_at.fields, |first| first.len());
         let Some(columns) = places.then(|| self.by_position(fields)).transpose()?.flatten() else {
@@ -426,8 +428,6 @@ impl File<'_> {
     /// Where the file is read as it looks, and that is not as in training.
     fn not_as_in_training(&self, layout: &Layout) -> Option<String> {
         let (like, needed) = (self.like, self.needed());
-        let format = layout.format != like.form.format && self.given.format == Format::Auto;
-        let delimiter = layout.delimiter != like.form.delimiter && self.given.delimiter.is_none();
         let fits = |(at, was): (&Option<usize>, Option<usize>)| at.is_none() || *at == was;
         let named = |role: Role| {
             let now = layout.columns[role as usize].map(|at| {
@@ -446,6 +446,14 @@ impl File<'_> {
             || layout.columns[..needed].iter().zip(like.form.columns).all(fits)
             || Role::ALL[..needed].iter().all(|&role| named(role));
         let moved = !layout.has_lists() && !same && self.given.columns.is_none();
+        // A table by column is the same table in text, if its columns are.
+        let by_column = |format: Format| format.is_by_column().is_some();
+        let as_table = |format: Format| format == Format::Triples || by_column(format);
+        let (one, other) = (layout.format, like.form.format);
+        let both = as_table(one) && as_table(other) && (by_column(one) || by_column(other));
+        let format = one != other && self.given.format == Format::Auto && !(same && both);
+        let delimiter =
+            layout.delimiter != like.form.delimiter && self.given.delimiter.is_none() && !both;
         (format || delimiter || moved).then(|| {
             let [user, item, rating, _] = like.form.columns;
             let columns = || format!("columns {}", text([user, item, rating, None]));
@@ -456,6 +464,8 @@ impl File<'_> {
                 Format::Auto | Format::Triples => {
                     format!("{}, {}", like.form.delimiter.describe(), columns())
                 }
+                Format::Parquet => format!("Parquet, {}", columns()),
+                Format::Arrow => format!("Arrow, {}", columns()),
             };
             format!(
                 "not read as in training ({was}), but as it looks: {}; `columns` and `delimiter` say \
@@ -479,17 +489,6 @@ impl File<'_> {
         };
         columns.map(name).collect::<Vec<_>>().join(",")
     }
-}
-
-/// Whether the file itself says what it is.
-fn says_its_format(layout: &Layout) -> bool {
-    matches!(layout.format, Format::Json | Format::MatrixMarket)
-}
-
-/// Whether the first line has known names of users and items.
-fn is_named(layout: &Layout) -> bool {
-    let names = layout.header.as_deref().unwrap_or_default();
-    !layout.has_lists() && [Role::User, Role::Item].iter().all(|role| role.find(names).is_some())
 }
 
 /// Columns from 0 as `columns` takes them.

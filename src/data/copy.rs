@@ -4,9 +4,11 @@ use super::Table;
 use super::fields;
 use super::layout::Layout;
 use super::quoted::{self, Shape};
-use super::read::whole_records;
 use super::source::Source;
+use super::source::whole_records;
 use crate::files::Part;
+#[cfg(feature = "parquet")]
+use crate::progress::Progress;
 use crate::{Error, Result};
 use std::io::Write;
 use std::ops::ControlFlow;
@@ -63,10 +65,38 @@ impl Rows<'_> {
             outcome?;
             before += lines;
         }
-        if row != self.end {
-            return Err(Error::file(&name, "changed while it was read; try again"));
+        self.check_end(row, &name)
+    }
+
+    /// Copies each rating's row into its parts, as a line of CSV.
+    #[cfg(feature = "parquet")]
+    pub(super) fn copy_columns(
+        &self,
+        table: &super::columnar::Table,
+        progress: &dyn Progress,
+        pairs: &mut [(Part, Part)],
+    ) -> Result<()> {
+        if self.header {
+            write_all(pairs, |_, _| true, &table.head_line()?)?;
         }
-        Ok(())
+        let mut row = self.first;
+        table.lines(progress, |number, text| {
+            if self.line(row) != Some(number) {
+                return Ok(());
+            }
+            let fold = usize::from(self.choice[row]);
+            row += 1;
+            write_all(pairs, |number, tests| (number == fold) == tests, text)
+        })?;
+        self.check_end(row, &table.name)
+    }
+
+    /// Every row has been met, or the file is another than it was.
+    fn check_end(&self, row: usize, name: &str) -> Result<()> {
+        match row == self.end {
+            true => Ok(()),
+            false => Err(Error::file(name, "changed while it was read; try again")),
+        }
     }
 
     /// Writes a user with its items of each part.

@@ -131,7 +131,9 @@ impl Doubt {
 /// What of a layout is a guess.
 pub(super) fn doubts(layout: &Layout, options: &ReadOptions) -> Vec<Doubt> {
     let mut doubts = Vec::new();
-    if !matches!(layout.format, Format::Triples | Format::Json) || options.columns.is_some() {
+    if !matches!(layout.format, Format::Triples | Format::Json | Format::Parquet | Format::Arrow)
+        || options.columns.is_some()
+    {
         return doubts;
     }
     if let Some(header) = &layout.header {

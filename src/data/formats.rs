@@ -3,8 +3,19 @@
 /// What a file begins with, what it is, and what to do.
 type Known = (&'static [u8], &'static str, &'static str);
 
-const DUCKDB: &str = "`duckdb -c \"COPY (FROM 'FILE') TO 'ratings.csv'\"` writes one";
-const ARROW: &str = "`python -c \"import pandas; pandas.read_feather('FILE').to_csv('ratings.csv', \
+/// Where tables that are kept by column are read.
+#[cfg(feature = "parquet")]
+const BY_COLUMN: &str = "ratings and pairs are read from one that is a file of its own, not from a pipe and not \
+                         compressed once more: save it, or unpack it";
+#[cfg(feature = "parquet")]
+const PARQUET: &str = BY_COLUMN;
+#[cfg(feature = "parquet")]
+const ARROW: &str = BY_COLUMN;
+#[cfg(not(feature = "parquet"))]
+const ARROW: &str = FEATHER;
+#[cfg(not(feature = "parquet"))]
+const PARQUET: &str = "`duckdb -c \"COPY (FROM 'FILE') TO 'ratings.csv'\"` writes one";
+const FEATHER: &str = "`python -c \"import pandas; pandas.read_feather('FILE').to_csv('ratings.csv', \
                      index=False)\"` writes one";
 const EXCEL: &str = "save it as CSV, or `python -c \"import pandas; pandas.read_excel('FILE')\
                      .to_csv('ratings.csv', index=False)\"`";
@@ -24,9 +35,9 @@ const UNPACK: &str = "unpack it first";
 
 /// The longest first where one begins with another.
 const KNOWN: [Known; 35] = [
-    (b"PAR1", "a Parquet file", DUCKDB),
+    (b"PAR1", "a Parquet file", PARQUET),
     (b"ARROW1", "an Arrow file", ARROW),
-    (b"FEA1", "a Feather file", ARROW),
+    (b"FEA1", "a Feather file of the first version", FEATHER),
     (b"\xff\xff\xff\xff", "an Arrow stream", ARROW),
     (
         b"ORC",

@@ -242,5 +242,5 @@ pub(super) fn one(
     number: u64,
 ) -> Result<(), String> {
     let values = values(line, layout)?;
-    parse::row(lane, &values.fields(), layout, number, line)
+    parse::row(lane, &values.fields(), None, layout, number, line)
 }

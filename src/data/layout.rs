@@ -64,9 +64,44 @@ impl Filter {
     }
 }
 
+/// What a file is recognised by.
+#[cfg_attr(not(feature = "parquet"), expect(dead_code, reason = "there is text alone then"))]
+pub(crate) enum Head<'a> {
+    /// Its first lines.
+    Text(&'a [u8]),
+    /// What its columns are, of a file that says so itself.
+    Columns(&'a Columns),
+}
+
+/// A table that is kept by column.
+#[cfg_attr(not(feature = "parquet"), expect(dead_code, reason = "there is text alone then"))]
+pub(crate) struct Columns {
+    /// What it is kept in.
+    pub format: Format,
+    /// Their names.
+    pub names: Vec<String>,
+    /// The first rows as text.
+    pub records: Vec<Vec<String>>,
+    /// What each of them holds of which no cell is a field of a line.
+    pub unreadable: Vec<Option<String>>,
+}
+
 impl Layout {
-    /// Recognises the file `name` by `head`, its first lines.
-    pub(crate) fn recognise(name: &str, head: &[u8], options: &ReadOptions) -> Result<Self> {
+    /// Recognises the file `name` by its head.
+    pub(crate) fn recognise(name: &str, head: &Head<'_>, options: &ReadOptions) -> Result<Self> {
+        let head = match head {
+            Head::Text(head) => head,
+            Head::Columns(columns) => {
+                return Self::columns(columns, options)
+                    .and_then(|layout| layout.complete(options).map_err(Problem::Line))
+                    .map_err(|error| match error {
+                        Problem::Line(message) | Problem::At(_, message) => {
+                            Error::file(name, message)
+                        }
+                        Problem::Settings(message) => Error::settings(message),
+                    });
+            }
+        };
         let lines = guess::sample_lines(head);
         let Some(&(first_line, _)) = lines.first() else {
             return Err(Error::file(name, "holds no ratings (it is empty)"));
@@ -75,16 +110,27 @@ impl Layout {
             Format::MatrixMarket => Self::market(&lines, options),
             Format::Auto if market::is_banner(lines[0].1) => Self::market(&lines, options),
             Format::Json => Self::json(&lines, options),
+            Format::Parquet | Format::Arrow => {
+                let what = options.format.is_by_column().unwrap_or_default();
+                return Err(Error::file(name, format!("is no {what} file; leave `format` out")));
+            }
             Format::Auto if json::begins(lines[0].1) => Self::json(&lines, options),
             Format::Auto | Format::Triples | Format::Grouped => Self::text(&lines, options),
         };
-        let mut layout = found.map_err(|error| match error {
+        let layout = found.map_err(|error| match error {
             Problem::Line(message) => Error::line(name, first_line, message),
             Problem::At(line, message) => Error::line(name, line, message),
             Problem::Settings(message) => Error::settings(message),
         })?;
-        layout.find_weights(options).map_err(|message| Error::line(name, first_line, message))?;
-        layout.doubts.extend(form::doubts(&layout, options));
+        layout.complete(options).map_err(|message| Error::line(name, first_line, message))
+    }
+
+    /// Finds what follows from the columns.
+    fn complete(mut self, options: &ReadOptions) -> Result<Self, String> {
+        self.find_weights(options)?;
+        let doubts = form::doubts(&self, options);
+        let layout = &mut self;
+        layout.doubts.extend(doubts);
         if options.columns.is_none() && !layout.has_lists() {
             layout.doubt_names();
         }
@@ -100,7 +146,7 @@ impl Layout {
         if let Some(column) = layout.weights {
             layout.slots[column] = WEIGHT;
         }
-        Ok(layout)
+        Ok(self)
     }
 
     /// Of which nothing is known yet.
@@ -268,6 +314,52 @@ impl Layout {
         Ok(layout)
     }
 
+    /// A table that is kept by column: as text with a header is.
+    fn columns(found: &Columns, options: &ReadOptions) -> Outcome<Self> {
+        let Columns { format, names, records, unreadable } = found;
+        let mut layout = Self::unknown(*format, options);
+        let what = format.is_by_column().unwrap_or_default();
+        if options.delimiter.is_some() || options.header != Header::Auto {
+            return Err(Problem::Settings(format!(
+                "`delimiter` and `header` mean nothing with {what}; leave them out"
+            )));
+        }
+        if options.format != Format::Auto && options.format != *format {
+            return Err(Problem::Line(format!("is {what}; leave `format` out")));
+        }
+        layout.fields = names.len();
+        if names.len() < 2 {
+            return Err(Problem::Line(format!(
+                "has {}, and a user and an item are needed; is this the table of ratings?",
+                match names.first() {
+                    Some(name) => format!("a single column, {}", shorten(name.as_bytes())),
+                    None => "no column".to_owned(),
+                }
+            )));
+        }
+        let rows = [std::slice::from_ref(names), records].concat();
+        let named = ReadOptions { header: Header::Yes, ..options.clone() };
+        layout.find_columns(&rows, &named)?;
+        layout.doubt_columns(names.join(",").as_bytes(), &rows, &named)?;
+        for role in Role::ALL {
+            let Some(column) = layout.columns[role as usize] else { continue };
+            let Some(holds) = unreadable.get(column).and_then(Option::as_ref) else { continue };
+            if role == Role::Time && !layout.needs_time {
+                // Taken for times by its name or place alone.
+                layout.columns[role as usize] = None;
+                continue;
+            }
+            return Err(Problem::Line(format!(
+                "column {} holds {holds}, and a {} is one value; name another with `columns` (there are {}), \
+                 or write it anew with one value a row",
+                shorten(names[column].as_bytes()),
+                role.word(),
+                shorten_to(names.join(", ").as_bytes(), 200)
+            )));
+        }
+        Ok(layout)
+    }
+
     /// Matrix Market's coordinates.
     fn market(lines: &[(u64, &[u8])], options: &ReadOptions) -> Outcome<Self> {
         let mut layout = Self::unknown(Format::MatrixMarket, options);
@@ -295,6 +387,25 @@ impl Layout {
     pub(crate) fn is_like(&self, other: &Layout) -> bool {
         (self.format, self.delimiter, &self.header, self.columns)
             == (other.format, other.delimiter, &other.header, other.columns)
+    }
+
+    /// Whether the file itself says what it is.
+    pub(super) fn says_its_format(&self) -> bool {
+        !matches!(self.format, Format::Auto | Format::Triples | Format::Grouped)
+    }
+
+    /// Whether its columns have known names of users and items.
+    pub(super) fn is_named(&self) -> bool {
+        let names = self.header.as_deref().unwrap_or_default();
+        !self.has_lists() && [Role::User, Role::Item].iter().all(|role| role.find(names).is_some())
+    }
+
+    /// An error of what is at `line`, or in that row, counted from 1.
+    pub(super) fn error(&self, name: &str, line: u64, message: String) -> Error {
+        match self.format.is_by_column() {
+            Some(_) => Error::file(name, format!("row {line}: {message}")),
+            None => Error::line(name, line, message),
+        }
     }
 
     /// Whether a line is a user and its items.
@@ -327,6 +438,8 @@ impl Layout {
             Format::MatrixMarket => {
                 return "Matrix Market, rows are users, columns items".to_owned();
             }
+            Format::Parquet => "Parquet".to_owned(),
+            Format::Arrow => "Arrow".to_owned(),
             Format::Auto | Format::Triples | Format::Grouped => self.delimiter.describe(),
         };
         if self.quotes == Quotes::Yes {
@@ -340,7 +453,11 @@ impl Layout {
             Some(header) => {
                 let names =
                     roles.map(|role| header[self.columns[role as usize].unwrap_or(0)].as_str());
-                let what = if self.format == Format::Json { "keys" } else { "header, columns" };
+                let what = match self.format {
+                    Format::Json => "keys",
+                    Format::Parquet | Format::Arrow => "columns",
+                    _ => "header, columns",
+                };
                 let names = names.collect::<Vec<_>>().join(",");
                 format!("{form}, {what} {}", shorten_to(names.as_bytes(), 200))
             }

@@ -4,6 +4,8 @@
 mod alike;
 #[cfg(feature = "files")]
 mod choice;
+#[cfg(feature = "parquet")]
+mod columnar;
 #[cfg(feature = "files")]
 mod columns;
 #[cfg(feature = "files")]
@@ -104,3 +106,12 @@ pub use titles::{Titles, TitlesOptions};
 // For `predict`, which streams pairs of any number past the model.
 #[cfg(feature = "files")]
 pub(crate) use pairs::pairs;
+
+/// Whether this thread decodes a file of Parquet or Arrow, whose decoder may panic if it is damaged. The panic is
+/// caught and becomes an error: a panic hook may stay silent.
+pub fn is_decoding() -> bool {
+    #[cfg(feature = "parquet")]
+    return columnar::is_decoding();
+    #[cfg(not(feature = "parquet"))]
+    false
+}

@@ -4,7 +4,7 @@ use super::form::Doubt;
 use super::layout::Layout;
 use super::names::Role;
 use super::options::ReadOptions;
-use super::read::{Tally, grouped};
+use super::read::Tally;
 use rayon::prelude::*;
 
 /// Words for the lines that were passed over.
@@ -21,6 +21,19 @@ pub(super) fn skipped(first: &[(u64, String)], count: u64) -> String {
 pub(super) fn counted(count: usize, noun: &str) -> String {
     let plural = if count == 1 { "" } else { "s" };
     format!("{} {noun}{plural}", grouped(count))
+}
+
+/// A count with a comma after every three digits.
+pub(super) fn grouped(count: usize) -> String {
+    let digits = count.to_string();
+    let mut text = String::new();
+    for (i, digit) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
 }
 
 /// What of the ratings may have been meant otherwise.

@@ -29,7 +29,8 @@ pub struct ReadOptions {
     #[cfg_attr(feature = "cli", arg(long, value_enum, default_value_t = Header::Auto))]
     pub header: Header,
     /// `triples` has one rating a line; `grouped` has a user followed by its items; `json` has an
-    /// object or an array a line; `matrix-market` has rows, columns and values of a sparse matrix
+    /// object or an array a line; `matrix-market` has rows, columns and values of a sparse matrix; `parquet`
+    /// and `arrow` are tables that are kept by column
     #[cfg_attr(feature = "cli", arg(long, value_enum, default_value_t = Format::Auto))]
     pub format: Format,
     /// Whether fields may stand in quotes. By default they do where they begin and end with one, and
@@ -190,6 +191,21 @@ pub enum Format {
     Json,
     /// A sparse matrix in NIST's exchange format: a row (user), a column (item), and perhaps a value.
     MatrixMarket,
+    /// A row of a table in Apache Parquet.
+    Parquet,
+    /// A row of a table in an Arrow file (Feather's second version is one) or stream.
+    Arrow,
+}
+
+impl Format {
+    /// The name of a format that keeps tables by column.
+    pub(super) fn is_by_column(self) -> Option<&'static str> {
+        match self {
+            Format::Parquet => Some("Parquet"),
+            Format::Arrow => Some("Arrow"),
+            _ => None,
+        }
+    }
 }
 
 /// What separates the fields of a line.

@@ -1,10 +1,12 @@
 //! Files of pairs, handed out one by one in constant memory.
 
 use super::alike::{self, Need};
+#[cfg(feature = "parquet")]
+use super::columnar;
 use super::fields;
 use super::json;
 use super::lane::{SHOWN, checked};
-use super::layout::{Layout, shorten};
+use super::layout::{Head, Layout, shorten};
 use super::names::Role;
 use super::notes;
 use super::options::{Format, ReadOptions};
@@ -26,12 +28,41 @@ pub(crate) fn pairs(
 ) -> Result<()> {
     let options = &alike::told(options);
     options.check()?;
+    #[cfg(feature = "parquet")]
+    if let Some(table) = columnar::Table::open(path)? {
+        let mut pairs = Pairs::new(&table.name, &mut each);
+        table.pairs(options, progress, &mut pairs)?;
+        return pairs.end(progress);
+    }
     let mut source = Source::open(path, options.encoding, progress)?
         .remembers(alike::remembers_encoding(options));
     let name = source.name.clone();
     let mut chunk = Vec::new();
     let mut more = source.next_chunk(&mut chunk)?;
-    let (layout, note) = alike::recognise(&name, &chunk, options, Need::Pairs)?;
+    let layout = recognise(&name, &Head::Text(&chunk), options, progress)?;
+    let shape = Shape::quoted(&layout);
+    let (mut skip, mut before) = (layout.skip, 0);
+    let mut pairs = Pairs::new(&name, &mut each);
+    while more {
+        if let Some(shape) = &shape {
+            super::source::whole_records(&mut source, &mut chunk, shape)?;
+        }
+        before += records(&chunk, &layout, shape.as_ref(), &mut skip, |line, pair| {
+            pairs.add(&layout, before + line + 1, pair)
+        })?;
+        more = source.next_chunk(&mut chunk)?;
+    }
+    pairs.end(progress)
+}
+
+/// Recognises a file of pairs.
+pub(super) fn recognise(
+    name: &str,
+    head: &Head<'_>,
+    options: &ReadOptions,
+    progress: &dyn Progress,
+) -> Result<Layout> {
+    let (layout, note) = alike::recognise(name, head, options, Need::Pairs)?;
     if let Some(note) = note {
         progress.note(&note);
     }
@@ -39,42 +70,61 @@ pub(crate) fn pairs(
         let message = "holds a user and its items a line, not pairs; write a pair a line";
         return Err(Error::file(name, message));
     }
-    let shape = Shape::quoted(&layout);
-    let mut skip = layout.skip;
-    let (mut before, mut count, mut skipped, mut first) = (0, 0, 0, Vec::new());
-    while more {
-        if let Some(shape) = &shape {
-            super::read::whole_records(&mut source, &mut chunk, shape)?;
-        }
-        before += records(&chunk, &layout, shape.as_ref(), &mut skip, |line, pair| {
-            let line = before + line + 1;
-            match pair {
-                Ok((user, item)) => {
-                    count += 1;
-                    each(&name, (user, item), line)
-                }
-                Err(message) if layout.skips_bad => {
-                    skipped += 1;
-                    if first.len() < SHOWN {
-                        first.push((line, message));
-                    }
-                    Ok(())
-                }
-                Err(message) => Err(Error::line(&name, line, message)),
+    Ok(layout)
+}
+
+/// The pairs of a file as they are handed out.
+pub(super) struct Pairs<'e> {
+    name: String,
+    each: &'e mut Each<'e>,
+    count: u64,
+    skipped: u64,
+    first: Vec<(u64, String)>,
+}
+
+type Each<'e> = dyn FnMut(&str, (&str, &str), u64) -> Result<()> + 'e;
+
+impl<'e> Pairs<'e> {
+    fn new(name: &str, each: &'e mut Each<'e>) -> Self {
+        Self { name: name.to_owned(), each, count: 0, skipped: 0, first: Vec::new() }
+    }
+
+    /// Hands out what stands at `line`, from 1.
+    pub(super) fn add(
+        &mut self,
+        layout: &Layout,
+        line: u64,
+        pair: Result<(&str, &str), String>,
+    ) -> Result<()> {
+        match pair {
+            Ok((user, item)) => {
+                self.count += 1;
+                (self.each)(&self.name, (user, item), line)
             }
-        })?;
-        more = source.next_chunk(&mut chunk)?;
-    }
-    progress.finish();
-    let told = notes::skipped(&first, skipped);
-    match skipped {
-        0 => {}
-        _ if skipped > count => {
-            return Err(Error::file(name, format!("more lines cannot be read than can: {told}")));
+            Err(message) if layout.skips_bad => {
+                self.skipped += 1;
+                if self.first.len() < SHOWN {
+                    self.first.push((line, message));
+                }
+                Ok(())
+            }
+            Err(message) => Err(layout.error(&self.name, line, message)),
         }
-        _ => progress.note(&format!("{}: {told}", escaped(&name))),
     }
-    Ok(())
+
+    fn end(self, progress: &dyn Progress) -> Result<()> {
+        progress.finish();
+        let told = notes::skipped(&self.first, self.skipped);
+        match self.skipped {
+            0 => {}
+            skipped if skipped > self.count => {
+                let message = format!("more lines cannot be read than can: {told}");
+                return Err(Error::file(self.name, message));
+            }
+            _ => progress.note(&format!("{}: {told}", escaped(&self.name))),
+        }
+        Ok(())
+    }
 }
 
 /// Hands the pairs of a chunk to `each`; how many lines it has.
@@ -152,6 +202,11 @@ fn pair<'a>(
             shorten(line)
         ));
     }
+    ids(user, item)
+}
+
+/// The ids in two fields.
+pub(super) fn ids<'a>(user: &'a [u8], item: &'a [u8]) -> Result<(&'a str, &'a str), String> {
     let id = |role: Role, id: &'a [u8]| {
         checked(id).map_err(|error| format!("the {} id {}", role.word(), error.describe(id)))
     };

@@ -95,7 +95,7 @@ fn one_record(lane: &mut Lane, record: &Record<'_>, layout: &Layout, line: u64) 
     if let Some(column) = layout.weights {
         found[usize::from(WEIGHT)] = record.field(column);
     }
-    row(lane, &found, layout, line, record.raw())
+    row(lane, &found, None, layout, line, record.raw())
 }
 
 fn group_record(lane: &mut Lane, record: &Record<'_>, layout: &Layout, line: u64) -> Parsed {
@@ -150,7 +150,7 @@ fn one<C: Cut>(
     if fields > layout.fields {
         return Err(too_many(layout, &chunk[start..end]));
     }
-    row(lane, &found, layout, number, &chunk[start..end])
+    row(lane, &found, None, layout, number, &chunk[start..end])
 }
 
 type Parsed = Result<(), String>;
@@ -158,16 +158,17 @@ type Parsed = Result<(), String>;
 /// Fields in the order of [`Role::ALL`], then one without meaning, then the weight.
 pub(super) type Found<'a> = [Field<'a>; 6];
 
-/// Adds the rating whose fields are found.
+/// Adds the rating whose fields are found, given at a date (seconds since 1970 and billionths above them) where
+/// that is known already.
 #[inline(always)]
 pub(super) fn row(
     lane: &mut Lane,
     found: &Found<'_>,
+    date: Option<(i64, u32)>,
     layout: &Layout,
     number: u64,
     line: &[u8],
 ) -> Parsed {
-    let Lane { users, items, rows } = lane;
     let value = match layout.columns[2] {
         None => 1.0,
         Some(_) => match fields::decimal(rating_field(found, layout).bytes(), layout.decimal_comma)
@@ -176,13 +177,26 @@ pub(super) fn row(
             _ => return Err(bad_rating(layout, rating_field(found, layout).bytes(), line)),
         },
     };
+    rated(lane, found, (value, date), layout, number)
+}
+
+/// Adds a rating of this value and date; the field of the rating is looked at where it may have been rounded.
+#[inline(always)]
+pub(super) fn rated(
+    lane: &mut Lane,
+    found: &Found<'_>,
+    (value, date): (f32, Option<(i64, u32)>),
+    layout: &Layout,
+    number: u64,
+) -> Parsed {
+    let Lane { users, items, rows } = lane;
     if layout.skips_bad {
         // A line that is passed over leaves nothing behind, no user without ratings either.
         for role in [Role::User, Role::Item] {
             let id = found[role as usize];
             checked(id.bytes()).map_err(|e| bad_id(layout, role, e, id))?;
         }
-        if layout.needs_time && !Times::reads(found[3].bytes()) {
+        if layout.needs_time && date.is_none() && !Times::reads(found[3].bytes()) {
             return Err(bad_time(layout, found[3].bytes()));
         }
     }
@@ -198,11 +212,15 @@ pub(super) fn row(
     let item = items.index(found[1]).map_err(|e| bad_id(layout, Role::Item, e, found[1]))?;
     if layout.columns[3].is_some() {
         let text = found[3].bytes();
-        if !rows.times.push(text) && layout.needs_time {
-            return Err(bad_time(layout, text));
+        match date {
+            Some((seconds, billionths)) => rows.times.push_date(seconds, billionths),
+            None if !rows.times.push(text) && layout.needs_time => {
+                return Err(bad_time(layout, text));
+            }
+            None => {}
         }
     }
-    if value.abs() >= EXACT && is_rounded(value, rating_field(found, layout).bytes()) {
+    if !is_exact(value) && is_rounded(value, rating_field(found, layout).bytes()) {
         rows.rounded += 1;
         rows.rounded_first.get_or_insert(number);
     }
@@ -235,6 +253,12 @@ fn weight_of(text: &[u8], layout: &Layout) -> Result<f32, String> {
 
 /// Whole numbers up to this are what they are in single precision.
 const EXACT: f32 = (1 << 24) as f32;
+
+/// Whether a rating is one that single precision cannot have rounded to a whole number.
+#[inline(always)]
+pub(super) fn is_exact(value: f32) -> bool {
+    value.abs() < EXACT
+}
 
 /// Whether a number of many digits has lost some of them.
 #[cold]
@@ -320,7 +344,7 @@ fn bad_time(layout: &Layout, text: &[u8]) -> String {
 }
 
 #[cold]
-fn bad_rating(layout: &Layout, field: &[u8], line: &[u8]) -> String {
+pub(super) fn bad_rating(layout: &Layout, field: &[u8], line: &[u8]) -> String {
     let (text, column) = (shorten(field), layout.column_name(Role::Rating));
     if text.is_empty() {
         return format!("the rating in column {column} is empty; write one or remove the line");

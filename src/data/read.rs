@@ -1,19 +1,21 @@
 //! Reading rating files: everything is recognised by content, plain text is parsed in parallel.
 
 use super::alike::{self, Need};
-use super::form::{Doubt, FileForm};
+#[cfg(feature = "parquet")]
+use super::columnar;
+use super::form::FileForm;
 use super::inspect::Row;
 use super::lane::{self, Lane};
-use super::layout::Layout;
+use super::layout::{Head, Layout};
 use super::lines::Lines;
 use super::market;
 use super::names::Role;
-use super::notes;
+use super::notes::{self, grouped};
 use super::options::{Format, ReadOptions};
 use super::parse;
-use super::quoted::{self, Shape};
+use super::quoted::Shape;
 use super::set::{self, Member};
-use super::source::Source;
+use super::source::{Source, fill, whole_records};
 use super::times::{TimeScale, Times};
 use crate::core::{Ids, Ratings, UNKNOWN, escaped};
 use crate::memory;
@@ -105,10 +107,8 @@ fn collect(
     options.check()?;
     let mut reader = Reader { need, ..Reader::new(options) };
     for member in set::members(paths)? {
-        let source = Source::open(&member.path, options.encoding, progress)?
-            .remembers(alike::remembers_encoding(options));
         // The bar goes before an error is shown.
-        let outcome = reader.read(source, &member);
+        let outcome = reader.add(&member, progress);
         progress.finish();
         reader.notes.drain(..).for_each(|note| progress.note(&note));
         outcome?;
@@ -123,7 +123,7 @@ fn collect(
 pub(super) struct Reader<'o> {
     options: &'o ReadOptions,
     need: Need,
-    lanes: Vec<Lane>,
+    pub lanes: Vec<Lane>,
     table: Table,
     times: Times,
     /// Of each source.
@@ -149,25 +149,55 @@ impl<'o> Reader<'o> {
         }
     }
 
+    /// Adds all of a file.
+    pub(super) fn add(&mut self, member: &Member, progress: &dyn Progress) -> Result<()> {
+        #[cfg(feature = "parquet")]
+        if let Some(table) = columnar::Table::open(&member.path)? {
+            return self.read_columns(&table, member, progress);
+        }
+        let source = Source::open(&member.path, self.options.encoding, progress)?;
+        self.read(source.remembers(alike::remembers_encoding(self.options)), member)
+    }
+
+    /// Recognises the next file.
+    pub(super) fn recognise(
+        &mut self,
+        name: &str,
+        head: &Head<'_>,
+        member: &Member,
+    ) -> Result<Layout> {
+        let (layout, note) = alike::recognise(name, head, self.options, self.need)?;
+        self.notes.extend(note);
+        self.same_set(name, &layout, member)?;
+        Ok(layout)
+    }
+
+    /// Begins with the ratings of the next file; how many there are before.
+    pub(super) fn begin(&mut self, name: &str, layout: &Layout) -> usize {
+        let before = self.table.ratings.len();
+        self.table.lines.begin_file(before as u64, name, layout.has_lists());
+        self.table.has_ratings |= layout.has(Role::Rating);
+        before
+    }
+
     /// Adds all of a source.
     pub(super) fn read(&mut self, mut source: Source<'_>, member: &Member) -> Result<()> {
         let name = source.name.clone();
         let mut batch = vec![Vec::new(); self.lanes.len()];
         let mut next = vec![Vec::new(); self.lanes.len()];
         let mut filled = fill(&mut source, &mut batch[..1], None)?;
-        let (layout, note) = alike::recognise(&name, &batch[0], self.options, self.need)?;
-        self.notes.extend(note);
-        self.same_set(&name, &layout, member)?;
+        let mut layout = self.recognise(&name, &Head::Text(&batch[0]), member)?;
         if let Some(size) = source.size {
-            self.foresee(&name, size, &batch[0], &layout)?;
+            // As many as if its lines were as long as those of its first chunk.
+            let lines = memchr::memchr_iter(b'\n', &batch[0]).count() as f64;
+            let ratings = lines * (size as f64 / batch[0].len().max(1) as f64).max(1.0);
+            self.foresee(&name, ratings, &layout, size > LARGE)?;
         }
         let shape = Shape::quoted(&layout);
         if let Some(shape) = &shape {
             whole_records(&mut source, &mut batch[0], shape)?;
         }
-        let before = self.table.ratings.len();
-        self.table.lines.begin_file(before as u64, &name, layout.has_lists());
-        self.table.has_ratings |= layout.has(Role::Rating);
+        let before = self.begin(&name, &layout);
         let mut tally = Tally::default();
         let mut at = Place { line: 0, start: true };
         while filled > 0 {
@@ -183,22 +213,27 @@ impl<'o> Reader<'o> {
                 || fill(&mut source, &mut next, shape.as_ref()),
             );
             for lane in 0..filled {
-                self.merge(lane, &name, &mut at, &mut tally)?;
+                self.merge(lane, &layout, &name, &mut at, &mut tally)?;
             }
             filled = following?;
             std::mem::swap(&mut batch, &mut next);
         }
-        self.end(&source, layout, before, tally, member)
+        let how = source.how(self.options.encoding.is_none(), &mut layout.doubts);
+        let (compression, encoding) = (source.compression, source.encoding());
+        self.end(Ended { name: &name, compression, encoding, how }, layout, before, tally, member)
     }
 
-    /// Makes sure that there is memory for about as many ratings as a file of this size holds, if its lines
-    /// are as long as those of its first chunk, and makes room for them.
+    /// Makes sure that there is memory for about as many ratings, and makes room for them where they are many.
     ///
     /// # Errors
     /// There is far too little.
-    fn foresee(&mut self, name: &str, size: u64, chunk: &[u8], layout: &Layout) -> Result<()> {
-        let lines = memchr::memchr_iter(b'\n', chunk).count() as f64;
-        let ratings = lines * (size as f64 / chunk.len().max(1) as f64).max(1.0);
+    pub(super) fn foresee(
+        &mut self,
+        name: &str,
+        ratings: f64,
+        layout: &Layout,
+        many: bool,
+    ) -> Result<()> {
         let weights = if layout.weights.is_some() { 8 } else { 0 };
         let each = weights + if layout.has(Role::Time) { BYTES_WITH_TIME } else { BYTES };
         let needed = (ratings * each as f64) as u64;
@@ -212,7 +247,7 @@ impl<'o> Reader<'o> {
                 memory::size(needed)
             )
         })?;
-        if size > LARGE {
+        if many {
             let Ratings { users, items, values, .. } = &mut self.table.ratings;
             // Where that fails it may still grow bit by bit.
             let more = ratings as usize;
@@ -258,11 +293,18 @@ impl<'o> Reader<'o> {
     }
 
     /// Moves the rows of a lane into the table.
-    fn merge(&mut self, lane: usize, name: &str, at: &mut Place, tally: &mut Tally) -> Result<()> {
+    pub(super) fn merge(
+        &mut self,
+        lane: usize,
+        layout: &Layout,
+        name: &str,
+        at: &mut Place,
+        tally: &mut Tally,
+    ) -> Result<()> {
         let Lane { users, items, rows } = &mut self.lanes[lane];
         let line_of = |line: u64| at.line + line + 1;
         if let Some((line, message)) = rows.failure.take() {
-            return Err(Error::line(name, line_of(line), message));
+            return Err(layout.error(name, line_of(line), message));
         }
         tally.skipped += rows.skipped;
         let room = lane::SHOWN.saturating_sub(tally.skipped_first.len());
@@ -302,15 +344,15 @@ impl<'o> Reader<'o> {
     }
 
     /// Notes what was found in a source.
-    fn end(
+    pub(super) fn end(
         &mut self,
-        source: &Source<'_>,
+        file: Ended<'_>,
         mut layout: Layout,
         before: usize,
         tally: Tally,
         member: &Member,
     ) -> Result<()> {
-        let name = &source.name;
+        let Ended { name, compression, encoding, how } = file;
         let count = self.table.ratings.len() - before;
         if let Some(row) = self.header_again(&layout, before) {
             let line = self.table.lines.locate(row).1;
@@ -344,30 +386,20 @@ impl<'o> Reader<'o> {
                 _ if tally.dropped > 0 => {
                     "holds no ratings but those that `drop_value`, `min_rating` and `max_rating` leave out"
                 }
-                Some(_) => "holds no ratings (only a header)",
+                Some(_) if layout.format.is_by_column().is_none() => {
+                    "holds no ratings (only a header)"
+                }
+                Some(_) => "holds no ratings (it has no row)",
                 None => "holds no ratings",
             };
             return Err(Error::file(name, message));
         }
-        let encoding = source.encoding();
         let values = &self.table.ratings.values[before..];
-        layout.doubts.extend(notes::doubts(&layout, &tally, values, self.options));
-        let mut line = format!("{}: ", escaped(name));
-        line += &source.compression.map(|kind| format!("{kind}, ")).unwrap_or_default();
-        if encoding != "utf-8" {
-            line += &format!("{encoding}, ");
-            if self.options.encoding.is_none() && encoding == "windows-1252" {
-                let what = "not UTF-8, so taken for Windows-1252 (`encoding` names another)";
-                layout.doubts.push(Doubt::new("encoding", what));
-            }
-            if source.could_be_utf8() {
-                let what = format!("all of it is UTF-8 too (`encoding` utf-8, not {encoding}?)");
-                layout.doubts.push(Doubt::new("encoding", what));
-            }
-        }
-        if source.returns {
-            line += "lines end in CR, ";
-        }
+        // What is doubtful of the values comes first.
+        let doubts = notes::doubts(&layout, &tally, values, self.options);
+        let earlier = layout.doubts.len() - how.1;
+        layout.doubts.splice(earlier..earlier, doubts);
+        let mut line = format!("{}: {}", escaped(name), how.0);
         line += &format!("{}; {}", layout.describe(), notes::counted(count, "rating"));
         let unread = tally.unread;
         if let Some((row, text)) = self.table.unread.last().filter(|_| unread > 0) {
@@ -388,7 +420,7 @@ impl<'o> Reader<'o> {
             line += &format!("; {}", doubt.what);
         }
         self.table.recognised.push(line);
-        self.table.forms.push(FileForm::new(name, source.compression, &encoding, &layout, count));
+        self.table.forms.push(FileForm::new(name, compression, &encoding, &layout, count));
         self.layouts.push(layout);
         Ok(())
     }
@@ -429,11 +461,23 @@ impl<'o> Reader<'o> {
 }
 
 /// Where the next chunk begins.
-struct Place {
+pub(super) struct Place {
     /// Lines before it.
-    line: u64,
+    pub line: u64,
     /// Whether it is the first.
-    start: bool,
+    pub start: bool,
+}
+
+/// A file that has been read.
+pub(super) struct Ended<'a> {
+    /// As the user named it.
+    pub name: &'a str,
+    /// `gzip`, `zstd` or nothing.
+    pub compression: Option<&'static str>,
+    /// The label of its encoding.
+    pub encoding: String,
+    /// How its bytes became characters, for people, and how many of the doubts are about that.
+    pub how: (String, usize),
 }
 
 /// What was met in a file beside its ratings.
@@ -448,53 +492,4 @@ pub(super) struct Tally {
     /// Ratings that single precision rounds, and the line of the first.
     pub rounded: u64,
     pub rounded_first: u64,
-}
-
-/// Fills chunks in order; how many there were.
-fn fill(source: &mut Source<'_>, chunks: &mut [Vec<u8>], shape: Option<&Shape>) -> Result<usize> {
-    for (filled, chunk) in chunks.iter_mut().enumerate() {
-        if !source.next_chunk(chunk)? {
-            return Ok(filled);
-        }
-        if let Some(shape) = shape {
-            whole_records(source, chunk, shape)?;
-        }
-    }
-    Ok(chunks.len())
-}
-
-/// Cuts a chunk where its last record may go on, or lengthens it where that is all there is.
-pub(super) fn whole_records(
-    source: &mut Source<'_>,
-    chunk: &mut Vec<u8>,
-    shape: &Shape,
-) -> Result<()> {
-    while !source.ended() {
-        match quoted::unfinished(chunk, shape) {
-            None => break,
-            Some(0) => {
-                let mut more = Vec::new();
-                source.next_chunk(&mut more)?;
-                chunk.append(&mut more);
-            }
-            Some(at) => {
-                source.give_back(chunk, at);
-                break;
-            }
-        }
-    }
-    Ok(())
-}
-
-/// A count with a comma after every three digits.
-pub(super) fn grouped(count: usize) -> String {
-    let digits = count.to_string();
-    let mut text = String::new();
-    for (i, digit) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
 }

@@ -66,7 +66,9 @@ impl Reading {
         let wrong = |what: String| format!("its data: {KEY}: {what}");
         let reading = Self::deserialize(value).map_err(|e| wrong(e.to_string()))?;
         let [user, item, ..] = reading.form.columns;
-        if reading.form.format == Format::Triples && (user.is_none() || item.is_none()) {
+        let format = reading.form.format;
+        let table = format == Format::Triples || format.is_by_column().is_some();
+        if table && (user.is_none() || item.is_none()) {
             return Err(wrong("it names no column of users or of items".into()));
         }
         Ok(Some(reading))

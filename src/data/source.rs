@@ -2,7 +2,9 @@
 //! end at line borders.
 
 use super::encoding::{self, Decoded, Encoding, Judge, Returns, Text};
+use super::form::Doubt;
 use super::formats;
+use super::quoted::{self, Shape};
 use crate::files::stop;
 use crate::progress::Progress;
 use crate::{Error, Result};
@@ -193,6 +195,29 @@ impl<'a> Source<'a> {
         }
     }
 
+    /// How its bytes became characters, for people, and how many doubts there are of that; `open` says that no
+    /// encoding was asked for.
+    pub(super) fn how(&self, open: bool, doubts: &mut Vec<Doubt>) -> (String, usize) {
+        let before = doubts.len();
+        let encoding = self.encoding();
+        let mut how = self.compression.map(|kind| format!("{kind}, ")).unwrap_or_default();
+        if encoding != "utf-8" {
+            how += &format!("{encoding}, ");
+            if open && encoding == "windows-1252" {
+                let what = "not UTF-8, so taken for Windows-1252 (`encoding` names another)";
+                doubts.push(Doubt::new("encoding", what));
+            }
+            if self.could_be_utf8() {
+                let what = format!("all of it is UTF-8 too (`encoding` utf-8, not {encoding}?)");
+                doubts.push(Doubt::new("encoding", what));
+            }
+        }
+        if self.returns {
+            how += "lines end in CR, ";
+        }
+        (how, doubts.len() - before)
+    }
+
     /// Whether all has been taken.
     pub(super) fn ended(&self) -> bool {
         self.ended && self.carry.is_empty() && self.back.is_empty()
@@ -278,6 +303,46 @@ impl<'a> Source<'a> {
     pub(crate) fn rest(&mut self) -> impl Read + '_ {
         Rest { source: self, chunk: Vec::new(), at: 0 }
     }
+}
+
+/// Fills chunks in order; how many there were.
+pub(super) fn fill(
+    source: &mut Source<'_>,
+    chunks: &mut [Vec<u8>],
+    shape: Option<&Shape>,
+) -> Result<usize> {
+    for (filled, chunk) in chunks.iter_mut().enumerate() {
+        if !source.next_chunk(chunk)? {
+            return Ok(filled);
+        }
+        if let Some(shape) = shape {
+            whole_records(source, chunk, shape)?;
+        }
+    }
+    Ok(chunks.len())
+}
+
+/// Cuts a chunk where its last record may go on, or lengthens it where that is all there is.
+pub(super) fn whole_records(
+    source: &mut Source<'_>,
+    chunk: &mut Vec<u8>,
+    shape: &Shape,
+) -> Result<()> {
+    while !source.ended() {
+        match quoted::unfinished(chunk, shape) {
+            None => break,
+            Some(0) => {
+                let mut more = Vec::new();
+                source.next_chunk(&mut more)?;
+                chunk.append(&mut more);
+            }
+            Some(at) => {
+                source.give_back(chunk, at);
+                break;
+            }
+        }
+    }
+    Ok(())
 }
 
 struct Rest<'s, 'a> {

@@ -124,7 +124,7 @@ pub struct SplitFacts {
 /// `fold1/test`, `fold2/train`, … with folds. The files have the extension of the first input,
 /// without that of a compressor.
 ///
-/// Lines are copied as they are, the header into each file. Every rating's line goes into exactly
+/// Lines are copied as they are, the header into each file; rows of Parquet and Arrow become CSV. Every rating's line goes into exactly
 /// one part; with folds, into exactly one test file. By chance, those of one user and item go together,
 /// and which ones are drawn depends on the ratings and the seed, not on the order of the lines. Lines of a
 /// user and his items (the grouped format) are written anew, with the items that go there.
@@ -147,7 +147,10 @@ pub fn split(
     let mut reader = Reader::new(&options.read);
     let mut ends = Vec::new();
     for input in &inputs {
-        let outcome = reader.read(input.source(encoding, progress)?, &input.member);
+        let outcome = match &input.bytes {
+            Some(_) => reader.read(input.source(encoding, progress)?, &input.member),
+            None => reader.add(&input.member, progress),
+        };
         progress.finish();
         outcome?;
         ends.push(reader.count());
@@ -181,7 +184,7 @@ pub fn split(
         for (number, (input, &end)) in inputs.iter().zip(&ends).enumerate() {
             let (header, layout) = (number == 0, &layouts[number]);
             let rows = Rows { table: &table, choice: &choice, first, end, header, layout };
-            let outcome = rows.copy(input.source(encoding, progress)?, &mut pairs);
+            let outcome = input.copy(&rows, encoding, progress, &mut pairs);
             progress.finish();
             outcome?;
             first = end;
@@ -213,6 +216,23 @@ impl Input {
             bytes = Some(all);
         }
         Ok(Input { member, bytes })
+    }
+
+    /// Copies its lines into their parts.
+    fn copy(
+        &self,
+        rows: &Rows<'_>,
+        encoding: Option<Encoding>,
+        progress: &dyn Progress,
+        pairs: &mut [(Part, Part)],
+    ) -> Result<()> {
+        #[cfg(feature = "parquet")]
+        if rows.layout.format.is_by_column().is_some()
+            && let Some(table) = super::columnar::Table::open(&self.member.path)?
+        {
+            return rows.copy_columns(&table, progress, pairs);
+        }
+        rows.copy(self.source(encoding, progress)?, pairs)
     }
 
     fn source<'a>(
@@ -399,6 +419,9 @@ fn extension(path: &Path, layout: &Layout) -> String {
     let mut name = PathBuf::from(path.file_name().unwrap_or_default());
     if name.extension().is_some_and(|e| e == "gz" || e == "zst" || e == "zstd") {
         name.set_extension("");
+    }
+    if layout.format.is_by_column().is_some() {
+        return ".csv".into();
     }
     match (name.extension().and_then(|e| e.to_str()), layout.delimiter) {
         (Some(extension), _) => format!(".{extension}"),

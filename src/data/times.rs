@@ -157,6 +157,12 @@ impl Times {
         true
     }
 
+    /// Adds the time of the next rating as a date: seconds since 1970, and billionths above them.
+    pub(super) fn push_date(&mut self, seconds: i64, billionths: u32) {
+        self.kinds[1].get_or_insert(self.units.len());
+        self.push_parts(seconds, billionths);
+    }
+
     #[inline]
     fn push_parts(&mut self, units: i64, billionths: u32) {
         if billionths > 0 || !self.billionths.is_empty() {

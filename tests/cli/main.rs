@@ -14,6 +14,8 @@ mod bad_input;
 mod bench;
 mod biases_alone;
 mod choices;
+#[cfg(feature = "parquet")]
+mod columnar;
 mod compare;
 mod crash;
 mod devices;

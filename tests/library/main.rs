@@ -12,6 +12,8 @@ mod place;
 #[path = "../support/planted/mod.rs"]
 mod planted;
 
+#[cfg(feature = "parquet")]
+mod columnar;
 mod crash;
 mod data;
 mod defaults;
