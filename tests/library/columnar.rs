@@ -25,7 +25,8 @@ use wgmf::data::{
 type Column = (&'static str, ArrayRef);
 
 fn batch(columns: &[Column]) -> RecordBatch {
-    RecordBatch::try_from_iter(columns.iter().map(|(name, array)| (*name, array.clone()))).unwrap()
+    let columns = columns.iter().map(|(name, array)| (*name, array.clone(), true));
+    RecordBatch::try_from_iter_with_nullable(columns).unwrap()
 }
 
 fn parquet(path: &Path, batches: &[RecordBatch], compression: Compression, group: usize) {
