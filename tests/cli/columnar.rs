@@ -60,7 +60,7 @@ fn models_and_answers_are_those_of_csv() {
         });
         assert_eq!(text, columns, "{command}");
     }
-    place.ok("fold-in csv plays.parquet --output grown");
+    place.ok("fold-in csv plays.parquet --update --output grown");
     place.ok("cross-validate plays.parquet --folds 2 --solver als --factors 2 --epochs 1");
     let told = place.run("inspect plays.parquet --json");
     let seen: serde_json::Value = serde_json::from_slice(&told.stdout).unwrap();
