@@ -197,8 +197,9 @@ fn format(head: &[u8]) -> Option<Format> {
     let is_binary = || head.iter().any(|&byte| byte == 0 || byte >= 0x80);
     match head {
         [b'P', b'A', b'R', b'1', ..] => is_binary().then_some(Format::Parquet),
-        [b'A', b'R', b'R', b'O', b'W', b'1', 0, 0, ..] => Some(Format::Arrow),
-        [0xff, 0xff, 0xff, 0xff, ..] => Some(Format::Arrow),
+        [b'A', b'R', b'R', b'O', b'W', b'1', 0, 0, ..] | [0xff, 0xff, 0xff, 0xff, ..] => {
+            Some(Format::Arrow)
+        }
         _ => None,
     }
 }
