@@ -90,10 +90,10 @@ fn same_as_csv(columns: &[Column], csv: &str, options: &ReadOptions) {
     let dir = tempfile::tempdir().unwrap();
     let text = dir.path().join("table.csv");
     fs::write(&text, csv).unwrap();
-    let want = bits(read(&[text.clone()], options, &()).unwrap());
+    let want = bits(read(std::slice::from_ref(&text), options, &()).unwrap());
     fs::remove_file(text).unwrap();
     for path in written(dir.path(), &[batch(columns)]) {
-        let table = read(&[path.clone()], options, &()).unwrap();
+        let table = read(std::slice::from_ref(&path), options, &()).unwrap();
         let form = &table.forms[0];
         let parquet = path.extension().is_some_and(|ending| ending == "parquet");
         assert_eq!(form.format, if parquet { Format::Parquet } else { Format::Arrow });
@@ -261,7 +261,7 @@ fn complaint(columns: &[Column], options: &ReadOptions) -> String {
     let dir = tempfile::tempdir().unwrap();
     let mut said = Vec::new();
     for path in written(dir.path(), &[batch(columns)]) {
-        let error = read(&[path.clone()], options, &()).unwrap_err().to_string();
+        let error = read(std::slice::from_ref(&path), options, &()).unwrap_err().to_string();
         let name = path.file_name().unwrap().to_string_lossy().into_owned();
         let kind = if name.ends_with("parquet") { "Parquet" } else { "Arrow" };
         said.push(error.replace(&path.display().to_string(), "f").replace(kind, "KIND"));
