@@ -74,7 +74,6 @@ pub(crate) enum Head<'a> {
 }
 
 /// A table that is kept by column.
-#[cfg_attr(not(feature = "parquet"), expect(dead_code, reason = "there is text alone then"))]
 pub(crate) struct Columns {
     /// What it is kept in.
     pub format: Format,
