@@ -20,8 +20,8 @@ override LANES: u32 = 4u;            // lanes of a team: a power of two, at most
 override GROUPS: u32 = 1u;           // workgroups that share a segment
 override STAGED: u32 = 8u;           // ratings copied at a time: an even number
 override ALIGNED: bool = true;       // whether the first column is a multiple of 4
-override WEIGHTED: bool = false;     // whether ratings have weights
-override PARTNERS: bool = false;     // whether those are weights of the partners' ratings
+override WEIGHTED: bool = false;     // whether ratings have weights of their own
+override PARTNERS: bool = false;     // whether all ratings of a partner have one
 override SIGNED: bool = false;       // whether weights may lie below 0: roots of their amounts have their signs
 override REMAINDERS: bool = false;   // whether the target is what the model leaves of the rating
 
@@ -52,11 +52,12 @@ struct Entry {
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> segments: array<Segment>;
 @group(0) @binding(2) var<storage, read> entries: array<Entry>;
-@group(0) @binding(3) var<storage, read> roots: array<f32>; // of the weights; of the partners' as `biases`
-@group(0) @binding(4) var<storage, read> partner: array<vec4<f32>>;
-@group(0) @binding(5) var<storage, read> biases: array<f32>;
-@group(0) @binding(6) var<storage, read> remainders: array<f32>;
-@group(0) @binding(7) var<storage, read_write> matrices: array<vec4<f32>>;
+@group(0) @binding(3) var<storage, read> roots: array<f32>; // of the weights
+@group(0) @binding(4) var<storage, read> partner_roots: array<f32>; // as `biases`
+@group(0) @binding(5) var<storage, read> partner: array<vec4<f32>>;
+@group(0) @binding(6) var<storage, read> biases: array<f32>;
+@group(0) @binding(7) var<storage, read> remainders: array<f32>;
+@group(0) @binding(8) var<storage, read_write> matrices: array<vec4<f32>>;
 
 // (teams, STAGED, 2 ACROSS): of a rating all even columns, then all odd ones, so that lanes that read
 // side by side read from different banks.
@@ -64,8 +65,10 @@ override STORE: u32 = 64u / LANES * STAGED * 2u * ACROSS;
 var<workgroup> staged: array<vec4<f32>, STORE>;
 
 fn root_of(at: u32) -> f32 {
-    if PARTNERS { return roots[params.partner_bias + entries[at].partner]; }
-    return roots[at];
+    var root = 1.0;
+    if WEIGHTED { root = roots[at]; }
+    if PARTNERS { root *= partner_roots[params.partner_bias + entries[at].partner]; }
+    return root;
 }
 
 // Products of a rating whose weight lies below 0 are subtracted. (Its root's own sign is squared.)
@@ -94,7 +97,7 @@ fn factors_of(at: u32, column: u32) -> vec4<f32> {
     if BIAS {
         z = select(z, vec4(1.0), index == vec4(COORDINATES));
     }
-    if WEIGHTED {
+    if WEIGHTED || PARTNERS {
         z *= root_of(at);
     }
     return z;
@@ -108,7 +111,7 @@ fn target_of(at: u32) -> f32 {
         let entry = entries[at];
         t = entry.value - biases[params.partner_bias + entry.partner];
     }
-    if WEIGHTED {
+    if WEIGHTED || PARTNERS {
         t *= root_of(at);
     }
     return t;

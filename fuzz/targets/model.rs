@@ -161,7 +161,7 @@ pub fn uses(model: Model, samples: Option<Samples>, seen: Seen) {
     let items = [model.items.name(0).to_owned(), "nothing".to_owned()];
     finite("facts", model.facts.range.into_iter().flatten());
     if let (Ok(explainer), Some(values)) = (Explainer::new(&model), seen.values_of(0))
-        && let Ok(explained) = explainer.solve(0, seen.items_of(0), values)
+        && let Ok(explained) = explainer.solve(0, seen.items_of(0), values, seen.weights_of(0))
     {
         let explanation = explained.score(0);
         finite("a score that is explained", [explanation.score, explanation.base]);

@@ -13,7 +13,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::{Arc, Mutex, PoisonError};
 use wgmf::core::{Ids, NO_TIME, Ratings, Side, TransformKind};
-use wgmf::data::{DataOptions, Duplicates, Order};
+use wgmf::data::{DataOptions, Duplicates, Order, weights_by_age};
 use wgmf::progress::Progress;
 
 /// Ratings with the ids of users and items.
@@ -24,6 +24,9 @@ pub(crate) struct Dataset {
     /// What was told of the files.
     notes: Vec<String>,
 }
+
+/// What was said of what ratings count: the name of a column, and the days of a half-life.
+type Said = (Option<String>, Option<f64>);
 
 /// Keeps what is to be told.
 #[derive(Default)]
@@ -67,6 +70,7 @@ impl Dataset {
         [users, items]: [Column; 2],
         values: Option<Vec<f32>>,
         timestamps: Vec<i64>,
+        (weights, said): (Option<Vec<f32>>, Said),
         (duplicates, order): (Duplicates, Order),
         py: Python<'_>,
     ) -> PyResult<Self> {
@@ -86,10 +90,22 @@ impl Dataset {
                 values[at]
             )));
         }
-        let ratings =
-            Ratings { users: users.1, items: items.1, values, timestamps, weights: Vec::new() };
+        let mut weights = weights.unwrap_or_default();
+        if !weights.is_empty() && weights.len() != values.len() {
+            return Err(error::data(format!(
+                "{} ratings and {} `weights`: each rating needs one",
+                values.len(),
+                weights.len()
+            )));
+        }
+        let (column, half_life) = said;
         let set = work::quietly(py, || {
-            wgmf::Dataset::from_indices(users.0, items.0, ratings, duplicates, order)
+            if let Some(days) = half_life {
+                weights = weights_by_age(&timestamps, &weights, days)?;
+            }
+            let ratings = Ratings { users: users.1, items: items.1, values, timestamps, weights };
+            let set = wgmf::Dataset::from_indices(users.0, items.0, ratings, duplicates, order)?;
+            Ok(set.weighed_by(column, half_life))
         })?;
         Ok(Self::of(set, labels, Vec::new()))
     }
@@ -144,22 +160,26 @@ impl Dataset {
     }
 
     /// From columns: of ids arrays of whole numbers, Arrow's columns, (codes, categories) or sequences; of ratings
-    /// arrays, or None for 1 each; of times an array of int64, or None.
+    /// arrays, or None for 1 each; of times an array of int64, or None; of weights as of ratings.
     #[staticmethod]
-    #[pyo3(signature = (users, items, ratings, times, duplicates, order))]
+    #[pyo3(signature = (users, items, ratings, times, weights, said, duplicates, order))]
+    #[expect(clippy::too_many_arguments, reason = "as many columns")]
     fn from_columns(
         py: Python<'_>,
         users: &Bound<'_, PyAny>,
         items: &Bound<'_, PyAny>,
         ratings: &Bound<'_, PyAny>,
         times: Option<PyReadonlyArray1<'_, i64>>,
+        weights: &Bound<'_, PyAny>,
+        said: Said,
         duplicates: &str,
         order: &str,
     ) -> PyResult<Self> {
         let how = (word("duplicates", duplicates)?, word("order", order)?);
         let columns = [Column::of(Side::User, users)?, Column::of(Side::Item, items)?];
         let times = times.map_or_else(Vec::new, |times| times.as_array().to_vec());
-        Self::of_columns(columns, values(ratings)?, times, how, py)
+        let weighed = (values(weights)?, said);
+        Self::of_columns(columns, values(ratings)?, times, weighed, how, py)
     }
 
     /// From a table of Arrow's.
@@ -167,6 +187,8 @@ impl Dataset {
     fn from_arrow(
         table: &Bound<'_, PyAny>,
         columns: Option<&str>,
+        weights: &Bound<'_, PyAny>,
+        said: Said,
         duplicates: &str,
         order: &str,
     ) -> PyResult<Self> {
@@ -174,7 +196,8 @@ impl Dataset {
         let read = arrow::table(table, columns)?;
         let times =
             if read.times.iter().all(|&time| time == NO_TIME) { vec![] } else { read.times };
-        Self::of_columns([read.users, read.items], read.values, times, how, table.py())
+        let weighed = (values(weights)?, said);
+        Self::of_columns([read.users, read.items], read.values, times, weighed, how, table.py())
     }
 
     /// From the arrays of a sparse matrix in rows of users; ids are the numbers of rows and columns.
@@ -201,7 +224,8 @@ impl Dataset {
             _ => return Err(kind()),
         };
         let columns = [Column::numbered(user_ids, users), Column::numbered(item_ids, items)];
-        Self::of_columns(columns, values, Vec::new(), (duplicates, Order::Canonical), py)
+        let how = (duplicates, Order::Canonical);
+        Self::of_columns(columns, values, Vec::new(), (None, (None, None)), how, py)
     }
 
     /// The same ratings with what is done to their values before training, and without rare ids.

@@ -107,12 +107,8 @@ pub(crate) fn tune<'py>(
     for (name, range) in space {
         dimensions.push(dimension(&name.extract::<String>()?, &range)?);
     }
-    let ials = |dimension: &Dimension| match &dimension.range {
-        Range::Choices(choices) => choices.iter().any(|choice| choice == Solver::Ials.name()),
-        Range::Between { .. } => false,
-    };
     // What is ranked for every user is held out of every user's ratings.
-    let per_user = options.is_implicit() || dimensions.iter().any(ials);
+    let per_user = options.is_implicit() || dimensions.iter().any(Dimension::has_lists);
     let tuned = work::work(py, threads, hear, |watch| {
         let device = work::device(device)?;
         let set = wgmf::Dataset::clone(&ratings.set());

@@ -156,3 +156,40 @@ def test_what_a_frame_holds_beside_does_not_matter(plays, from_file):
     beside = plays.assign(nothing=None, when=pandas.Timestamp("2026-01-01"))
     columns = list(plays.columns[:3])
     assert bits(wgmf.fit(beside, columns=columns, **SETTINGS)) == bits(from_file)
+
+
+WEIGHTED = {
+    "a column of pandas": lambda frame: dict(data=frame, weights="trust"),
+    "a column of polars": lambda frame: dict(data=polars.from_pandas(frame), weights="trust"),
+    "a column of pyarrow": lambda frame: dict(data=pyarrow.Table.from_pandas(frame), weights="trust"),
+    "an array": lambda frame: dict(data=frame, weights=frame["trust"].to_numpy()),
+    "arrays": lambda frame: dict(data=tuple(frame[n].to_numpy() for n in ("user", "item", "rating")), weights=list(frame["trust"])),
+}
+
+
+def test_what_ratings_count_may_come_in_any_form(numbered, tmp_path):
+    users, items, values = numbered
+    frame = pandas.DataFrame({"user": users, "item": items, "rating": values})
+    frame["trust"] = 0.1 + numpy.arange(len(users)) % 4
+    frame["timestamp"] = 1_600_000_000 + 86_400 * (numpy.arange(len(users)) % 500)
+    plain = wgmf.fit(frame, columns="user,item,rating", **SETTINGS)
+    path = tmp_path / "counted.csv"
+    frame.to_csv(path, index=False)
+    of_file = wgmf.fit(path, weights="trust", **SETTINGS)
+    assert bits(of_file) != bits(plain)
+    for form in WEIGHTED.values():
+        how = form(frame)
+        columns = {} if isinstance(how["data"], tuple) else {"columns": "user,item,rating"}
+        assert bits(wgmf.fit(**how, **columns, **SETTINGS)) == bits(of_file)
+    aged = wgmf.fit(frame, half_life=90, **SETTINGS)
+    assert bits(aged) == bits(wgmf.fit(path, half_life=90, **SETTINGS)) != bits(plain)
+    wgmf.fit(frame, "bayes", weights="trust", samples=2, burn_in=1, factors=2)
+    for how, why in [
+        (dict(weights="nothing"), "no column is called"),
+        (dict(weights=[1.0, 2.0]), "each rating needs one"),
+        (dict(weights=-frame["trust"].to_numpy()), "0 or more"),
+        (dict(half_life=0), "above 0"),
+        (dict(columns="user,item,rating", half_life=9), "timestamp"),
+    ]:
+        with pytest.raises(wgmf.Error, match=why):
+            wgmf.fit(frame, **how, **SETTINGS)

@@ -23,9 +23,25 @@ class Dataset:
     @staticmethod
     def from_files(paths: list[str], options: _Options) -> Dataset: ...
     @staticmethod
-    def from_columns(users: Any, items: Any, ratings: Any, times: Any, duplicates: str, order: str) -> Dataset: ...
+    def from_columns(
+        users: Any,
+        items: Any,
+        ratings: Any,
+        times: Any,
+        weights: Any,
+        said: tuple[str | None, float | None],
+        duplicates: str,
+        order: str,
+    ) -> Dataset: ...
     @staticmethod
-    def from_arrow(table: Any, columns: str | None, duplicates: str, order: str) -> Dataset: ...
+    def from_arrow(
+        table: Any,
+        columns: str | None,
+        weights: Any,
+        said: tuple[str | None, float | None],
+        duplicates: str,
+        order: str,
+    ) -> Dataset: ...
     @staticmethod
     def from_csr(indptr: Any, indices: Any, data: Any, columns: int, duplicates: str) -> Dataset: ...
     def with_options(self, transform: list[str], threshold: float, least: tuple[int, int]) -> Dataset: ...

@@ -49,7 +49,9 @@ class Dataset:
     each counts 1. Of several ratings of one pair counts what `duplicates` says: "last" (the latest, where there are
     timestamps), "mean", "sum" or "error"; by default the last, of a sparse matrix the sum. `transform` is done to
     values before training ("log1p", "zscore", "minmax", "binary", or several), `min_user_ratings` and
-    `min_item_ratings` leave rare ids out. Further settings are those of reading files (`delimiter`, `header`, ...).
+    `min_item_ratings` leave rare ids out. `weights` says what each rating counts in training: a column's name, or numbers
+    of 0 or more, one a rating; with `half_life` one counts half as much for each so many days that it is older than the
+    newest. Further settings are those of reading files (`delimiter`, `header`, ...).
 
     >>> plays = Dataset((["ann", "ann", "bob"], [7, 8, 7], [5.0, 3.0, 4.0]))
     >>> len(plays), list(plays.users), plays.items.tolist()
@@ -66,6 +68,8 @@ class Dataset:
         columns: str | Sequence[str] | None = None,
         duplicates: str | None = None,
         order: str | None = None,
+        weights: Any = None,
+        half_life: float | None = None,
         transform: str | Sequence[str] | None = None,
         threshold: float = 1.0,
         min_user_ratings: int = 1,
@@ -77,7 +81,8 @@ class Dataset:
                 raise failed("settings", f"there is no setting `{name}` of reading")
         if columns is not None and not isinstance(columns, str):
             columns = ",".join(str(column) for column in columns)
-        made = _made(data, columns, duplicates, order or "canonical", files)
+        counts = None if half_life is None else float(half_life)
+        made = _made(data, columns, duplicates, order or "canonical", (weights, counts), files)
         if transform is not None or min_user_ratings > 1 or min_item_ratings > 1:
             steps = transform.split(",") if isinstance(transform, str) else list(transform or [])
             made = made.with_options(
@@ -186,12 +191,21 @@ def is_pandas(data: Any) -> bool:
 
 
 def _made(
-    data: Any, columns: str | None, duplicates: str | None, order: str, files: Mapping[str, Any]
+    data: Any,
+    columns: str | None,
+    duplicates: str | None,
+    order: str,
+    counts: tuple[Any, float | None],
+    files: Mapping[str, Any],
 ) -> _core.Dataset:
+    weights, half_life = counts
     listed = isinstance(data, (list, tuple)) and len(data) > 0 and all(is_path(path) for path in data)
     # Of two or three paths and of columns that are texts, the first are there.
     if is_path(data) or (listed and all(os.path.exists(path) for path in data)):
-        options = {"columns": columns, "duplicates": duplicates, "order": order, **files}
+        if weights is not None and not isinstance(weights, (str, int)):
+            raise failed("settings", "`weights`: of files, give the name or the number of a column")
+        column = None if weights is None else str(weights)
+        options = {"columns": columns, "duplicates": duplicates, "order": order, "weights": column, "half_life": half_life, **files}
         paths = [data] if is_path(data) else list(data)
         return _core.Dataset.from_files([os.fspath(path) for path in paths], options)
     for name in files:
@@ -200,13 +214,16 @@ def _made(
     if hasattr(data, "tocsr") and hasattr(data, "shape"):
         if columns is not None:
             raise failed("settings", "`columns`: a sparse matrix has users in rows and items in columns")
+        if weights is not None or half_life is not None:
+            name = "weights" if weights is not None else "half_life"
+            raise failed("settings", f"`{name}`: a sparse matrix has none; give a tuple of arrays, or a DataFrame")
         return _of_sparse(data, duplicates or "sum")
     if is_pandas(data) and hasattr(data, "columns"):
-        return _of_pandas(data, columns, policy, order)
+        return _of_pandas(data, columns, policy, order, counts)
     if hasattr(data, "collect") and hasattr(data, "lazy"):
         data = data.collect()
     if hasattr(data, "__arrow_c_stream__"):
-        return _core.Dataset.from_arrow(data, columns, policy, order)
+        return _core.Dataset.from_arrow(data, columns, _weights(data, weights), _said(counts), policy, order)
     if isinstance(data, Mapping):
         data = _of_mapping(data)
     if hasattr(data, "ndim") and hasattr(data, "dtype"):
@@ -218,12 +235,35 @@ def _made(
             raise failed("settings", "`columns`: arrays come in the order user, item, value")
         users, items = ids_column(data[0], "user"), ids_column(data[1], "item")
         values = numbers(data[2], "rating") if len(data) == 3 else None
-        return _core.Dataset.from_columns(users, items, values, None, policy, order)
+        return _core.Dataset.from_columns(users, items, values, None, _weights(data, weights), _said(counts), policy, order)
     raise failed(
         "data",
         f"an object of type {type(data).__name__} is no ratings: give a path, a DataFrame, Arrow data, a sparse matrix, or a tuple of "
         "users, items and values",
     )
+
+
+def _said(counts: tuple[Any, float | None]) -> tuple[str | None, float | None]:
+    """What the record of a model says of what ratings count."""
+    weights, half_life = counts
+    return (weights if isinstance(weights, str) else None), half_life
+
+
+def _weights(data: Any, weights: Any) -> Any:
+    """What each rating counts, as the extension takes it."""
+    if weights is None:
+        return None
+    if not isinstance(weights, str):
+        if not hasattr(weights, "__iter__"):
+            raise failed("settings", f"`weights` {weights!r}: give the name of a column, or a number for each rating")
+        return numbers(weights, "weight")
+    if isinstance(data, (tuple, list)):
+        raise failed("settings", f"`weights` {weights!r}: arrays have no names; give a number for each rating")
+    try:
+        column = data[weights]
+    except Exception:
+        raise failed("settings", f"`weights`: no column is called {weights!r}") from None
+    return numbers(column, weights)
 
 
 def _of_mapping(data: Mapping[Any, Any]) -> tuple[list[Any], list[Any], list[float]]:
@@ -262,7 +302,9 @@ def _of_sparse(data: Any, duplicates: str) -> _core.Dataset:
     )
 
 
-def _of_pandas(data: Any, columns: str | None, duplicates: str, order: str) -> _core.Dataset:
+def _of_pandas(
+    data: Any, columns: str | None, duplicates: str, order: str, counts: tuple[Any, float | None]
+) -> _core.Dataset:
     names = [str(name) for name in data.columns]
     kinds = [getattr(kind, "kind", "O") in "biuf" for kind in data.dtypes]
     user, item, value, time = _core.columns_of(names, kinds, columns)
@@ -272,6 +314,8 @@ def _of_pandas(data: Any, columns: str | None, duplicates: str, order: str) -> _
         ids_column(data.iloc[:, item], "item"),
         None if value is None else numbers(data.iloc[:, value], names[value]),
         None if time is None else _times(data.iloc[:, time], names[time]),
+        _weights(data, counts[0]),
+        _said(counts),
         duplicates,
         order,
     )

@@ -25,7 +25,17 @@ if TYPE_CHECKING:
     Floats = npt.NDArray[np.float32]
 
 # What of the keywords of `fit` and its like belongs to the ratings.
-DATA_SETTINGS = ("columns", "duplicates", "order", "transform", "threshold", "min_user_ratings", "min_item_ratings")
+DATA_SETTINGS = (
+    "columns",
+    "duplicates",
+    "order",
+    "weights",
+    "half_life",
+    "transform",
+    "threshold",
+    "min_user_ratings",
+    "min_item_ratings",
+)
 
 
 def settings() -> dict[str, Any]:
@@ -52,6 +62,8 @@ def fit(
     columns: str | Sequence[str] | None = None,
     duplicates: str | None = None,
     order: str | None = None,
+    weights: Any = None,
+    half_life: float | None = None,
     transform: str | Sequence[str] | None = None,
     threshold: float | None = None,
     min_user_ratings: int | None = None,
@@ -84,6 +96,8 @@ def fit(
         "columns": columns,
         "duplicates": duplicates,
         "order": order,
+        "weights": weights,
+        "half_life": half_life,
         "transform": transform,
         "threshold": threshold,
         "min_user_ratings": min_user_ratings,

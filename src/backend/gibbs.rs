@@ -8,8 +8,8 @@ use std::ops::{ControlFlow, Range};
 
 /// What the sampler's passes work on.
 pub struct GibbsProblem {
-    /// Training ratings by user and by item, without weights. For latent values each value is the
-    /// number of its level, from 0.
+    /// Training ratings by user and by item, with weights of 0 or more, or without. For latent values each
+    /// value is the number of its level, from 0, and there are no weights.
     pub ratings: RowRatings,
     /// Held-out pairs; [`UNKNOWN`](crate::core::UNKNOWN) stands for a row the model does not know.
     pub test: Ratings,
@@ -37,6 +37,13 @@ impl GibbsProblem {
         check_factors(first.factors)?;
         check_block(self.block)?;
         self.ratings.check()?;
+        let weights = &self.ratings.users.weights;
+        if self.latent && !weights.is_empty() {
+            return Err(Error::data("levels of a latent value have no weights"));
+        }
+        if weights.iter().any(|&weight| weight < 0.0) {
+            return Err(Error::data("the sampler's weights of ratings must not lie below 0"));
+        }
         for start in &self.starts {
             start.check(users, items, first.factors)?;
         }
@@ -54,8 +61,8 @@ impl GibbsProblem {
 
 /// What a side's rows are drawn from, given the other side:
 ///
-/// `[p, b] ~ N(A⁻¹ (Λ (m + ζ s) + τ Σ a t y), A⁻¹)` with `A = Λ + τ Σ a y yᵀ` over the row's ratings,
-/// where `y = [q, 1]`, `t = v − μ − c`, and `a` is the noise weight of the rating's user.
+/// `[p, b] ~ N(A⁻¹ (Λ (m + ζ s) + τ Σ a w t y), A⁻¹)` with `A = Λ + τ Σ a w y yᵀ` over the row's ratings,
+/// where `y = [q, 1]`, `t = v − μ − c`, `a` is the noise weight of the rating's user, and `w` the rating's own.
 #[derive(Clone, Copy, Debug)]
 pub struct Conditional<'a> {
     /// `m`, `s` and `Λ`.
@@ -191,7 +198,7 @@ pub trait GibbsPasses: Send {
     /// If the device is lost.
     fn moments(&mut self, chain: usize, side: Side, rows: Range<usize>) -> Result<MomentBlocks>;
 
-    /// (users of the range): `Σ (v − r̂)²` over each one's training ratings. Of no meaning where values
+    /// (users of the range): `Σ w (v − r̂)²` over each one's training ratings. Of no meaning where values
     /// are levels.
     ///
     /// # Errors

@@ -9,7 +9,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use wgmf::core::{Ratings, UNKNOWN, figure};
 use wgmf::data::{Duplicates, Order, ReadOptions, Table, align, read};
-use wgmf::evaluate::{ByUser, Comparison, compare, ratings_by_user, seen_by_both};
+use wgmf::evaluate::{ByUser, Comparison, Relevance, compare, ratings_by_user, seen_by_both};
 use wgmf::model::{Model, Samples, Seen};
 use wgmf::predict::{Predictive, Unit};
 use wgmf::report::{Compared, compare_page};
@@ -90,9 +90,12 @@ pub(super) fn run(args: Args, given: &dyn Fn(&str) -> bool) -> Result<()> {
         say!("note: the models were trained in different units; errors are in that of the ratings");
     }
     let kept = args.kept(&table, [&a, &b])?;
-    let [of_a, of_b] = match lists {
+    let ([of_a, of_b], relevance) = match lists {
         true => args.lists([&a, &b], &table, &kept)?,
-        false => [errors(&a, &args.a, &table, &kept)?, errors(&b, &args.b, &table, &kept)?],
+        false => {
+            let of_a = errors(&a, &args.a, &table, &kept)?;
+            ([of_a, errors(&b, &args.b, &table, &kept)?], None)
+        }
     };
     let mut comparison = compare(&of_a, &of_b)?;
     if a.0.objective.transform != b.0.objective.transform {
@@ -110,12 +113,17 @@ pub(super) fn run(args: Args, given: &dyn Fn(&str) -> bool) -> Result<()> {
     }
     if let (Some(page), Some(file)) = (page, &args.output) {
         let names = [&args.a, &args.b].map(|dir| dir.display().to_string());
+        let mut tested = format!("Measured on {}", report::paths(&args.ratings));
+        if let Some(relevance) = relevance {
+            tested += &format!("; relevant are {}", relevance.describe());
+        }
         let activity = |user: u32| {
             let own = a.0.users.get(table.users.name(user));
             own.map_or(0, |row| a.0.user_ratings[row as usize])
         };
         let html = compare_page(&Compared {
             names: [&names[0], &names[1]],
+            tested: &tested,
             comparison: &comparison,
             by_user: [&of_a, &of_b],
             activity: &activity,
@@ -173,7 +181,12 @@ impl Args {
 
     /// The figures of lists, by the users of the table: of what both models know, but for what either has
     /// seen.
-    fn lists(&self, models: [&Opened; 2], table: &Table, kept: &[bool]) -> Result<[ByUser; 2]> {
+    fn lists(
+        &self,
+        models: [&Opened; 2],
+        table: &Table,
+        kept: &[bool],
+    ) -> Result<([ByUser; 2], Option<Relevance>)> {
         let [(a, seen_a, samples_a), (b, seen_b, samples_b)] = models;
         let asked = self.ranking.candidates(a)?;
         let is_asked = |row: &u32| asked.as_ref().is_none_or(|asked| asked.contains(row));
@@ -223,10 +236,11 @@ impl Args {
             rows.sort_unstable();
             rows
         };
-        Ok([
+        let both = [
             of(a, samples_a, &seen_a, rows(|row| row.0))?,
             of(b, samples_b, &seen_b, rows(|row| row.1))?,
-        ])
+        ];
+        Ok((both, relevance))
     }
 }
 

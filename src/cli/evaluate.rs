@@ -2,6 +2,7 @@
 
 use super::alike;
 use super::fold_in::{self, NewRatings};
+use super::output::check_other;
 use super::progress::Steps;
 use super::rating::{self, Shown};
 use super::words::{counted, some_of, thousands};
@@ -15,7 +16,7 @@ use wgmf::evaluate::{
 };
 use wgmf::files::Output;
 use wgmf::model::{Model, Seen};
-use wgmf::predict::Predictive;
+use wgmf::predict::{Predictive, Unit};
 use wgmf::{Error, Result};
 
 /// Measure how far predictions lie from ratings the model has not seen, or how well it ranks
@@ -76,6 +77,10 @@ pub(super) struct Args {
 /// Runs the subcommand.
 pub(super) fn run(args: Args, given: &dyn Fn(&str) -> bool) -> Result<()> {
     args.ranking.check(args.fold_in.is_some())?;
+    if let Some(output) = &args.per_user {
+        check_other(output, &args.ratings)?;
+        check_other(output, args.fold_in.as_slice())?;
+    }
     let per_user =
         args.per_user.as_ref().map(|file| Output::create(file, args.force)).transpose()?;
     let criterion = args.ranking.criterion()?;
@@ -195,10 +200,13 @@ impl Args {
     /// Whether the flags go together, and suit the model.
     fn check(&self, model: &Model) -> Result<()> {
         if self.baselines && !self.ranking.ranking && model.objective.is_implicit() {
-            return Err(Error::settings(
-                "--baselines: preferences have no mean and no biases beside them; add --ranking, which \
-                 has popularity",
-            ));
+            return Err(Error::settings(format!(
+                "--baselines: {} have no mean and no biases beside them; add --ranking, which has popularity",
+                match model.unit() {
+                    Unit::Score => "scores of a loss made for ranking",
+                    _ => "preferences",
+                }
+            )));
         }
         Ok(())
     }
@@ -265,6 +273,15 @@ impl Args {
 
 /// Bounds what a model predicts.
 pub(super) fn clip(model: &mut Model) -> Result<()> {
+    if model.objective.is_implicit() {
+        return Err(Error::settings(format!(
+            "--clip bounds predicted ratings, and what this model predicts are {}; leave it out",
+            match model.unit() {
+                Unit::Score => "scores",
+                _ => "preferences",
+            }
+        )));
+    }
     model.objective.clip = true;
     let asked =
         model.objective.check().map_err(|wrong| Error::settings(format!("--clip: {wrong}")));
@@ -277,7 +294,7 @@ pub(super) fn scored_how(model: &Model) -> &'static str {
         Solver::Bayes => "scored as those without ratings",
         Solver::Ials => "scored 0, since ials has no mean and no biases",
         _ if model.objective.loss.is_ranking() => {
-            "scored 0, and by the bias of the item if it has one"
+            "scored 0, but for the bias that an item may have"
         }
         _ => "scored by the mean of those that are known",
     }

@@ -10,6 +10,7 @@ use std::path::PathBuf;
 use wgmf::Result;
 use wgmf::core::{self, Loss, Side};
 use wgmf::model::{EpochRecord, Model};
+use wgmf::report;
 
 /// Show what a model is and how it came to be
 #[derive(clap::Args)]
@@ -192,9 +193,8 @@ fn has_biases(model: &Model) -> bool {
 /// The settings that are set, but for those that have lines of their own, some on each line.
 fn settings(settings: &Value) -> Vec<String> {
     let own = ["factors", "solver", "loss", "seed"];
-    let settings = settings.as_object().into_iter().flatten();
-    let told = settings.filter(|(key, value)| !own.contains(&key.as_str()) && !value.is_null());
-    folded(told.map(|(key, value)| format!("{} {}", key.replace('_', "-"), one_line(value))))
+    let told = report::flags(settings).into_iter().filter(|(key, _)| !own.contains(&key.as_str()));
+    folded(told.map(|(key, value)| format!("{key} {value}")))
 }
 
 /// Texts with commas between, on lines of a readable length.

@@ -31,6 +31,28 @@ pub(super) fn check_outside(output: &Path, model: &Path) -> Result<()> {
     }
 }
 
+/// Refuses an output that is one of the files that are read, or a directory that one of them lies in: `--force` would
+/// put what comes of a file in its place.
+pub(super) fn check_other(output: &Path, inputs: &[impl AsRef<Path>]) -> Result<()> {
+    let Ok(there) = output.canonicalize() else { return Ok(()) };
+    let is_lost = |input: &&_| {
+        let input = AsRef::<Path>::as_ref(*input).canonicalize();
+        input.is_ok_and(|input| input.starts_with(&there))
+    };
+    // What is no file or directory (a pipe, a device) keeps nothing.
+    let keeps = there.is_file() || there.is_dir();
+    match inputs.iter().find(is_lost).filter(|_| keeps) {
+        Some(input) => Err(Error::file(
+            output,
+            format!(
+                "would take the place of {}, which is read; choose another name",
+                input.as_ref().display()
+            ),
+        )),
+        None => Ok(()),
+    }
+}
+
 /// Prints `value` as one JSON object on a line of standard output.
 pub(super) fn print_json(value: &impl serde::Serialize) -> Result<()> {
     let mut out = stdout();

@@ -1,6 +1,7 @@
 //! `wgmf predict`.
 
 use super::evaluate::{clip, scored_how};
+use super::output::check_other;
 use super::progress::Steps;
 use super::{alike, by};
 use serde::ser::{Serialize, SerializeMap, Serializer};
@@ -17,7 +18,8 @@ use wgmf::{Error, Result};
 /// Predict ratings of pairs: user,item,prediction
 ///
 /// Predictions are in the unit of the ratings the model was trained on (probabilities for
-/// --loss logistic). An id that the model does not know is scored by the mean of who is known: the
+/// --loss logistic, preferences for --solver ials; of losses made for ranking scores, which are cosines, or inner
+/// products with --score inner). An id that the model does not know is scored by the mean of who is known: the
 /// item's for a new user, the user's for a new item, else the overall mean; by --solver ials, which has
 /// no means, 0.
 ///
@@ -90,6 +92,9 @@ pub(super) fn run(mut args: Args, given: &dyn Fn(&str) -> bool) -> Result<()> {
         Some(path) => (path, path),
         None => (Path::new("standard output"), Path::new("-")),
     };
+    if let Some(output) = &args.output {
+        check_other(output, std::slice::from_ref(&args.pairs))?;
+    }
     let mut out = Output::create(path, args.force)?;
     let (mut model, samples) = settled(&args.model, || {
         let model = Model::open(&args.model)?;

@@ -114,10 +114,12 @@ fn style(unit: &str) -> ProgressStyle {
 }
 
 /// The row solvers' objective and its parts.
-fn objective(record: &EpochRecord) -> Option<String> {
+fn objective(record: &EpochRecord, signed: bool) -> Option<String> {
     let total = record.objective?;
-    let mut parts = vec![format!("error {}", figure(record.squared_error?, 4))];
-    parts.extend(record.unobserved.map(|x| format!("unobserved {}", figure(x, 4))));
+    // By Hu's objective what listed pairs add to what they would be unlisted, which may lie below 0.
+    let names = if signed { ["listed pairs", "all as unlisted"] } else { ["error", "unobserved"] };
+    let mut parts = vec![format!("{} {}", names[0], figure(record.squared_error?, 4))];
+    parts.extend(record.unobserved.map(|x| format!("{} {}", names[1], figure(x, 4))));
     parts.push(format!("regularization {}", figure(record.regularization?, 4)));
     Some(format!("objective {} = {}", figure(total, 4), parts.join(" + ")))
 }
@@ -142,6 +144,8 @@ pub(super) struct Epochs {
     ratings: usize,
     loss: Loss,
     transformed: bool,
+    /// Whether the objective is Hu's.
+    signed: bool,
     /// A sampler's sweeps of burn-in; nothing for other solvers.
     burn_in: Option<usize>,
     last: String,
@@ -166,6 +170,7 @@ impl Epochs {
             ratings,
             loss: settings.loss,
             burn_in: (settings.solver == Solver::Bayes).then_some(settings.burn_in),
+            signed: settings.confidence.is_signed(),
             transformed: !prepared.transform.is_identity(),
             last: String::new(),
             shown: Instant::now(),
@@ -320,18 +325,21 @@ impl Epochs {
                     });
                     parts.push(format!("held-out recall@20 {recall}, NDCG@20 {ndcg}{of}"));
                 }
-                if let Some(objective) = objective(record) {
+                if let Some(objective) = objective(record, self.signed) {
                     parts.push(objective);
                 }
                 let errors = parts.join("; ");
                 match &self.bar {
                     Some(_) => self.last = errors,
                     None => say!(
-                        "{} {}/{}  {errors}  {:.1} M ratings/s",
+                        "{} {}/{}  {errors}  {} ratings/s",
                         self.name(),
                         record.epoch,
                         self.epochs,
-                        rate / 1e6
+                        match rate / 1e6 {
+                            millions if millions >= 0.1 => format!("{millions:.1} M"),
+                            _ => thousands(rate as u64),
+                        }
                     ),
                 }
             }

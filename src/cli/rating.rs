@@ -82,6 +82,7 @@ fn errors(model: &Model, metrics: &RatingMetrics) -> [Figures; 6] {
     let rmse = match model.unit() {
         Unit::Rating => "RMSE",
         Unit::Probability => "RMSE of probability",
+        Unit::Preference if model.objective.confidence.is_signed() => "RMSE to 1, dislikes to 0",
         Unit::Preference => "RMSE of preference to 1",
         Unit::Score => "RMSE of score to 1",
     };

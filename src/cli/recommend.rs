@@ -4,7 +4,7 @@ use super::fold_in::{self, NewRatings};
 use super::listing::{self, Columns, Entry, Listing, Reason};
 use super::output::is_closed_pipe;
 use super::progress::Steps;
-use super::words::{counted, some_of, thousands};
+use super::words::{counted, some_of, there_are_only, thousands};
 use super::{alike, backend, by, chosen};
 use std::path::{Path, PathBuf};
 use wgmf::core::{Ids, Side, UNKNOWN};
@@ -21,7 +21,8 @@ use wgmf::{Error, Result};
 /// List the best items for users: user,rank,item,score; or users for items: item,rank,user,score
 ///
 /// Scores are predicted ratings in the unit of the ratings the model was trained on, probabilities
-/// for --loss logistic, preferences (about 1 for what was chosen) for --solver ials. Items that a
+/// for --loss logistic, preferences (about 1 for what was chosen) for --solver ials; of losses made for
+/// ranking cosines, −1 to 1, or inner products (--score inner), which order the items of one user. Items that a
 /// user has rated in training are left out. All items are ranked, exactly; equal scores go by the
 /// order of the items in the model. With --for-items all that is said of users and items holds the
 /// other way round: who has rated the item is left out.
@@ -200,9 +201,15 @@ pub(super) fn run(args: Args) -> Result<()> {
     }
     if args.n > catalogue.len() {
         say!(
-            "-n {}: there are only {} to recommend; lists have all that are left",
+            "-n {}: {} to recommend; lists have all that are left",
             args.n,
-            counted(catalogue.len(), entry_side.name())
+            there_are_only(catalogue.len(), entry_side.name())
+        );
+    }
+    if exchanged && model.unit() == Unit::Score {
+        say!(
+            "note: these scores order the items of one user; which of two users an item suits better they say only \
+             roughly"
         );
     }
     // A list explains no more than there are items.

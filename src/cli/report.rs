@@ -97,6 +97,7 @@ pub(super) fn run(args: Args, given: &dyn Fn(&str) -> bool) -> Result<()> {
         model: &model,
         samples: samples.as_ref(),
         seen: &seen,
+        tested: &paths(&args.test),
         test: test.as_ref().map(|(test, _)| test),
         relevance,
         titles: &|item| {
@@ -120,11 +121,17 @@ pub(super) fn of_trained(
         model: &finished.model,
         samples: finished.samples.as_ref(),
         seen: &finished.seen,
+        tested: "the held-out part",
         test,
         relevance: test.and_then(|test| usual(&finished.model, test)),
         titles: &|_| String::new(),
     };
     write(out, path, &report(&subject, backend)?)
+}
+
+/// Files in words.
+pub(super) fn paths(files: &[PathBuf]) -> String {
+    files.iter().map(|file| file.display().to_string()).collect::<Vec<_>>().join(", ")
 }
 
 /// Where a page goes. With `force` an earlier page is replaced, but nothing else: a file of ratings is soon named

@@ -2,7 +2,7 @@
 
 use super::listing::{self, Columns, Entry, Listing};
 use super::progress::Steps;
-use super::words::{counted, thousands};
+use super::words::{counted, there_are_only, thousands};
 use super::{backend, by, chosen};
 use std::path::PathBuf;
 use wgmf::core::Side;
@@ -96,8 +96,8 @@ pub(super) fn run(args: Args) -> Result<()> {
         let others = counted(ids.len().saturating_sub(1), &format!("other {}", side.name()));
         say!("-n {}: the model has {others}; lists have all", args.n);
     } else if args.n > others {
-        let others = counted(others, side.name());
-        say!("-n {}: there are only {others} to list; lists have all that are left", args.n);
+        let others = there_are_only(others, side.name());
+        say!("-n {}: {others} to list; lists have all that are left", args.n);
     }
     let (backend, why) = args.backend.open()?;
     say!("device: {} ({why})", backend.device().name);

@@ -1,6 +1,6 @@
 //! `wgmf split`.
 
-use super::output::{print_json, stdout, to_stdout};
+use super::output::{check_other, print_json, stdout, to_stdout};
 use super::progress::Steps;
 use super::with_flags;
 use super::words::counted;
@@ -35,6 +35,7 @@ pub(super) struct Args {
 
 /// Runs the subcommand.
 pub(super) fn run(args: Args) -> Result<()> {
+    check_other(&args.output, &args.ratings)?;
     // The parts hold every line once, those of folds once a fold; packed ones are longer there.
     let bytes: u64 = args
         .ratings

@@ -2,7 +2,7 @@
 
 use super::output::{print_json, stdout, to_stdout};
 use super::progress::Steps;
-use super::words::counted;
+use super::words::{counted, there_are_only};
 use super::{Cli, backend, interrupt, train};
 use clap::CommandFactory;
 use std::fmt::Write as _;
@@ -10,10 +10,10 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
-use wgmf::core::{Options, Solver, figure};
+use wgmf::core::{Options, figure};
 use wgmf::data::{DataOptions, prepare};
 use wgmf::evaluate::Relevance;
-use wgmf::tune::{Dimension, Metric, Range, Trial, Tune, Tuned};
+use wgmf::tune::{Dimension, Metric, Trial, Tune, Tuned};
 use wgmf::{Error, Result};
 
 /// Find settings by trying, on a part of the ratings that is held out
@@ -50,9 +50,11 @@ pub(super) struct Args {
     /// How many settings are tried, at most: fewer where there are fewer to choose from
     #[arg(long, value_name = "N", default_value_t = 40, help_heading = "Search")]
     trials: usize,
-    /// On how many parts of the ratings those settings are judged that were trained to the end; who wins is
-    /// better than no settings by more than a standard error. Default: 4 where a part is held out by chance and has
-    /// fewer than a million ratings, else 1. Of rmse, log_loss, and lists of ials
+    /// On how many parts of the ratings those settings are judged that were trained to the end, 3 or more (1: on the
+    /// one that is held out alone). Who wins is better than no settings by more than two standard errors of the
+    /// difference on the parts behind the first, on each of which stands what is best on all others. Default: 4 where
+    /// a part is held out by chance, of fewer than a million ratings, else 1; of losses made for ranking 1. Of rmse,
+    /// log_loss, and lists of ials and such losses
     #[arg(long, value_name = "N", help_heading = "Search")]
     folds: Option<u32>,
     /// End after this many minutes, with the best so far; with --storage the same command goes on from there
@@ -125,12 +127,9 @@ pub(super) fn run(mut args: Args) -> Result<ExitCode> {
         args.data.holdout.get_or_insert(HOLDOUT);
     }
     args.data.check()?;
-    let ials = |dimension: &Dimension| match &dimension.range {
-        Range::Choices(choices) => choices.iter().any(|choice| choice == Solver::Ials.name()),
-        Range::Between { .. } => false,
-    };
     // What is ranked for every user is held out of every user's ratings.
-    args.data.holdout_per_user = args.options.is_implicit() || args.search.iter().any(ials);
+    args.data.holdout_per_user =
+        args.options.is_implicit() || args.search.iter().any(Dimension::has_lists);
     if args.relevant_from.is_some_and(|least| !least.is_finite()) {
         return Err(Error::settings("--relevant-from has to be a finite number"));
     }
@@ -151,19 +150,15 @@ pub(super) fn run(mut args: Args) -> Result<ExitCode> {
     let in_time = || limit.is_none_or(|limit| began.elapsed() < limit);
     let goes_on = || interrupt::pressed().is_none() && in_time();
     let few = args.data.test.is_none() && prepared.train.len() < FEW;
-    if args.folds.is_some_and(|folds| folds > 1) && !prepared.train.weights.is_empty() {
-        return Err(Error::settings(
-            "--folds: what is held out has no weights, with which it could be trained on; leave --folds out, \
-             or --weights and --half-life",
-        ));
-    }
-    let folds = args.folds.unwrap_or(if few { FOLDS } else { 1 });
     let mut tune = Tune::new(&prepared, &args.options, &device)
         .search(args.search.clone())
         .trials(args.trials)
-        .folds(folds)
         .listen(&hear)
         .while_true(&goes_on);
+    tune = match args.folds {
+        Some(folds) => tune.folds(folds),
+        None => tune.usual_folds(if few { FOLDS } else { 1 }),
+    };
     if let Some(metric) = &args.metric {
         tune = tune.metric(metric.clone());
     }
@@ -175,7 +170,7 @@ pub(super) fn run(mut args: Args) -> Result<ExitCode> {
     }
     let tuned = tune.run()?;
     if tuned.trials.len() < args.trials {
-        say!("there are only {} different settings to try", tuned.trials.len());
+        say!("{} to try", there_are_only(tuned.trials.len(), "different setting"));
     }
     let command = command(&tuned, said.into_iter());
     if !tuned.complete {
@@ -239,7 +234,11 @@ fn show(tuned: &Tuned, command: &str) -> io::Result<()> {
     let names: Vec<&str> =
         tuned.space.dimensions.iter().map(|dimension| &*dimension.name).collect();
     let width = |name: &str| name.len().max(9);
+    let parts = tuned.trials.iter().map(|trial| trial.folds.len()).max().unwrap_or(0);
     write!(out, "{:>5} {:>6} {:>10}", "trial", "epochs", tuned.metric.to_string())?;
+    if parts > 0 {
+        write!(out, " {:>10}", format!("of {} parts", parts + 1))?;
+    }
     for name in &names {
         write!(out, "  {:>w$}", name.replace('_', "-"), w = width(name))?;
     }
@@ -255,6 +254,10 @@ fn show(tuned: &Tuned, command: &str) -> io::Result<()> {
         let Some(last) = trial.best(&tuned.metric).or(trial.last()) else { continue };
         let value = last.value.map_or("failed".to_owned(), |value| figure(value, 5));
         write!(out, "{number:>5} {:>6} {value:>10}", last.best_epoch)?;
+        if parts > 0 {
+            let mean = trial.mean(&tuned.metric).filter(|_| trial.folds.len() == parts);
+            write!(out, " {:>10}", mean.map_or(String::new(), |mean| figure(mean, 5)))?;
+        }
         if trial.values.is_empty() {
             write!(out, "  (no settings)")?;
         }
@@ -267,7 +270,8 @@ fn show(tuned: &Tuned, command: &str) -> io::Result<()> {
     }
     if tuned.best == 0 && !tuned.trials[0].folds.is_empty() {
         say!(
-            "none is better than no settings by more than a standard error, over all held-out parts"
+            "none is better than no settings by more than two standard errors, on held-out parts that did not choose \
+             it"
         );
     }
     writeln!(out, "\n{command}")?;

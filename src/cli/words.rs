@@ -8,6 +8,12 @@ pub(super) fn counted(count: usize, noun: &str) -> String {
     format!("{} {noun}{plural}", thousands(count as u64))
 }
 
+/// `there are only 3 items`, `there is only 1 item`.
+pub(super) fn there_are_only(count: usize, noun: &str) -> String {
+    let verb = if count == 1 { "is" } else { "are" };
+    format!("there {verb} only {}", counted(count, noun))
+}
+
 /// Factors are single precision, so more digits would say nothing; but there are numbers beyond it.
 pub(super) fn number(x: f64) -> String {
     match x as f32 {

@@ -68,6 +68,15 @@ impl SideRatings {
         self.starts.windows(2).map(|row| (row[1] - row[0]) as u32).collect()
     }
 
+    /// (rows): what each row's ratings weigh together; where they have no weights, their number.
+    pub fn weighed(&self) -> Vec<f64> {
+        let of = |row: &[usize]| match self.weights.is_empty() {
+            true => (row[1] - row[0]) as f64,
+            false => self.weights[row[0]..row[1]].iter().map(|&weight| f64::from(weight)).sum(),
+        };
+        self.starts.windows(2).map(of).collect()
+    }
+
     /// Puts those ratings of each row last that weigh less than 0, in order.
     pub(crate) fn lighter_last(&mut self) {
         let Self { starts, partners, values, weights } = self;

@@ -5,6 +5,7 @@ use super::duplicates::Duplicates;
 #[cfg(feature = "files")]
 use super::order::Order;
 use super::prepared::{self, DataFacts, Prepared};
+use super::weigh::weigh;
 #[cfg(feature = "files")]
 use super::{ReadOptions, Table, read};
 use crate::core::{Ids, Ratings, Side, TransformKind};
@@ -266,9 +267,13 @@ impl Dataset {
     }
 
     /// Ready for training, with what is held out.
-    pub(super) fn into_prepared(mut self, test: TestPart<'_>) -> Result<Prepared> {
+    pub(super) fn into_prepared(mut self, mut test: TestPart<'_>) -> Result<Prepared> {
         self.check()?;
-        prepared::weigh(&mut self.ratings, &mut self.facts)?;
+        let held_out = match &mut test {
+            TestPart::HeldOut(test) => Some(test),
+            _ => None,
+        };
+        weigh(&mut self.ratings, held_out, &mut self.facts)?;
         let (users, new_users) = prepared::compact(&self.users, &mut self.ratings.users);
         let (items, new_items) = prepared::compact(&self.items, &mut self.ratings.items);
         let test = match test {

@@ -74,6 +74,7 @@ mod times;
 #[cfg(feature = "files")]
 mod titles;
 mod triples;
+mod weigh;
 
 #[cfg(feature = "files")]
 pub use columns::columns_of;
@@ -103,6 +104,8 @@ pub use set::files;
 pub use split::{SplitFacts, SplitOptions, SplitPart, split};
 #[cfg(feature = "files")]
 pub use titles::{Titles, TitlesOptions};
+#[cfg(feature = "files")]
+pub use weigh::weights_by_age;
 // For `predict`, which streams pairs of any number past the model.
 #[cfg(feature = "files")]
 pub(crate) use pairs::pairs;

@@ -245,7 +245,7 @@ fn weight_of(text: &[u8], layout: &Layout) -> Result<f32, String> {
     match fields::decimal(text, layout.decimal_comma) {
         Some(weight) if (0.0..f32::INFINITY).contains(&weight) => Ok(weight),
         _ => Err(format!(
-            "\"{}\" is no weight (a finite number of 0 or more), as the column that `weights` names must have",
+            "\"{}\" is no weight: the column that `weights` names has to have numbers of 0 or more that fit 32 bits",
             shorten(text)
         )),
     }

@@ -5,6 +5,7 @@ use super::duplicates::Duplicates;
 use super::order::{self, Order};
 use super::prepared::{aligned, check_fraction};
 use super::times::Origins;
+use super::weigh::{check_half_life, decayed};
 use super::{Prepared, ReadOptions, Reading, Table, read};
 use crate::core::{Ids, Ratings, TransformKind, escaped};
 use crate::progress::Progress;
@@ -128,11 +129,7 @@ impl DataOptions {
         if self.holdout.is_some() && self.test.is_some() {
             return Err(Error::settings("`test` and `holdout` exclude each other; use one"));
         }
-        if let Some(days) = self.half_life.filter(|days| !(days.is_finite() && *days > 0.0)) {
-            return Err(Error::settings(format!(
-                "`half_life` {days}: must be a finite number of days above 0"
-            )));
-        }
+        self.half_life.map_or(Ok(()), check_half_life)?;
         if !self.threshold.is_finite() {
             let message = format!("`threshold` {}: must be a finite number", self.threshold);
             return Err(Error::settings(message));
@@ -226,6 +223,8 @@ impl Dataset {
             .with_at_least(options.min_user_ratings, options.min_item_ratings)?;
         set.facts.files = paths.iter().map(|path| path.display().to_string()).collect();
         set.facts.reading = reading;
+        set.facts.weights_column = options.weights.as_deref().map(|name| name.trim().to_owned());
+        set.facts.half_life = options.half_life;
         Ok((set, recognised))
     }
 }
@@ -245,31 +244,15 @@ impl Table {
     fn decay(&mut self, days: f64) -> Result<()> {
         self.check_times()?;
         let times = &self.ratings.timestamps;
-        let (Some(&first), Some(&last)) = (times.iter().min(), times.iter().max()) else {
+        if times.is_empty() {
             return Err(Error::data(format!(
                 "`half_life` needs timestamps, and there are none ({}); name their column with `columns` \
                  user,item,rating,timestamp",
                 self.recognised.join("; ")
             )));
         };
-        let Some(day) = self.scale.day(first, last) else {
-            return Err(Error::data(format!(
-                "`half_life` needs to know what a day is, and timestamps from {} to {} are neither dates nor \
-                 seconds, milliseconds or the like since 1970",
-                self.scale.show(first),
-                self.scale.show(last)
-            )));
-        };
-        let of_time = |&time: &i64| (-(last as f64 - time as f64) / (day * days)).exp2();
-        let of_times = times.iter().map(of_time);
-        let weights = match self.ratings.weights.is_empty() {
-            true => of_times.map(|weight| weight as f32).collect(),
-            false => {
-                let given = self.ratings.weights.iter().map(|&weight| f64::from(weight));
-                of_times.zip(given).map(|(weight, given)| (weight * given) as f32).collect()
-            }
-        };
-        self.ratings.weights = weights;
+        let weights = &self.ratings.weights;
+        self.ratings.weights = decayed(times, self.scale, weights, days)?;
         Ok(())
     }
 

@@ -2,7 +2,10 @@
 
 use super::order::Order;
 use super::overlap::in_both;
-use crate::core::{Ids, Ratings, Side, Sizes, Transform, TransformKind, UNKNOWN, escaped, plural};
+use super::weigh::weigh;
+use crate::core::{
+    Ids, Loss, Ratings, Side, Sizes, Transform, TransformKind, UNKNOWN, escaped, plural,
+};
 use crate::{Error, Result};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -17,7 +20,8 @@ pub struct Prepared {
     pub items: Ids,
     /// The training ratings, transformed, in that order too.
     pub train: Ratings,
-    /// The test ratings, transformed; a user or an item that the model lacks is [`UNKNOWN`].
+    /// The test ratings, transformed, with what they would count in training where they were cut off it (they are
+    /// measured alike); a user or an item that the model lacks is [`UNKNOWN`].
     pub test: Option<Ratings>,
     /// The values of `test` as they are in the file.
     pub test_raw: Option<Vec<f32>>,
@@ -86,11 +90,27 @@ impl Prepared {
             true => hold_out_per_user(&mut sorted, self.users.len(), fraction, seed)?,
             false => hold_out(&mut sorted, fraction, seed)?,
         };
+        weigh(&mut sorted, None, &mut drawn.facts)?;
         drawn.train = sorted;
         drawn.test_raw = Some(test.values.clone());
         drawn.test = Some(Ratings { weights: Vec::new(), ..test });
         (drawn.test_unknown_users, drawn.test_unknown_items) = (0, 0);
         Ok(drawn)
+    }
+
+    /// Makes sure that what is done to the values means something to a loss.
+    ///
+    /// # Errors
+    /// A transform of values that nobody looks at.
+    pub fn check_for(&self, loss: Loss) -> Result<()> {
+        match loss.is_ranking() && !self.transform.is_identity() {
+            true => Err(Error::settings(format!(
+                "`transform` has no effect with `loss` {}, which looks at no values; leave it out (`min_rating` leaves \
+                 out what was not liked, `weights` says what pairs count)",
+                loss.name()
+            ))),
+            false => Ok(()),
+        }
     }
 
     /// Makes sure that a model whose ratings went through `theirs` is one to start from: the steps are the
@@ -136,6 +156,12 @@ pub struct DataFacts {
     /// The least and the largest weight of a training rating, over their mean; none where all count alike.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub weights: Option<[f64; 2]>,
+    /// The column of what ratings count, where one was named.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub weights_column: Option<String>,
+    /// The days in which what a rating counts halves.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub half_life: Option<f64>,
     /// What ids and ratings were ordered by.
     #[serde(default = "Order::before")]
     pub order: Order,
@@ -166,38 +192,6 @@ pub struct DataFacts {
 
 fn is_zero(count: &usize) -> bool {
     *count == 0
-}
-
-/// Leaves out ratings that weigh 0, and divides weights by their mean, so that penalties, rates and what pairs
-/// weigh in ials keep their meaning; where all weigh alike, they are none.
-///
-/// # Errors
-/// Nothing left.
-pub(super) fn weigh(train: &mut Ratings, facts: &mut DataFacts) -> Result<()> {
-    if train.weights.is_empty() {
-        return Ok(());
-    }
-    let before = train.len();
-    let weighs: Vec<bool> = train.weights.iter().map(|&weight| weight > 0.0).collect();
-    train.retain(|row| weighs[row]);
-    facts.dropped_by_weight = before - train.len();
-    if train.is_empty() {
-        return Err(Error::data("every rating weighs 0, so none is left to train on"));
-    }
-    let sum: f64 = train.weights.iter().map(|&weight| f64::from(weight)).sum();
-    let mean = sum / train.len() as f64;
-    if train.weights.iter().all(|weight| *weight == train.weights[0]) {
-        train.weights = Vec::new();
-        return Ok(());
-    }
-    let (mut least, mut most) = (f64::INFINITY, 0.0_f64);
-    for weight in &mut train.weights {
-        let share = f64::from(*weight) / mean;
-        (least, most) = (least.min(share), most.max(share));
-        *weight = share as f32;
-    }
-    facts.weights = Some([least, most]);
-    Ok(())
 }
 
 /// Puts together what is ready: `train` and `test` count `users` and `items`, values are not yet

@@ -4,6 +4,7 @@ use super::dataset::Dataset;
 use super::duplicates::{Duplicates, Places};
 use super::order::{self, Order};
 use super::prepared::DataFacts;
+use super::weigh::check_weights;
 use crate::core::{Ids, Ratings, escaped};
 use crate::{Error, Result};
 use std::fmt::{Display, Write};
@@ -110,12 +111,7 @@ impl Dataset {
                 weights.len()
             )));
         }
-        if let Some(at) = weights.iter().position(|weight| !(0.0..f32::INFINITY).contains(weight)) {
-            let weight = weights[at];
-            return Err(Error::data(format!(
-                "weight {weight} at {at} is not a finite number of 0 or more"
-            )));
-        }
+        check_weights(weights)?;
         Self::of_triples((users, items, values, weights), (policy, Order::Canonical))
     }
 }

@@ -27,6 +27,16 @@ const LIKED: f32 = 4.0;
 const STARS: f64 = 5.0;
 
 impl Relevance {
+    /// In words.
+    pub fn describe(self) -> String {
+        match self {
+            Self::All => "all test pairs".to_owned(),
+            Self::From(least) => format!("test pairs rated {least} or more"),
+            Self::Positive => "test pairs of label 1".to_owned(),
+            Self::Chosen => "test pairs of a value above 0".to_owned(),
+        }
+    }
+
     /// What is usual for a model: of an implicit one what is chosen, of one with logistic loss label 1, of
     /// stars (ratings within 0 to 5, some of them 4 or more) 4 and 5. The scale is that of the ratings the
     /// model was trained on, as far as it is known, and of `test`.

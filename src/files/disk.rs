@@ -77,6 +77,12 @@ impl Written {
         File::create(path).map(Written)
     }
 
+    /// A file that grows at its end; made where it is not there.
+    pub(super) fn append(path: &Path) -> io::Result<Self> {
+        turn()?;
+        fs::OpenOptions::new().append(true).create(true).open(path).map(Written)
+    }
+
     /// A pipe or a device, which is there already.
     pub(super) fn stream(path: &Path) -> io::Result<Self> {
         turn()?;

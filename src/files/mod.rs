@@ -5,6 +5,7 @@ mod beside;
 pub(crate) mod digest;
 #[doc(hidden)]
 pub mod disk;
+mod journal;
 mod output;
 mod space;
 pub mod stop;
@@ -14,6 +15,7 @@ pub(crate) mod whole;
 
 pub(crate) use beside::recover;
 pub(crate) use disk::remove_file;
+pub(crate) use journal::Journal;
 pub(crate) use output::check_free;
 pub use output::{Output, Sink};
 pub use space::{ensure_room, free_at};

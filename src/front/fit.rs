@@ -136,6 +136,7 @@ impl<'a> Fit<'a> {
     pub fn run(mut self) -> Result<Trained> {
         self.options.check()?;
         let prepared = self.prepared()?;
+        prepared.check_for(self.options.loss.unwrap_or_default())?;
         let sizes = (prepared.users.len(), prepared.items.len());
         let mut options = self.options.clone();
         if let Some(from) = self.from {

@@ -106,8 +106,16 @@ impl Trained {
             relevance = relevance.or_else(|| Relevance::usual(model, test).ok());
         }
         let samples = self.samples().map(|samples| &**samples);
-        let subject =
-            Subject { name, model, samples, seen, test: test.as_ref(), relevance, titles };
+        let subject = Subject {
+            name,
+            model,
+            samples,
+            seen,
+            tested: "",
+            test: test.as_ref(),
+            relevance,
+            titles,
+        };
         report(&subject, &**self.device())
     }
 

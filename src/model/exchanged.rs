@@ -42,18 +42,21 @@ impl Seen {
         }
         let mut next: Vec<usize> = indptr.iter().map(|&start| start as usize).collect();
         let mut indices = vec![0; self.indices.len()];
-        let mut values = self.values.as_ref().map(|values| vec![0.0; values.len()]);
+        let empty = |of: &Option<Vec<f32>>| of.as_ref().map(|of| vec![0.0; of.len()]);
+        let (mut values, mut weights) = (empty(&self.values), empty(&self.weights));
         // Users in order, so that those of each item ascend.
         for user in 0..self.users() {
             for at in self.indptr[user] as usize..self.indptr[user + 1] as usize {
                 let to = &mut next[self.indices[at] as usize];
                 indices[*to] = user as u32;
-                if let (Some(values), Some(own)) = (&mut values, &self.values) {
-                    values[*to] = own[at];
+                for (theirs, own) in [(&mut values, &self.values), (&mut weights, &self.weights)] {
+                    if let (Some(theirs), Some(own)) = (theirs, own) {
+                        theirs[*to] = own[at];
+                    }
                 }
                 *to += 1;
             }
         }
-        Seen { indptr, indices, values, items: self.users() }
+        Seen { indptr, indices, values, weights, items: self.users() }
     }
 }

@@ -13,6 +13,8 @@ pub struct Seen {
     pub(super) indices: Vec<u32>,
     /// Nothing where the file is from a version that kept none.
     pub(super) values: Option<Vec<f32>>,
+    /// What each pair counts, over the mean of all; nothing where all count alike.
+    pub(super) weights: Option<Vec<f32>>,
     pub(super) items: usize,
 }
 
@@ -20,8 +22,8 @@ impl Seen {
     /// The name of the file in a model directory.
     pub const FILE: &str = "seen.safetensors";
 
-    /// The distinct pairs of `ratings`, whose indices lie below `users` and `items`, with the value that
-    /// is last for each.
+    /// The distinct pairs of `ratings`, whose indices lie below `users` and `items`, with the value, and the
+    /// weight, that is last for each.
     ///
     /// # Errors
     /// Arrays of different lengths; a pair out of range, or whose value is not finite; more users or
@@ -41,37 +43,46 @@ impl Seen {
     fn of_owned(ratings: Cow<Ratings>, users: usize, items: usize) -> Result<Seen> {
         check_count(Side::User, users)?;
         check_count(Side::Item, items)?;
-        let Ratings { users: own, items: theirs, values, .. } = &*ratings;
+        let Ratings { users: own, items: theirs, values, weights, .. } = &*ratings;
+        let weighted = !weights.is_empty();
         let mut indptr = starts((own, theirs, values), users, items)?;
         let pairs = || own.iter().zip(theirs);
         if pairs().zip(pairs().skip(1)).all(|(a, b)| a < b) {
-            let (indices, values) = match ratings {
-                Cow::Owned(Ratings { items, values, .. }) => (items, values),
+            let (indices, values, weights) = match ratings {
+                Cow::Owned(Ratings { items, values, weights, .. }) => (items, values, weights),
                 Cow::Borrowed(ratings) => {
                     let mut indices = memory::with_room(ratings.len(), WHAT)?;
                     indices.extend_from_slice(&ratings.items);
                     let mut values = memory::with_room(ratings.len(), WHAT)?;
                     values.extend_from_slice(&ratings.values);
-                    (indices, values)
+                    let mut weights = memory::with_room(ratings.weights.len(), WHAT)?;
+                    weights.extend_from_slice(&ratings.weights);
+                    (indices, values, weights)
                 }
             };
-            return Ok(Seen { indptr, indices, values: Some(values), items });
+            let weights = weighted.then_some(weights);
+            return Ok(Seen { indptr, indices, values: Some(values), weights, items });
         }
-        let mut pairs = grouped((own, theirs, values), &indptr)?;
+        let mut pairs = grouped((own, theirs, values, weights), &indptr)?;
         // Sorts each row and closes the gaps that repeated pairs leave.
         let mut indices = memory::with_room(pairs.len(), WHAT)?;
         let mut values = memory::with_room(pairs.len(), WHAT)?;
+        let mut weights = memory::with_room(if weighted { pairs.len() } else { 0 }, WHAT)?;
         let mut start = 0;
         for user in 0..users {
             let end = indptr[user + 1] as usize;
-            for (item, value) in distinct(&mut pairs[start..end]) {
+            for Pair { item, value, weight } in distinct(&mut pairs[start..end]) {
                 indices.push(item);
                 values.push(value);
+                if weighted {
+                    weights.push(weight);
+                }
             }
             start = end;
             indptr[user + 1] = indices.len() as i64;
         }
-        Ok(Seen { indptr, indices, values: Some(values), items })
+        let weights = weighted.then_some(weights);
+        Ok(Seen { indptr, indices, values: Some(values), weights, items })
     }
 
     /// Where a user's pairs are among all.
@@ -113,13 +124,28 @@ impl Seen {
         self.values.as_deref()
     }
 
+    /// What a user's training pairs count, over the mean of all, in the order of
+    /// [`items_of`](Self::items_of); `None` where all count alike. Pairs of rows that were folded in count 1.
+    ///
+    /// # Panics
+    /// If `user >= self.users()`.
+    pub fn weights_of(&self, user: u32) -> Option<&[f32]> {
+        let row = self.range_of(user);
+        self.weights.as_ref().map(|weights| &weights[row])
+    }
+
+    /// Whether the record holds what pairs count.
+    pub fn has_weights(&self) -> bool {
+        self.weights.is_some()
+    }
+
     /// Whether the record holds the values of the pairs.
     pub fn has_values(&self) -> bool {
         self.values.is_some()
     }
 
     /// The record of a grown model of `users` × `items`: these pairs and those of `ratings`, whose
-    /// values replace earlier ones. Without values it stays without.
+    /// values replace earlier ones, and count 1. Without values it stays without.
     ///
     /// # Errors
     /// As [`Seen::new`].
@@ -145,43 +171,52 @@ impl Seen {
             )));
         }
         let starts = starts((own, theirs, values), users, items)?;
-        let mut new = grouped((own, theirs, values), &starts)?;
+        let mut new = grouped((own, theirs, values, &[]), &starts)?;
         let most = self.pairs() + new.len();
         let mut indptr = Vec::with_capacity(users + 1);
         let mut indices = memory::with_room(most, WHAT)?;
         let keeps = self.has_values();
+        let weighs = self.weights.is_some();
         let mut values = memory::with_room(if keeps { most } else { 0 }, WHAT)?;
+        let mut weights = memory::with_room(if weighs { most } else { 0 }, WHAT)?;
         indptr.push(0);
         for user in 0..users {
-            let old = match user < self.users() {
+            let range = match user < self.users() {
                 true => self.range_of(user as u32),
                 false => 0..0,
             };
-            let old_value = |at: usize| self.values.as_ref().map_or(1.0, |values| values[at]);
-            let mut push = |item: u32, value: f32| {
+            let of = |of: &Option<Vec<f32>>, at: usize| of.as_ref().map_or(1.0, |of| of[at]);
+            let old = |at: usize| Pair {
+                item: self.indices[at],
+                value: of(&self.values, at),
+                weight: of(&self.weights, at),
+            };
+            let mut push = |Pair { item, value, weight }: Pair| {
                 indices.push(item);
                 if keeps {
                     values.push(value);
                 }
+                if weighs {
+                    weights.push(weight);
+                }
             };
-            let mut at = old.start;
-            for (item, value) in
-                distinct(&mut new[starts[user] as usize..starts[user + 1] as usize])
-            {
-                while at < old.end && self.indices[at] < item {
-                    push(self.indices[at], old_value(at));
+            let mut at = range.start;
+            for pair in distinct(&mut new[starts[user] as usize..starts[user + 1] as usize]) {
+                while at < range.end && self.indices[at] < pair.item {
+                    push(old(at));
                     at += 1;
                 }
-                at += usize::from(at < old.end && self.indices[at] == item);
-                push(item, value);
+                at += usize::from(at < range.end && self.indices[at] == pair.item);
+                push(pair);
             }
-            (at..old.end).for_each(|at| push(self.indices[at], old_value(at)));
+            (at..range.end).for_each(|at| push(old(at)));
             indptr.push(indices.len() as i64);
         }
-        Ok(Seen { indptr, indices, values: keeps.then_some(values), items })
+        let (values, weights) = (keeps.then_some(values), weighs.then_some(weights));
+        Ok(Seen { indptr, indices, values, weights, items })
     }
 
-    /// The pairs as ratings, user after user; 1 stands for values that are not known.
+    /// The pairs as ratings, user after user, without what they count; 1 stands for values that are not known.
     pub fn ratings(&self) -> Ratings {
         let users = (0..self.users() as u32)
             .flat_map(|user| std::iter::repeat_n(user, self.items_of(user).len()));
@@ -251,27 +286,38 @@ fn starts(
     Ok(starts)
 }
 
-/// Items and values, user after user, a user's in the order in which they came.
+/// An item that a user has.
+#[derive(Clone, Copy)]
+struct Pair {
+    item: u32,
+    value: f32,
+    /// What it counts.
+    weight: f32,
+}
+
+/// A user's pairs after another's, in the order in which they came; without weights each counts 1.
 fn grouped(
-    (own, theirs, values): (&[u32], &[u32], &[f32]),
+    (own, theirs, values, weights): (&[u32], &[u32], &[f32], &[f32]),
     starts: &[i64],
-) -> Result<Vec<(u32, f32)>> {
+) -> Result<Vec<Pair>> {
     let mut next = starts[..starts.len() - 1].to_vec();
-    let mut pairs = memory::filled((0, 0.0), own.len(), WHAT)?;
-    for ((&user, &item), &value) in own.iter().zip(theirs).zip(values) {
+    let none = Pair { item: 0, value: 0.0, weight: 1.0 };
+    let mut pairs = memory::filled(none, own.len(), WHAT)?;
+    for (at, ((&user, &item), &value)) in own.iter().zip(theirs).zip(values).enumerate() {
         let slot = &mut next[user as usize];
-        pairs[*slot as usize] = (item, value);
+        let weight = weights.get(at).copied().unwrap_or(1.0);
+        pairs[*slot as usize] = Pair { item, value, weight };
         *slot += 1;
     }
     Ok(pairs)
 }
 
 /// A user's pairs by their items, of a repeated one the last.
-fn distinct(pairs: &mut [(u32, f32)]) -> impl Iterator<Item = (u32, f32)> {
+fn distinct(pairs: &mut [Pair]) -> impl Iterator<Item = Pair> {
     // Stable, so that the last stays last.
-    pairs.sort_by_key(|pair| pair.0);
+    pairs.sort_by_key(|pair| pair.item);
     let pairs = &*pairs;
     let last =
-        |&(at, pair): &(usize, &(u32, f32))| pairs.get(at + 1).is_none_or(|next| next.0 != pair.0);
+        |&(at, pair): &(usize, &Pair)| pairs.get(at + 1).is_none_or(|next| next.item != pair.item);
     pairs.iter().enumerate().filter(last).map(|(_, &pair)| pair)
 }

@@ -62,8 +62,15 @@ impl Seen {
         if values.iter().flatten().any(|value| !value.is_finite()) {
             return Err(wrong("\"values\" are not all finite".into()));
         }
+        let weights = match file.has("weights") {
+            true => Some(file.read::<f32>("weights", &[pairs])?),
+            false => None,
+        };
+        if !weights.iter().flatten().all(|weight| (0.0..f32::INFINITY).contains(weight)) {
+            return Err(wrong("\"weights\" are not all finite and 0 or more".into()));
+        }
         let items = usize::try_from(items).unwrap_or(0);
-        let seen = Seen { indptr, indices, values, items };
+        let seen = Seen { indptr, indices, values, weights, items };
         let sorted = |user| {
             let row = seen.items_of(user);
             row.windows(2).all(|w| w[0] < w[1])
@@ -108,7 +115,8 @@ impl Seen {
     }
 
     /// Writes `seen.safetensors` into `dir`: `indptr` (users + 1) and `shape` (2) as int64,
-    /// `indices` (pairs) as uint32, ascending within a user, `values` (pairs) as float32.
+    /// `indices` (pairs) as uint32, ascending within a user, `values` (pairs) as float32, and where pairs count
+    /// differently `weights` (pairs) as float32.
     pub fn save(&self, dir: impl AsRef<Path>) -> Result<()> {
         let shape = [self.users() as i64, self.items as i64];
         let mut tensors = vec![
@@ -118,6 +126,9 @@ impl Seen {
         ];
         if let Some(values) = &self.values {
             tensors.push(Tensor::new("values", &[values.len()], values));
+        }
+        if let Some(weights) = &self.weights {
+            tensors.push(Tensor::new("weights", &[weights.len()], weights));
         }
         write(&dir.as_ref().join(Self::FILE), tensors)
     }

@@ -116,7 +116,7 @@ struct RowDraws<'a> {
     ids: &'a Ids,
     ratings: RowRatings,
     /// (rows): ratings of each.
-    counts: Vec<u32>,
+    counts: Vec<f64>,
     /// Of users and of items, (rows + 1); that of the other side is not asked for.
     popularity: [Vec<f32>; 2],
     bias: bool,
@@ -161,7 +161,7 @@ impl<'a> RowDraws<'a> {
             side,
             ids,
             ratings: RowRatings::try_new(ratings, &[], rows[0], rows[1])?,
-            counts,
+            counts: counts.into_iter().map(f64::from).collect(),
             popularity,
             bias: model.objective.bias,
             block,

@@ -60,12 +60,6 @@ impl<'a> Explainer<'a> {
                 objective.solver.name()
             )));
         }
-        if model.run.data.get("weights").is_some_and(|weights| !weights.is_null()) {
-            return Err(Error::data(
-                "the model was trained with `weights` or `half_life`, which it does not keep, so nothing can be \
-                 explained; train without",
-            ));
-        }
         if model.factors.factors == 0 {
             return Err(Error::data(
                 "`explain` needs factors, and the model has biases alone (`factors` 0); train with \
@@ -106,12 +100,18 @@ impl<'a> Explainer<'a> {
         }
     }
 
-    /// Solves the row of a user with these training `items` and their (transformed) `values`.
-    /// `user` is for the error's text.
+    /// Solves the row of a user with these training `items`, their (transformed) `values`, and what they count
+    /// (`weights`, over the mean of all), or nothing where all count alike. `user` is for the error's text.
     ///
     /// # Errors
-    /// A user or an item that the model does not have; not as many values as items; ratings that do not determine the row (without regularization).
-    pub fn solve(&self, user: u32, items: &[u32], values: &[f32]) -> Result<Explained<'_>> {
+    /// A user or an item that the model does not have; not as many values, or weights, as items; ratings that do not determine the row (without regularization).
+    pub fn solve(
+        &self,
+        user: u32,
+        items: &[u32],
+        values: &[f32],
+        weights: Option<&[f32]>,
+    ) -> Result<Explained<'_>> {
         let (f, objective) = (&self.model.factors, &self.model.objective);
         let k = f.factors;
         if user as usize >= f.users() {
@@ -126,14 +126,22 @@ impl<'a> Explainer<'a> {
                 "{items} items and {values} values: one value for each item is needed"
             )));
         }
+        if let Some(weights) = weights.filter(|weights| weights.len() != items.len()) {
+            return Err(Error::data(format!(
+                "{} items and {} weights: one for each item is needed",
+                items.len(),
+                weights.len()
+            )));
+        }
         let width = k + usize::from(objective.bias);
         let mut matrix = vec![0.0; width * width];
         for (j, row) in self.gram.chunks_exact(k.max(1)).enumerate() {
             matrix[j * width..][..k].copy_from_slice(row);
         }
         let (mut right, mut pulls) = (vec![0.0; width], Vec::with_capacity(items.len()));
-        for (&item, &rating) in items.iter().zip(values) {
-            let (value, weight) = objective.target().fitted(rating, 1.0);
+        for (at, (&item, &rating)) in items.iter().zip(values).enumerate() {
+            let counts = weights.map_or(1.0, |weights| weights[at]);
+            let (value, weight) = objective.target().fitted(rating, counts);
             let base = f64::from(f.global_mean) + f64::from(f[Side::Item].bias[item as usize]);
             let (weight, target) = (f64::from(weight), f64::from(value) - base);
             let side = |j: usize| self.coordinate(item, j);

@@ -104,7 +104,7 @@ impl<'a> Recommender<'a> {
     /// explains each score.
     ///
     /// # Errors
-    /// A record without values; a record or an explainer of another model.
+    /// A record without values, or without the weights that the model was trained with; a record or an explainer of another model.
     pub fn explained(
         mut self,
         explainer: impl Into<Held<'a, Explainer<'a>>>,
@@ -115,6 +115,14 @@ impl<'a> Recommender<'a> {
             return Err(Error::data(
                 "the model holds no values of its training ratings (an earlier version trained \
                  it), so scores cannot be explained; train it again",
+            ));
+        }
+        let weighed =
+            self.model().run.data.get("weights").is_some_and(|weights| !weights.is_null());
+        if weighed && !seen.has_weights() {
+            return Err(Error::data(
+                "the model was trained with `weights` or `half_life` and does not hold them (an earlier version \
+                 trained it), so scores cannot be explained; train it again",
             ));
         }
         self.check(&seen)?;
@@ -182,7 +190,7 @@ impl<'a> Recommender<'a> {
                 .par_iter()
                 .map(|&user| {
                     let values = seen.values_of(user).unwrap_or_default();
-                    explainer.solve(user, seen.items_of(user), values)
+                    explainer.solve(user, seen.items_of(user), values, seen.weights_of(user))
                 })
                 .collect::<Result<_>>()?,
             None => Vec::new(),

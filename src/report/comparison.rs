@@ -1,9 +1,10 @@
 //! Two models beside each other on one page.
 
+use super::Section;
 use super::activity::by_activity;
 use super::figure::{Frame, differences, table};
+use super::html::{Text, push};
 use super::page::Page;
-use super::{Section, html::push};
 use crate::core::{figure, thousands};
 use crate::evaluate::{ByUser, Comparison};
 
@@ -11,6 +12,8 @@ use crate::evaluate::{ByUser, Comparison};
 pub struct Compared<'a> {
     /// What the models are called.
     pub names: [&'a str; 2],
+    /// What they were measured on, and where lists were, which test pairs count as relevant.
+    pub tested: &'a str,
     /// Their figures, the differences and how sure these are.
     pub comparison: &'a Comparison,
     /// The figures of each user of whom they are, numbered alike.
@@ -22,15 +25,16 @@ pub struct Compared<'a> {
 /// The page: every figure with its interval, where the differences lie, and for whom. The same figures give the
 /// same bytes.
 pub fn compare_page(compared: &Compared) -> String {
-    let Compared { names, comparison, .. } = compared;
+    let Compared { names, tested, comparison, .. } = compared;
     let [a, b] = names;
     let title = format!("{a} and {b}");
     let mut body = String::new();
     push!(
         body,
-        "<p>{} users with figures of both. Intervals are of 2000 paired bootstrap samples of the users; p is about \
+        "<p>{}. {} users with figures of both. Intervals are of 2000 paired bootstrap samples of the users; p is about \
          how often other users would have the models as far apart if neither was better. They say nothing of other \
          seeds.</p>",
+        Text(tested),
         thousands(comparison.users)
     );
     let mut rows =

@@ -35,13 +35,8 @@ pub(super) fn section(model: &Model) -> Section {
         ("Data", &run.data),
         ("Digests (XXH3, 128 bits)", &digests.into()),
     ] {
-        let told: Vec<Vec<String>> = value
-            .as_object()
-            .into_iter()
-            .flatten()
-            .filter(|(_, value)| !value.is_null())
-            .map(|(key, value)| pair(key, one_line(value)))
-            .collect();
+        let told: Vec<Vec<String>> =
+            flags(value).into_iter().map(|(key, value)| pair(&key, value)).collect();
         if !told.is_empty() {
             push!(body, "<details><summary>{}</summary>", Text(title));
             let rows: Vec<Vec<String>> =
@@ -53,9 +48,29 @@ pub(super) fn section(model: &Model) -> Section {
     Section { id: "facts", title: "How it was made", body }
 }
 
+/// What a record says, a name and a value each, as flags are named; what is not set is left out, and what lies in
+/// another record stands under its own names.
+pub fn flags(record: &Value) -> Vec<(String, String)> {
+    let mut told = Vec::new();
+    for (key, value) in record.as_object().into_iter().flatten() {
+        match value {
+            Value::Null => {}
+            Value::Object(_) => told.extend(flags(value)),
+            value => told.push((key.replace('_', "-"), one_line(value))),
+        }
+    }
+    told
+}
+
 fn one_line(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
+        Value::Array(list) => list.iter().map(one_line).collect::<Vec<_>>().join(", "),
+        Value::Object(_) => flags(value)
+            .into_iter()
+            .map(|(key, value)| format!("{key} {value}"))
+            .collect::<Vec<_>>()
+            .join(", "),
         other => other.to_string(),
     }
 }

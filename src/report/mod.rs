@@ -24,7 +24,10 @@ use crate::predict::{Predictive, Unit};
 use crate::recommend::{Catalogue, Criterion, Recommender};
 use crate::{Error, Result};
 
+use html::{Text, push};
+
 pub use comparison::{Compared, compare_page};
+pub use facts::flags;
 pub use map::{Map, map};
 
 /// What a report is of.
@@ -37,6 +40,8 @@ pub struct Subject<'a> {
     pub samples: Option<&'a Samples>,
     /// Its training pairs.
     pub seen: &'a Seen,
+    /// Where the test ratings are from, such as their files; empty where nobody knows.
+    pub tested: &'a str,
     /// Test ratings: indices of the model or [`UNKNOWN`], values in the user's unit.
     pub test: Option<&'a Ratings>,
     /// Which of them count as relevant where lists are measured; without it lists are not.
@@ -50,6 +55,15 @@ impl Subject<'_> {
     fn called(&self, item: u32) -> String {
         let title = (self.titles)(item);
         if title.is_empty() { self.model.items.name(item).to_owned() } else { title }
+    }
+
+    /// Where the test ratings are from, in a sentence of HTML.
+    fn tested_on(&self) -> String {
+        let mut text = String::new();
+        if !self.tested.is_empty() {
+            push!(text, "Measured on {}. ", Text(self.tested));
+        }
+        text
     }
 
     fn check(&self) -> Result<()> {

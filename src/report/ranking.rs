@@ -48,8 +48,10 @@ pub(super) fn section(
     let mut body = String::new();
     let own = &measured[0].1;
     body += &format!(
-        "<p>{} users with {} relevant test pairs; {} items ranked, those of a user's training pairs left \
+        "<p>{}Relevant are {}: {} users have {} of them; {} items ranked, those of a user's training pairs left \
          out. In brackets 95 % intervals by the bootstrap over users.</p>",
+        subject.tested_on(),
+        relevance.describe(),
         thousands(own.users),
         thousands(own.relevant),
         thousands(own.candidates)

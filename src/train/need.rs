@@ -151,12 +151,13 @@ impl Parts<'_> {
         let sizes = self.sizes;
         let chains = self.settings.chains.max(1) as u64;
         let levels = self.settings.likelihood.has_levels();
-        let numbered = if levels { Ratings::BYTES * sizes.ratings as u64 } else { 0 };
+        let copied = if levels { Ratings::BYTES } else { 0 } + if sizes.weighted { 4 } else { 0 };
+        let numbered = copied * sizes.ratings as u64;
         // Popularity, means and noise of the rows.
         let beside = 40 * sizes.rows() + chains.saturating_mul(8 * sizes.rows());
         // Held-out ratings three times, and what is summed over them.
         let test = (3 * Ratings::BYTES + 8 + 8 + 12) * self.test;
-        let ratings = RowRatings::bytes(sizes, false) + beside + test;
+        let ratings = RowRatings::bytes(sizes, sizes.weighted) + beside + test;
         let states = chains.saturating_mul(self.factors).saturating_add(self.factors);
         let laid_out = Need::host(states.saturating_add(ratings + numbered));
         let kept = self.sample().saturating_mul(self.samples());

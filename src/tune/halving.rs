@@ -4,7 +4,7 @@
 
 use super::Metric;
 use super::finalists::steadiest;
-use super::rungs::{promoted, rungs};
+use super::rungs::{checkpoint_bytes, lanes_of, promoted, rungs};
 use super::sequence::Sequence;
 use super::space::{Space, set};
 #[cfg(feature = "files")]
@@ -28,9 +28,6 @@ const KEPT: usize = 1 << 30;
 
 /// Training ratings up to which a processor's threads each train a trial of their own.
 const SIDE_BY_SIDE: usize = 2_000_000;
-
-/// Bytes that the factors of trials side by side may take.
-const SIDE_BY_SIDE_BYTES: usize = 2 << 30;
 
 /// Points of the sequence that are looked at for each trial: choices come again.
 const POINTS: usize = 16;
@@ -63,6 +60,8 @@ pub struct Tune<'a> {
     relevance: Option<Relevance>,
     trials: usize,
     folds: u32,
+    /// Whether the folds were asked for, rather than what is usual.
+    asks_folds: bool,
     #[cfg(feature = "files")]
     storage: Option<(PathBuf, bool)>,
     listen: &'a (dyn Fn(usize, &Trial, [usize; 2]) + Sync),
@@ -82,6 +81,7 @@ impl<'a> Tune<'a> {
             relevance: None,
             trials: 40,
             folds: 1,
+            asks_folds: false,
             #[cfg(feature = "files")]
             storage: None,
             listen: &|_, _, _| {},
@@ -119,11 +119,19 @@ impl<'a> Tune<'a> {
     }
 
     /// On how many parts of all ratings, each as large as the test part, those are judged that were trained to
-    /// the end: 1 is the test part alone, which is what is done where nothing is said, more are drawn anew. Of
-    /// metrics that training itself measures, and lists of ials.
+    /// the end: 1 is the test part alone, which is what is done where nothing is said, the others are drawn anew.
+    /// Of metrics that training itself measures, and lists of what predicts no ratings; of 3 parts at least, as two
+    /// standard errors between settings and none are to be seen on those behind the first.
     #[must_use]
     pub fn folds(mut self, folds: u32) -> Self {
-        self.folds = folds;
+        (self.folds, self.asks_folds) = (folds, true);
+        self
+    }
+
+    /// The same where more parts can be drawn and are worth their time; else the test part alone.
+    #[must_use]
+    pub fn usual_folds(mut self, folds: u32) -> Self {
+        (self.folds, self.asks_folds) = (folds, false);
         self
     }
 
@@ -164,8 +172,10 @@ impl<'a> Tune<'a> {
                 "a search needs held-out ratings; give `holdout` or `test`",
             ));
         };
-        if self.folds == 0 || self.folds > 100 {
-            return Err(Error::settings("`folds`: give 1 to 100"));
+        if self.folds == 0 || self.folds == 2 || self.folds > 100 {
+            return Err(Error::settings(
+                "`folds`: give 1, or 3 to 100; one part beside the first says nothing of its error",
+            ));
         }
         if self.trials == 0 {
             return Err(Error::settings("`trials` 0: at least 1 has to be tried"));
@@ -204,6 +214,7 @@ impl<'a> Tune<'a> {
         }
         let metric = self.metric.clone().unwrap_or_else(|| Metric::usual(&settings[0]));
         settings.iter().try_for_each(|settings| metric.check(settings))?;
+        settings.iter().try_for_each(|settings| prepared.check_for(settings.loss))?;
         let kinds = |of: fn(&Settings) -> bool| settings.iter().any(of);
         if matches!(metric, Metric::Ranking { .. })
             && self.relevance.is_none()
@@ -211,13 +222,14 @@ impl<'a> Tune<'a> {
             && kinds(|s| !s.is_implicit())
         {
             return Err(Error::settings(
-                "what is relevant differs between ials and the others; say with `relevant_from` from which \
-                 rating on a pair counts",
+                "what is relevant differs between what makes lists (ials, losses made for ranking) and what predicts \
+                 ratings; say with `relevant_from` from which rating on a pair counts",
             ));
         }
         let test = Ratings { values: values.clone(), ..test.clone() };
         let (relevance, goes_on) = (self.relevance, self.goes_on);
-        let ground = Ground { prepared, test, metric: metric.clone(), relevance, goes_on };
+        let ground =
+            Ground { prepared, test: test.clone(), metric: metric.clone(), relevance, goes_on };
         let rungs = rungs(&settings);
         #[cfg(feature = "files")]
         let storage = self.open_storage(&space, &metric, &mut trials)?;
@@ -233,16 +245,39 @@ impl<'a> Tune<'a> {
             #[cfg(feature = "files")]
             storage,
         };
-        let mut complete = search.climb_all(&rungs)?;
-        if complete && search.redraws() {
-            complete = search.redraw(0..self.folds - 1)?;
+        let no_parts = search.no_parts().filter(|_| self.folds > 1);
+        if let Some(why) = no_parts.filter(|_| self.asks_folds) {
+            return Err(Error::settings(format!(
+                "`folds` {} would change nothing: {why}; leave it out",
+                self.folds
+            )));
         }
+        let parts = match no_parts.is_some() || (search.is_long() && !self.asks_folds) {
+            true => 1,
+            false => self.folds,
+        };
+        if self.asks_folds
+            && parts > 1
+            && !prepared.train.weights.is_empty()
+            && test.weights.is_empty()
+        {
+            return Err(Error::settings(
+                "`folds`: nothing is known of what ratings of `test` count, with which they would be trained on; leave \
+                 it out, or take `holdout`",
+            ));
+        }
+        let mut complete = search.climb_all(&rungs)?;
+        if complete {
+            complete = search.redraw(0..parts - 1)?;
+        }
+        let ratio = test.len() as f64 / prepared.train.len().max(1) as f64;
+        let whole: Vec<usize> = search.settings.iter().map(|settings| settings.epochs).collect();
         #[cfg(feature = "files")]
         let Search { trials, storage, .. } = search;
         #[cfg(not(feature = "files"))]
         let Search { trials, .. } = search;
         let trials = trials.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner());
-        let steady = steadiest(&trials, &metric).filter(|_| complete);
+        let steady = steadiest(&trials, &metric, ratio).filter(|_| complete);
         let Some(best) = steady.or_else(|| best_of(&trials, &metric, complete)) else {
             let why = trials.iter().find_map(|trial| trial.last()?.failed.clone());
             return Err(match why {
@@ -257,6 +292,8 @@ impl<'a> Tune<'a> {
         if options.solver != Some(Solver::Bayes)
             && steady != Some(0)
             && let Some(rung) = trials[best].best(&metric)
+            // A trial that was still getting better when the search was stopped goes on to all its epochs.
+            && (complete || rung.best_epoch < rung.epochs || rung.epochs >= whole[best])
         {
             options.epochs = Some(rung.best_epoch);
             options.patience = None;
@@ -264,7 +301,7 @@ impl<'a> Tune<'a> {
         let tuned = Tuned { metric, space, trials, best, options, complete };
         #[cfg(feature = "files")]
         if let Some(storage) = storage.filter(|_| complete) {
-            storage.finish(&tuned.table()?)?;
+            storage.finish(&tuned.trials, &tuned.table()?)?;
         }
         Ok(tuned)
     }
@@ -310,20 +347,6 @@ impl<'a> Tune<'a> {
         storage.record(trials)?;
         Ok(Some(storage))
     }
-}
-
-/// How many trials may be trained side by side.
-fn lanes_of(settings: &[Settings], rows: usize) -> usize {
-    let largest = settings.iter().map(|settings| checkpoint_bytes(settings, rows)).max();
-    (SIDE_BY_SIDE_BYTES / largest.unwrap_or(1).max(1)).max(1)
-}
-
-/// Bytes of a trial's factors, moments and best factors.
-fn checkpoint_bytes(settings: &Settings, rows: usize) -> usize {
-    let arrays = 1 + settings.moments() + usize::from(settings.patience.is_some());
-    let row = settings.factors + 1;
-    let samples = settings.keep.saturating_add(arrays);
-    samples.saturating_mul(rows).saturating_mul(row).saturating_mul(size_of::<f32>())
 }
 
 /// A search at work.
@@ -443,7 +466,7 @@ impl Search<'_, '_> {
         trials[trial].rungs.push(reached);
         #[cfg(feature = "files")]
         if let Some(storage) = &self.storage {
-            storage.record(&trials)?;
+            storage.append_rung(trial, &trials[trial])?;
         }
         (self.tune.listen)(trial, &trials[trial], [rung + 1, of]);
         Ok((self.ground.goes_on)())

@@ -108,12 +108,17 @@ impl Metric {
         };
         match fits {
             true => Ok(()),
-            false => Err(Error::settings(format!(
-                "`metric` {self} does not suit `solver` {}{}; {} does",
-                settings.solver.name(),
-                if logistic { " with `loss` logistic" } else { "" },
-                Self::usual(settings)
-            ))),
+            false => {
+                let loss = match settings.loss {
+                    Loss::Squared => String::new(),
+                    loss => format!(" with `loss` {}", loss.name()),
+                };
+                Err(Error::settings(format!(
+                    "`metric` {self} does not suit `solver` {}{loss}; {} does",
+                    settings.solver.name(),
+                    Self::usual(settings)
+                )))
+            }
         }
     }
 

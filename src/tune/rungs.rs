@@ -13,6 +13,9 @@ const RUNGS: u32 = 3;
 /// Epochs below which nothing is told of a trial.
 const LEAST_EPOCHS: usize = 3;
 
+/// Bytes that the factors of trials side by side may take.
+const SIDE_BY_SIDE_BYTES: usize = 2 << 30;
+
 /// Epochs after which trials are looked at: for each rung, of each trial.
 pub(super) fn rungs(settings: &[Settings]) -> Vec<Vec<usize>> {
     let of_each = |settings: &Settings| {
@@ -56,6 +59,20 @@ pub(super) fn promoted(
     }
     chosen.sort_unstable();
     chosen
+}
+
+/// How many trials may be trained side by side.
+pub(super) fn lanes_of(settings: &[Settings], rows: usize) -> usize {
+    let largest = settings.iter().map(|settings| checkpoint_bytes(settings, rows)).max();
+    (SIDE_BY_SIDE_BYTES / largest.unwrap_or(1).max(1)).max(1)
+}
+
+/// Bytes of a trial's factors, moments and best factors.
+pub(super) fn checkpoint_bytes(settings: &Settings, rows: usize) -> usize {
+    let arrays = 1 + settings.moments() + usize::from(settings.patience.is_some());
+    let row = settings.factors + 1;
+    let samples = settings.keep.saturating_add(arrays);
+    samples.saturating_mul(rows).saturating_mul(row).saturating_mul(size_of::<f32>())
 }
 
 #[cfg(test)]

@@ -177,6 +177,17 @@ impl Dimension {
         }
     }
 
+    /// Whether it is tried what makes lists and predicts no ratings, as ials and losses made for ranking do.
+    pub fn has_lists(&self) -> bool {
+        let Range::Choices(choices) = &self.range else { return false };
+        let is_one = |choice: &Value| match &*self.name {
+            "solver" => choice == Solver::Ials.name(),
+            "loss" => serde_json::from_value(choice.clone()).is_ok_and(Loss::is_ranking),
+            _ => false,
+        };
+        choices.iter().any(is_one)
+    }
+
     /// The value at a place in [0, 1].
     fn at(&self, place: f64) -> Result<Value> {
         let (low, high, log) = match &self.range {

@@ -1,19 +1,22 @@
 //! Where a search is kept, so that it goes on where it was killed.
 
-use super::Trial;
+use super::trial::{Rung, Trial};
 use crate::backend::Backend;
 use crate::core::Settings;
-use crate::files::Output;
+use crate::files::{Journal, Output};
 use crate::train::{Checkpoint, Origin};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value};
 use std::fs;
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
-/// What is searched, and the trials so far.
+/// What is searched, and the trials when the search was begun, gone on with, or ended last.
 const STATE: &str = "search.json";
+
+/// What has been reached since, a line each.
+const JOURNAL: &str = "search.jsonl";
 
 /// The trials as a table, once all are done.
 const TABLE: &str = "trials.csv";
@@ -26,12 +29,32 @@ pub(super) struct Storage {
     ratings: String,
     /// Locked as long as the search goes on.
     table: Output,
+    journal: Journal,
 }
 
 #[derive(Serialize, Deserialize)]
 struct State {
     search: Value,
     trials: Vec<Trial>,
+}
+
+/// A line of the journal.
+#[derive(Serialize, Deserialize)]
+struct Line {
+    trial: usize,
+    values: Map<String, Value>,
+    /// Which of the trial's rungs, or of its further parts, it is, from 0: a line that is known already says nothing.
+    at: usize,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    rung: Option<Rung>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    fold: Option<Fold>,
+}
+
+/// A further part; nothing where training failed.
+#[derive(Serialize, Deserialize)]
+struct Fold {
+    value: Option<f64>,
 }
 
 impl Storage {
@@ -76,19 +99,30 @@ impl Storage {
                     );
                     return Err(Error::file(&path, message));
                 }
-                state.trials
+                let mut trials = state.trials;
+                Journal::lines(&dir.join(JOURNAL))?.iter().try_for_each(|line| {
+                    let line = serde_json::from_slice(line).map_err(|e| {
+                        let file = dir.join(JOURNAL);
+                        Error::file(file, format!("{e}; begin anew with `force`, or elsewhere"))
+                    })?;
+                    reach(&mut trials, line);
+                    Ok::<_, Error>(())
+                })?;
+                trials
             }
         };
-        let storage = Self { dir: dir.to_owned(), search, ratings, table };
+        let journal = Journal::new(dir.join(JOURNAL));
+        let storage = Self { dir: dir.to_owned(), search, ratings, table, journal };
         if anew {
             storage.forget_checkpoints()?;
         }
         // From now on the directory is known as one of a search, whenever it ends.
         storage.record(&trials)?;
+        storage.journal.clear()?;
         Ok((storage, trials))
     }
 
-    /// Writes down how far the trials have come.
+    /// Writes down how far all trials have come.
     pub(super) fn record(&self, trials: &[Trial]) -> Result<()> {
         let state = State { search: self.search.clone(), trials: trials.to_vec() };
         let mut out = Output::create(&self.dir.join(STATE), true)?;
@@ -96,8 +130,34 @@ impl Storage {
         out.commit()
     }
 
+    /// Adds to what is written down the last rung of a trial.
+    pub(super) fn append_rung(&self, number: usize, trial: &Trial) -> Result<()> {
+        let Some((at, rung)) = trial.rungs.iter().enumerate().next_back() else { return Ok(()) };
+        self.append(number, trial, (at, Some(rung.clone()), None))
+    }
+
+    /// The same of the last further part that a trial was judged on.
+    pub(super) fn append_fold(&self, number: usize, trial: &Trial) -> Result<()> {
+        let Some((at, fold)) = trial.folds.iter().enumerate().next_back() else { return Ok(()) };
+        self.append(number, trial, (at, None, Some(Fold { value: *fold })))
+    }
+
+    fn append(
+        &self,
+        trial: usize,
+        of: &Trial,
+        (at, rung, fold): (usize, Option<Rung>, Option<Fold>),
+    ) -> Result<()> {
+        let line = Line { trial, values: of.values.clone(), at, rung, fold };
+        let line = serde_json::to_vec(&line);
+        self.journal
+            .append(line.map_err(|e| Error::data(format!("a trial cannot be written: {e}")))?)
+    }
+
     /// Writes the table, and takes away what only a search that goes on needs.
-    pub(super) fn finish(mut self, text: &str) -> Result<()> {
+    pub(super) fn finish(mut self, trials: &[Trial], text: &str) -> Result<()> {
+        self.record(trials)?;
+        self.journal.clear()?;
         self.forget_checkpoints()?;
         self.table.write(|out| out.write_all(text.as_bytes()))?;
         self.table.commit()
@@ -147,6 +207,29 @@ impl Storage {
     }
 }
 
+/// Takes over what a line of the journal says, where it is what comes next.
+fn reach(trials: &mut Vec<Trial>, line: Line) {
+    let Line { trial, values, at, rung, fold } = line;
+    // So many are no search's.
+    if trial > 1 << 24 {
+        return;
+    }
+    while trials.len() <= trial {
+        trials.push(Trial { values: Map::new(), rungs: Vec::new(), folds: Vec::new() });
+    }
+    let known = &mut trials[trial];
+    if known.rungs.is_empty() && known.folds.is_empty() {
+        known.values = values;
+    } else if known.values != values {
+        return;
+    }
+    match (rung, fold) {
+        (Some(rung), _) if known.rungs.len() == at => known.rungs.push(rung),
+        (None, Some(fold)) if known.folds.len() == at => known.folds.push(fold.value),
+        _ => {}
+    }
+}
+
 /// A directory of something else stays what it is.
 fn is_free(dir: &Path) -> Result<()> {
     let Ok(mut entries) = fs::read_dir(dir) else { return Ok(()) };
@@ -168,7 +251,7 @@ fn difference(then: &Value, now: &Value) -> String {
     let keys = a.keys().chain(b.keys());
     let missing = Value::Null;
     let other = keys.map(|key| {
-        let of = |map: &serde_json::Map<String, Value>| map.get(key).unwrap_or(&missing).clone();
+        let of = |map: &Map<String, Value>| map.get(key).unwrap_or(&missing).clone();
         (key, of(a), of(b))
     });
     let mut differing = other.filter(|(_, then, now)| then != now);

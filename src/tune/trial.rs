@@ -47,6 +47,19 @@ impl Trial {
         self.rungs.last()
     }
 
+    /// The mean over all parts that it was judged on: that which chose who was trained to the end, and those that were
+    /// drawn after it. Nothing where it was judged on one alone, or training failed.
+    pub fn mean(&self, metric: &Metric) -> Option<f64> {
+        let all = self.parts(metric)?;
+        (all.len() > 1).then(|| all.iter().sum::<f64>() / all.len() as f64)
+    }
+
+    /// The figures on all parts, the first that which chose.
+    pub(super) fn parts(&self, metric: &Metric) -> Option<Vec<f64>> {
+        let first = self.best(metric)?.value;
+        [first].into_iter().chain(self.folds.iter().copied()).collect()
+    }
+
     /// The best it had reached up to a rung (from 0), the first of equals.
     pub(super) fn best_until(&self, rung: usize, metric: &Metric) -> Option<&Rung> {
         let rungs = self.rungs.get(..=rung)?;

@@ -18,7 +18,7 @@ pub struct Tuned {
     pub trials: Vec<Trial>,
     /// The best of those that were trained to the end (of all, where the search was stopped before); where they
     /// were held against each other on more parts, the best over all of them, or what no settings would take
-    /// where that is no better by more than a standard error.
+    /// where that is no better by more than two standard errors.
     pub best: usize,
     /// The options of the best, with the epochs that were best.
     pub options: Options,
@@ -50,8 +50,8 @@ impl Tuned {
         ranked
     }
 
-    /// The trials as CSV: number, rungs, epochs, best epoch, the metric, and what was searched; in the order
-    /// in which they were made up.
+    /// The trials as CSV: number, rungs, epochs, best epoch, the metric, what was searched, and the metric on each
+    /// further part (`fold_2`, …), where there are such; in the order in which they were made up.
     ///
     /// # Errors
     /// A value that cannot be written.
@@ -59,6 +59,8 @@ impl Tuned {
         let mut text = format!("trial,rungs,epochs,best_epoch,{}", self.metric);
         let names = self.space.dimensions.iter().map(|dimension| &dimension.name);
         names.clone().for_each(|name| text += &format!(",{name}"));
+        let folds = self.trials.iter().map(|trial| trial.folds.len()).max().unwrap_or(0);
+        (0..folds).for_each(|fold| text += &format!(",fold_{}", fold + 2));
         text.push('\n');
         for (number, trial) in self.trials.iter().enumerate() {
             let none = Rung { epochs: 0, best_epoch: 0, value: None, failed: None };
@@ -74,6 +76,10 @@ impl Tuned {
                     Some(value) => text += &value.to_string(),
                     None => {}
                 }
+            }
+            for fold in 0..folds {
+                let value = trial.folds.get(fold).copied().flatten();
+                text += &value.map_or(",".to_owned(), |value| format!(",{value}"));
             }
             text.push('\n');
         }

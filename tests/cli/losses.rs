@@ -178,6 +178,14 @@ fn what_does_not_go_with_a_ranking_loss_is_refused() {
         ("--loss warp --dropout 1", "--dropout 1"),
         ("--loss ccl --damping 1", "--damping"),
         ("--loss softmax --factors 0", "--factors 0"),
+        ("--loss softmax --cut-off 0", "--cut-off 0"),
+        ("--loss softmax --cut-off 5000", "--cut-off 5000: lists have"),
+        ("--loss bpr --tries 0", "--tries 0"),
+        ("--loss warp --tries 5000", "--tries 5000: must be 1 to 4096"),
+        ("--loss warp --margin=-1", "--margin -1"),
+        ("--loss softmax --transform log1p", "--transform has no effect with --loss softmax"),
+        ("--loss softmax --transform zscore", "--transform has no effect with --loss softmax"),
+        ("--loss bpr --solver sgd", "leave --solver out"),
         ("--loss softmax --batch-size 0", "--batch-size 0"),
     ] {
         let output = place.run(&format!("train chosen.csv {flags} --model m"));
@@ -185,6 +193,25 @@ fn what_does_not_go_with_a_ranking_loss_is_refused() {
         assert!(!output.status.success() && talk.contains(said), "{flags}: {talk}");
         assert!(!place.path("m").exists());
     }
+    let hidden = "train stars.csv --loss bpr --factors 2 --epochs 1 --backend cpu --model m";
+    place.write("stars.csv", "user,item,rating\na,x,1\na,y,5\nb,x,3\nb,z,3\nc,x,4\n");
+    let talk = stderr(&place.run(hidden));
+    assert!(
+        talk.contains("ratings from 1 to 5 count alike") && talk.contains("--min-rating"),
+        "{talk}"
+    );
+    for (asked, said) in [
+        ("predict m stars.csv --clip", "--clip bounds predicted ratings"),
+        ("evaluate m stars.csv --baselines", "scores of a loss made for ranking"),
+    ] {
+        let output = place.run(asked);
+        assert!(
+            output.status.code() == Some(2) && stderr(&output).contains(said),
+            "{asked}: {}",
+            stderr(&output)
+        );
+    }
+    std::fs::remove_dir_all(place.path("m")).unwrap();
     let output = place.run("train zero.csv --loss softmax --model m");
     let talk = stderr(&output);
     assert!(!output.status.success() && talk.contains("\"y\"") && talk.contains("0"), "{talk}");

@@ -156,6 +156,12 @@ fn an_output_file_is_whole_or_not_there() {
     let failed = wgmf(&["predict", &home.dir, &wrong, "--output", out, "--force", "--strict"]);
     assert_eq!(failed.status.code(), Some(1));
     assert_eq!(home.check(&fs::read(out).unwrap()), 2);
+    let over = wgmf(&["predict", &home.dir, &pairs, "--output", &pairs, "--force"]);
+    assert!(
+        over.status.code() == Some(1) && stderr(&over).contains("which is read"),
+        "{}",
+        stderr(&over)
+    );
     let forced = wgmf(&["predict", &home.dir, &pairs, "--output", out, "--force"]);
     assert!(forced.status.success(), "{}", stderr(&forced));
     assert_eq!(home.names(), ["m", "out.csv", "pairs.csv", "wrong.csv"]);

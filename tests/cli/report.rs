@@ -57,6 +57,8 @@ fn a_page_shows_what_the_other_commands_print() {
     let report = "report a --backend cpu --titles titles.csv --test parts/test.csv";
     place.ok(&format!("{report} --relevant-from 4 --output page.html"));
     let first = page(&place, "page.html");
+    let said = ["Measured on parts/test.csv", "Relevant are test pairs rated 4 or more"];
+    assert!(said.iter().all(|said| first.contains(said)));
     check(
         &first,
         &[
@@ -122,6 +124,7 @@ fn a_page_has_what_there_is_to_show() {
         ("report lists --relevant-from 4", "--test"),
         ("report lists --test plays.csv --relevant-from inf", "--relevant-from"),
         ("report lists --titles plays.csv --output lists", "lists"),
+        ("train plays.csv --report - --progress json --model z", "--report - and --progress json"),
     ] {
         let output = place.run(&format!("{line} --backend cpu --force"));
         assert_ne!(output.status.code(), Some(0), "{line}");

@@ -646,6 +646,10 @@ fn a_checkpoint_of_another_run_is_refused() {
         ("train plays.csv --model m --factors 4 --seed 3 --resume", "other settings"),
         ("train plays.csv --model m --factors 4 --holdout 0.1 --resume", "other"),
         ("train other.csv --model m --factors 4 --resume", "other ratings"),
+        (
+            "train plays.csv --model m --factors 4 --weights 3 --resume",
+            "written with neither --weights nor --half-life, and now ratings count by --weights 3",
+        ),
         ("train plays.csv --model n --factors 4 --resume", "there is no checkpoint"),
         // Begun anew by mistake, it would be lost.
         ("train plays.csv --model m --factors 4 --checkpoint-every 5", "add --resume"),

@@ -152,6 +152,17 @@ fn hu_takes_values_below_0_for_dislikes() {
     let hu = format!("{line} --solver ials --confidence hu");
     let talk = stderr(&place.run(&format!("{hu} --alpha 10 --model m")));
     assert!(talk.contains("alpha 10") && talk.contains("confidence hu"), "{talk}");
+    assert!(talk.contains("= listed pairs ") && talk.contains(" + all as unlisted "), "{talk}");
+    for (text, said) in [
+        ("a,x,-1\na,y,-2\nb,x,-1\n", "dislikes alone"),
+        ("a,x,0\na,y,0\nb,x,0\n", "all ratings are 0"),
+    ] {
+        place.write("none.csv", format!("user,item,rating\n{text}"));
+        let output = place.run(
+            "train none.csv --solver ials --confidence hu --factors 2 --epochs 1 --backend cpu --model none --force",
+        );
+        assert!(stderr(&output).contains(said), "{said}: {}", stderr(&output));
+    }
     let record = place.record("m");
     let settings = &record["settings"];
     assert_eq!(settings["confidence"], "hu");

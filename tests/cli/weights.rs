@@ -48,6 +48,7 @@ fn ratings_that_count_little_spoil_little() {
         "--solver adam --epochs 12",
         "--solver als --epochs 8",
         "--solver als --epochs 8 --block 3",
+        "--solver bayes --samples 20 --burn-in 5",
     ] {
         let all = rmse(&place, solver);
         for weights in ["--weights trust", "--weights 1", "--half-life 365"] {
@@ -64,13 +65,11 @@ fn ratings_that_count_little_spoil_little() {
     );
     let weights = &place.record("m")["data"]["weights"];
     assert!(weights[0].as_f64().unwrap() < 0.1 && weights[1].as_f64().unwrap() > 1.0, "{weights}");
-    let output = place.run("recommend m --all -n 1 --explain");
-    assert_eq!(output.status.code(), Some(1));
-    assert!(
-        stderr(&output).contains("trained with --weights or --half-life"),
-        "{}",
-        stderr(&output)
-    );
+    assert_eq!(place.record("m")["data"]["weights_column"], "trust");
+    let explained = "recommend m --all -n 1 --explain --output e.csv --force";
+    place.ok(explained);
+    place.ok("train train.csv --half-life 365 --solver als --epochs 1 --model m --force");
+    assert_eq!(place.record("m")["data"]["half_life"], 365.0);
 }
 
 #[test]
@@ -86,7 +85,8 @@ fn equal_weights_are_none_and_those_of_0_are_left_out() {
     place.write("plain.csv", format!("user,item,rating\n{plain}"));
     place.write("twos.csv", format!("user,item,rating,trust\n{twos}"));
     place.write("zeros.csv", format!("user,item,rating,trust\n{zeros}"));
-    for solver in ["sgd", "adam", "als", "ials", "adam --loss softmax --epochs 2"] {
+    let bayes = "bayes --samples 3 --burn-in 1";
+    for solver in ["sgd", "adam", "als", "ials", bayes, "adam --loss softmax --epochs 2"] {
         let line =
             format!("--solver {solver} --factors 4 --backend cpu --seed 2 --duplicates mean");
         place.ok(&format!("train plain.csv {line} --model plain --force"));
@@ -139,7 +139,11 @@ fn what_is_no_weight_is_refused() {
     place.write("none.csv", "user,item,rating,w\na,x,1,0\na,y,2,0\n");
     place.write("times.csv", "user,item,rating,timestamp\na,x,1,5\na,y,2,7\nb,x,3,9\n");
     for (flags, code, expected) in [
-        ("ok.csv --weights w --solver bayes", 2, "--solver bayes takes no weights"),
+        (
+            "ok.csv --weights w --solver bayes --likelihood ordinal",
+            2,
+            "levels take no weights (--weights",
+        ),
         ("ok.csv --weights trust", 1, "no column is called \"trust\", as --weights says"),
         ("ok.csv --weights 9", 1, "4 fields; --weights asks for column 9"),
         ("ok.csv --weights item", 1, "is the column of the user, item or timestamp"),

@@ -221,7 +221,7 @@ fn rows_and_arrays_that_there_are_not_are_refused() {
         ("no items", "0 items and 1 values", 0, vec![], vec![1.0]),
     ] {
         add(&mut table, format!("explain, {what}"), part, move || {
-            Explainer::new(model())?.solve(user, &items, &values).map(drop)
+            Explainer::new(model())?.solve(user, &items, &values, None).map(drop)
         });
     }
     add(&mut table, "another's explainer", "explainer is another model's", || {

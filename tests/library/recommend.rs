@@ -285,6 +285,7 @@ fn parts_add_up_to_the_score() {
         ),
         ("als", serde_json::json!({"bias": false, "reg": 0.3, "reg_exponent": 0.5})),
         ("als", serde_json::json!({"nonnegative": true, "reg": 0.02})),
+        ("als", serde_json::json!({"reg": 0.3, "reg_exponent": 0.0, "counted": true})),
         ("ials", serde_json::json!({"bias": false, "reg": 0.01, "unobserved_weight": 0.2})),
         ("ials", serde_json::json!({"reg": 0.01, "unobserved_weight": 0.1, "alpha": 2.0})),
     ] {
@@ -300,14 +301,25 @@ fn parts_add_up_to_the_score() {
             model.factors[Side::Item].factors.iter_mut().for_each(|x| *x = x.abs());
         }
         let ratings = seen(&model);
-        let record = Seen::new(&ratings, users, items).unwrap();
+        let mut counted = ratings.clone();
+        let mut often = ratings.clone();
+        // A rating that counts three times is three of them, where the penalty does not count ratings.
+        for at in (0..ratings.len()).filter(|_| settings["counted"] == true) {
+            counted.weights.push(if at % 3 == 0 { 3.0 } else { 1.0 });
+            for _ in 1..counted.weights[at] as usize {
+                often.users.push(ratings.users[at]);
+                often.items.push(ratings.items[at]);
+                often.values.push(ratings.values[at]);
+            }
+        }
+        let record = Seen::new(&counted, users, items).unwrap();
         let explainer = Explainer::new(&model).unwrap();
         let catalogue = Catalogue::all(&model);
         let recommender = Recommender::new(&Cpu::new(), &catalogue).unwrap();
         let recommender = recommender.leaving_out(&record).unwrap();
         let recommender = recommender.explained(&explainer, &record).unwrap();
         // The user's row is that of a fold-in.
-        let folded = fold_in(&Cpu::new(), &model, Side::User, &model.users, &ratings).unwrap();
+        let folded = fold_in(&Cpu::new(), &model, Side::User, &model.users, &often).unwrap();
         let mut negative = false;
         let checked = recommender.each(0..users as u32, 6, |user, list| {
             assert_eq!(list.len(), 6);

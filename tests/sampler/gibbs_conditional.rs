@@ -24,6 +24,11 @@ fn cases() -> Vec<(&'static str, GibbsCase)> {
         ("no bias", plain(5).no_bias()),
         ("no weights", plain(5).unweighted()),
         ("neither", plain(20).no_bias().unweighted()),
+        ("ratings that count", plain(5).counting()),
+        ("ratings that count and equal noise", plain(5).unweighted().counting()),
+        ("ratings that count in blocks", plain(20).block(7).counting()),
+        ("ratings that count in parts", long(20_000, 5).counting()),
+        ("ratings of items that count in parts", long_items(20_000, 5).counting()),
         ("much noise", plain(6).precise(0.03)),
         ("little noise", plain(6).precise(40.0)),
         ("single coordinates", plain(6).block(1)),
@@ -70,6 +75,38 @@ fn draws_are_those_of_the_textbook() {
         let gaps = compare(&case, &mut *passes, None);
         println!("{name}: {gaps:?}");
         assert!(gaps.largest() < BOUND, "{name}: {gaps:?}");
+    }
+}
+
+/// By its likelihood a rating of weight `w` is `w` ratings alike: the same rows, errors and counts.
+#[test]
+fn a_rating_that_weighs_three_is_three_ratings() {
+    let mut once = GibbsCase::new(4, 37, 23, 300);
+    let mut often = once.clone();
+    for at in 0..300 {
+        let (user, item) = (once.ratings.users[at], once.ratings.items[at]);
+        once.ratings.weights.push(if at % 3 == 0 { 3.0 } else { 1.0 });
+        for _ in 0..if at % 3 == 0 { 2 } else { 0 } {
+            often.ratings.users.push(user);
+            often.ratings.items.push(item);
+            often.ratings.values.push(once.ratings.values[at]);
+        }
+    }
+    let of = |case: &GibbsCase| {
+        let problem = case.problem();
+        let weighed = problem.ratings.users.weighed();
+        let mut passes = Cpu::new().gibbs_passes(problem).unwrap();
+        for side in [Side::User, Side::Item] {
+            let given = case.given(side);
+            passes.draw(0, side, ALL, &case.conditional(&given, (0, 1), side), &mut on).unwrap();
+        }
+        let drawn = rows(&passes.factors(0).unwrap()).concat();
+        (weighed, [drawn, passes.squared_errors(0, ALL).unwrap()])
+    };
+    let ((weighed, of_once), (counted, of_often)) = (of(&once), of(&often));
+    assert_eq!(weighed, counted);
+    for (once, often) in of_once.iter().flatten().zip(of_often.iter().flatten()) {
+        assert!((once - often).abs() < 1e-4 * (1.0 + often.abs()), "{once} for {often}");
     }
 }
 

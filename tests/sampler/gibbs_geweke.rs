@@ -28,6 +28,10 @@ const SWEEPS: usize = 10;
 /// A user and an item without ratings, and rows with one to four.
 const PAIRS: [(usize, usize); 9] =
     [(0, 0), (0, 1), (0, 2), (0, 3), (1, 0), (1, 1), (1, 2), (2, 0), (2, 1)];
+/// What ratings count where they do not count alike. Of each user together as much as without: by the sampler's
+/// likelihood a rating counts `w` times, `N(v; r̂, 1/(τ a))^w`, in which `τ` and `a` occur as in
+/// `N(v; r̂, 1/(τ a w))`, from which ratings can be drawn, where the `w` of a user have mean 1.
+const COUNTING: [f64; 9] = [0.25, 2.0, 0.5, 1.25, 0.125, 2.25, 0.625, 1.75, 0.25];
 const USERS: usize = 4;
 const ITEMS: usize = 5;
 
@@ -37,6 +41,8 @@ enum Wrong {
     Nothing,
     /// In the passes.
     Passes(Fault),
+    /// All ratings count alike to the passes.
+    Alike,
     /// In the draw of a row.
     Draw(Slip),
     /// Gamma distributions have the shape `n` instead of `n/2`.
@@ -55,7 +61,7 @@ struct Setting {
     wrong: Wrong,
 }
 
-fn ratings_of(values: Vec<f32>) -> RowRatings {
+fn ratings_of(values: Vec<f32>, counting: &[f64]) -> RowRatings {
     let ratings = Ratings {
         users: PAIRS.iter().map(|pair| pair.0 as u32).collect(),
         items: PAIRS.iter().map(|pair| pair.1 as u32).collect(),
@@ -63,13 +69,18 @@ fn ratings_of(values: Vec<f32>) -> RowRatings {
         timestamps: Vec::new(),
         weights: Vec::new(),
     };
-    RowRatings::new(&ratings, &[], USERS, ITEMS)
+    let weights: Vec<f32> = counting.iter().map(|&w| w as f32).collect();
+    RowRatings::new(&ratings, &weights, USERS, ITEMS)
 }
 
 impl Setting {
     fn new(bias: bool, block: usize, wrong: Wrong) -> Self {
+        Self::counting(bias, block, [1.0; PAIRS.len()], wrong)
+    }
+
+    fn counting(bias: bool, block: usize, counting: [f64; PAIRS.len()], wrong: Wrong) -> Self {
         let (factors, spread) = (2, 1.5);
-        let ratings = ratings_of(vec![0.0; PAIRS.len()]);
+        let ratings = ratings_of(vec![0.0; PAIRS.len()], &counting);
         let (mut sampler, _, popularity) = Sampler::new(&ratings, (factors, bias), spread, 0);
         let known =
             |zeta: &Vec<f32>| zeta[..zeta.len() - 1].iter().map(|&x| f64::from(x)).collect();
@@ -79,6 +90,7 @@ impl Setting {
             mean: f64::from(0.7_f32),
             spread,
             pairs: PAIRS.to_vec(),
+            counting: counting.to_vec(),
             popularity: popularity.each_ref().map(known),
         };
         let Sampler { rows, noise, .. } = &mut sampler;
@@ -86,7 +98,7 @@ impl Setting {
             rows.iter_mut().for_each(|prior| prior.spread = spread);
         };
         match wrong {
-            Wrong::GammaShape => noise.counts.iter_mut().for_each(|n| *n *= 2),
+            Wrong::GammaShape => noise.counts.iter_mut().for_each(|n| *n *= 2.0),
             Wrong::NoRate => *noise = NoisePrior { spread: 0.1 * spread, ..noise.clone() },
             Wrong::NoScale => spreads(rows, 1e-3 * spread),
             _ => {}
@@ -95,8 +107,12 @@ impl Setting {
     }
 
     fn passes(&self, cpu: &Cpu, start: Factors, values: &[f32]) -> Box<dyn GibbsPasses> {
+        let counting = match self.wrong {
+            Wrong::Alike => &[],
+            _ => &self.design.counting[..],
+        };
         let problem = GibbsProblem {
-            ratings: ratings_of(values.to_vec()),
+            ratings: ratings_of(values.to_vec(), counting),
             test: Ratings::default(),
             starts: vec![start],
             popularity: self.popularity.clone(),
@@ -269,7 +285,7 @@ fn functions(design: &Design, world: &World, values: &[f32]) -> Vec<Named> {
     let standardized = |at: usize| {
         let (user, item) = PAIRS[at];
         let error = f64::from(values[at]) - design.prediction(world, user, item);
-        error * error * tau * a[user]
+        error * error * tau * a[user] * design.counting[at]
     };
     put("r", r(0));
     put("r^2", r(0).powi(2));
@@ -329,8 +345,9 @@ fn farthest(distances: &[Named]) -> Named {
 // 75 functions: a right sampler has one beyond 4 standard errors for one seed in 200.
 #[test]
 fn chains_are_distributed_as_the_model() {
-    for (bias, block) in [(true, 2), (false, 2), (true, 1)] {
-        let setting = Setting::new(bias, block, Wrong::Nothing);
+    let alike = [1.0; PAIRS.len()];
+    for (bias, block, counting) in [(true, 2, alike), (false, 2, COUNTING), (true, 1, COUNTING)] {
+        let setting = Setting::counting(bias, block, counting, Wrong::Nothing);
         let distances = distances(&of_model(&setting), &setting, 4_000).unwrap();
         let (name, z) = farthest(&distances);
         println!("bias {bias}, block {block}: {name}: {z:.2} of {}", distances.len());
@@ -341,6 +358,11 @@ fn chains_are_distributed_as_the_model() {
 #[test]
 fn a_planted_fault_is_noticed() {
     let model = of_model(&Setting::new(true, 2, Wrong::Nothing));
+    let of_alike = Setting::counting(true, 2, COUNTING, Wrong::Alike);
+    let counted = of_model(&Setting::counting(true, 2, COUNTING, Wrong::Nothing));
+    let (name, z) = farthest(&distances(&counted, &of_alike, 1_000).unwrap());
+    println!("{:?}: {name}: {z:.1}", Wrong::Alike);
+    assert!(z.abs() > 5.0, "{name}: {z}");
     // Users' noise differs by a third only, in the middle of its prior: that takes more chains.
     for (wrong, chains) in [
         (Wrong::GammaShape, 300),

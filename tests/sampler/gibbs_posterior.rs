@@ -56,6 +56,7 @@ fn design() -> Design {
         mean: f64::from(mean as f32),
         spread: variance.sqrt(),
         pairs: PAIRS.to_vec(),
+        counting: vec![1.0; PAIRS.len()],
         popularity: [zeta([2, 2, 1]), zeta([2, 2, 1])],
     }
 }

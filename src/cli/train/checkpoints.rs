@@ -45,14 +45,18 @@ impl<'a> Checkpoints<'a> {
         let Prepared { users, items, train, test, .. } = prepared;
         let device = &self.device;
         let origin = self.origin.get_or_insert_with(|| {
-            Origin::new(fingerprint(users.len(), items.len(), train, test.as_ref()), device)
+            let ratings = fingerprint(users.len(), items.len(), train, test.as_ref());
+            Origin::new(ratings, device).weighed(prepared.facts.weighed_by())
         });
         origin.clone()
     }
 
     /// The run is on another device now.
     pub(super) fn moved(&mut self, device: Device) {
-        self.origin = self.origin.take().map(|origin| Origin::new(origin.ratings, &device));
+        self.origin = self.origin.take().map(|origin| {
+            let Origin { ratings, weighed_by, .. } = origin;
+            Origin { weighed_by, ..Origin::new(ratings, &device) }
+        });
         self.device = device;
     }
 

@@ -18,7 +18,7 @@ use std::time::Instant;
 use wgmf::backend::Backend;
 use wgmf::core::{Factors, Options, Ratings, Settings, Side};
 use wgmf::data::{DataOptions, Order, Prepared, Reading, prepare};
-use wgmf::files::{Reserved, ensure_room, stop};
+use wgmf::files::{Output, Reserved, ensure_room, stop};
 use wgmf::model::{Model, check_output, reserve, stopped_by};
 use wgmf::train::{
     Checkpoint, Event, Input, Outcome, Stop, check_memory, check_memory_of_any, checkpoint_path,
@@ -107,6 +107,7 @@ pub(super) fn run(mut args: Args, given: &dyn Fn(&str) -> bool) -> Result<ExitCo
     let talk = args.progress != Progress::None;
     args.check_any(&*backend)?;
     let prepared = prepare(&args.ratings, &args.data, args.options.seed, &Steps::muted(!talk))?;
+    prepared.check_for(args.options.loss.unwrap_or_default())?;
     let (users, items) = (prepared.users.len(), prepared.items.len());
     let settings = args.options.resolve_for(backend.suits(), &prepared.train, users, items)?;
     if let Some(better) = backend.better_for(&settings) {
@@ -211,6 +212,13 @@ impl Args {
         if self.report.as_ref().is_some_and(|file| inside(file)) {
             return Err(Error::settings(
                 "--report: a model directory holds nothing but the model; put the page beside it",
+            ));
+        }
+        if self.progress == Progress::Json
+            && self.report.as_ref().is_some_and(|file| Output::is_standard(file))
+        {
+            return Err(Error::settings(
+                "--report - and --progress json would both write to standard output; name a file for the page",
             ));
         }
         if self.checkpoint_every == Some(0) {

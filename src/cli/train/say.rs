@@ -3,7 +3,7 @@
 use crate::cli::with_flags;
 use wgmf::DeviceChoice;
 use wgmf::backend::Device;
-use wgmf::core::{Options, SamplePrecision, Settings, Solver, figure, plural};
+use wgmf::core::{Negatives, Options, SamplePrecision, Settings, Solver, figure, plural};
 use wgmf::data::{DataFacts, Prepared};
 use wgmf::memory::size;
 use wgmf::train::MemoryPlan;
@@ -103,6 +103,31 @@ pub(in crate::cli) fn data(prepared: &Prepared, settings: &Settings) {
         say!(
             "held-out ratings of users not in training: {users}, of items: {items}; they are {then}"
         );
+    }
+    if let Some(Negatives::Pool(count)) = settings.contrast.map(|contrast| contrast.negatives)
+        && settings.loss.is_dense()
+        && count >= facts.items
+    {
+        say!(
+            "note: {count} negatives are drawn of {}, so that some come twice; --negatives all takes each once",
+            plural(facts.items, "item")
+        );
+    }
+    if settings.contrast.is_some() && facts.min < facts.max && facts.weights.is_none() {
+        say!(
+            "note: ratings from {} to {} count alike, as this loss looks at pairs alone; --min-rating leaves out \
+             what was not liked, --weights weighs",
+            facts.min,
+            facts.max
+        );
+    }
+    if solver == Solver::Ials && facts.max <= 0.0 {
+        match facts.min < 0.0 {
+            true => say!(
+                "warning: no rating lies above 0: these are dislikes alone, of which no list of likes is learned"
+            ),
+            false => say!("warning: all ratings are 0, which weigh nothing: nothing is learned"),
+        }
     }
     if !prepared.transform.is_identity() {
         say!("transform: {}", prepared.transform.describe());

@@ -33,37 +33,39 @@ impl Score {
 #[cfg_attr(feature = "cli", command(next_help_heading = "Losses softmax, ccl, bpr and warp"))]
 #[serde(default)]
 pub struct ContrastOptions {
-    /// What ranks an item for a user: the cosine of their rows, or the inner product
+    /// What ranks an item for a user: the cosine of their rows, or the inner product. Default: cosine for softmax and
+    /// ccl, inner for bpr and warp
     #[cfg_attr(feature = "cli", arg(long, value_enum))]
     pub score: Option<Score>,
     /// What pairs are held against: N items drawn for each batch and shared by its pairs, the batch's own
-    /// items (batch), both (batch+N), or every item (all)
+    /// items (batch), both (batch+N), or every item (all). Default: 2048
     #[cfg_attr(feature = "cli", arg(long, value_name = "N|batch|batch+N|all"))]
     pub negatives: Option<Negatives>,
-    /// Items are drawn as often as (their pairs)^X says; 0 draws all alike
+    /// Items are drawn as often as (their pairs)^X says; 0, the default, draws all alike
     #[cfg_attr(feature = "cli", arg(long, value_name = "X"))]
     pub negative_exponent: Option<f64>,
-    /// softmax: what scores are divided by; the lower it is, the more the highest negatives count
+    /// softmax: what scores are divided by; the lower it is, the more the highest negatives count. Default: 0.15
     #[cfg_attr(feature = "cli", arg(long, value_name = "X"))]
     pub temperature: Option<f64>,
-    /// softmax: exponent of the negatives' part (BSL, Wu et al. 2023); above 1 for noisy negatives
+    /// softmax: exponent of the negatives' part (BSL, Wu et al. 2023); above 1 for noisy negatives. Default: 1
     #[cfg_attr(feature = "cli", arg(long, value_name = "X"))]
     pub negative_power: Option<f64>,
     /// softmax: pairs count by how near they are to the first K of their user's list (SL@K, Yang et al.
-    /// 2025)
+    /// 2025). Default: all alike
     #[cfg_attr(feature = "cli", arg(long, value_name = "K"))]
     pub cut_off: Option<usize>,
-    /// ccl: the score up to which a negative costs nothing; warp: how far a pair has to lie above a negative
+    /// ccl: the score up to which a negative costs nothing; warp: how far a pair has to lie above a negative.
+    /// Default: 0 for ccl, 1 for warp
     #[cfg_attr(feature = "cli", arg(long, value_name = "X"))]
     pub margin: Option<f64>,
-    /// ccl: weight of the negatives' mean against the pair
+    /// ccl: weight of the negatives' mean against the pair. Default: 10
     #[cfg_attr(feature = "cli", arg(long, value_name = "X"))]
     pub negative_weight: Option<f64>,
     /// bpr: negatives drawn for each pair, of which the one of the highest score counts (1 draws one alike
-    /// of all); warp: negatives looked at for one that comes too near, at most
+    /// of all); warp: negatives looked at for one that comes too near, at most. Default: 8 for bpr, 64 for warp
     #[cfg_attr(feature = "cli", arg(long, value_name = "N"))]
     pub tries: Option<usize>,
-    /// Part of the factors of each row that a batch leaves out, by chance
+    /// Part of the factors of each row that a batch leaves out, by chance. Default: 0
     #[cfg_attr(feature = "cli", arg(long, value_name = "X"))]
     pub dropout: Option<f64>,
     /// Learn a bias of each item, for inner products
@@ -73,6 +75,10 @@ pub struct ContrastOptions {
 
 /// The most draws of a pool.
 const MOST: usize = 1 << 20;
+
+/// The most negatives that are looked at for one pair: more than this tell nothing, and are memory for each pair of a
+/// batch.
+const MOST_TRIES: usize = 1 << 12;
 
 impl ContrastOptions {
     /// Whether every number that is given lies in its range.
@@ -95,10 +101,14 @@ impl ContrastOptions {
         within("negative_weight", self.negative_weight, |x| (0.0..=1e6).contains(&x), many)?;
         within("dropout", self.dropout, |x| (0.0..1.0).contains(&x), "at least 0 and below 1")?;
         let pool = self.negatives.and_then(Negatives::drawn);
-        for (name, value) in [("negatives", pool), ("cut_off", self.cut_off), ("tries", self.tries)]
-        {
-            if let Some(x) = value.filter(|x| !(1..=MOST).contains(x)) {
-                return Err(Error::settings(format!("`{name}` {x}: must be 1 to {MOST}")));
+        let counts = [
+            ("negatives", pool, MOST),
+            ("cut_off", self.cut_off, MOST),
+            ("tries", self.tries, MOST_TRIES),
+        ];
+        for (name, value, most) in counts {
+            if let Some(x) = value.filter(|x| !(1..=most).contains(x)) {
+                return Err(Error::settings(format!("`{name}` {x}: must be 1 to {most}")));
             }
         }
         Ok(())
@@ -321,11 +331,16 @@ impl Options {
                 "`{setting}` has no effect with `loss` {name}: {why}; leave it out"
             )));
         }
+        if let Some(margin) = given.margin.filter(|&margin| loss == Loss::Warp && margin < 0.0) {
+            return Err(Error::settings(format!(
+                "`margin` {margin}: `loss` warp needs 0 or more, by which a pair has to lie above a negative"
+            )));
+        }
         let unknown = matches!(self.solver, Some(Solver::Sgd | Solver::Adagrad));
         if let Some(solver) = self.solver.filter(|_| unknown && self.learning_rate.is_none()) {
             return Err(Error::settings(format!(
-                "no rate of `solver` {} is known to learn by `loss` {name}: give `learning_rate`, or take `solver` \
-                 adam",
+                "`solver` {} has no `learning_rate` that is known to learn by `loss` {name}: leave `solver` out (adam, \
+                 which has one, is taken then), or give a `learning_rate` and look at held-out lists (`holdout`)",
                 solver.name()
             )));
         }
@@ -358,13 +373,19 @@ impl Options {
         }
     }
 
-    /// Completes the settings of a loss made for ranking, for `n` pairs.
-    pub(super) fn of_ranking(&self, loss: Loss, n: usize) -> Result<Settings> {
+    /// Completes the settings of a loss made for ranking, for `n` pairs and so many items.
+    pub(super) fn of_ranking(&self, loss: Loss, n: usize, items: usize) -> Result<Settings> {
         let given = &self.contrast;
         let solver = self.solver.unwrap_or(Solver::Adam);
         let factors = self.factors.unwrap_or(64);
         let score = given.score.unwrap_or(usual_score(loss));
         let softmax = loss == Loss::Softmax;
+        if let Some(cut_off) = given.cut_off.filter(|&cut_off| cut_off > items.max(1)) {
+            return Err(Error::settings(format!(
+                "`cut_off` {cut_off}: lists have {} at most",
+                crate::core::plural(items, "item")
+            )));
+        }
         let contrast = Contrast {
             score,
             negatives: given.negatives.unwrap_or(Negatives::Pool(POOL)),

@@ -105,10 +105,8 @@ impl Inputs<'_> {
         };
         for at in positions {
             let partner = self.ratings.partners[at] as usize;
-            let root = match partner_roots.get(partner) {
-                Some(&root) => root,
-                None => self.ratings.weights.get(at).map_or(1.0, |w| w.abs().sqrt()),
-            };
+            let own = self.ratings.weights.get(at).map_or(1.0, |w| w.abs().sqrt());
+            let root = partner_roots.get(partner).map_or(own, |root| root * own);
             let bias = self.partner.bias[partner];
             roots.push(root);
             targets.push(root * (values[at - first] - self.mean - bias));

@@ -5,6 +5,7 @@ use crate::core::{Ids, Ratings, Side, escaped};
 use crate::data::order;
 use crate::data::prepared::{DataFacts, Prepared};
 use crate::data::triples::InMemory;
+use crate::data::weigh::check_weights;
 use crate::data::{Duplicates, Order};
 use crate::{Error, Result};
 
@@ -30,8 +31,8 @@ impl Dataset {
     /// ```
     ///
     /// # Errors
-    /// Arrays of different lengths, no rating, an index without an id, a value that is not finite: with its
-    /// place; an id without a rating; as [`from_triples_merged`](Self::from_triples_merged).
+    /// Arrays of different lengths, no rating, an index without an id, a value that is not finite, a weight that is
+    /// not finite or below 0: with its place; an id without a rating; as [`from_triples_merged`](Self::from_triples_merged).
     pub fn from_indices(
         mut users: Ids,
         mut items: Ids,
@@ -40,6 +41,7 @@ impl Dataset {
         order: Order,
     ) -> Result<Self> {
         ratings.check(users.len(), items.len(), false)?;
+        check_weights(&ratings.weights)?;
         for (side, ids) in [(Side::User, &users), (Side::Item, &items)] {
             let counts = ratings.counts(side, ids.len());
             if let Some(row) = counts.iter().position(|&count| count == 0) {
@@ -52,6 +54,14 @@ impl Dataset {
         let merged = order::settle(ids, &mut ratings, (policy, order), &InMemory, false)?.merged;
         let facts = DataFacts::of(read, merged, order);
         Self { users, items, ratings, facts, ..Self::default() }.checked()
+    }
+
+    /// The same with what was said of what its ratings count, for the record of a model: the column of their
+    /// weights, and the days of a half-life.
+    #[must_use]
+    pub fn weighed_by(mut self, column: Option<String>, half_life: Option<f64>) -> Self {
+        (self.facts.weights_column, self.facts.half_life) = (column, half_life);
+        self
     }
 
     /// As [`prepare`](Self::prepare), of ratings that nobody needs any more: none is copied.

@@ -116,7 +116,11 @@ impl GpuGibbs {
             Kernels::new(device, sources, model.team, &terms, &blocks, wanted).await
         };
         // A user's noise weight is that of its row, an item's ratings have those of its users.
-        let kernels = [kernels(Weights::Equal).await?, kernels(Weights::Partners).await?];
+        let weights = match ratings.users.weights.is_empty() {
+            true => [Weights::Equal, Weights::Partners],
+            false => [Weights::Own, Weights::Both],
+        };
+        let kernels = [kernels(weights[0]).await?, kernels(weights[1]).await?];
         let walk = |side: Side| -> Result<Walked> {
             let (own, partner) = (model.tiles[side.index()], model.tiles[side.partner().index()]);
             // The numbers of levels are read as they are.

@@ -37,7 +37,7 @@ pub struct Commands {
     pub products: usize,
 }
 
-/// Bindings that are known before the buffer of parameters is.
+/// Bindings known before the parameters' buffer is.
 struct Planned<'a> {
     stage: Stage,
     kernel: &'a Kernel,
@@ -46,7 +46,6 @@ struct Planned<'a> {
     workgroups: usize,
 }
 
-/// What all bind groups name.
 pub struct Binder<'a> {
     pub device: &'a Device,
     pub kernels: &'a Kernels,
@@ -185,7 +184,8 @@ impl Binder<'_> {
             let buffers = [
                 &chunk.segments,
                 &chunk.entries,
-                self.noise.map_or(&chunk.roots, |noise| noise.roots),
+                &chunk.roots,
+                self.noise.map_or(&scratch.unused[3], |noise| noise.roots),
                 &self.model.sides[partner.index()].factors[walk.partner_tile],
                 &self.model.biases.values,
                 remainders.unwrap_or(&scratch.unused[1]),
@@ -417,6 +417,7 @@ impl Binder<'_> {
                     &chunk.segments,
                     &chunk.entries,
                     &chunk.roots,
+                    unused,
                     &self.model.sides[side.index()].factors[walk.partner_tile],
                     &self.model.biases.values,
                     unused,
@@ -459,7 +460,7 @@ fn gram<'b>(
     walk: &Walk,
     shape: Shape,
     (first_column, partner_bias): (usize, u32),
-    buffers: &[&'b wgpu::Buffer; 7],
+    buffers: &[&'b wgpu::Buffer; 8],
     limits: Limits,
 ) {
     let team = shape.gram();

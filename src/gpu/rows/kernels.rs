@@ -34,6 +34,8 @@ pub enum Weights {
     Own,
     /// A partner's ratings weigh the same.
     Partners,
+    /// Each has its own, times that of its partner's ratings.
+    Both,
 }
 
 /// What is asked of the pipelines beside the terms of the objective.
@@ -69,6 +71,16 @@ pub const REMAINDER_LANES: usize = 16;
 
 fn flag(value: bool) -> f64 {
     f64::from(u8::from(value))
+}
+
+impl Weights {
+    fn own(self) -> bool {
+        matches!(self, Weights::Own | Weights::Both)
+    }
+
+    fn of_partners(self) -> bool {
+        matches!(self, Weights::Partners | Weights::Both)
+    }
 }
 
 impl Kernels {
@@ -157,7 +169,7 @@ impl Kernels {
                 ("COLUMNS", columns as f64),
                 ("LANES", REMAINDER_LANES as f64),
                 ("ALIGNED", flag(!update || aligned)),
-                ("WEIGHTED", flag(wanted.weights == Weights::Own)),
+                ("WEIGHTED", flag(wanted.weights.own())),
                 ("SIGNED", flag(terms.confidence.is_signed())),
                 ("KEEP", flag(keep)),
                 ("UPDATE", flag(update)),
@@ -231,8 +243,8 @@ pub async fn gram(
         ("GROUPS", lanes.groups as f64),
         ("STAGED", lanes.staged as f64),
         ("ALIGNED", flag(aligned)),
-        ("WEIGHTED", flag(weights != Weights::Equal)),
-        ("PARTNERS", flag(weights == Weights::Partners)),
+        ("WEIGHTED", flag(weights.own())),
+        ("PARTNERS", flag(weights.of_partners())),
         ("SIGNED", flag(signed)),
         ("REMAINDERS", flag(remainders)),
     ];

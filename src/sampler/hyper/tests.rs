@@ -172,7 +172,7 @@ fn scales_have_the_moments_of_their_posterior() {
 // 5 standard errors, six means.
 #[test]
 fn noise_has_the_moments_of_its_posterior() {
-    let prior = NoisePrior { spread: 1.3, counts: vec![4, 0, 25] };
+    let prior = NoisePrior { spread: 1.3, counts: vec![4.0, 0.0, 25.0] };
     let errors = [9.0, 0.0, 12.0];
     let start = Noise { precision: 0.7, weights: vec![1.0; 4], shape: 6.0 };
     let draws: Vec<Noise> = (0..DRAWS as u32)
@@ -184,7 +184,7 @@ fn noise_has_the_moments_of_its_posterior() {
         })
         .collect();
     for (user, (&n, error)) in prior.counts.iter().zip(errors).enumerate() {
-        let (shape, rate) = (6.0 + f64::from(n) / 2.0, 6.0 + 0.7 * error / 2.0);
+        let (shape, rate) = (6.0 + n / 2.0, 6.0 + 0.7 * error / 2.0);
         let weights = draws.iter().map(|noise| f64::from(noise.weights[user]));
         let z = distance(weights.clone(), shape / rate);
         assert!(z.abs() < 5.0, "user {user}: {z}");
@@ -300,7 +300,7 @@ fn the_scale_has_the_moments_of_its_posterior() {
 
 #[test]
 fn scaling_changes_no_users_noise() {
-    let prior = NoisePrior { spread: 1.3, counts: vec![4, 0, 25] };
+    let prior = NoisePrior { spread: 1.3, counts: vec![4.0, 0.0, 25.0] };
     let errors = [9.0, 0.0, 12.0];
     let start = Noise { precision: 0.7, weights: vec![1.0; 4], shape: 6.0 };
     let (mut whole, mut in_turn) = (start.clone(), start);

@@ -31,6 +31,10 @@ fn whole_blocks() -> Named {
     Named("blocks of 4", plain(9).block(4))
 }
 
+fn counting() -> Named {
+    Named("ratings that count", plain(5).counting())
+}
+
 fn levels() -> Named {
     Named("levels", plain(5).levels(&STARS))
 }
@@ -87,6 +91,12 @@ const FAULTS: &[Fault<Named>] = &[
         ("vec2(-turned.y, turned.x)", "vec2(turned.y, turned.x)"), whole),
     fault("gram", "another partner's bias",
         ("params.partner_bias + entries[at].partner]", "entries[at].partner / 2u]"), whole),
+    fault("gram", "ratings of an item count alike",
+        ("root *= partner_roots", "root = partner_roots"), counting),
+    fault("gram", "noise is equal where ratings count",
+        ("if PARTNERS { root", "if PARTNERS && !WEIGHTED { root"), counting),
+    fault("remainder", "ratings count alike",
+        ("if WEIGHTED { e *= roots[here]; }", ""), counting),
     fault("gram", "segments beyond the last",
         ("if first + team <= last && tile < TILES", "if length > 0u && tile < TILES"), whole),
     fault("latent", "numbers of the next row",

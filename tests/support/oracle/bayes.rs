@@ -16,6 +16,8 @@ pub struct Design {
     pub spread: f64,
     /// (ratings).
     pub pairs: Vec<(usize, usize)>,
+    /// (ratings): what each one counts.
+    pub counting: Vec<f64>,
     /// Of users and of items, without that of unknown ids.
     pub popularity: [Vec<f64>; 2],
 }
@@ -138,10 +140,10 @@ impl Design {
 
     /// Ratings of all pairs.
     pub fn ratings(&self, world: &World, random: &mut impl Rng) -> Vec<f64> {
-        let rating = |&(user, item): &(usize, usize)| {
-            let deviation = (world.precision * world.weights[user]).sqrt().recip();
+        let rating = |(&(user, item), counting): (&(usize, usize), &f64)| {
+            let deviation = (world.precision * world.weights[user] * counting).sqrt().recip();
             self.prediction(world, user, item) + deviation * normal(random)
         };
-        self.pairs.iter().map(rating).collect()
+        self.pairs.iter().zip(&self.counting).map(rating).collect()
     }
 }

@@ -26,6 +26,8 @@ pub struct Textbook {
     pub chains: Vec<Model>,
     /// In the users' order.
     ratings: Vec<(usize, usize, f64)>,
+    /// What each of them weighs.
+    weights: Vec<f64>,
     test: Ratings,
     popularity: [Vec<f32>; 2],
     factors: usize,
@@ -107,15 +109,17 @@ fn place(side: Side) -> usize {
 impl Textbook {
     pub fn new(problem: &GibbsProblem, slip: Option<Slip>) -> Self {
         let users = &problem.ratings.users;
-        let mut ratings = Vec::new();
+        let (mut ratings, mut weights) = (Vec::new(), Vec::new());
         for user in 0..users.rows() {
             for at in users.positions(user) {
                 ratings.push((user, users.partners[at] as usize, f64::from(users.values[at])));
+                weights.push(users.weights.get(at).map_or(1.0, |&w| f64::from(w)));
             }
         }
         let mut textbook = Self {
             chains: Vec::new(),
             ratings,
+            weights,
             test: problem.test.clone(),
             popularity: problem.popularity.clone(),
             factors: problem.starts[0].factors,
@@ -190,7 +194,7 @@ impl Textbook {
                 right[i] += lambda * (prior.mean[j] + zeta * prior.slope[j]);
             }
         }
-        for &(user, item, value) in &self.ratings {
+        for (&(user, item, value), own_weight) in self.ratings.iter().zip(&self.weights) {
             let (own, partner, partners) = match side {
                 Side::User => (user, item, &model.items),
                 Side::Item => (item, user, &model.users),
@@ -203,7 +207,7 @@ impl Textbook {
                 false => value,
             };
             let weight = conditional.noise_weights.get(user).map_or(1.0, |&a| f64::from(a));
-            let precision = conditional.noise_precision * weight;
+            let precision = conditional.noise_precision * weight * own_weight;
             let mut y = partners.factors[partner].clone();
             if self.bias {
                 y.push(1.0);
@@ -355,8 +359,8 @@ impl GibbsPasses for Textbook {
 
     fn squared_errors(&mut self, chain: usize, _: Range<usize>) -> Result<Vec<f64>> {
         let mut errors = vec![0.0; self.popularity[0].len() - 1];
-        for &(user, item, value) in &self.ratings {
-            errors[user] += (value - self.predict(chain, user, item)).powi(2);
+        for (&(user, item, value), weight) in self.ratings.iter().zip(&self.weights) {
+            errors[user] += weight * (value - self.predict(chain, user, item)).powi(2);
         }
         Ok(errors)
     }

@@ -73,6 +73,14 @@ impl GibbsCase {
         Self { weighted: false, ..self }
     }
 
+    /// Each rating has a weight of its own, from a thousandth to 4.
+    pub fn counting(mut self) -> Self {
+        let mut random = ChaCha8Rng::seed_from_u64(23);
+        let weights = self.ratings.values.iter().map(|_| 4.0 * random.random::<f32>().powi(3));
+        self.ratings.weights = weights.map(|weight| weight.max(1e-3)).collect();
+        self
+    }
+
     pub fn precise(self, noise_precision: f64) -> Self {
         Self { noise_precision, ..self }
     }
@@ -133,7 +141,7 @@ impl GibbsCase {
             weights: Vec::new(),
         };
         GibbsProblem {
-            ratings: RowRatings::new(&self.ratings, &[], self.users, self.items),
+            ratings: RowRatings::new(&self.ratings, &self.ratings.weights, self.users, self.items),
             test,
             starts,
             popularity,
