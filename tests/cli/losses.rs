@@ -184,7 +184,6 @@ fn what_does_not_go_with_a_ranking_loss_is_refused() {
         ("--loss warp --tries 5000", "--tries 5000: must be 1 to 4096"),
         ("--loss warp --margin=-1", "--margin -1"),
         ("--loss softmax --transform log1p", "--transform has no effect with --loss softmax"),
-        ("--loss softmax --transform zscore", "--transform has no effect with --loss softmax"),
         ("--loss bpr --solver sgd", "leave --solver out"),
         ("--loss softmax --batch-size 0", "--batch-size 0"),
     ] {
