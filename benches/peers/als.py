@@ -243,7 +243,8 @@ def gowalla(options):
     def wgmf(settings):
         def system(_repeat):
             model, output = options.work / "model", options.work / "lists.csv"
-            command = [options.wgmf, "train", train, "--format", "grouped", "--solver", "ials", "--model", model]
+            command = [options.wgmf, "train", train, "--format", "grouped", "--model", model]
+            command += [] if "--loss" in settings else ["--solver", "ials"]
             command += ["--force", "--progress", "json", "--threads", options.threads, "--backend", options.backend]
             done = json.loads(run([*command, *settings.split()]).splitlines()[-1])
             command = [options.wgmf, "recommend", model, "--all", "-n", 20, "--output", output, "--force"]
@@ -327,7 +328,7 @@ def arguments():
     parser.add_argument("--blocks", default="16,32,64", help="planted: of wgmf (default: %(default)s)")
     parser.add_argument("--backend", default="cpu", help="where wgmf computes: cpu (default), gpu or auto")
     parser.add_argument("--planted-ratings", type=int, default=10_000_000, help="(default: %(default)s)")
-    parser.add_argument("--recipe", action="append", dest="recipes", metavar="FLAGS", help="gowalla: settings of wgmf; may be repeated")  # fmt: skip
+    parser.add_argument("--recipe", action="append", dest="recipes", metavar="FLAGS", help="gowalla: settings of wgmf, of ials unless there is a loss among them; may be repeated")  # fmt: skip
     parser.add_argument("--json", metavar="FILE", help="results as JSON beside the tables")
     options = parser.parse_args()
     options.only = options.only.split(",")

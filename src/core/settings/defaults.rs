@@ -79,7 +79,7 @@ impl Options {
         let n = ratings.len();
         let loss = self.loss.unwrap_or_default();
         if loss.is_ranking() {
-            return self.of_ranking(loss, n, items);
+            return self.of_ranking(loss, n, (users, items));
         }
         let factors = self.factors.unwrap_or(32);
         // Factors scale with the root of the ratings' spread, the regularization with the spread.
