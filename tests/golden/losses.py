@@ -24,10 +24,12 @@ import torch
 BATCH, EPOCHS, SEED = 97, 4, 12
 
 CASES = {
-    "softmax": {"loss": "softmax", "score": "cosine", "negatives": 40, "temperature": 0.2},
+    "softmax": {
+        "loss": "softmax", "score": "cosine", "negatives": 40, "temperature": 0.2, "negative_power": 1.0,
+    },
     "softmax-all": {
-        "loss": "softmax", "score": "inner", "negatives": "all", "temperature": 0.5, "bias": True,
-        "reg": 0.01, "reg_bias": 0.02,
+        "loss": "softmax", "score": "inner", "negatives": "all", "temperature": 0.5, "negative_power": 1.0,
+        "bias": True, "reg": 0.01, "reg_bias": 0.02,
     },
     "softmax-batch": {
         "loss": "softmax", "score": "cosine", "negatives": "batch", "temperature": 0.15,
