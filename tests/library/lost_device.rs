@@ -77,6 +77,8 @@ fn training_ends_with_an_error_or_goes_on_on_the_cpu() {
         let straight = train(&options, &device).unwrap();
         let [submissions, buffers, waits] = gpu.counts();
         let history = &straight.model().run.history;
+        // Another run may make a few less: one that comes back in time is used again.
+        let buffers = buffers - buffers / 8;
         for (failure, count) in [
             (Failure::Lost, submissions),
             (Failure::LostWaiting, waits),
