@@ -5,7 +5,9 @@ use serde_json::{Map, Value, json};
 use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use wgmf::core::{escaped, figure};
-use wgmf::files::{Output, free_at};
+#[cfg(feature = "parquet")]
+use wgmf::files::{Cell, Cells, TableWriter};
+use wgmf::files::{Output, TableForm, free_at};
 use wgmf::memory::size;
 use wgmf::{Error, Result};
 
@@ -25,10 +27,12 @@ pub(super) enum Format {
 #[command(next_help_heading = "Output")]
 #[group(skip)]
 pub(super) struct Args {
-    /// How lists are written. Default: a table on a terminal, else CSV
+    /// How lists are written. Default: by the ending of --output .parquet or .arrow, else a table on a terminal,
+    /// else CSV
     #[arg(long, value_enum)]
     pub format: Option<Format>,
-    /// Write to a file instead of standard output; .gz and .zst are compressed
+    /// Write to a file instead of standard output; .gz and .zst are compressed, .parquet is Apache Parquet,
+    /// .arrow and .feather are Arrow files
     #[arg(long, short, value_name = "FILE")]
     pub output: Option<PathBuf>,
     /// Replace an existing output file
@@ -40,7 +44,8 @@ pub(super) struct Args {
 /// compressed may do.
 pub(super) fn foresee(args: &Args, entries: u64, each: u64) {
     let Some(path) = &args.output else { return };
-    let is_plain = !path.extension().is_some_and(|end| end == "gz" || end == "zst");
+    let packed = ["gz", "zst", "parquet"];
+    let is_plain = !path.extension().is_some_and(|end| packed.iter().any(|packed| end == *packed));
     let bytes = entries.saturating_mul(each);
     if let Some(free) = free_at(path).filter(|&free| is_plain && free < bytes) {
         say!(
@@ -68,6 +73,54 @@ pub(super) struct Columns {
     pub own_unit: bool,
 }
 
+impl Columns {
+    /// The names of the columns of a table.
+    fn header(&self) -> Vec<String> {
+        let mut header: Vec<String> =
+            [self.of, "rank", self.entry, "score"].map(str::to_owned).to_vec();
+        if self.titles {
+            header.push("title".into());
+        }
+        if let Some(parts) = self.parts {
+            if self.own_unit {
+                header.push("model_score".into());
+            }
+            header.extend(["base".to_owned(), "rest".to_owned()]);
+            for part in 1..=parts {
+                header.extend([format!("because_{part}"), format!("part_{part}")]);
+            }
+        }
+        header
+    }
+
+    /// What stands in them of the entry at this place of the list of `id`.
+    #[cfg(feature = "parquet")]
+    fn cells<'c>(&self, id: &'c str, at: usize, entry: &'c Entry<'c>) -> Vec<Cell<'c>> {
+        let mut cells = vec![
+            Cell::Text(id),
+            Cell::Number((at + 1) as f64),
+            Cell::Text(entry.id),
+            Cell::Number(entry.score),
+        ];
+        if self.titles {
+            cells.push(if entry.title.is_empty() { Cell::Null } else { Cell::Text(entry.title) });
+        }
+        if let (Some(shown), Some(reason)) = (self.parts, &entry.reason) {
+            if self.own_unit {
+                cells.push(Cell::Number(reason.sum));
+            }
+            cells.extend([Cell::Number(reason.base), Cell::Number(reason.rest)]);
+            for part in 0..shown {
+                match reason.parts.get(part) {
+                    Some(part) => cells.extend([Cell::Text(part.0), Cell::Number(part.2)]),
+                    None => cells.extend([Cell::Null; 2]),
+                }
+            }
+        }
+        cells
+    }
+}
+
 /// An entry of a list.
 #[derive(Default)]
 pub(super) struct Entry<'a> {
@@ -91,7 +144,7 @@ pub(super) struct Reason<'a> {
 
 /// Lists on their way out.
 pub(super) struct Listing {
-    out: Output,
+    out: Out,
     format: Format,
     columns: Columns,
     /// What is not written yet.
@@ -100,10 +153,26 @@ pub(super) struct Listing {
     entries: u64,
 }
 
+/// Where lists go.
+enum Out {
+    Lines(Box<Output>),
+    #[cfg(feature = "parquet")]
+    Table(Box<TableWriter<Output>>),
+}
+
 impl Args {
     /// Opens the output, before any work.
     pub(super) fn open(&self) -> Result<Output> {
+        self.form()?;
         Output::create(self.output.as_deref().unwrap_or(Path::new("-")), self.force)
+    }
+
+    /// What lists are written in by column.
+    fn form(&self) -> Result<Option<TableForm>> {
+        match (self.format, &self.output) {
+            (None, Some(path)) => TableForm::of(path),
+            _ => Ok(None),
+        }
     }
 
     /// Whether lists appear on the terminal as they are made: a bar between them is no help.
@@ -119,24 +188,25 @@ impl Listing {
             true => Format::Table,
             false => Format::Csv,
         });
+        #[cfg(feature = "parquet")]
+        if let (Some(form), Some(path)) = (args.form()?, &args.output) {
+            let kind = |name: &str| match name {
+                "rank" => Cells::Count,
+                "score" | "model_score" | "base" | "rest" => Cells::Single,
+                name if name.starts_with("part_") => Cells::Single,
+                _ => Cells::Text,
+            };
+            let named = columns.header().into_iter().map(|name| (kind(&name), name));
+            let cells: Vec<_> = named.map(|(kind, name)| (name, kind)).collect();
+            let table = TableWriter::new(&path.display().to_string(), out, form, &cells)?;
+            let out = Out::Table(Box::new(table));
+            return Ok(Self { out, format, columns, buffer: Vec::new(), lists: 0, entries: 0 });
+        }
+        let out = Out::Lines(Box::new(out));
         let mut listing =
             Listing { out, format, columns, buffer: Vec::new(), lists: 0, entries: 0 };
         if format == Format::Csv {
-            let columns = &listing.columns;
-            let mut header: Vec<String> =
-                [columns.of, "rank", columns.entry, "score"].map(str::to_owned).to_vec();
-            if columns.titles {
-                header.push("title".into());
-            }
-            if let Some(parts) = columns.parts {
-                if columns.own_unit {
-                    header.push("model_score".into());
-                }
-                header.extend(["base".to_owned(), "rest".to_owned()]);
-                for part in 1..=parts {
-                    header.extend([format!("because_{part}"), format!("part_{part}")]);
-                }
-            }
+            let header = listing.columns.header();
             write_record(&mut listing.buffer, header.iter().map(String::as_str))?;
         }
         Ok(listing)
@@ -144,6 +214,15 @@ impl Listing {
 
     /// Adds the list of `id`, whose own title is `title`, best first.
     pub(super) fn add(&mut self, id: &str, title: &str, entries: &[Entry]) -> Result<()> {
+        #[cfg(feature = "parquet")]
+        if let Out::Table(table) = &mut self.out {
+            self.lists += 1;
+            self.entries += entries.len() as u64;
+            let rows = entries.iter().enumerate();
+            return rows
+                .map(|(at, entry)| self.columns.cells(id, at, entry))
+                .try_for_each(|row| table.write(row));
+        }
         match self.format {
             Format::Csv => self.csv(id, entries)?,
             Format::Jsonl => self.json(id, entries)?,
@@ -161,13 +240,22 @@ impl Listing {
     /// Finishes the output: lists and entries written.
     pub(super) fn finish(mut self) -> Result<(u64, u64)> {
         self.flush()?;
-        self.out.commit()?;
+        match self.out {
+            Out::Lines(out) => out.commit()?,
+            #[cfg(feature = "parquet")]
+            Out::Table(table) => table.finish()?.commit()?,
+        }
         Ok((self.lists, self.entries))
     }
 
     fn flush(&mut self) -> Result<()> {
         let buffer = std::mem::take(&mut self.buffer);
-        self.out.write(|sink| {
+        let out = match &mut self.out {
+            Out::Lines(out) => out,
+            #[cfg(feature = "parquet")]
+            Out::Table(_) => return Ok(()),
+        };
+        Output::write(out, |sink| {
             sink.write_all(&buffer)?;
             // A reader that went away is noticed before more is computed for nobody.
             sink.flush()

@@ -9,7 +9,9 @@ use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use wgmf::core::{Solver, UNKNOWN, escaped};
 use wgmf::data::ReadOptions;
-use wgmf::files::Output;
+#[cfg(feature = "parquet")]
+use wgmf::files::{Cell, Cells, TableWriter};
+use wgmf::files::{Output, TableForm};
 use wgmf::model::{Model, Samples, settled};
 use wgmf::predict::{Ask, Prediction, Predictive, Summary, Unit};
 use wgmf::recommend::Criterion;
@@ -36,7 +38,8 @@ pub(super) struct Args {
     /// A file of pairs, any delimiter, with or without header; further columns are ignored; - is
     /// standard input
     pairs: PathBuf,
-    /// Write to a file instead of standard output ("-"); .gz and .zst are compressed
+    /// Write to a file instead of standard output ("-"); .gz and .zst are compressed, .parquet is Apache Parquet,
+    /// .arrow and .feather are Arrow files
     #[arg(long, short, value_name = "FILE")]
     output: Option<PathBuf>,
     /// Replace an existing output file
@@ -64,6 +67,14 @@ pub(super) struct Args {
 }
 
 impl Args {
+    /// What rows are written in by column.
+    fn form(&self) -> Result<Option<TableForm>> {
+        match &self.output {
+            Some(path) if !self.json => TableForm::of(path),
+            _ => Ok(None),
+        }
+    }
+
     fn ask(&self) -> Ask {
         Ask { interval: self.interval, credible: self.credible }
     }
@@ -95,6 +106,7 @@ pub(super) fn run(mut args: Args, given: &dyn Fn(&str) -> bool) -> Result<()> {
     if let Some(output) = &args.output {
         check_other(output, std::slice::from_ref(&args.pairs))?;
     }
+    args.form()?;
     let mut out = Output::create(path, args.force)?;
     let (mut model, samples) = settled(&args.model, || {
         let model = Model::open(&args.model)?;
@@ -130,8 +142,12 @@ fn predict(
     out: &mut Output,
     shown: &Path,
 ) -> Result<(u64, Unknown)> {
-    let failed = |e: io::Error| Error::io(shown, e);
-    let mut rows = Rows::new(out, args.json);
+    let predictive = samples.map(|samples| Predictive::new(model, samples)).transpose()?;
+    let columns = match &predictive {
+        Some(predictive) => columns(predictive, args.interval.is_some()),
+        None => vec!["prediction".to_owned()],
+    };
+    let mut rows = Rows::new(out, args, shown, columns)?;
     let mut unknown = Unknown::default();
     // A bar between the rows on a terminal would be no help.
     let quiet = args.output.is_none() && io::stdout().is_terminal();
@@ -145,11 +161,8 @@ fn predict(
         }
         Ok(())
     };
-    let count = if let Some(samples) = samples {
-        let predictive = Predictive::new(model, samples)?;
-        let columns = columns(&predictive, args.interval.is_some());
-        rows.columns.clone_from(&columns);
-        let mut numbers = Vec::with_capacity(columns.len());
+    let count = if let Some(predictive) = predictive {
+        let mut numbers = Vec::with_capacity(rows.columns.len());
         predictive.predict_file(&args.pairs, read, &steps, &args.ask(), |pair, summary| {
             notice(pair)?;
             let Summary { mean, deviation, interval, levels } = summary;
@@ -157,18 +170,18 @@ fn predict(
             numbers.extend([*mean, *deviation]);
             numbers.extend(interval.iter().flatten());
             numbers.extend(levels);
-            rows.write(pair, &numbers).map_err(failed)
+            rows.write(pair, &numbers)
         })
     } else {
-        rows.columns = vec!["prediction".to_owned()];
         model.predict_file(&args.pairs, read, &steps, |pair| {
             notice(pair)?;
-            rows.write(pair, &[pair.value]).map_err(failed)
+            rows.write(pair, &[pair.value])
         })
     };
     // What came before a wrong line is worth having: standard output gets it.
-    rows.flush().map_err(failed)?;
-    Ok((count?, unknown))
+    let ended = rows.finish();
+    let count = count?;
+    ended.map(|()| (count, unknown))
 }
 
 /// The names of the numbers that the samples say of a pair.
@@ -234,19 +247,23 @@ impl Unknown {
     }
 }
 
-/// Rows as CSV or as JSON.
-struct Rows<W: Write> {
+/// Rows as CSV, as JSON or by column.
+struct Rows<'a, W: Write + Send> {
     columns: Vec<String>,
     /// Whether the header of CSV is still to come: not before the first row, so that a file of pairs that
     /// cannot be read leaves nothing.
     new: bool,
     out: Lines<W>,
+    /// What messages call the output.
+    shown: &'a Path,
 }
 
-enum Lines<W: Write> {
+enum Lines<W: Write + Send> {
     // Boxed: the writer's buffers are large.
     Csv(Box<csv::Writer<W>>),
     Json(W),
+    #[cfg(feature = "parquet")]
+    Table(Box<TableWriter<W>>),
 }
 
 /// A row as JSON.
@@ -272,48 +289,90 @@ impl Serialize for Row<'_> {
     }
 }
 
-impl<W: Write> Rows<W> {
-    fn new(out: W, json: bool) -> Self {
-        let out = match json {
+impl<'a, W: Write + Send> Rows<'a, W> {
+    fn new(out: W, args: &Args, shown: &'a Path, columns: Vec<String>) -> Result<Self> {
+        #[cfg(feature = "parquet")]
+        if let Some(form) = args.form()? {
+            let ids = ["user", "item"].map(|name| (name.to_owned(), Cells::Text));
+            let numbers = columns.iter().map(|name| (name.clone(), Cells::Single));
+            let cells: Vec<_> = ids.into_iter().chain(numbers).collect();
+            let table = TableWriter::new(&shown.display().to_string(), out, form, &cells)?;
+            return Ok(Rows { columns, new: true, out: Lines::Table(Box::new(table)), shown });
+        }
+        let out = match args.json {
             true => Lines::Json(out),
             false => Lines::Csv(Box::new(csv::Writer::from_writer(out))),
         };
-        Rows { columns: Vec::new(), new: true, out }
+        Ok(Rows { columns, new: true, out, shown })
     }
 
-    fn write(&mut self, pair: &Prediction, numbers: &[f64]) -> io::Result<()> {
-        let Self { columns, new, out } = self;
+    fn write(&mut self, pair: &Prediction, numbers: &[f64]) -> Result<()> {
+        #[cfg(feature = "parquet")]
+        if let Lines::Table(table) = &mut self.out {
+            let ids = [pair.user, pair.item].map(Cell::Text).into_iter();
+            return table.write(ids.chain(numbers.iter().map(|&number| Cell::Number(number))));
+        }
+        self.line(pair, numbers).map_err(|e| Error::io(self.shown, e))
+    }
+
+    fn line(&mut self, pair: &Prediction, numbers: &[f64]) -> io::Result<()> {
+        let Self { columns, new, out, .. } = self;
         match out {
             Lines::Csv(csv) => {
-                if std::mem::take(new) {
-                    let names = ["user", "item"].into_iter();
-                    csv.write_record(names.chain(columns.iter().map(String::as_str)))?;
-                }
-                csv.write_field(pair.user)?;
-                csv.write_field(pair.item)?;
-                for &number in numbers {
-                    let mut text = [0; 64];
-                    let mut rest = &mut text[..];
-                    match number as f32 {
-                        short if short.is_finite() => write!(rest, "{short:?}")?,
-                        _ => write!(rest, "{number:?}")?,
-                    }
-                    let length = 64 - rest.len();
-                    csv.write_field(&text[..length])?;
-                }
-                Ok(csv.write_record(None::<&[u8]>)?)
+                record(csv, std::mem::take(new), pair, columns, numbers).map_err(of_csv)
             }
             Lines::Json(out) => {
                 serde_json::to_writer(&mut *out, &Row { pair, columns, numbers })?;
                 out.write_all(b"\n")
             }
+            #[cfg(feature = "parquet")]
+            Lines::Table(_) => Ok(()),
         }
     }
 
-    fn flush(&mut self) -> io::Result<()> {
-        match &mut self.out {
-            Lines::Csv(csv) => csv.flush(),
-            Lines::Json(out) => out.flush(),
+    /// Writes what is still to be written.
+    fn finish(self) -> Result<()> {
+        let written = match self.out {
+            Lines::Csv(mut csv) => csv.flush(),
+            Lines::Json(mut out) => out.flush(),
+            #[cfg(feature = "parquet")]
+            Lines::Table(table) => return table.finish().map(|_| ()),
+        };
+        written.map_err(|e| Error::io(self.shown, e))
+    }
+}
+
+/// A row of CSV, below the header if it is new.
+fn record(
+    csv: &mut csv::Writer<impl Write>,
+    new: bool,
+    pair: &Prediction,
+    columns: &[String],
+    numbers: &[f64],
+) -> csv::Result<()> {
+    if new {
+        let names = ["user", "item"].into_iter();
+        csv.write_record(names.chain(columns.iter().map(String::as_str)))?;
+    }
+    csv.write_field(pair.user)?;
+    csv.write_field(pair.item)?;
+    for &number in numbers {
+        let mut text = [0; 64];
+        let mut rest = &mut text[..];
+        match number as f32 {
+            short if short.is_finite() => write!(rest, "{short:?}")?,
+            _ => write!(rest, "{number:?}")?,
         }
+        let length = 64 - rest.len();
+        csv.write_field(&text[..length])?;
+    }
+    csv.write_record(None::<&[u8]>)
+}
+
+/// What the disk said, or a pipe that is closed.
+fn of_csv(error: csv::Error) -> io::Error {
+    match error.into_kind() {
+        csv::ErrorKind::Io(said) => said,
+        other => io::Error::other(format!("{other:?}")),
     }
 }

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 type Tree = BTreeMap<PathBuf, Option<Vec<u8>>>;
 
 /// Commands over what is there already, and what they write.
-const WRITERS: [(&str, &[&str]); 16] = [
+const WRITERS: [(&str, &[&str]); 18] = [
     ("train r.csv --solver als --factors 2 --epochs 2 --model m --force --seed SEED", &["m"]),
     (
         "train r.csv --solver als --factors 2 --epochs 2 --model c --force --seed SEED --checkpoint-every 1",
@@ -25,8 +25,10 @@ const WRITERS: [(&str, &[&str]); 16] = [
     ("predict base pairs.csv --output p.csv.gz --force --clip", &["p.csv.gz"]),
     ("recommend base --all -n SEED --output lists.csv --force", &["lists.csv"]),
     ("similar base --all -n SEED --output like.jsonl --format jsonl --force", &["like.jsonl"]),
+    ("similar base --all -n SEED --output like.parquet --force", &["like.parquet"]),
     ("evaluate base SEED.csv --per-user each.csv --force", &["each.csv"]),
     ("export base --format projector --output projector --force", &["projector"]),
+    ("export base --format parquet --output tables --force", &["tables"]),
     ("export base --format word2vec --output vectors --force", &["vectors"]),
     ("split r.csv --holdout 0.3 --seed SEED --output parts --force", &["parts"]),
     ("split r.csv --folds 3 --seed SEED --output folds --force", &["folds"]),

@@ -16,7 +16,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-const FORMATS: [Format; 7] = [
+const FORMATS: [Format; 8] = [
     Format::Npy,
     Format::Csv,
     Format::Tsv,
@@ -24,6 +24,7 @@ const FORMATS: [Format; 7] = [
     Format::Word2vec,
     Format::Projector,
     Format::Pgvector,
+    Format::Parquet,
 ];
 
 fn names(dir: &Path) -> Vec<String> {

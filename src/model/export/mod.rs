@@ -1,6 +1,8 @@
 //! Embeddings for other programs: one format a file, one arm of [`Format`].
 
 mod npy;
+#[cfg(feature = "parquet")]
+mod parquet;
 mod pgvector;
 mod projector;
 mod safetensors;
@@ -36,6 +38,9 @@ pub enum Format {
     Projector,
     /// Tables for PostgreSQL with pgvector, whose inner product ranks as the model does: psql --file
     Pgvector,
+    /// Tables id,bias,factors in Apache Parquet, the factors one list: DuckDB, polars, pandas, Spark
+    #[cfg(feature = "parquet")]
+    Parquet,
 }
 
 impl Format {
@@ -49,6 +54,8 @@ impl Format {
             Format::Word2vec => "word2vec",
             Format::Projector => "projector",
             Format::Pgvector => "pgvector",
+            #[cfg(feature = "parquet")]
+            Format::Parquet => "parquet",
         }
     }
 
@@ -62,6 +69,8 @@ impl Format {
             Format::Word2vec => word2vec::FILES,
             Format::Projector => projector::FILES,
             Format::Pgvector => pgvector::FILES,
+            #[cfg(feature = "parquet")]
+            Format::Parquet => parquet::FILES,
         }
     }
 
@@ -105,6 +114,8 @@ pub fn export(
             Format::Word2vec => word2vec::write(model, dir, &progress),
             Format::Projector => projector::write(model, dir, &progress),
             Format::Pgvector => pgvector::write(model, dir, &progress),
+            #[cfg(feature = "parquet")]
+            Format::Parquet => parquet::write(model, dir, &progress),
         };
         progress.progress.finish();
         written
