@@ -37,4 +37,4 @@ fi
 
 # The installed package, from a folder that does not hold its sources; the examples of its documentation too.
 export WGMF_REPOSITORY="$PWD" PYTHONSAFEPATH=1
-"$home/fresh/bin/python" -m pytest -q -c python/pyproject.toml --rootdir python "$@"
+"$home/fresh/bin/python" -m pytest -q -c python/pyproject.toml --rootdir python python/tests "$@"

@@ -8,7 +8,7 @@ use crate::work;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 use serde_json::{Value, json};
-use wgmf::core::{Options, Solver};
+use wgmf::core::Options;
 use wgmf::evaluate::Relevance;
 use wgmf::predict::Unit;
 use wgmf::tune::{self as trying, Dimension, Metric, Range, Tune};

@@ -41,6 +41,11 @@ fn known(list: IdList, side: Side, strict: bool) -> Result<Vec<u32>> {
 }
 
 impl Args {
+    /// The files that are read.
+    pub(super) fn files(&self) -> impl Iterator<Item = &PathBuf> {
+        [&self.only, &self.exclude].into_iter().flatten()
+    }
+
     /// (ids): whether each may be listed.
     pub(super) fn kept(&self, ids: &Ids, side: Side, strict: bool) -> Result<Vec<bool>> {
         let only = self.only.as_ref().map(|file| rows(file, "--only", ids, side, strict));

@@ -1,6 +1,6 @@
 //! `wgmf compare`.
 
-use super::output::{print_json, stdout, to_stdout};
+use super::output::{check_apart, print_json, stdout, to_stdout};
 use super::progress::Steps;
 use super::words::{counted, thousands};
 use super::{alike, by, ranking, report};
@@ -63,6 +63,10 @@ type Opened = (Model, Seen, Option<Samples>);
 /// Runs the subcommand.
 pub(super) fn run(args: Args, given: &dyn Fn(&str) -> bool) -> Result<()> {
     args.ranking.check(false)?;
+    if let Some(output) = &args.output {
+        check_apart(output, &args.a)?;
+        check_apart(output, &args.b)?;
+    }
     let page = args.output.as_ref().map(|file| report::open(file, args.force)).transpose()?;
     let criterion = args.ranking.criterion()?;
     let open = |dir: &Path| -> Result<Opened> { by::opened(dir, criterion) };

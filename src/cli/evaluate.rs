@@ -2,7 +2,7 @@
 
 use super::alike;
 use super::fold_in::{self, NewRatings};
-use super::output::check_other;
+use super::output::{check_apart, check_other};
 use super::progress::Steps;
 use super::rating::{self, Shown};
 use super::words::{counted, some_of, thousands};
@@ -79,6 +79,7 @@ pub(super) fn run(args: Args, given: &dyn Fn(&str) -> bool) -> Result<()> {
     args.ranking.check(args.fold_in.is_some())?;
     if let Some(output) = &args.per_user {
         check_other(output, &args.ratings)?;
+        check_apart(output, &args.model)?;
         check_other(output, args.fold_in.as_slice())?;
     }
     let per_user =

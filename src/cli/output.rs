@@ -2,6 +2,7 @@
 
 use std::io::{self, Write};
 use std::path::Path;
+use wgmf::files::Output;
 use wgmf::{Error, ErrorKind, Result};
 
 /// Buffered standard output.
@@ -50,6 +51,23 @@ pub(super) fn check_other(output: &Path, inputs: &[impl AsRef<Path>]) -> Result<
             ),
         )),
         None => Ok(()),
+    }
+}
+
+/// Refuses an output within the directory of a model, which holds nothing but the model: what is written there takes the
+/// place of a part, or keeps training from replacing the model.
+pub(super) fn check_apart(output: &Path, model: &Path) -> Result<()> {
+    let whole = |path: &Path| {
+        let named = || Some(path.parent()?.canonicalize().ok()?.join(path.file_name()?));
+        let real = path.canonicalize().ok().or_else(named);
+        real.or_else(|| std::path::absolute(path).ok()).unwrap_or_else(|| path.to_owned())
+    };
+    match !Output::is_standard(output) && whole(output).starts_with(whole(model)) {
+        true => Err(Error::file(
+            output,
+            "a model directory holds nothing but the model; choose a name beside it",
+        )),
+        false => Ok(()),
     }
 }
 

@@ -1,7 +1,7 @@
 //! `wgmf predict`.
 
 use super::evaluate::{clip, scored_how};
-use super::output::check_other;
+use super::output::{check_apart, check_other};
 use super::progress::Steps;
 use super::{alike, by};
 use serde::ser::{Serialize, SerializeMap, Serializer};
@@ -105,6 +105,7 @@ pub(super) fn run(mut args: Args, given: &dyn Fn(&str) -> bool) -> Result<()> {
     };
     if let Some(output) = &args.output {
         check_other(output, std::slice::from_ref(&args.pairs))?;
+        check_apart(output, &args.model)?;
     }
     args.form()?;
     let mut out = Output::create(path, args.force)?;

@@ -2,7 +2,7 @@
 
 use super::fold_in::{self, NewRatings};
 use super::listing::{self, Columns, Entry, Listing, Reason};
-use super::output::is_closed_pipe;
+use super::output::{check_apart, check_other, is_closed_pipe};
 use super::progress::Steps;
 use super::words::{counted, some_of, there_are_only, thousands};
 use super::{alike, backend, by, chosen};
@@ -141,6 +141,10 @@ pub(super) fn run(args: Args) -> Result<()> {
     let exchanged = args.is_for_items();
     if exchanged {
         args.check_exchanged(criterion)?;
+    }
+    if let Some(output) = &args.listing.output {
+        check_apart(output, &args.model)?;
+        check_other(output, &args.files())?;
     }
     let out = args.listing.open()?;
     let steps = Steps::new(args.listing.on_terminal());
@@ -339,6 +343,13 @@ fn entry<'a>(
 }
 
 impl Args {
+    /// The files that are read.
+    fn files(&self) -> Vec<&PathBuf> {
+        let own =
+            [&self.users_file, &self.new_users, &self.for_items_file, &self.allow, &self.titles];
+        own.into_iter().flatten().chain(self.chosen.files()).collect()
+    }
+
     fn is_for_items(&self) -> bool {
         self.for_all_items || self.for_items_file.is_some() || !self.for_items.is_empty()
     }

@@ -1,5 +1,6 @@
 //! `wgmf report`.
 
+use super::output::check_apart;
 use super::progress::Steps;
 use super::words::{counted, some_of};
 use super::{alike, backend, by};
@@ -64,6 +65,7 @@ pub(super) fn run(args: Args, given: &dyn Fn(&str) -> bool) -> Result<()> {
             return Err(Error::settings(message));
         }
     };
+    check_apart(&path, &args.model)?;
     let out = open(&path, args.force)?;
     let (model, seen, samples) = by::opened(&args.model, Criterion::Mean)?;
     let titles = match &args.titles {

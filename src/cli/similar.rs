@@ -1,6 +1,7 @@
 //! `wgmf similar`.
 
 use super::listing::{self, Columns, Entry, Listing};
+use super::output::{check_apart, check_other};
 use super::progress::Steps;
 use super::words::{counted, there_are_only, thousands};
 use super::{backend, by, chosen};
@@ -65,6 +66,11 @@ pub(super) struct Args {
 pub(super) fn run(args: Args) -> Result<()> {
     if args.n == 0 {
         return Err(Error::settings("-n 0: must be 1 or more"));
+    }
+    if let Some(output) = &args.listing.output {
+        check_apart(output, &args.model)?;
+        let files = [&args.items_file, &args.users_file, &args.titles].into_iter().flatten();
+        check_other(output, &files.chain(args.chosen.files()).collect::<Vec<_>>())?;
     }
     let out = args.listing.open()?;
     let (model, samples) = settled(&args.model, || {

@@ -113,7 +113,9 @@ pub(super) fn ready<'a>(
     test.users.extend_from_slice(&watched.users);
     test.items.extend_from_slice(&watched.items);
     test.values.extend_from_slice(&watched.values);
+    // What is predicted has no time and no weight.
     test.timestamps.clear();
+    test.weights.clear();
     let began = (input.clock)();
     let weighed = ratings.users.weighed().iter().sum();
     let problem = GibbsProblem {

@@ -174,6 +174,7 @@ fn what_does_not_go_with_a_ranking_loss_is_refused() {
         ("--loss softmax --negatives 0", "--negatives 0"),
         ("--loss softmax --negatives some", "a number, batch, batch+ and a number, or all"),
         ("--loss softmax --negatives batch+0", "--negatives 0"),
+        ("--loss softmax --negatives all --negative-exponent 1", "--negative-exponent says"),
         ("--loss softmax --negatives batch+x", "batch+x"),
         ("--loss warp --dropout 1", "--dropout 1"),
         ("--loss ccl --damping 1", "--damping"),

@@ -29,6 +29,34 @@ fn unpacked(path: &Path) -> String {
     text
 }
 
+/// `--force` replaces what came of an earlier run, and never what this one reads: a file, or a part of the model.
+#[test]
+fn nothing_that_is_read_is_replaced() {
+    let place = trained();
+    place.write("ids.csv", "item\ni1\n");
+    for (line, said) in [
+        ("recommend m --all --only ids.csv --output ids.csv", "would take the place"),
+        ("recommend m --all --titles ids.csv --output ids.csv", "would take the place"),
+        ("recommend m --users-file ids.csv --output ids.csv", "would take the place"),
+        ("recommend m --new-users ids.csv --output ids.csv", "would take the place"),
+        ("similar m --items-file ids.csv --output ids.csv", "would take the place"),
+        ("similar m --all --exclude ids.csv --output ids.csv", "would take the place"),
+        ("recommend m --all --output m/users.csv", "nothing but the model"),
+        ("similar m --all --output m/more.csv", "nothing but the model"),
+        ("predict m pairs.csv --output m/model.safetensors", "nothing but the model"),
+        ("evaluate m r.csv --ranking --per-user m/users.csv", "nothing but the model"),
+        ("report m --output m/r.html", "nothing but the model"),
+        ("compare m m r.csv --output m/r.html", "nothing but the model"),
+    ] {
+        let before = place.tensors("m");
+        let output = place.run(&format!("{line} --force"));
+        let talk = stderr(&output);
+        assert!(!output.status.success() && talk.contains(said), "{line}: {talk}");
+        assert_eq!(place.read("ids.csv"), b"item\ni1\n", "{line}");
+        assert!(place.tensors("m") == before && !place.path("m/more.csv").exists(), "{line}");
+    }
+}
+
 #[test]
 fn every_list_goes_wherever_it_is_told_to() {
     let place = trained();

@@ -38,6 +38,23 @@ fn rmse(place: &Place, flags: &str) -> f64 {
     place.json("evaluate m test.csv --json")["rmse"].as_f64().unwrap()
 }
 
+/// The ratings that are watched during training have no weights beside those of the training part.
+#[test]
+fn a_part_is_held_out_of_weighted_ratings() {
+    let place = Place::with_sample();
+    spoilt(&place);
+    for solver in ["sgd", "als --epochs 2", "ials --epochs 2", "bayes --samples 4 --burn-in 2"] {
+        for flags in ["--weights trust", "--half-life 365 --patience 2"] {
+            let line = format!(
+                "train train.csv --solver {solver} {flags} --holdout 0.1 --factors 4 --backend cpu \
+                 --model m --force"
+            );
+            let output = place.run(&line);
+            assert!(output.status.success(), "{line}: {}", stderr(&output));
+        }
+    }
+}
+
 #[test]
 fn ratings_that_count_little_spoil_little() {
     let place = Place::with_sample();

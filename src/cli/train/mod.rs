@@ -4,7 +4,7 @@ mod checkpoints;
 mod finish;
 pub(super) mod say;
 
-use super::output::is_closed_pipe;
+use super::output::{check_apart, is_closed_pipe};
 use super::progress::{Epochs, Progress, Steps};
 use super::sampler::say_posterior;
 use super::words::counted;
@@ -12,7 +12,7 @@ use super::{alike, backend, interrupt, report};
 use checkpoints::Checkpoints;
 use interrupt::Signal;
 use std::ops::ControlFlow;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;
 use wgmf::backend::Backend;
@@ -205,14 +205,8 @@ impl Args {
     fn check(&self) -> Result<()> {
         self.options.check()?;
         self.data.check()?;
-        let inside = |file: &Path| {
-            let whole = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
-            whole(file).starts_with(whole(&self.model))
-        };
-        if self.report.as_ref().is_some_and(|file| inside(file)) {
-            return Err(Error::settings(
-                "--report: a model directory holds nothing but the model; put the page beside it",
-            ));
+        if let Some(page) = &self.report {
+            check_apart(page, &self.model)?;
         }
         if self.progress == Progress::Json
             && self.report.as_ref().is_some_and(|file| Output::is_standard(file))
