@@ -14,6 +14,10 @@ use std::ops::ControlFlow;
 const UNSCALED: &str = "ratings so large, so small or so far apart do not fit 32 bits: scale them \
                         (`transform` zscore), or look for some far outside of the others";
 
+/// What helps where nothing is left of the ratings.
+const WHOLE: &str = "ratings that are predicted whole (all are alike, or the sum of what user and item say) leave \
+                     no noise to draw, and `solver` als takes them";
+
 /// What a chain has beside its factors.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Chain {
@@ -137,7 +141,7 @@ impl Sampler {
         let stream = self.stream(chain, sweep, Purpose::Noise);
         self.noise
             .draw(&mut state.noise, &errors, stream)
-            .map_err(|e| Error::data(format!("sweep {sweep}: {e}; {UNSCALED}")))?;
+            .map_err(|e| Error::data(format!("sweep {sweep}: {e}; {WHOLE}; {UNSCALED}")))?;
         Ok(errors.iter().sum())
     }
 
