@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import uuid
 
 import numpy
 import pandas
 import polars
 import pyarrow
+import pyarrow.parquet
 import pytest
 import scipy.sparse
 import wgmf
@@ -193,3 +196,41 @@ def test_what_ratings_count_may_come_in_any_form(numbered, tmp_path):
     ]:
         with pytest.raises(wgmf.Error, match=why):
             wgmf.fit(frame, **how, **SETTINGS)
+
+
+WRITERS = {
+    "plays.parquet": lambda plays, path: plays.to_parquet(path),
+    "indexed.parquet": lambda plays, path: plays.sample(frac=1.0, random_state=3).to_parquet(path),
+    "polars.parquet": lambda plays, path: polars.from_pandas(as_categories(plays)).write_parquet(path),
+    "plays.feather": lambda plays, path: plays.to_feather(path),
+    "plays.arrow": lambda plays, path: polars.from_pandas(plays).write_ipc(path, compression="lz4"),
+}
+
+
+@pytest.mark.parametrize("name", WRITERS)
+def test_parquet_and_arrow_files_are_read_by_their_path(name, plays, from_file, tmp_path):
+    path = tmp_path / name
+    WRITERS[name](plays, path)
+    model = wgmf.fit(path, **SETTINGS)
+    assert bits(model) == bits(from_file)
+    assert list(model.items) == list(from_file.items)
+
+
+def test_what_the_command_writes_in_parquet_others_read(from_file, tmp_path):
+    from_file.save(tmp_path / "m")
+
+    def wgmf_command(line):
+        subprocess.run([sys.executable, "-m", "wgmf", *line.split()], check=True, cwd=tmp_path)
+
+    wgmf_command("export m --format parquet --output out")
+    wgmf_command("recommend m --all -n 3 --output lists.parquet")
+    wgmf_command("recommend m --all -n 3 --output lists.feather")
+    wgmf_command("recommend m --all -n 3 --output lists.csv")
+    items = polars.read_parquet(tmp_path / "out" / "items.parquet")
+    assert items["id"].to_list() == list(from_file.items)
+    assert numpy.array_equal(items["factors"].to_numpy(), from_file.item_factors)
+    assert pyarrow.parquet.read_schema(tmp_path / "out" / "users.parquet").metadata[b"wgmf.solver"] == b"als"
+    lists = pandas.read_parquet(tmp_path / "lists.parquet")
+    of_csv = pandas.read_csv(tmp_path / "lists.csv", dtype={name: lists[name].dtype for name in lists.columns})
+    pandas.testing.assert_frame_equal(lists, of_csv)
+    pandas.testing.assert_frame_equal(lists, polars.read_ipc(tmp_path / "lists.feather").to_pandas(), check_dtype=False)
