@@ -80,8 +80,8 @@ impl ChoicePlan {
             known[known_starts[user] as usize..known_starts[user + 1] as usize].sort_unstable();
         }
         let item_pairs = ratings.counts(Side::Item, items);
-        let drawn = matches!(contrast.negatives, Negatives::Pool(_) | Negatives::Mixed(_));
-        let chances = match drawn && contrast.negative_exponent > 0.0 {
+        let drawn = contrast.negatives.drawn();
+        let chances = match drawn.is_some() && contrast.negative_exponent > 0.0 {
             true => chances(&item_pairs, contrast.negative_exponent),
             false => Vec::new(),
         };

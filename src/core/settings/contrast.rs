@@ -211,9 +211,7 @@ impl Contrast {
         line += &match self.negatives {
             Negatives::Pool(count) => crate::core::plural(count, "item"),
             Negatives::Batch => "the batch's own items".to_owned(),
-            Negatives::Mixed(count) => {
-                format!("the batch's own items and {count} more")
-            }
+            Negatives::Mixed(count) => format!("the batch's own items and {count} more"),
             Negatives::All => "all items".to_owned(),
         };
         let numbers = [
@@ -263,9 +261,10 @@ fn usual_score(loss: Loss) -> Score {
     if loss.is_dense() { Score::Cosine } else { Score::Inner }
 }
 
-/// What pairs are held against where nothing is said, or only how items are drawn. A popular item is pulled in nearly every batch and wants to be
-/// pushed there too: on held-out pairs of Gowalla the batch's items with a few more come further than a larger pool
-/// that costs as much (recall@20 .2114 and .2094 after 12 epochs), on MovieLens 1M as well (.3202 and .3188).
+/// What pairs are held against where nothing is said, or only how items are drawn. A popular item is pulled in nearly
+/// every batch and wants to be pushed there too: on held-out pairs of Gowalla the batch's items with a few more come
+/// further than a larger pool that costs as much (recall@20 .2114 and .2094 after 12 epochs), on MovieLens 1M as well
+/// (.3202 and .3188).
 fn usual_negatives(loss: Loss, items: usize, drawn: bool) -> Negatives {
     match loss {
         Loss::Softmax if items <= POOL && !drawn => Negatives::All,

@@ -93,7 +93,7 @@ impl Negatives {
     }
 
     /// How many are drawn by chance.
-    pub(super) fn drawn(self) -> Option<usize> {
+    pub(in crate::core) fn drawn(self) -> Option<usize> {
         match self {
             Negatives::Pool(count) | Negatives::Mixed(count) => Some(count),
             Negatives::Batch | Negatives::All => None,
